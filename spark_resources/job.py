@@ -1,8 +1,8 @@
 """A job and its manifest: the plain data an engine is given and the plain data it gives back.
 
-Both travel as JSON, so the same job runs in this process, on local Spark, as an EMR step or on EMR
-Serverless. This module uses nothing but the standard library, because a cluster has nothing but Spark and
-our wheel.
+Both travel as JSON, so the same job runs in this process, on local Spark, as an EMR step or on
+EMR Serverless. This module uses nothing but the standard library, because a cluster has nothing
+but Spark and our wheel.
 
 Column types are written as in the Iceberg specification: ``int``, ``long``, ``double``, ``float``,
 ``boolean``, ``string``, ``date``, ``timestamp``, ``binary``, ``decimal(18,5)``, ``list<float>``.
@@ -90,9 +90,10 @@ class Job:
 
     Attributes:
         token: Identifies this attempt; a manifest with another token is not ours.
-        kind: ``query`` writes what ``sql`` selects. ``fixpoint`` starts from ``sql`` as table ``state``
-            and repeats ``parameters["step_sql"]`` until the number of rows stays the same, at most
-            ``parameters["max_rounds"]`` times. The learning kinds feed what ``sql`` selects to a model.
+        kind: ``query`` writes what ``sql`` selects. ``fixpoint`` starts from ``sql`` as table
+            ``state`` and repeats ``parameters["step_sql"]`` until the number of rows stays the
+            same, at most ``parameters["max_rounds"]`` times. The learning kinds feed what ``sql``
+            selects to a model.
         inputs: Table name to source.
         sql: A single SELECT over the inputs.
         schema: Columns of the output, name to type, in order.

@@ -1,0 +1,73 @@
+"""From checks to one audit query.
+
+Every check is a query for failing rows. Those that only filter the output become one conditional
+count each in a single pass over it; the others become one-row subqueries beside it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+
+from pipeline_assets.engines.engine import Dialect
+from pipeline_assets.lake.contract import Check
+from pipeline_assets.lake.sql import to_sql
+from spark_resources.job import Audit
+
+OUTPUT: Final = "output"
+EXAMPLES: Final = 5
+
+
+def build_audit(
+    output: ir.Table,
+    inputs: Mapping[str, ir.Table],
+    checks: Iterable[Check],
+    reports: Mapping[str, ir.Table],
+    dialect: Dialect,
+) -> Audit:
+    """Compile checks and reports.
+
+    Args:
+        output: The unbound table named ``output``, with the contract's schema.
+        inputs: The asset's input tables by name.
+        checks: What to count and exemplify.
+        reports: Named small tables that travel back in the manifest.
+        dialect: The engine's.
+    """
+    failing = {
+        check.name: check.failing(output, *(inputs[name] for name in check.inputs))
+        for check in checks
+    }
+    return Audit(
+        summary_sql=to_sql(_summary(output, failing), dialect),
+        examples_sql={
+            name: to_sql(table.limit(EXAMPLES), dialect) for name, table in failing.items()
+        },
+        report_sql={name: to_sql(table, dialect) for name, table in reports.items()},
+    )
+
+
+def _summary(output: ir.Table, failing: Mapping[str, ir.Table]) -> ir.Table:
+    filters = {name: _predicate(table, output) for name, table in failing.items()}
+    counts = {
+        name: output.count(where=predicate)
+        for name, predicate in filters.items()
+        if predicate is not None
+    }
+    summary = output.aggregate(rows=output.count(), **counts)
+    for name, predicate in filters.items():
+        if predicate is None:
+            summary = summary.cross_join(failing[name].aggregate(**{name: failing[name].count()}))
+    return summary
+
+
+def _predicate(table: ir.Table, output: ir.Table) -> ir.BooleanValue | None:
+    """The condition of a table that is nothing but a filter over the output, else None."""
+    operation = table.op()
+    if not isinstance(operation, ops.Filter) or operation.parent != output.op():
+        return None
+    first, *rest = (predicate.to_expr() for predicate in operation.predicates)
+    for predicate in rest:
+        first = first & predicate
+    return first

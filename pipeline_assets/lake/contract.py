@@ -1,0 +1,168 @@
+"""Contracts: a table's names, types, descriptions and checks, declared once.
+
+A contract is a pandera model. Everything else is read from it: the Iceberg schema, the column
+schema that Dagster shows, the SQL casts, and the audit that runs before publication. pandera's own
+``validate`` runs a query per check; here all checks of a table become one aggregate query.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+import pandera.ibis as pa
+from pandera.api.ibis.types import IbisData
+from pandera.backends.ibis.register import register_ibis_backends
+from pandera.dtypes import immutable
+from pandera.engines import ibis_engine
+
+Severity: TypeAlias = Literal["error", "warn"]
+
+Long: TypeAlias = dt.Int64
+Int: TypeAlias = dt.Int32
+Double: TypeAlias = dt.Float64
+String: TypeAlias = dt.String
+Boolean: TypeAlias = dt.Boolean
+Date: TypeAlias = dt.Date
+Timestamp: TypeAlias = dt.Timestamp
+Binary: TypeAlias = dt.Binary
+Money: TypeAlias = Annotated[dt.Decimal, 18, 5, True]
+
+Field: Final = pa.Field
+
+
+@ibis_engine.Engine.register_dtype(equivalents=[dt.Array(dt.float32)])
+@immutable(init=True)
+class FloatList(ibis_engine.DataType):
+    """A list of 32-bit floats, for embeddings."""
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "type", dt.Array(dt.float32))
+
+
+class Contract(pa.DataFrameModel):
+    """Base of all contracts; the first line of a subclass's docstring states the grain."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: name, Ibis type, whether nulls are allowed, and what it means."""
+
+    name: str
+    type: dt.DataType
+    nullable: bool
+    description: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """A promise about a table, written as a query for the rows that break it.
+
+    Attributes:
+        name: Also the name of the Dagster asset check.
+        description: What holds when it passes.
+        severity: ``error`` keeps the table from being published; ``warn`` only tells.
+        failing: From the output table and the input tables named by ``inputs`` to the failing rows.
+        inputs: Names of the asset's inputs it looks at besides the output.
+    """
+
+    name: str
+    description: str
+    severity: Severity
+    failing: Callable[..., ir.Table]
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TableContract:
+    """What a contract says, in a form the lake works with."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    unique: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, model: type[Contract]) -> "TableContract":
+        """Read a pandera model."""
+        register_ibis_backends()
+        schema = model.to_schema()
+        columns = tuple(
+            Column(name, column.dtype.type, column.nullable, column.description or "")
+            for name, column in schema.columns.items()
+        )
+        return cls(
+            name=model.__name__,
+            description=(model.__doc__ or "").strip(),
+            columns=columns,
+            unique=tuple(schema.unique or ()),
+            checks=(*_column_checks(schema), *_unique_check(schema)),
+        )
+
+    @property
+    def schema(self) -> ibis.Schema:
+        """The Ibis schema."""
+        return ibis.schema({column.name: column.type for column in self.columns})
+
+    def conform(self, table: ir.Table) -> ir.Table:
+        """Order and cast a table's columns as declared.
+
+        Raises:
+            ValueError: The table lacks a declared column or has one too many.
+        """
+        declared, actual = set(self.schema.names), set(table.columns)
+        if declared != actual:
+            raise ValueError(
+                f"{self.name}: missing columns {sorted(declared - actual)}, "
+                f"undeclared columns {sorted(actual - declared)}"
+            )
+        return table.select(_cast(table[column.name], column) for column in self.columns)
+
+
+def _cast(value: ir.Value, column: Column) -> ir.Value:
+    same = value.type().copy(nullable=True) == column.type.copy(nullable=True)
+    return value if same else value.cast(column.type).name(column.name)
+
+
+def _column_checks(schema: Any) -> Iterator[Check]:  # noqa: ANN401 - pandera is untyped
+    for name, column in schema.columns.items():
+        if not column.nullable:
+            yield Check(f"{name}_not_null", f"`{name}` is never null.", "error", _nulls(name))
+        for check in column.checks:
+            yield Check(
+                name=f"{name}_{check.name}",
+                description=f"`{name}` is {check.error}.",
+                severity="warn" if check.raise_warning else "error",
+                failing=_violations(name, check),
+            )
+
+
+def _nulls(name: str) -> Callable[[ir.Table], ir.Table]:
+    return lambda output: output.filter(output[name].isnull())
+
+
+def _violations(name: str, check: Any) -> Callable[[ir.Table], ir.Table]:  # noqa: ANN401
+    def failing(output: ir.Table) -> ir.Table:
+        verdicts = check._check_fn(IbisData(output, name), **check._check_kwargs)
+        holds = verdicts.op().values[name].to_expr()
+        return output.filter(~holds)
+
+    return failing
+
+
+def _unique_check(schema: Any) -> Iterator[Check]:  # noqa: ANN401 - pandera is untyped
+    if schema.unique:
+        key = list(schema.unique)
+        described = ", ".join(f"`{name}`" for name in key)
+        yield Check("unique_key", f"{described} identify a row.", "error", _duplicates(key))
+
+
+def _duplicates(key: list[str]) -> Callable[[ir.Table], ir.Table]:
+    def failing(output: ir.Table) -> ir.Table:
+        counted = output.group_by(key).aggregate(copies=output.count())
+        return counted.filter(counted.copies > 1)
+
+    return failing

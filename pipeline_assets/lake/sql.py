@@ -1,0 +1,50 @@
+"""From Ibis expressions to an engine's SQL and to the type names that jobs carry."""
+
+from collections.abc import Mapping
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+
+from pipeline_assets.engines.engine import Dialect
+
+_NAMES: Mapping[type[dt.DataType], str] = {
+    dt.Int32: "int",
+    dt.Int64: "long",
+    dt.Float32: "float",
+    dt.Float64: "double",
+    dt.Boolean: "boolean",
+    dt.String: "string",
+    dt.Date: "date",
+    dt.Timestamp: "timestamp",
+    dt.Binary: "binary",
+}
+
+
+def to_sql(table: ir.Table, dialect: Dialect) -> str:
+    """Compile without a connection; Ibis needs a backend's options registered before it can."""
+    getattr(ibis, dialect)  # registers the backend's options
+    return str(ibis.to_sql(table, dialect=dialect, pretty=False))
+
+
+def type_name(type_: dt.DataType) -> str:
+    """An Ibis type as the Iceberg specification writes it.
+
+    >>> type_name(dt.Decimal(18, 5)), type_name(dt.Array(dt.float32))
+    ('decimal(18,5)', 'list<float>')
+
+    Raises:
+        ValueError: Iceberg has no such type, for instance 8- and 16-bit integers.
+    """
+    if isinstance(type_, dt.Decimal):
+        return f"decimal({type_.precision},{type_.scale})"
+    if isinstance(type_, dt.Array):
+        return f"list<{type_name(type_.value_type)}>"
+    if type(type_) not in _NAMES:
+        raise ValueError(f"a lake table cannot hold {type_}")
+    return _NAMES[type(type_)]
+
+
+def schema_names(schema: ibis.Schema) -> dict[str, str]:
+    """A whole schema in the type names that jobs carry."""
+    return {name: type_name(type_) for name, type_ in schema.items()}

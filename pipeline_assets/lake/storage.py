@@ -1,0 +1,294 @@
+"""Objects in a folder or on S3, behind one small protocol."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
+from urllib.parse import quote, unquote
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline_assets.errors import PipelineError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+S3_SCHEME = "s3://"
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One object: its identity is (uri, etag); size in bytes; modification time in UTC."""
+
+    uri: str
+    etag: str
+    size: int
+    modified: datetime
+
+
+class ObjectStore(Protocol):
+    """What the lake needs of a storage; URIs are absolute paths or ``s3://bucket/key``."""
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """All objects below a prefix, ordered by URI; a missing folder is a PipelineError."""
+        ...
+
+    def open(self, uri: str) -> BinaryIO:
+        """A stream over an object's bytes."""
+        ...
+
+    def put(self, uri: str, data: bytes) -> None:
+        """Write an object; readers see all of it or nothing."""
+        ...
+
+    def delete(self, uris: Iterable[str]) -> None:
+        """Delete objects; a missing one is no error."""
+        ...
+
+
+def encode_key(key: str) -> str:
+    """Turn any partition key into one path segment, injectively.
+
+    >>> encode_key("a/b c")
+    'a%2Fb%20c'
+    """
+    encoded = quote(key, safe="")
+    return encoded.replace(".", "%2E") if set(encoded) <= {"."} else encoded
+
+
+def decode_key(segment: str) -> str:
+    """Invert :func:`encode_key`."""
+    return unquote(segment)
+
+
+@dataclass(frozen=True)
+class LocalStore:
+    """Objects as files of a folder."""
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """See :class:`ObjectStore`; the etag is size and modification time."""
+        root = Path(prefix)
+        if not root.is_dir():
+            raise PipelineError(
+                f"Folder {prefix} does not exist; create it or set its PIPELINE_ URI"
+            )
+        files = sorted(path for path in root.rglob("*") if path.is_file())
+        return (_describe_file(path) for path in files)
+
+    def open(self, uri: str) -> BinaryIO:
+        """See :class:`ObjectStore`."""
+        try:
+            return Path(uri).open("rb")
+        except OSError as error:
+            raise PipelineError(f"Cannot read {uri}: {error.strerror}") from error
+
+    def put(self, uri: str, data: bytes) -> None:
+        """See :class:`ObjectStore`; written beside its target, then renamed."""
+        target = Path(uri)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as temporary:
+                temporary.write(data)
+            os.replace(temporary.name, target)
+        except OSError as error:
+            raise PipelineError(f"Cannot write {uri}: {error.strerror}") from error
+
+    def delete(self, uris: Iterable[str]) -> None:
+        """See :class:`ObjectStore`; folders left empty go too."""
+        for uri in uris:
+            path = Path(uri)
+            path.unlink(missing_ok=True)
+            _remove_empty_parents(path)
+
+
+def _describe_file(path: Path) -> StoredObject:
+    status = path.stat()
+    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    return StoredObject(
+        str(path), f"{status.st_size:x}-{status.st_mtime_ns:x}", status.st_size, modified
+    )
+
+
+def _remove_empty_parents(path: Path) -> None:
+    for parent in path.parents:
+        if not parent.is_dir() or any(parent.iterdir()):
+            return
+        parent.rmdir()
+
+
+@dataclass(frozen=True)
+class S3Access:
+    """How to reach S3: endpoint and region where they are not the default ones.
+
+    Credentials come from boto3's default chain and are never part of this value.
+    """
+
+    endpoint_url: str | None = None
+    region: str | None = None
+
+    def credentials(self) -> dict[str, str]:
+        """Access key, secret key and, where there is one, session token, as boto3 finds them.
+
+        Raises:
+            PipelineError: boto3 finds none.
+        """
+        found = boto3.Session(region_name=self.region).get_credentials()
+        if found is None:
+            raise PipelineError("No AWS credentials found; set AWS_PROFILE or AWS_ACCESS_KEY_ID")
+        frozen = found.get_frozen_credentials()
+        names = {
+            "access_key": frozen.access_key,
+            "secret_key": frozen.secret_key,
+            "token": frozen.token,
+        }
+        return {name: value for name, value in names.items() if value}
+
+    @property
+    def region_name(self) -> str:
+        """The region, asked from boto3 where it isn't set."""
+        return self.region or boto3.Session().region_name or "us-east-1"
+
+    def client(self, service: str = "s3") -> Any:  # noqa: ANN401 - boto3's clients are made at run time
+        """A boto3 client with bounded retries and time-outs."""
+        config = Config(
+            retries={"max_attempts": 5, "mode": "standard"}, connect_timeout=5, read_timeout=60
+        )
+        return boto3.client(  # type: ignore[call-overload]
+            service, endpoint_url=self.endpoint_url, region_name=self.region_name, config=config
+        )
+
+
+@dataclass(frozen=True)
+class S3Store:
+    """Objects on S3."""
+
+    access: S3Access = field(default_factory=S3Access)
+
+    @property
+    def _client(self) -> "S3Client":
+        return cast("S3Client", self.access.client())
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """See :class:`ObjectStore`; listed page by page."""
+        bucket, key = split_s3_uri(prefix)
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=key + "/"
+        )
+        try:
+            for page in pages:
+                for item in page.get("Contents", []):
+                    yield StoredObject(
+                        f"{S3_SCHEME}{bucket}/{item['Key']}",
+                        item["ETag"].strip('"'),
+                        item["Size"],
+                        item["LastModified"],
+                    )
+        except (ClientError, BotoCoreError) as error:
+            raise _unreachable(prefix, error) from error
+
+    def open(self, uri: str) -> BinaryIO:
+        """See :class:`ObjectStore`; a broken connection is resumed where it broke."""
+        return cast(BinaryIO, _ResumingReader(self._client, uri))
+
+    def put(self, uri: str, data: bytes) -> None:
+        """See :class:`ObjectStore`."""
+        bucket, key = split_s3_uri(uri)
+        try:
+            self._client.put_object(Bucket=bucket, Key=key, Body=data)
+        except (ClientError, BotoCoreError) as error:
+            raise _unreachable(uri, error) from error
+
+    def delete(self, uris: Iterable[str]) -> None:
+        """See :class:`ObjectStore`."""
+        client = self._client
+        for uri in uris:
+            bucket, key = split_s3_uri(uri)
+            client.delete_object(Bucket=bucket, Key=key)
+
+
+class _ResumingReader:
+    """Reads an object in order, asking for the rest of it after a broken connection."""
+
+    RETRIES = 5
+
+    def __init__(self, client: "S3Client", uri: str) -> None:
+        self._client = client
+        self._uri = uri
+        self._bucket, self._key = split_s3_uri(uri)
+        self._position = 0
+        self._etag: str | None = None
+        self._body = self._request()
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to ``size`` bytes, all by default."""
+        for attempt in range(self.RETRIES + 1):
+            try:
+                data = self._body.read(None if size < 0 else size)
+                self._position += len(data)
+                return bytes(data)
+            except (BotoCoreError, OSError) as error:
+                if attempt == self.RETRIES:
+                    raise _unreachable(self._uri, error) from error
+                self._body = self._request()
+        raise AssertionError("the loop returns or raises")
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._body.close()
+
+    def __enter__(self) -> "_ResumingReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _request(self) -> Any:  # noqa: ANN401 - botocore's StreamingBody
+        resumed: dict[str, Any] = {}
+        if self._etag:
+            resumed = {"IfMatch": self._etag, "Range": f"bytes={self._position}-"}
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._key, **resumed)
+        except (ClientError, BotoCoreError) as error:
+            raise _unreachable(self._uri, error) from error
+        self._etag = answer["ETag"]
+        return answer["Body"]
+
+
+def split_s3_uri(uri: str) -> tuple[str, str]:
+    """Split ``s3://bucket/key`` into bucket and key.
+
+    >>> split_s3_uri("s3://lake/taobao/x")
+    ('lake', 'taobao/x')
+    """
+    bucket, _, key = uri.removeprefix(S3_SCHEME).partition("/")
+    return bucket, key.rstrip("/")
+
+
+def _unreachable(uri: str, error: Exception) -> PipelineError:
+    if isinstance(error, ClientError):
+        details = error.response.get("Error", {})
+        return PipelineError(
+            f"S3 refused {uri}: {details.get('Code')} {details.get('Message', '')}"
+        )
+    return PipelineError(f"Cannot reach S3 for {uri}: {type(error).__name__}: {error}")
+
+
+def fingerprint(objects: Iterable[StoredObject]) -> str:
+    """Sixteen hex digits that change whenever an object appears, goes or is overwritten."""
+    identities = sorted(f"{item.uri}@{item.etag}" for item in objects)
+    return hashlib.sha256("\n".join(identities).encode()).hexdigest()[:16]
+
+
+def free_space(uri: str) -> int | None:
+    """Free bytes where ``uri`` lies; None on S3."""
+    if uri.startswith(S3_SCHEME):
+        return None
+    existing = next(parent for parent in [Path(uri), *Path(uri).parents] if parent.exists())
+    return shutil.disk_usage(existing).free
