@@ -11,16 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 from urllib.parse import quote, unquote
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.s3 import S3_SCHEME, S3Access, split_s3_uri
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-
-S3_SCHEME = "s3://"
 
 
 @dataclass(frozen=True)
@@ -124,48 +121,6 @@ def _remove_empty_parents(path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class S3Access:
-    """How to reach S3: endpoint and region where they are not the default ones.
-
-    Credentials come from boto3's default chain and are never part of this value.
-    """
-
-    endpoint_url: str | None = None
-    region: str | None = None
-
-    def credentials(self) -> dict[str, str]:
-        """Access key, secret key and, where there is one, session token, as boto3 finds them.
-
-        Raises:
-            PipelineError: boto3 finds none.
-        """
-        found = boto3.Session(region_name=self.region).get_credentials()
-        if found is None:
-            raise PipelineError("No AWS credentials found; set AWS_PROFILE or AWS_ACCESS_KEY_ID")
-        frozen = found.get_frozen_credentials()
-        names = {
-            "access_key": frozen.access_key,
-            "secret_key": frozen.secret_key,
-            "token": frozen.token,
-        }
-        return {name: value for name, value in names.items() if value}
-
-    @property
-    def region_name(self) -> str:
-        """The region, asked from boto3 where it isn't set."""
-        return self.region or boto3.Session().region_name or "us-east-1"
-
-    def client(self, service: str = "s3") -> Any:  # noqa: ANN401 - boto3's clients are made at run time
-        """A boto3 client with bounded retries and time-outs."""
-        config = Config(
-            retries={"max_attempts": 5, "mode": "standard"}, connect_timeout=5, read_timeout=60
-        )
-        return boto3.client(  # type: ignore[call-overload]
-            service, endpoint_url=self.endpoint_url, region_name=self.region_name, config=config
-        )
-
-
-@dataclass(frozen=True)
 class S3Store:
     """Objects on S3."""
 
@@ -259,16 +214,6 @@ class _ResumingReader:
             raise _unreachable(self._uri, error) from error
         self._etag = answer["ETag"]
         return answer["Body"]
-
-
-def split_s3_uri(uri: str) -> tuple[str, str]:
-    """Split ``s3://bucket/key`` into bucket and key.
-
-    >>> split_s3_uri("s3://lake/taobao/x")
-    ('lake', 'taobao/x')
-    """
-    bucket, _, key = uri.removeprefix(S3_SCHEME).partition("/")
-    return bucket, key.rstrip("/")
 
 
 def _unreachable(uri: str, error: Exception) -> PipelineError:

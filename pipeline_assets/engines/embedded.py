@@ -1,0 +1,157 @@
+"""The embedded engine: DuckDB in this process, streaming from storage to storage."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from pipeline_assets.engines import duckdb_sql
+from pipeline_assets.engines.engine import Dialect, Log
+from pipeline_assets.engines.kinds import KINDS
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.s3 import S3_SCHEME, S3Access
+from spark_resources.job import AuditResult, DataFile, Job, Manifest, Source, SourceFile
+
+OUTPUT: Final = "output"
+
+
+@dataclass(frozen=True)
+class EmbeddedEngine:
+    """Runs jobs in DuckDB.
+
+    Attributes:
+        memory_limit_mib: Beyond this DuckDB spills to disk.
+        threads: DuckDB's worker threads.
+        spill_dir: Where it spills; a temporary folder where not given.
+        s3: How to reach objects on S3.
+    """
+
+    memory_limit_mib: int
+    threads: int
+    spill_dir: Path | None = None
+    s3: S3Access = field(default_factory=S3Access)
+
+    @property
+    def name(self) -> str:
+        """How settings and metadata call this engine."""
+        return "embedded"
+
+    @property
+    def dialect(self) -> Dialect:
+        """DuckDB's."""
+        return "duckdb"
+
+    def run(self, job: Job, log: Log) -> Manifest:
+        """See :class:`pipeline_assets.engines.engine.Engine`."""
+        try:
+            with self.connect(uses_s3=_uses_s3(job)) as connection:
+                return _run(connection, job, log, self._facts)
+        except (duckdb.Error, OSError) as error:
+            raise PipelineError(f"Embedded engine: {str(error).splitlines()[0]}") from error
+
+    @contextmanager
+    def connect(self, *, uses_s3: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection with this engine's limits, and S3 access where asked for."""
+        with (
+            tempfile.TemporaryDirectory(dir=self.spill_dir, prefix="spill-") as spill,
+            closing(duckdb.connect(config=self._config(spill))) as connection,
+        ):
+            connection.execute("SET TimeZone = 'UTC'")
+            if uses_s3:
+                duckdb_sql.enable_s3(connection, self.s3)
+            yield connection
+
+    def _config(self, spill: str) -> dict[str, str | bool | int | float | list[str]]:
+        return {
+            "memory_limit": f"{self.memory_limit_mib}MiB",
+            "threads": self.threads,
+            "temp_directory": spill,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+
+    @property
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "engine": self.name,
+            "duckdb": duckdb.__version__,
+            "memory_limit_mib": self.memory_limit_mib,
+            "threads": self.threads,
+        }
+
+
+def _run(
+    connection: duckdb.DuckDBPyConnection, job: Job, log: Log, facts: dict[str, Any]
+) -> Manifest:
+    started = time.perf_counter()
+    connection.execute(f"SET preserve_insertion_order = {_needs_order(job)}")
+    for name, source in job.inputs.items():
+        _register(connection, name, source)
+    prepared = KINDS[job.kind](connection, job, log)
+    files = _write(connection, prepared.sql, job)
+    written = time.perf_counter()
+    output = tuple(SourceFile(file.uri) for file in files)
+    _register(connection, OUTPUT, Source("parquet", job.schema, output))
+    rows, audits = _audit(connection, job)
+    return Manifest(
+        token=job.token,
+        rows=rows,
+        files=files,
+        audits=audits,
+        reports={name: _rows(connection, sql) for name, sql in job.audit.report_sql.items()},
+        timings={"write": written - started, "audit": time.perf_counter() - written},
+        facts={**facts, **prepared.facts},
+    )
+
+
+def _register(connection: duckdb.DuckDBPyConnection, name: str, source: Source) -> None:
+    view = duckdb_sql.identifier(name)
+    connection.execute(f"CREATE VIEW {view} AS {duckdb_sql.source_query(source)}")
+
+
+def _write(connection: duckdb.DuckDBPyConnection, sql: str, job: Job) -> tuple[DataFile, ...]:
+    if not job.destination.uri.startswith(S3_SCHEME):
+        Path(job.destination.uri).mkdir(parents=True, exist_ok=True)
+    written = connection.execute(duckdb_sql.copy_statement(sql, job.destination)).fetchall()
+    keys = job.destination.partition_keys
+    return tuple(
+        DataFile(uri, rows, size, partition=_partition(values, keys))
+        for uri, rows, size, _, _, values in written
+        if rows
+    )
+
+
+def _partition(values: dict[str, str] | None, keys: tuple[str, ...]) -> str | None:
+    if values:
+        return next(iter(values.values()))
+    return keys[0] if keys else None
+
+
+def _audit(connection: duckdb.DuckDBPyConnection, job: Job) -> tuple[int, tuple[AuditResult, ...]]:
+    (summary,) = _rows(connection, job.audit.summary_sql)
+    results = tuple(
+        AuditResult(name, summary[name], _rows(connection, examples) if summary[name] else ())
+        for name, examples in job.audit.examples_sql.items()
+    )
+    return summary["rows"], results
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[dict[str, Any], ...]:
+    answer = connection.execute(sql)
+    names = [column[0] for column in answer.description or ()]
+    return tuple(dict(zip(names, row, strict=True)) for row in answer.fetchall())
+
+
+def _needs_order(job: Job) -> bool:
+    """Line numbers come from the order of lines; nothing else depends on order."""
+    return any("line_number" in source.schema for source in job.inputs.values())
+
+
+def _uses_s3(job: Job) -> bool:
+    uris = [file.uri for source in job.inputs.values() for file in source.files]
+    return any(uri.startswith(S3_SCHEME) for uri in [job.destination.uri, *uris])

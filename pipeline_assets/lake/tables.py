@@ -1,0 +1,363 @@
+"""Iceberg tables: publish partitions, read exactly one snapshot, list and restore history.
+
+What a partition was made from is kept twice: in the table's properties, which always tell the
+present, and in the summary of the snapshot that published it, which tells the past.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import reduce
+from typing import Final
+
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NamespaceAlreadyExistsError,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+    ValidationException,
+)
+from pyiceberg.expressions import AlwaysTrue, BooleanExpression, EqualTo, Or
+from pyiceberg.io.pyarrow import parquet_files_to_data_files
+from pyiceberg.manifest import DataFile as IcebergFile
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table import Table, Transaction
+from pyiceberg.table.snapshots import Snapshot
+from pyiceberg.transforms import IdentityTransform
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.lake.catalog import CatalogAccess
+from pipeline_assets.lake.contract import TableContract
+from pipeline_assets.lake.iceberg_schema import iceberg_schema
+
+WHOLE_TABLE: Final = ""
+_PROPERTY: Final = "pipeline.partition."
+_SUMMARY: Final = "pipeline.partitions"
+_TABLE_PROPERTIES: Final = {
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "50",
+    "commit.retry.num-retries": "20",
+}
+
+
+@dataclass(frozen=True)
+class LakeTable:
+    """A table of the lake.
+
+    Attributes:
+        namespace: Its domain.
+        name: Its name within the domain.
+        contract: What its rows promise.
+        partition_column: The column that names the partition, if it has partitions.
+    """
+
+    namespace: str
+    name: str
+    contract: TableContract
+    partition_column: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.namespace}.{self.name}"
+
+
+@dataclass(frozen=True)
+class PartitionRecord:
+    """What a published partition was made from.
+
+    Attributes:
+        version: Changes whenever the partition's content may have changed.
+        inputs: Version of each input it was computed from.
+        code_version: Version of the asset's function.
+        run_id: The Dagster run that published it.
+        rows: Its rows.
+        bytes: Its bytes.
+        published_at: When, ISO 8601 in UTC.
+    """
+
+    version: str
+    inputs: Mapping[str, str]
+    code_version: str
+    run_id: str
+    rows: int
+    bytes: int
+    published_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
+
+
+@dataclass(frozen=True)
+class TableState:
+    """One consistent look at some partitions of a table.
+
+    Attributes:
+        snapshot_id: The snapshot looked at; None where nothing was ever published.
+        files: URIs of the Parquet files.
+        records: By partition key; a key that was never published is missing.
+    """
+
+    snapshot_id: int | None
+    files: tuple[str, ...]
+    records: Mapping[str, PartitionRecord]
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """One publish: when, by which run, and the partitions it replaced."""
+
+    snapshot_id: int
+    committed_at: datetime
+    operation: str
+    records: Mapping[str, PartitionRecord | None]
+    is_current: bool
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The published tables."""
+
+    access: CatalogAccess
+
+    def location(self, table: LakeTable) -> str:
+        """Where a table's files lie."""
+        return f"{self.access.warehouse}/{table.namespace}/{table.name}"
+
+    def publish(
+        self, table: LakeTable, files: Sequence[str], records: Mapping[str, PartitionRecord]
+    ) -> int:
+        """Replace partitions in one commit.
+
+        Args:
+            table: The table, created or widened by new columns where needed.
+            files: Parquet files that hold all rows of the partitions.
+            records: Every partition replaced, also one that has become empty.
+
+        Returns:
+            The id of the new snapshot.
+
+        Raises:
+            PipelineError: Other processes kept changing the same partitions.
+        """
+        ensure_table(self.access.open(), table, self.location(table))
+        return self._commit(table, files, dict(records))
+
+    def read(self, table: LakeTable, keys: Sequence[str] | None = None) -> TableState:
+        """The files and records of some partitions, or of all, in the current snapshot."""
+        iceberg = self._load(table)
+        if iceberg is None or iceberg.current_snapshot() is None:
+            return TableState(None, (), {})
+        records = _current_records(iceberg)
+        wanted = records if keys is None else {key: records[key] for key in keys if key in records}
+        return TableState(
+            snapshot_id=iceberg.metadata.current_snapshot_id,
+            files=tuple(file.file_path for file in _files(iceberg, table, keys)),
+            records=wanted,
+        )
+
+    def history(self, table: LakeTable) -> list[HistoryEntry]:
+        """Every publish that is still kept, oldest first."""
+        iceberg = self._load(table)
+        if iceberg is None:
+            return []
+        current = iceberg.metadata.current_snapshot_id
+        return [_history_entry(snapshot, current) for snapshot in _lineage(iceberg, current)]
+
+    def restore(
+        self, table: LakeTable, snapshot_id: int, keys: Sequence[str] | None = None
+    ) -> Mapping[str, PartitionRecord | None]:
+        """Publish again what a snapshot held.
+
+        A restored partition counts as made from today's inputs, so that the next update leaves it
+        alone until an input changes; what depends on it is brought up to date.
+
+        Args:
+            table: The table.
+            snapshot_id: One of :meth:`history`.
+            keys: The partitions; by default the whole table, as it was.
+
+        Returns:
+            The records now in force; None for a partition that did not exist then.
+
+        Raises:
+            PipelineError: There is no such snapshot or table.
+        """
+        iceberg = self._load(table)
+        if iceberg is None or iceberg.snapshot_by_id(snapshot_id) is None:
+            raise PipelineError(f"{table} has no snapshot {snapshot_id}; see: history {table}")
+        present, past = _current_records(iceberg), _records_at(iceberg, snapshot_id)
+        chosen = sorted(present.keys() | past.keys()) if keys is None else keys
+        records = {key: _pinned(past.get(key), present.get(key)) for key in chosen}
+        files = [file.file_path for file in _files(iceberg, table, chosen, snapshot_id)]
+        self._commit(table, files, records)
+        return records
+
+    @retry(
+        retry=retry_if_exception_type((CommitFailedException, ValidationException)),
+        wait=wait_random_exponential(multiplier=0.05, max=2),
+        stop=stop_after_attempt(30),
+        reraise=True,
+    )
+    def _commit(
+        self,
+        table: LakeTable,
+        files: Sequence[str],
+        records: Mapping[str, PartitionRecord | None],
+    ) -> int:
+        iceberg = self.access.open().load_table(str(table))
+        replaced = list(_files(iceberg, table, list(records)))
+        with iceberg.transaction() as transaction:
+            _replace_files(transaction, replaced, files, records)
+            _set_records(transaction, records)
+        return int(iceberg.metadata.current_snapshot_id or 0)
+
+    def _load(self, table: LakeTable) -> Table | None:
+        catalog = self.access.open()
+        return catalog.load_table(str(table)) if catalog.table_exists(str(table)) else None
+
+
+def ensure_table(catalog: Catalog, table: LakeTable, location: str) -> None:
+    """Create a table or add its new columns, safely beside other processes doing the same."""
+    schema = iceberg_schema(table.contract)
+    try:
+        iceberg = catalog.load_table(str(table))
+    except NoSuchTableError:
+        _create(catalog, table, schema, location)
+        return
+    if set(schema.column_names) - set(iceberg.schema().column_names):
+        with iceberg.update_schema() as update:
+            update.union_by_name(schema)
+
+
+def _create(catalog: Catalog, table: LakeTable, schema: Schema, location: str) -> None:
+    try:
+        catalog.create_namespace_if_not_exists(table.namespace)
+        catalog.create_table(
+            str(table),
+            schema=schema,
+            location=location,
+            partition_spec=_partition_spec(schema, table.partition_column),
+            properties=_TABLE_PROPERTIES,
+        )
+    except (NamespaceAlreadyExistsError, TableAlreadyExistsError):
+        ensure_table(catalog, table, location)
+
+
+def _partition_spec(schema: Schema, column: str | None) -> PartitionSpec:
+    if column is None:
+        return PartitionSpec()
+    source = schema.find_field(column).field_id
+    return PartitionSpec(PartitionField(source, 1000, IdentityTransform(), column))
+
+
+def _files(
+    iceberg: Table, table: LakeTable, keys: Sequence[str] | None, snapshot_id: int | None = None
+) -> Iterator[IcebergFile]:
+    if keys == [] or iceberg.current_snapshot() is None:
+        return
+    scan = iceberg.scan(row_filter=_in_partitions(table, keys), snapshot_id=snapshot_id)
+    for task in scan.plan_files():
+        yield task.file
+
+
+def _in_partitions(table: LakeTable, keys: Sequence[str] | None) -> BooleanExpression:
+    if keys is None or table.partition_column is None:
+        return AlwaysTrue()
+    column = table.partition_column
+    terms: list[BooleanExpression] = [EqualTo(column, value=key) for key in keys]
+    return reduce(Or, terms)
+
+
+def _replace_files(
+    transaction: Transaction,
+    replaced: Iterable[IcebergFile],
+    files: Sequence[str],
+    records: Mapping[str, PartitionRecord | None],
+) -> None:
+    """One snapshot that drops the old files and adds the new ones."""
+    metadata = transaction.table_metadata
+    if metadata.name_mapping() is None:
+        mapping = metadata.schema().name_mapping.model_dump_json()
+        transaction.set_properties({"schema.name-mapping.default": mapping})
+    added = parquet_files_to_data_files(
+        transaction._table.io, transaction.table_metadata, iter(files)
+    )
+    summary = {_SUMMARY: json.dumps({key: _dump(record) for key, record in records.items()})}
+    with transaction.update_snapshot(snapshot_properties=summary).overwrite() as overwrite:
+        for file in replaced:
+            overwrite.delete_data_file(file)
+        for new in added:
+            overwrite.append_data_file(new)
+
+
+def _set_records(transaction: Transaction, records: Mapping[str, PartitionRecord | None]) -> None:
+    kept = {
+        _PROPERTY + key: json.dumps(asdict(record)) for key, record in records.items() if record
+    }
+    gone = [_PROPERTY + key for key, record in records.items() if record is None]
+    transaction.set_properties(kept)
+    transaction.remove_properties(
+        *(name for name in gone if name in transaction.table_metadata.properties)
+    )
+
+
+def _current_records(iceberg: Table) -> dict[str, PartitionRecord]:
+    return {
+        name.removeprefix(_PROPERTY): PartitionRecord(**json.loads(value))
+        for name, value in iceberg.properties.items()
+        if name.startswith(_PROPERTY)
+    }
+
+
+def _lineage(iceberg: Table, snapshot_id: int | None) -> list[Snapshot]:
+    """The kept ancestors of a snapshot and itself, oldest first."""
+    chain: list[Snapshot] = []
+    snapshot = iceberg.snapshot_by_id(snapshot_id) if snapshot_id else None
+    while snapshot is not None:
+        chain.append(snapshot)
+        parent = snapshot.parent_snapshot_id
+        snapshot = iceberg.snapshot_by_id(parent) if parent else None
+    return chain[::-1]
+
+
+def _records_at(iceberg: Table, snapshot_id: int) -> dict[str, PartitionRecord]:
+    records: dict[str, PartitionRecord | None] = {}
+    for snapshot in _lineage(iceberg, snapshot_id):
+        records |= _summary_records(snapshot)
+    return {key: record for key, record in records.items() if record}
+
+
+def _summary_records(snapshot: Snapshot) -> dict[str, PartitionRecord | None]:
+    properties = snapshot.summary.additional_properties if snapshot.summary else {}
+    records = json.loads(properties.get(_SUMMARY, "{}"))
+    return {key: PartitionRecord(**record) if record else None for key, record in records.items()}
+
+
+def _history_entry(snapshot: Snapshot, current: int | None) -> HistoryEntry:
+    return HistoryEntry(
+        snapshot_id=snapshot.snapshot_id,
+        committed_at=datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC),
+        operation=snapshot.summary.operation.value if snapshot.summary else "unknown",
+        records=_summary_records(snapshot),
+        is_current=snapshot.snapshot_id == current,
+    )
+
+
+def _pinned(
+    past: PartitionRecord | None, present: PartitionRecord | None
+) -> PartitionRecord | None:
+    if past is None or present is None:
+        return past
+    return PartitionRecord(
+        version=past.version,
+        inputs=present.inputs,
+        code_version=present.code_version,
+        run_id=past.run_id,
+        rows=past.rows,
+        bytes=past.bytes,
+        published_at=past.published_at,
+    )
+
+
+def _dump(record: PartitionRecord | None) -> dict[str, object] | None:
+    return asdict(record) if record else None
