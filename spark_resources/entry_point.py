@@ -1,0 +1,111 @@
+"""Runs any job on Spark: in this process, as an EMR step or on EMR Serverless.
+
+On a cluster: ``spark-submit launch.py --job URI --manifest URI``. Nothing is needed there but
+Spark 3.5 or 4.0 and our wheel.
+"""
+
+import argparse
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final
+
+from pyspark.sql import SparkSession
+
+from spark_resources import audits, output
+from spark_resources.hadoop import delete, jvm, read_text, write_text
+from spark_resources.job import Job, Manifest
+from spark_resources.kinds import Result, compute
+from spark_resources.sources import register
+
+WORK_FOLDER: Final = "_work"
+"""Below a job's destination; Spark and Iceberg ignore names that start with an underscore."""
+
+SESSION: Final[Mapping[str, str]] = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",
+    "spark.sql.parquet.compression.codec": "zstd",
+    "spark.sql.parquet.writeLegacyFormat": "false",
+    "spark.sql.adaptive.enabled": "true",
+    # Files of a size that scans like, rather than one per core.
+    "spark.sql.adaptive.advisoryPartitionSizeInBytes": "128m",
+    "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",
+    "spark.sql.sources.partitionOverwriteMode": "static",
+}
+
+
+def execute(spark: SparkSession, job: Job) -> Manifest:
+    """Run one job to its end.
+
+    Args:
+        spark: Any session; the job gets one of its own, so jobs do not see each other's tables.
+        job: What to do.
+
+    Returns:
+        The manifest, still unwritten.
+
+    Raises:
+        UnexpectedPartitionError: The result has rows of a partition that is not the job's.
+        FixpointError: A fixpoint was not reached in the rounds allowed.
+    """
+    session = _session(spark)
+    timings: dict[str, float] = {}
+    with _timed(timings, "inputs"):
+        for name, source in job.inputs.items():
+            register(session, name, source)
+    work = f"{job.destination.uri.rstrip('/')}/{WORK_FOLDER}"
+    with _timed(timings, "execute"):
+        result = compute(session, job, work)
+        output.write(result.frame, job)
+    delete(session, work)
+    return _report(session, job, result, timings)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the job, run it, write the manifest last."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--job", required=True, help="where the job's JSON lies")
+    parser.add_argument("--manifest", required=True, help="where its manifest goes")
+    parser.add_argument("--labels", help="who runs this; for people who list remote jobs")
+    options = parser.parse_args(arguments)
+    spark = SparkSession.builder.appName(options.labels or "pipeline").getOrCreate()
+    manifest = execute(spark, Job.from_json(read_text(spark, options.job)))
+    write_text(spark, options.manifest, manifest.to_json())
+    spark.stop()
+
+
+def _session(spark: SparkSession) -> SparkSession:
+    session = spark.newSession()
+    for key, value in SESSION.items():
+        session.conf.set(key, value)
+    return session
+
+
+def _report(session: SparkSession, job: Job, result: Result, timings: dict[str, float]) -> Manifest:
+    with _timed(timings, "audit"):
+        files = output.data_files(session, job)
+        output.written(session, job).createOrReplaceTempView("output")
+        rows, results = audits.evaluate(session, job.audit)
+        reports = {n: audits.rows_of(session, sql) for n, sql in job.audit.report_sql.items()}
+    manifest = Manifest(job.token, rows, files, results, reports, timings)
+    return replace(manifest, facts={**_engine_facts(session), **result.facts})
+
+
+def _engine_facts(session: SparkSession) -> dict[str, Any]:
+    context = session.sparkContext
+    return {
+        "spark": context.version,
+        "java": str(jvm(session).java.lang.System.getProperty("java.version")),
+        "python": platform.python_version(),
+        "spark_application_id": context.applicationId,
+        "parallelism": context.defaultParallelism,
+    }
+
+
+@contextmanager
+def _timed(timings: dict[str, float], phase: str) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    timings[phase] = round(time.monotonic() - start, 3)

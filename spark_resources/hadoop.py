@@ -1,0 +1,68 @@
+"""Small files through Spark's own file systems, because a cluster has no other client for sure."""
+
+import re
+from typing import Any, Final, cast
+
+from pyspark.sql import SparkSession
+
+_GLOB_CHARACTERS: Final = re.compile(r"([\\*?\[\]{}^])")
+
+
+def exact_path(uri: str) -> str:
+    """A path that Spark's readers take literally, although they expand globs.
+
+    Spark has a switch against globbing, but with it 4.0 reads every file twice.
+    """
+    return _GLOB_CHARACTERS.sub(r"\\\1", uri)
+
+
+def read_text(spark: SparkSession, uri: str) -> str:
+    """The whole of a text file.
+
+    Raises:
+        FileNotFoundError: It is empty or missing.
+    """
+    row = spark.read.text(exact_path(uri), wholetext=True).first()
+    if row is None:
+        raise FileNotFoundError(uri)
+    return cast("str", row[0])
+
+
+def write_text(spark: SparkSession, uri: str, text: str) -> None:
+    """Write a file under another name, then rename it: readers see all of it or nothing.
+
+    Raises:
+        FileExistsError: There is one already.
+    """
+    path, draft = _path(spark, uri), _path(spark, uri + ".draft")
+    files = _file_system(spark, path)
+    stream = files.create(draft, True)
+    stream.write(bytearray(text.encode()))
+    stream.close()
+    if not files.rename(draft, path):
+        raise FileExistsError(uri)
+
+
+def delete(spark: SparkSession, uri: str) -> None:
+    """Remove a file or a whole folder, if there is one."""
+    path = _path(spark, uri)
+    _file_system(spark, path).delete(path, True)
+
+
+def qualified(spark: SparkSession, uri: str) -> str:
+    """A URI as Spark names it in its own metadata: absolute, with a scheme, percent-encoded."""
+    path = _path(spark, uri)
+    return str(_file_system(spark, path).makeQualified(path).toUri().toString())
+
+
+def _path(spark: SparkSession, uri: str) -> Any:  # noqa: ANN401 - a Java object
+    return jvm(spark).org.apache.hadoop.fs.Path(uri)
+
+
+def _file_system(spark: SparkSession, path: Any) -> Any:  # noqa: ANN401 - Java objects
+    return path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
+
+
+def jvm(spark: SparkSession) -> Any:  # noqa: ANN401 - a namespace of Java packages
+    """The Java side of a session."""
+    return spark.sparkContext._jvm

@@ -1,0 +1,57 @@
+"""What the kinds of job compute, before anything is written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_resources.hadoop import delete, exact_path
+from spark_resources.job import Job
+
+
+class FixpointError(RuntimeError):
+    """A fixpoint was not reached in the rounds allowed."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A table that is not computed yet, and what computing it will have taught."""
+
+    frame: DataFrame
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def compute(session: SparkSession, job: Job, work: str) -> Result:
+    """Compute a job's result, lazily where its kind allows.
+
+    Args:
+        session: Knows the job's inputs as tables.
+        job: The job.
+        work: A folder for what lies between; the caller removes it.
+    """
+    if job.kind == "query":
+        return Result(session.sql(job.sql))
+    if job.kind == "fixpoint":
+        return _fixpoint(session, job, work)
+    raise NotImplementedError(job.kind)
+
+
+def _fixpoint(session: SparkSession, job: Job, work: str) -> Result:
+    """Each round is written and read back, so that no plan grows with the number of rounds."""
+    state, rows = _materialised(session, session.sql(job.sql), f"{work}/round-0")
+    for number in range(1, job.parameters["max_rounds"] + 1):
+        state.createOrReplaceTempView("state")
+        step = session.sql(job.parameters["step_sql"])
+        state, remaining = _materialised(session, step, f"{work}/round-{number}")
+        delete(session, f"{work}/round-{number - 1}")
+        if remaining == rows:
+            return Result(state, {"rounds": number})
+        rows = remaining
+    raise FixpointError(f"rows still change after {job.parameters['max_rounds']} rounds")
+
+
+def _materialised(session: SparkSession, frame: DataFrame, uri: str) -> tuple[DataFrame, int]:
+    frame.write.parquet(uri)
+    stored = session.read.schema(frame.schema).parquet(exact_path(uri))
+    return stored, stored.count()
