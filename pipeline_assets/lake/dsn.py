@@ -1,0 +1,136 @@
+"""Postgres connection strings that never show their password."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from pipeline_assets.errors import PipelineError
+
+SECRET_OPTIONS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key")
+SHAPES = "postgresql://user:password@host:5432/database or host=… port=… dbname=… user=… password=…"
+
+_URL = re.compile(
+    r"""postgres(?:ql)?://
+    (?:(?P<user>[^:@/?]*)(?::(?P<password>[^@/?]*))?@)?
+    (?P<hosts>[^@/?]*)
+    (?:/(?P<dbname>[^@?]*))?
+    (?:\?(?P<query>[^@]*))?""",
+    re.VERBOSE,
+)
+_HOST = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>\d*))?")
+_PAIR = re.compile(r"\s*(\w+)\s*=\s*('(?:[^'\\]|\\.)*'(?!\S)|(?!')(?:[^\s\\]|\\.)*)", re.DOTALL)
+_NOT_IN_URL = re.compile(r"%(?![0-9A-Fa-f]{2})|%00|\s")
+
+
+@dataclass(frozen=True, repr=False)
+class SecretDsn:
+    """A Postgres connection string, as a URL or as ``key=value`` words.
+
+    Printing, formatting or logging it shows user, host and database, never the password. Both
+    forms follow libpq's rules (PostgreSQL documentation, "Connection Strings"), except that a bare
+    ``@`` inside a part of a URL must be written ``%40``: libpq would take the end of such a
+    password for the host and print it in its errors.
+
+    Attributes:
+        text: The connection string as given.
+
+    Raises:
+        PipelineError: The string can't be read; the message repeats nothing of it.
+    """
+
+    text: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        parse_dsn(self.text)
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """The libpq options the string sets, decoded; secrets included."""
+        return parse_dsn(self.text)
+
+    @property
+    def where(self) -> str:
+        """Database and host in words, for messages."""
+        found = self.options
+        database = found.get("dbname") or found.get("user") or "(default)"
+        host = found.get("host") or found.get("hostaddr") or "the local socket"
+        port = f":{found['port']}" if found.get("port", "").strip(",") else ""
+        return f"database {database!r} at {host}{port}"
+
+    def with_database(self, name: str) -> "SecretDsn":
+        """The same server and user, another database."""
+        return SecretDsn(keyword_dsn({**self.options, "dbname": name}))
+
+    def scrub(self, text: str) -> str:
+        """The text with every secret of this connection string starred out."""
+        for secret in filter(None, map(self.options.get, SECRET_OPTIONS)):
+            text = text.replace(secret, "***")
+        return text
+
+    def __repr__(self) -> str:
+        return f"SecretDsn({self})"
+
+    def __str__(self) -> str:
+        user = self.options.get("user", "(default)")
+        return f"user {user!r}, {self.where}, password hidden"
+
+
+def parse_dsn(text: str) -> dict[str, str]:
+    """Read a connection string into its libpq options.
+
+    Args:
+        text: A ``postgresql://`` URL or ``key=value`` words.
+
+    Returns:
+        Option name to decoded value, only for the options that are set.
+
+    Raises:
+        PipelineError: Neither form fits; the message repeats nothing of the text.
+    """
+    is_url = text.strip().startswith(("postgresql://", "postgres://"))
+    found = _from_url(text.strip()) if is_url else _from_words(text)
+    if not re.fullmatch(r"[\d,]*", found.get("port", "")) or "\0" in text:
+        raise _unreadable("the port is not a number")
+    return found
+
+
+def keyword_dsn(options: Mapping[str, str]) -> str:
+    """Write libpq options as ``key='value'`` words."""
+    escaped = {key: re.sub(r"(['\\])", r"\\\1", value) for key, value in options.items()}
+    return " ".join(f"{key}='{value}'" for key, value in escaped.items())
+
+
+def _from_url(text: str) -> dict[str, str]:
+    match = _URL.fullmatch(text)
+    if match is None or _NOT_IN_URL.search(text) or "\ufffd" in unquote(text):
+        raise _unreadable("write @ : / ? % inside user or password as %40 %3A %2F %3F %25")
+    hosts = [_HOST.fullmatch(one) for one in match["hosts"].split(",")]
+    named = {key: match[key] for key in ("user", "password", "dbname")}
+    named["host"] = ",".join(one["host"].strip("[]") if one else "" for one in hosts)
+    named["port"] = ",".join(one["port"] or "" if one else "not a port" for one in hosts)
+    decoded = {key: unquote(value) for key, value in named.items() if value}
+    return decoded | _from_query(match["query"] or "")
+
+
+def _from_query(query: str) -> dict[str, str]:
+    pairs = [pair.split("=", 1) for pair in query.split("&") if pair]
+    if any(len(pair) != 2 for pair in pairs):
+        raise _unreadable("an option after the ? has no value")
+    return {unquote(pair[0]): unquote(pair[1]) for pair in pairs}
+
+
+def _from_words(text: str) -> dict[str, str]:
+    pairs = list(_PAIR.finditer(text))
+    if not pairs or _PAIR.sub("", text).strip():
+        raise _unreadable("quote values that hold spaces or are empty, as in password='two words'")
+    return {pair[1]: _unquoted(pair[2]) for pair in pairs}
+
+
+def _unquoted(value: str) -> str:
+    inner = value[1:-1] if value.startswith("'") else value
+    return re.sub(r"\\(.)", r"\1", inner, flags=re.DOTALL)
+
+
+def _unreadable(hint: str) -> PipelineError:
+    return PipelineError(f"unreadable Postgres connection string: {hint}; it looks like {SHAPES}")
