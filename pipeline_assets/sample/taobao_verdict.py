@@ -1,0 +1,88 @@
+r"""What a correct pipeline does with a line of a Taobao file: accept it, or reject it for a reason.
+
+A line is rejected for the first of these reasons that applies:
+
+| reason            | applies if                                                                  |
+|-------------------|-----------------------------------------------------------------------------|
+| `undecodable`     | the line had to be escaped, see `pipeline_assets.lake.raw_text`             |
+| `field_count`     | it has not 6 (skeleton) or 3 (common features) fields between commas        |
+| `bad_sample_id`   | the sample id is not 1 to 18 digits                                         |
+| `bad_label`       | a label is neither 0 nor 1                                                  |
+| `bad_index`       | the common feature index is empty or has a control character                |
+| `bad_feature_num` | the number of features is not 1 to 9 digits                                 |
+| `bad_token`       | a token is not `field \x02 id \x03 value`: a field of no control characters |
+|                   | nor commas, an id of 1 to 18 digits, a decimal number                       |
+| `cut_line`        | the file ends inside the line, and one of the above applies or the number   |
+|                   | of tokens is not the number of features                                     |
+
+`cut_line` takes the place of every other reason. An empty list has no tokens; one `\x01` after the
+last token is no token. Everything else is accepted. A number of features that is wrong beside a
+well-formed list is accepted and counted, for the tokens are there and every one of them is right.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from pipeline_assets.lake.raw_text import split_into_parts
+
+UNDECODABLE: Final = "undecodable"
+FIELD_COUNT: Final = "field_count"
+CUT_LINE: Final = "cut_line"
+
+
+class Column(NamedTuple):
+    """What a field between commas must look like, and the reason that says it does not."""
+
+    reason: str
+    pattern: re.Pattern[bytes]
+
+
+TOKEN: Final = (
+    rb"[^\x00-\x1f\x7f,]+\x02[0-9]{1,18}\x03-?[0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][-+]?[0-9]{1,2})?"
+)
+_INDEX: Final = Column("bad_index", re.compile(rb"[^\x00-\x1f\x7f]+"))
+_FEATURE_NUM: Final = Column("bad_feature_num", re.compile(rb"[0-9]{1,9}"))
+_LIST: Final = Column(
+    "bad_token", re.compile(rb"(?:%(token)s(?:\x01%(token)s)*\x01?)?" % {b"token": TOKEN})
+)
+_LABEL: Final = Column("bad_label", re.compile(rb"[01]"))
+_SAMPLE_ID: Final = Column("bad_sample_id", re.compile(rb"[0-9]{1,18}"))
+
+SKELETON: Final = (_SAMPLE_ID, _LABEL, _LABEL, _INDEX, _FEATURE_NUM, _LIST)
+"""Columns of a line of `sample_skeleton_{split}.csv`."""
+
+COMMON: Final = (_INDEX, _FEATURE_NUM, _LIST)
+"""Columns of a line of `common_features_{split}.csv`."""
+
+
+def rejection(text: bytes, columns: Sequence[Column]) -> str | None:
+    """The reason to reject a line; None to accept it.
+
+    Args:
+        text: The line as it is in the file, with its newline unless the file ends before it.
+        columns: What its fields must look like.
+    """
+    (part,) = split_into_parts([text], part_bytes=1)
+    reason = UNDECODABLE if part.escaped_lines else _fault(part.data.removesuffix(b"\n"), columns)
+    if not part.terminated and (reason or not has_all_features(text)):
+        return CUT_LINE
+    return reason
+
+
+def has_all_features(text: bytes) -> bool:
+    """Whether an accepted line has as many tokens as its number of features says."""
+    _, feature_num, tokens = text.rstrip(b"\r\n").rsplit(b",", 2)
+    return int(feature_num) == _count_tokens(tokens.removesuffix(b"\x01"))
+
+
+def _count_tokens(tokens: bytes) -> int:
+    return tokens.count(b"\x01") + 1 if tokens else 0
+
+
+def _fault(line: bytes, columns: Sequence[Column]) -> str | None:
+    fields = line.split(b",")
+    if len(fields) != len(columns):
+        return FIELD_COUNT
+    pairs = zip(columns, fields, strict=True)
+    return next((c.reason for c, field in pairs if not c.pattern.fullmatch(field)), None)
