@@ -1,0 +1,1 @@
+"""Sensors, freshness, conditions, alerts and backfill policy."""

@@ -2,13 +2,14 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
+import pyarrow as pa
 
 from pipeline_assets.engines import duckdb_sql
 from pipeline_assets.engines.engine import Dialect, Log
@@ -46,10 +47,20 @@ class EmbeddedEngine:
         """DuckDB's."""
         return "duckdb"
 
-    def run(self, job: Job, log: Log) -> Manifest:
-        """See :class:`pipeline_assets.engines.engine.Engine`."""
+    def run(
+        self, job: Job, log: Log, arrow: Mapping[str, pa.RecordBatchReader] | None = None
+    ) -> Manifest:
+        """See :class:`pipeline_assets.engines.engine.Engine`.
+
+        Args:
+            job: What to do.
+            log: Told about progress.
+            arrow: Further inputs that are streamed from this process, by table name.
+        """
         try:
             with self.connect(uses_s3=_uses_s3(job)) as connection:
+                for name, reader in (arrow or {}).items():
+                    connection.register(name, reader)
                 return _run(connection, job, log, self._facts)
         except (duckdb.Error, OSError) as error:
             raise PipelineError(f"Embedded engine: {str(error).splitlines()[0]}") from error

@@ -33,8 +33,12 @@ class StoredObject:
 class ObjectStore(Protocol):
     """What the lake needs of a storage; URIs are absolute paths or ``s3://bucket/key``."""
 
+    def require(self, root: str) -> None:
+        """Fail with a PipelineError unless this folder or bucket can be reached."""
+        ...
+
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """All objects below a prefix, ordered by URI; a missing folder is a PipelineError."""
+        """All objects below a prefix, ordered by URI; nothing where there is no such folder."""
         ...
 
     def open(self, uri: str) -> BinaryIO:
@@ -69,14 +73,14 @@ def decode_key(segment: str) -> str:
 class LocalStore:
     """Objects as files of a folder."""
 
+    def require(self, root: str) -> None:
+        """See :class:`ObjectStore`."""
+        if not Path(root).is_dir():
+            raise PipelineError(f"Folder {root} does not exist; create it or set its PIPELINE_ URI")
+
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """See :class:`ObjectStore`; the etag is size and modification time."""
-        root = Path(prefix)
-        if not root.is_dir():
-            raise PipelineError(
-                f"Folder {prefix} does not exist; create it or set its PIPELINE_ URI"
-            )
-        files = sorted(path for path in root.rglob("*") if path.is_file())
+        files = sorted(path for path in Path(prefix).rglob("*") if path.is_file())
         return (_describe_file(path) for path in files)
 
     def open(self, uri: str) -> BinaryIO:
@@ -130,11 +134,18 @@ class S3Store:
     def _client(self) -> "S3Client":
         return cast("S3Client", self.access.client())
 
+    def require(self, root: str) -> None:
+        """See :class:`ObjectStore`."""
+        try:
+            self._client.head_bucket(Bucket=split_s3_uri(root)[0])
+        except (ClientError, BotoCoreError) as error:
+            raise _unreachable(root, error) from error
+
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """See :class:`ObjectStore`; listed page by page."""
         bucket, key = split_s3_uri(prefix)
         pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=bucket, Prefix=key + "/"
+            Bucket=bucket, Prefix=key and f"{key}/"
         )
         try:
             for page in pages:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import reduce
 from typing import Final
 
+import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import (
     CommitFailedException,
@@ -155,6 +156,14 @@ class Lake:
             records=wanted,
         )
 
+    def rows(self, table: LakeTable, state: TableState) -> pa.Table:
+        """All rows of what was read, for tables small enough to list files."""
+        iceberg = self._load(table)
+        if iceberg is None or state.snapshot_id is None:
+            return iceberg_schema(table.contract).as_arrow().empty_table()
+        filter_ = _in_partitions(table, list(state.records))
+        return iceberg.scan(row_filter=filter_, snapshot_id=state.snapshot_id).to_arrow()
+
     def history(self, table: LakeTable) -> list[HistoryEntry]:
         """Every publish that is still kept, oldest first."""
         iceberg = self._load(table)
@@ -264,7 +273,7 @@ def _in_partitions(table: LakeTable, keys: Sequence[str] | None) -> BooleanExpre
     if keys is None or table.partition_column is None:
         return AlwaysTrue()
     column = table.partition_column
-    terms: list[BooleanExpression] = [EqualTo(column, value=key) for key in keys]
+    terms: list[BooleanExpression] = [EqualTo(term=column, value=key) for key in keys]
     return reduce(Or, terms)
 
 

@@ -1,0 +1,1 @@
+"""Ali-CCP: click and conversion logs of Taobao with their features."""

@@ -1,0 +1,51 @@
+"""The whole graph, wired in one screen."""
+
+import dagster as dg
+
+from pipeline_assets.automation.policies import POLICIES
+from pipeline_assets.deployment import Deployment
+from pipeline_assets.lake.asset import LakeAsset
+from pipeline_assets.lake.dagster_assets import dagster_asset
+from pipeline_assets.lake.io_manager import LakeIOManager, LandingIOManager
+from pipeline_assets.lake.landing import LandingSource
+from pipeline_assets.lake.progress import Progress, Silent
+from pipeline_assets.lake.staging import Stager
+from pipeline_assets.settings import Settings
+from pipeline_assets.taobao import assets as taobao
+
+ASSETS: tuple[LakeAsset, ...] = (
+    taobao.raw_files,
+    taobao.rejected_rows,
+    taobao.impressions,
+    taobao.core_features,
+    taobao.common_features_summary,
+    taobao.common_features,
+)
+LANDING: tuple[LandingSource, ...] = (taobao.ARCHIVES,)
+
+
+def build_definitions(settings: Settings, progress: Progress | None = None) -> dg.Definitions:
+    """The code location for some settings."""
+    deployment = Deployment(settings)
+    tables = {asset.key.to_user_string(): asset.table for asset in ASSETS}
+    sources = {source.key.to_user_string(): source for source in LANDING}
+    return dg.Definitions(
+        assets=[
+            *(source.spec() for source in LANDING),
+            *(dagster_asset(asset, tables, POLICIES) for asset in ASSETS),
+        ],
+        resources={
+            "lake": LakeIOManager(deployment.lake, tables),
+            "landing": LandingIOManager(deployment.landing, sources),
+            "stager": Stager(
+                lake=deployment.lake,
+                store=deployment.store(settings.lake_uri),
+                engines=deployment.engines,
+                part_bytes=settings.raw_part_bytes,
+                progress=progress or Silent(),
+            ),
+        },
+    )
+
+
+defs = build_definitions(Settings.from_environment())

@@ -1,0 +1,69 @@
+"""From settings to working parts: storage, catalog, engines."""
+
+from dataclasses import dataclass
+
+from pipeline_assets.engines.embedded import EmbeddedEngine
+from pipeline_assets.engines.engine import Engine
+from pipeline_assets.engines.router import Engines
+from pipeline_assets.lake.catalog import CatalogAccess, sqlite_uri
+from pipeline_assets.lake.landing import LandingZone
+from pipeline_assets.lake.storage import LocalStore, ObjectStore, S3Store
+from pipeline_assets.lake.tables import Lake
+from pipeline_assets.s3 import S3_SCHEME, S3Access
+from pipeline_assets.settings import EngineName, Settings
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The parts that the settings describe; nothing connects before it is used."""
+
+    settings: Settings
+
+    @property
+    def s3(self) -> S3Access:
+        """How to reach S3."""
+        return S3Access(self.settings.s3_endpoint_url, self.settings.s3_region)
+
+    def store(self, uri: str) -> ObjectStore:
+        """The storage that a URI lies in."""
+        return S3Store(self.s3) if uri.startswith(S3_SCHEME) else LocalStore()
+
+    @property
+    def lake(self) -> Lake:
+        """The published tables."""
+        return Lake(CatalogAccess(self._catalog_uri, self.settings.lake_uri, self.s3))
+
+    @property
+    def landing(self) -> LandingZone:
+        """What vendors deliver to."""
+        return LandingZone(self.settings.landing_uri, self.store(self.settings.landing_uri))
+
+    @property
+    def embedded(self) -> EmbeddedEngine:
+        """The engine in this process."""
+        return EmbeddedEngine(
+            memory_limit_mib=self.settings.memory_limit_mib,
+            threads=self.settings.threads,
+            spill_dir=self.settings.spill_dir,
+            s3=self.s3,
+        )
+
+    @property
+    def engines(self) -> Engines:
+        """All engines that are routed to."""
+        overrides = {
+            pattern: self._engine(name) for pattern, name in self.settings.engine_overrides.items()
+        }
+        return Engines(self.embedded, self._engine(self.settings.engine), overrides)
+
+    def _engine(self, name: EngineName) -> Engine:
+        return {"embedded": lambda: self.embedded}[name]()
+
+    @property
+    def _catalog_uri(self) -> str:
+        settings = self.settings
+        if settings.catalog_uri:
+            return settings.catalog_uri
+        if settings.lake_uri.startswith(S3_SCHEME):
+            return sqlite_uri(settings.dagster_home.resolve() / "catalog.db")
+        return f"sqlite:///{settings.lake_uri}/catalog.db?timeout=60"

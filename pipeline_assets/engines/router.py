@@ -1,0 +1,30 @@
+"""Which engine computes which asset."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from pipeline_assets.engines.embedded import EmbeddedEngine
+from pipeline_assets.engines.engine import Engine
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The engines of a deployment.
+
+    Attributes:
+        embedded: Always there: it also writes what assets read from the outside world.
+        default: Computes every asset that no override names.
+        overrides: Glob over ``domain/name`` to engine; the first that matches wins.
+    """
+
+    embedded: EmbeddedEngine
+    default: Engine
+    overrides: Mapping[str, Engine] = field(default_factory=dict)
+
+    def for_asset(self, name: str) -> Engine:
+        """The engine of an asset, named ``domain/name``."""
+        for pattern, engine in self.overrides.items():
+            if fnmatchcase(name, pattern):
+                return engine
+        return self.default

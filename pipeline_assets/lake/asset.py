@@ -1,0 +1,194 @@
+"""Declaring a dataset: a contract, a partitioning and one pure function.
+
+``lake_asset`` turns a function on Ibis tables into a :class:`LakeAsset`. It stays callable, so a
+test hands it tables and looks at the expression it returns; where it runs, how the result is
+audited and published is decided elsewhere. ``ingest_asset`` does the same for a function that reads
+the outside world and yields Arrow record batches.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+import dagster as dg
+import ibis.expr.types as ir
+
+from pipeline_assets.lake.contract import Check, Contract, Severity, TableContract
+from pipeline_assets.lake.inputs import InputSpec, table_parameters
+from pipeline_assets.lake.landing import LandingSource
+from pipeline_assets.lake.partitioning import Partitioning
+from pipeline_assets.lake.plots import Plot
+from pipeline_assets.lake.tables import LakeTable
+
+CONFIG: Final = "config"
+DEFAULT_OWNERS: Final = ("team:recommender-data",)
+Kind: TypeAlias = Literal["expression", "ingest"]
+Declare: TypeAlias = Callable[[Callable[..., Any]], "LakeAsset"]
+
+
+@dataclass(frozen=True)
+class LakeAsset:
+    """A dataset of the lake.
+
+    Attributes:
+        kind: ``expression`` for a function on tables, ``ingest`` for one that yields Arrow batches.
+        table: Its Iceberg table.
+        function: Computes it.
+        inputs: What it, or a check of it, looks at.
+        partitioning: How it is cut; None for a table that is always replaced as a whole.
+        checks: Promises beyond the contract's.
+        plots: Pictures for the asset's page.
+        owners: E-mail addresses or ``team:name``.
+        tags: Dagster tags.
+        backfill: How a range of partitions is cut into runs.
+        code_version: Of an ingest function; an expression's version is derived from its SQL.
+    """
+
+    kind: Kind
+    table: LakeTable
+    function: Callable[..., Any]
+    inputs: tuple[InputSpec, ...]
+    partitioning: Partitioning | None = None
+    checks: tuple[Check, ...] = ()
+    plots: tuple[Plot, ...] = ()
+    owners: tuple[str, ...] = DEFAULT_OWNERS
+    tags: Mapping[str, str] | None = None
+    backfill: dg.BackfillPolicy | None = None
+    code_version: str | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+        """Call the function itself."""
+        return self.function(*args, **kwargs)
+
+    @property
+    def key(self) -> dg.AssetKey:
+        """Of the Dagster asset: domain and name."""
+        return dg.AssetKey([self.table.namespace, self.table.name])
+
+    @property
+    def all_checks(self) -> tuple[Check, ...]:
+        """The contract's checks, then the asset's own."""
+        return (*self.table.contract.checks, *self.checks)
+
+    @property
+    def config_type(self) -> type[dg.Config] | None:
+        """The class of its run config, if the function has a parameter ``config``."""
+        parameter = inspect.signature(self.function).parameters.get(CONFIG)
+        return parameter.annotation if parameter else None
+
+    @property
+    def description(self) -> str:
+        """The function's docstring, followed by the contract's."""
+        own = inspect.getdoc(self.function) or ""
+        return f"{own}\n\n{inspect.cleandoc(self.table.contract.description)}".strip()
+
+
+def lake_asset(
+    *,
+    contract: type[Contract],
+    partitions: Partitioning | None = None,
+    inputs: Mapping[str, dg.AssetKey] | None = None,
+    mappings: Mapping[str, dg.PartitionMapping] | None = None,
+    checks: Iterable[Check] = (),
+    plots: Iterable[Plot] = (),
+    **options: Any,  # noqa: ANN401 - fields of LakeAsset
+) -> Declare:
+    """Declare a dataset computed from other tables.
+
+    Args:
+        contract: Names, types, descriptions and checks of its columns.
+        partitions: How it is cut.
+        inputs: Keys of parameters that are not tables of the same domain.
+        mappings: Partition mappings of parameters that are not mapped one to one.
+        checks: Promises beyond the contract's; their inputs become inputs of the asset.
+        plots: Pictures for the asset's page.
+        options: Other fields of :class:`LakeAsset`.
+    """
+
+    def declare(function: Callable[..., Any]) -> LakeAsset:
+        domain = domain_of(function)
+        readings = table_parameters(function)
+        looked_at = {name: "table" for check in checks for name in check.inputs}
+        specs = tuple(
+            InputSpec(
+                name=name,
+                key=(inputs or {}).get(name, dg.AssetKey([domain, name])),
+                read_as=readings.get(name, "table"),
+                partition_mapping=(mappings or {}).get(name),
+            )
+            for name in {**readings, **looked_at}
+        )
+        table = _table(function, contract, partitions)
+        return LakeAsset(
+            "expression", table, function, specs, partitions, tuple(checks), tuple(plots), **options
+        )
+
+    return declare
+
+
+def ingest_asset(
+    *,
+    contract: type[Contract],
+    code_version: str,
+    partitions: Partitioning | None = None,
+    landing: LandingSource | None = None,
+    checks: Iterable[Check] = (),
+    plots: Iterable[Plot] = (),
+    **options: Any,  # noqa: ANN401 - fields of LakeAsset
+) -> Declare:
+    """Declare a dataset read from the outside world by a function that yields record batches.
+
+    Args:
+        contract: Names, types, descriptions and checks of its columns.
+        code_version: Change it when the function's results change.
+        partitions: How it is cut.
+        landing: Where the function's parameter of type ``Landed`` comes from.
+        checks: Promises beyond the contract's.
+        plots: Pictures for the asset's page.
+        options: Other fields of :class:`LakeAsset`.
+    """
+
+    def declare(function: Callable[..., Any]) -> LakeAsset:
+        landed = [name for name, kind in table_parameters(function).items() if kind == "landed"]
+        specs = tuple(InputSpec(name, landing.key, "landed") for name in landed if landing)
+        return LakeAsset(
+            kind="ingest",
+            table=_table(function, contract, partitions),
+            function=function,
+            inputs=specs,
+            partitioning=partitions,
+            checks=tuple(checks),
+            plots=tuple(plots),
+            code_version=code_version,
+            **options,
+        )
+
+    return declare
+
+
+def check(severity: Severity) -> Callable[[Callable[..., ir.Table]], Check]:
+    """Declare a promise: a function from the asset's table to the rows that break it.
+
+    The first parameter is the asset's own table, the others are inputs by name. The docstring says
+    what holds when the check passes.
+    """
+
+    def declare(function: Callable[..., ir.Table]) -> Check:
+        _, *inputs = inspect.signature(function).parameters
+        description = inspect.getdoc(function) or ""
+        return Check(function.__name__, description, severity, function, tuple(inputs))
+
+    return declare
+
+
+def domain_of(function: Callable[..., Any]) -> str:
+    """The package a function is defined in: ``pipeline_assets.taobao.assets`` is ``taobao``."""
+    return function.__module__.split(".")[-2]
+
+
+def _table(
+    function: Callable[..., Any], contract: type[Contract], partitions: Partitioning | None
+) -> LakeTable:
+    column = partitions.column if partitions else None
+    return LakeTable(domain_of(function), function.__name__, TableContract.of(contract), column)

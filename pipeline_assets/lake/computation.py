@@ -1,0 +1,85 @@
+"""What an asset function may return besides a plain table expression.
+
+A computation is data: an expression and what to do with it. It compiles to the kind, SQL and
+parameters of a job in the dialect of whichever engine will run it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+import ibis
+import ibis.expr.types as ir
+
+from pipeline_assets.engines.engine import Dialect
+from pipeline_assets.lake.contract import TableContract
+from pipeline_assets.lake.sql import to_sql
+from spark_resources.job import Kind
+
+STATE: Final = "state"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A computation in an engine's terms."""
+
+    kind: Kind
+    sql: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fixpoint:
+    """Start from a table and apply a shrinking step until the number of rows stays the same."""
+
+    initial: ir.Table
+    step: Callable[[ir.Table], ir.Table]
+    max_rounds: int = 100
+
+
+@dataclass(frozen=True)
+class Learn:
+    """Feed a table to a learning job; its output has the columns of the asset's contract.
+
+    Attributes:
+        kind: Which job.
+        table: What it learns from.
+        parameters: Hyper-parameters, as JSON values.
+    """
+
+    kind: Kind
+    table: ir.Table
+    parameters: Mapping[str, Any]
+
+
+Computation: TypeAlias = ir.Table | Fixpoint | Learn
+
+
+def table_of(computation: Computation) -> ir.Table:
+    """The expression that a computation starts from."""
+    if isinstance(computation, Fixpoint):
+        return computation.initial
+    if isinstance(computation, Learn):
+        return computation.table
+    return computation
+
+
+def compile_computation(
+    computation: Computation, contract: TableContract, dialect: Dialect
+) -> Compiled:
+    """Write a computation in an engine's SQL, with the columns its contract declares.
+
+    Raises:
+        ValueError: Its columns are not those of the contract.
+    """
+    if isinstance(computation, Learn):
+        return Compiled(
+            computation.kind, to_sql(computation.table, dialect), dict(computation.parameters)
+        )
+    if isinstance(computation, Fixpoint):
+        state = ibis.table(contract.schema, name=STATE)
+        step = to_sql(contract.conform(computation.step(state)), dialect)
+        initial = to_sql(contract.conform(computation.initial), dialect)
+        parameters = {"step_sql": step, "max_rounds": computation.max_rounds}
+        return Compiled("fixpoint", initial, parameters)
+    return Compiled("query", to_sql(contract.conform(computation), dialect))

@@ -1,0 +1,156 @@
+"""From lake assets to Dagster assets: the one place where the two meet."""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.lake.asset import LakeAsset
+from pipeline_assets.lake.contract import Check
+from pipeline_assets.lake.metadata import (
+    check_metadata,
+    definition_metadata,
+    partition_metadata,
+    staged_metadata,
+)
+from pipeline_assets.lake.staging import Request, Staged, partition_checks
+from pipeline_assets.lake.tables import LakeTable
+from pipeline_assets.lake.versions import code_version
+
+IO_RETRIES = dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL)
+
+
+@dataclass(frozen=True)
+class Policies:
+    """What is applied to every asset alike, chosen by the asset."""
+
+    freshness: Callable[[LakeAsset], dg.FreshnessPolicy | None]
+    automation: Callable[[LakeAsset], dg.AutomationCondition[Any] | None]
+    kinds: Callable[[LakeAsset], set[str]]
+
+
+def dagster_asset(
+    asset: LakeAsset, tables: Mapping[str, LakeTable], policies: Policies
+) -> dg.AssetsDefinition:
+    """Make the Dagster asset whose body stages and whose output publishes.
+
+    Raises:
+        ValueError: The function's expression does not have the contract's columns.
+    """
+    version = code_version(asset, tables)
+    with warnings.catch_warnings():
+        # Backfill policies are still called beta; we rely on them knowingly.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        decorate = dg.asset(
+            key=asset.key,
+            ins={spec.name: spec.asset_in() for spec in asset.inputs},
+            description=asset.description,
+            group_name=asset.table.namespace,
+            owners=list(asset.owners),
+            kinds=policies.kinds(asset),
+            tags=dict(asset.tags or {}),
+            metadata=definition_metadata(asset),
+            partitions_def=asset.partitioning.definition if asset.partitioning else None,
+            check_specs=[_check_spec(asset, check) for check in _checks(asset)],
+            io_manager_key="lake",
+            required_resource_keys={"stager"},
+            code_version=version,
+            backfill_policy=asset.backfill or dg.BackfillPolicy.single_run(),
+            retry_policy=IO_RETRIES,
+            freshness_policy=policies.freshness(asset),
+            automation_condition=policies.automation(asset),
+        )
+        return decorate(_body(asset, version))
+
+
+def _checks(asset: LakeAsset) -> tuple[Check, ...]:
+    return (*asset.all_checks, *partition_checks(asset, ()))
+
+
+def _check_spec(asset: LakeAsset, check: Check) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        check.name,
+        asset=asset.key,
+        description=check.description,
+        blocking=check.severity == "error",
+    )
+
+
+def _body(asset: LakeAsset, version: str) -> Callable[..., Iterator[Any]]:
+    config_type = asset.config_type
+    if config_type is None:
+
+        def plain(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:  # noqa: ANN401
+            yield from _execute(asset, version, context, inputs, None)
+
+        return plain
+
+    def configured(
+        context: dg.AssetExecutionContext,
+        config: config_type,  # type: ignore[valid-type]
+        **inputs: Any,  # noqa: ANN401
+    ) -> Iterator[Any]:
+        yield from _execute(asset, version, context, inputs, config)
+
+    return configured
+
+
+def _execute(
+    asset: LakeAsset,
+    version: str,
+    context: dg.AssetExecutionContext,
+    inputs: Mapping[str, Any],
+    config: Any,  # noqa: ANN401 - the asset's own config class
+) -> Iterator[Any]:
+    """Stage; report every check; then fail, or hand over to the IO manager."""
+    keys = tuple(context.partition_keys) if asset.partitioning else ()
+    request = Request(keys, context.run_id, version, config, context.log.info)
+    try:
+        staged: Staged = context.resources.stager.stage(asset, inputs, request)
+    except PipelineError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    yield from _check_results(asset, staged)
+    _refuse_broken(asset, staged)
+    for key in keys:
+        context.add_asset_metadata(partition_metadata(staged, key), partition_key=key)
+    yield dg.Output(
+        staged,
+        metadata=staged_metadata(asset, staged),
+        data_version=dg.DataVersion(staged.version),
+    )
+
+
+def _check_results(asset: LakeAsset, staged: Staged) -> Iterator[dg.AssetCheckResult]:
+    checks = {check.name: check for check in _checks(asset)}
+    for result in staged.manifest.audits:
+        check = checks[result.name]
+        is_error = check.severity == "error"
+        yield dg.AssetCheckResult(
+            passed=result.failed == 0,
+            check_name=result.name,
+            severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
+            description=check.description,
+            metadata=check_metadata(result),
+        )
+
+
+def _refuse_broken(asset: LakeAsset, staged: Staged) -> None:
+    severities = {check.name: check.severity for check in _checks(asset)}
+    broken = [
+        f"{result.name} ({result.failed:,} rows)"
+        for result in staged.manifest.audits
+        if result.failed and severities[result.name] == "error"
+    ]
+    if broken:
+        raise dg.Failure(
+            f"{asset.table} is not published, its audit failed: {', '.join(broken)}",
+            metadata={
+                result.name: dg.MetadataValue.json([dict(row) for row in result.examples])
+                for result in staged.manifest.audits
+                if result.examples
+            },
+            allow_retries=False,
+        )

@@ -1,0 +1,122 @@
+"""What people see of an asset in Dagster: schema, lineage, counts, preview, plots."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+
+from pipeline_assets.lake.asset import LakeAsset
+from pipeline_assets.lake.contract import TableContract
+from pipeline_assets.lake.inputs import InputSpec
+from pipeline_assets.lake.plots import markdown
+from pipeline_assets.lake.sql import type_name
+from pipeline_assets.lake.staging import PREVIEW, Lineage, Staged
+from pipeline_assets.lake.tables import Lake, LakeTable
+from spark_resources.job import AuditResult
+
+Metadata = dict[str, Any]
+
+
+def column_schema(contract: TableContract) -> dg.TableSchema:
+    """A contract as Dagster shows it."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=type_name(column.type),
+                description=column.description or None,
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable,
+                    unique=contract.unique == (column.name,),
+                ),
+            )
+            for column in contract.columns
+        ]
+    )
+
+
+def definition_metadata(asset: LakeAsset) -> Metadata:
+    """Known before anything ran."""
+    return {
+        "dagster/column_schema": column_schema(asset.table.contract),
+        "dagster/table_name": str(asset.table),
+    }
+
+
+def staged_metadata(asset: LakeAsset, staged: Staged) -> Metadata:
+    """Known once it is written: lineage, preview, plots and what the engine tells."""
+    reports = staged.manifest.reports
+    return {
+        "dagster/column_schema": column_schema(asset.table.contract),
+        **_lineage(asset.inputs, staged.lineage),
+        "preview": _table(reports[PREVIEW]),
+        **{
+            plot.name: dg.MetadataValue.md(markdown(plot, reports[plot.name]))
+            for plot in asset.plots
+        },
+        **{f"seconds/{name}": round(took, 3) for name, took in staged.manifest.timings.items()},
+        "engine": dg.MetadataValue.json(dict(staged.manifest.facts)),
+    }
+
+
+def partition_metadata(staged: Staged, key: str) -> Metadata:
+    """What is true of one partition only."""
+    record = staged.records[key]
+    return {"dagster/partition_row_count": record.rows, "bytes": record.bytes}
+
+
+def publish_metadata(table: LakeTable, lake: Lake, staged: Staged, snapshot: int) -> Metadata:
+    """Known once it is published."""
+    unpartitioned = {} if table.partition_column else {"dagster/row_count": staged.manifest.rows}
+    return {
+        **unpartitioned,
+        "dagster/table_name": str(table),
+        "dagster/uri": lake.location(table),
+        "files": len(staged.manifest.files),
+        "snapshot_id": str(snapshot),
+    }
+
+
+def check_metadata(result: AuditResult) -> Metadata:
+    """How many rows fail, and a few of them."""
+    examples = {"examples": _table(result.examples)} if result.examples else {}
+    return {"failed_rows": result.failed, **examples}
+
+
+def _lineage(inputs: Iterable[InputSpec], lineage: Lineage) -> Metadata:
+    if not lineage:
+        return {}
+    specs = {spec.name: spec for spec in inputs}
+    deps = {
+        column: sorted({(specs[name].key, _stored_column(specs[name], of)) for name, of in sources})
+        for column, sources in lineage.items()
+    }
+    return {
+        "dagster/column_lineage": dg.TableColumnLineage(
+            {column: [dg.TableColumnDep(*dep) for dep in found] for column, found in deps.items()}
+        )
+    }
+
+
+def _stored_column(spec: InputSpec, column: str) -> str:
+    """Lines are read from the file that the raw table names in ``part_uri``."""
+    is_text = spec.read_as != "table" and column in {"line", "line_number"}
+    return "part_uri" if is_text else column
+
+
+def _table(rows: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue | dg.TextMetadataValue:
+    records = [dg.TableRecord({name: _plain(value) for name, value in row.items()}) for row in rows]
+    if not records:
+        return dg.MetadataValue.text("no rows")
+    columns = [dg.TableColumn(name) for name in records[0].data]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
+
+
+def _plain(value: object) -> str | int | float | bool | None:
+    """A value that Dagster's table shows; long texts and lists are cut."""
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 2**53 else str(value)
+    text = str(value)
+    return text if len(text) <= 120 else text[:119] + "…"

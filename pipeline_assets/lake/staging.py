@@ -1,0 +1,281 @@
+"""Write and audit: from an asset and its loaded inputs to files that only need a commit."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+from uuid import uuid4
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from pipeline_assets.engines.engine import Engine, Log
+from pipeline_assets.engines.router import Engines
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.lake.asset import LakeAsset
+from pipeline_assets.lake.audit import OUTPUT, build_audit
+from pipeline_assets.lake.computation import Compiled, compile_computation, table_of
+from pipeline_assets.lake.contract import Check
+from pipeline_assets.lake.inputs import Input, LandedInput, LazyTable
+from pipeline_assets.lake.lineage import InputColumn, column_lineage
+from pipeline_assets.lake.progress import Progress
+from pipeline_assets.lake.sql import schema_names
+from pipeline_assets.lake.storage import ObjectStore
+from pipeline_assets.lake.tables import WHOLE_TABLE, Lake, PartitionRecord
+from pipeline_assets.lake.versions import digest, evaluate, function_parameters, input_versions
+from spark_resources.job import Audit, Destination, Job, Manifest, Source
+
+PREVIEW: Final = "preview"
+PREVIEW_ROWS: Final = 5
+RECORDS: Final = "records"
+Lineage: TypeAlias = Mapping[str, frozenset[InputColumn]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One execution of an asset.
+
+    Attributes:
+        keys: The partitions to make; none for a table that is replaced as a whole.
+        run_id: The Dagster run.
+        code_version: Of the asset.
+        config: Its run config, if it has any.
+        log: Told about progress.
+    """
+
+    keys: tuple[str, ...]
+    run_id: str
+    code_version: str
+    config: Any
+    log: Log
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Partitions that are written and audited but not yet published.
+
+    Attributes:
+        manifest: What the engine did.
+        records: What each partition was made from.
+        lineage: Output column to the input columns that feed it.
+    """
+
+    manifest: Manifest
+    records: Mapping[str, PartitionRecord]
+    lineage: Lineage
+
+    @property
+    def version(self) -> str:
+        """Of all its partitions together."""
+        return digest({key: record.version for key, record in self.records.items()})
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What an ingesting function may use besides its landed objects.
+
+    Attributes:
+        keys: The partitions to make.
+        put: Stores bytes below the publication's own prefix; from a relative path to the URI.
+        part_bytes: Size that raw text parts should have.
+        progress: Told about bytes read.
+    """
+
+    keys: tuple[str, ...]
+    put: Callable[[str, bytes], str]
+    part_bytes: int
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Stager:
+    """Runs assets on engines.
+
+    Attributes:
+        lake: Says where tables lie.
+        store: Writes raw files there.
+        engines: Compute.
+        part_bytes: Size of raw text parts.
+        progress: Shown to whoever waits.
+        sources: What ingesting functions may ask for by parameter name.
+    """
+
+    lake: Lake
+    store: ObjectStore
+    engines: Engines
+    part_bytes: int
+    progress: Progress
+    sources: Mapping[str, object] = field(default_factory=dict)
+
+    def stage(self, asset: LakeAsset, inputs: Mapping[str, Input], request: Request) -> Staged:
+        """Compute partitions of an asset into a fresh prefix and audit them there.
+
+        Raises:
+            PipelineError: An input or the computation is unusable.
+        """
+        token = f"{request.run_id[:8]}-{uuid4().hex[:12]}"
+        location = f"{self.lake.location(asset.table)}/data/{token}"
+        attempt = _Attempt(asset, inputs, request, token, location)
+        manifest, lineage = (
+            (self._ingest(attempt), {}) if asset.kind == "ingest" else self._compute(attempt)
+        )
+        return Staged(manifest, _records(attempt, manifest), lineage)
+
+    def _compute(self, attempt: "_Attempt") -> tuple[Manifest, Lineage]:
+        engine = self.engines.for_asset(attempt.asset.key.to_user_string())
+        computation = evaluate(attempt.asset, attempt.tables, attempt.request.config)
+        compiled = compile_computation(computation, attempt.asset.table.contract, engine.dialect)
+        manifest = engine.run(_job(attempt, compiled, engine), attempt.request.log)
+        return manifest, column_lineage(table_of(computation))
+
+    def _ingest(self, attempt: "_Attempt") -> Manifest:
+        engine = self.engines.embedded
+        schema = pa.schema(attempt.asset.table.contract.schema.to_pyarrow())
+        batches = _Remembering(attempt.asset.function(**self._arguments(attempt)))
+        job = _job(attempt, Compiled("query", f"SELECT * FROM {RECORDS}"), engine)  # noqa: S608
+        reader = pa.RecordBatchReader.from_batches(schema, batches)
+        try:
+            return engine.run(job, attempt.request.log, arrow={RECORDS: reader})
+        except PipelineError as error:
+            raise batches.error or error from None
+
+    def _arguments(self, attempt: "_Attempt") -> dict[str, Any]:
+        def put(path: str, data: bytes) -> str:
+            uri = f"{attempt.location}/raw/{path}"
+            self.store.put(uri, data)
+            return uri
+
+        offered: dict[str, Any] = {
+            **self.sources,
+            **attempt.landed,
+            "workspace": Workspace(attempt.request.keys, put, self.part_bytes, self.progress),
+            "config": attempt.request.config,
+        }
+        return {name: offered[name] for name in function_parameters(attempt.asset)}
+
+
+class _Remembering:
+    """Passes batches on and keeps the error that ended them; DuckDB tells only that one did."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._batches = iter(batches)
+        self.error: Exception | None = None
+
+    def __iter__(self) -> "_Remembering":
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        try:
+            return next(self._batches)
+        except StopIteration:
+            raise
+        except Exception as error:
+            self.error = error
+            raise
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """Everything about one try at one request."""
+
+    asset: LakeAsset
+    inputs: Mapping[str, Input]
+    request: Request
+    token: str
+    location: str
+
+    @property
+    def _lazy(self) -> dict[str, LazyTable]:
+        return {
+            name: loaded for name, loaded in self.inputs.items() if isinstance(loaded, LazyTable)
+        }
+
+    @property
+    def tables(self) -> dict[str, ir.Table]:
+        return {name: lazy.table for name, lazy in self._lazy.items()}
+
+    @property
+    def stored(self) -> dict[str, ir.Table]:
+        return {name: lazy.rows for name, lazy in self._lazy.items()}
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        return {
+            name: source for lazy in self._lazy.values() for name, source in lazy.sources.items()
+        }
+
+    @property
+    def landed(self) -> dict[str, Any]:
+        return {
+            name: loaded.landed
+            for name, loaded in self.inputs.items()
+            if isinstance(loaded, LandedInput)
+        }
+
+
+def _job(attempt: _Attempt, compiled: Compiled, engine: Engine) -> Job:
+    contract = attempt.asset.table.contract
+    return Job(
+        token=attempt.token,
+        kind=compiled.kind,
+        inputs=attempt.sources,
+        sql=compiled.sql,
+        schema=schema_names(contract.schema),
+        destination=Destination(
+            attempt.location, attempt.asset.table.partition_column, attempt.request.keys
+        ),
+        audit=_audit(attempt, engine),
+        parameters=compiled.parameters,
+        labels={
+            "asset": attempt.asset.key.to_user_string(),
+            "partitions": ",".join(attempt.request.keys),
+            "run": attempt.request.run_id,
+        },
+    )
+
+
+def _audit(attempt: _Attempt, engine: Engine) -> Audit:
+    asset = attempt.asset
+    output = ibis.table(asset.table.contract.schema, name=OUTPUT)
+    checks = (*asset.all_checks, *partition_checks(asset, attempt.request.keys))
+    plots = {plot.name: plot.table(output) for plot in asset.plots}
+    reports = {PREVIEW: output.limit(PREVIEW_ROWS), **plots}
+    return build_audit(output, attempt.stored, checks, reports, engine.dialect)
+
+
+def partition_checks(asset: LakeAsset, keys: Iterable[str]) -> list[Check]:
+    """The check that nothing is written outside the partitions that were asked for."""
+    column = asset.table.partition_column
+    if column is None:
+        return []
+    return [
+        Check(
+            name="partition_as_requested",
+            description=f"`{column}` is one of the partitions that were asked for.",
+            severity="error",
+            failing=lambda output: output.filter(
+                ~output[column].cast("string").isin(list(keys)) | output[column].isnull()
+            ),
+        )
+    ]
+
+
+def _records(attempt: _Attempt, manifest: Manifest) -> dict[str, PartitionRecord]:
+    rows: Counter[str] = Counter()
+    size: Counter[str] = Counter()
+    for file in manifest.files:
+        rows[file.partition or WHOLE_TABLE] += file.rows
+        size[file.partition or WHOLE_TABLE] += file.bytes
+    return {
+        key: _record(attempt, key, rows[key], size[key])
+        for key in attempt.request.keys or (WHOLE_TABLE,)
+    }
+
+
+def _record(attempt: _Attempt, key: str, rows: int, size: int) -> PartitionRecord:
+    request = attempt.request
+    inputs = input_versions(attempt.inputs, key)
+    config = request.config.model_dump(mode="json") if request.config else None
+    version = digest([request.code_version, config, inputs])
+    return PartitionRecord(version, inputs, request.code_version, request.run_id, rows, size)

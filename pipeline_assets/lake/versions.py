@@ -1,0 +1,69 @@
+"""What a result depends on, as short hashes: equal versions mean nothing has to be done."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ibis.expr.types as ir
+
+from pipeline_assets.lake.asset import CONFIG, LakeAsset
+from pipeline_assets.lake.computation import compile_computation
+from pipeline_assets.lake.inputs import Input, unbound
+from pipeline_assets.lake.sql import schema_names
+from pipeline_assets.lake.tables import LakeTable
+
+VERSION_DIGITS = 16
+
+
+def digest(value: Any) -> str:  # noqa: ANN401 - anything JSON can write
+    """Sixteen hex digits of any JSON value."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:VERSION_DIGITS]
+
+
+def code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
+    """A hash of what an asset computes.
+
+    For an expression it is the SQL that the function compiles to, so renaming a variable changes
+    nothing and a changed helper changes every asset that uses it. Building the expression also
+    proves that it has the contract's columns.
+
+    Args:
+        asset: The asset.
+        tables: Lake table by asset key (``domain/name``).
+
+    Raises:
+        ValueError: The expression's columns are not those of the contract.
+    """
+    if asset.code_version is not None:
+        return digest([asset.code_version, schema_names(asset.table.contract.schema)])
+    inputs = {spec.name: unbound(spec, tables[spec.key.to_user_string()]) for spec in asset.inputs}
+    computation = evaluate(asset, inputs, asset.config_type and asset.config_type())
+    compiled = compile_computation(computation, asset.table.contract, "duckdb")
+    return digest([compiled.kind, compiled.sql, compiled.parameters])
+
+
+def evaluate(asset: LakeAsset, inputs: Mapping[str, ir.Table], config: Any) -> Any:  # noqa: ANN401
+    """Call an asset's function with its own parameters; inputs of checks are not among them."""
+    names = function_parameters(asset)
+    arguments = {name: value for name, value in inputs.items() if name in names}
+    return asset.function(**arguments, **({CONFIG: config} if CONFIG in names else {}))
+
+
+def function_parameters(asset: LakeAsset) -> Sequence[str]:
+    """Names of the function's parameters."""
+    code = asset.function.__code__
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+def input_versions(inputs: Mapping[str, Input], key: str) -> dict[str, str]:
+    """The version of every input as one partition of the output sees it.
+
+    An input partition of the same key stands for itself; otherwise all partitions that were loaded
+    count, which is why assets with other mappings are computed one partition a run.
+    """
+    return {
+        name: loaded.versions[key] if key in loaded.versions else digest(dict(loaded.versions))
+        for name, loaded in inputs.items()
+    }
