@@ -71,9 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--labels", help="who runs this; for people who list remote jobs")
     options = parser.parse_args(arguments)
     spark = SparkSession.builder.appName(options.labels or "pipeline").getOrCreate()
-    manifest = execute(spark, Job.from_json(read_text(spark, options.job)))
-    write_text(spark, options.manifest, manifest.to_json())
+    run(spark, options.job, options.manifest)
     spark.stop()
+
+
+def run(spark: SparkSession, job_uri: str, manifest_uri: str) -> None:
+    """Run the job that lies at a URI; its manifest appears whole, after everything else."""
+    manifest = execute(spark, Job.from_json(read_text(spark, job_uri)))
+    write_text(spark, manifest_uri, manifest.to_json())
 
 
 def _session(spark: SparkSession) -> SparkSession:

@@ -1,0 +1,39 @@
+"""Spark as an engine, wherever it runs."""
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from pipeline_assets.engines.engine import Dialect, Log
+from pipeline_assets.errors import PipelineError
+from spark_resources.errors import JobFailedError
+from spark_resources.job import Job, Manifest
+from spark_resources.jvm import NoJavaError
+from spark_resources.runner import Runner
+
+SparkName: TypeAlias = Literal["spark", "emr", "emr-serverless"]
+
+
+@dataclass(frozen=True)
+class SparkEngine:
+    """Runs jobs through one of the Spark runners.
+
+    Attributes:
+        name: How settings and metadata call it.
+        runner: Local, EMR steps or EMR Serverless.
+    """
+
+    name: SparkName
+    runner: Runner
+
+    dialect: Final[Dialect] = "pyspark"
+
+    def run(self, job: Job, log: Log) -> Manifest:
+        """See :class:`pipeline_assets.engines.engine.Engine`.
+
+        The error's cause is a :class:`~spark_resources.errors.JobFailedError`, whose ``facts`` and
+        ``log_tail`` are what a run page should show besides its message.
+        """
+        try:
+            return self.runner.run(job, log)
+        except (JobFailedError, NoJavaError) as error:
+            raise PipelineError(f"{self.name}: {error}") from error

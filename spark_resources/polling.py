@@ -1,0 +1,114 @@
+"""Waiting for AWS: delays that grow, and patience with faults that pass."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004
+
+from spark_resources.errors import JobFailedError
+
+T = TypeVar("T")
+Log = Callable[[str], None]
+
+THROTTLED: Final = frozenset(
+    {
+        "InternalFailure",
+        "InternalServerError",
+        "InternalServerException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+"""Error codes after which AWS asks callers to come back later."""
+
+
+@dataclass(frozen=True)
+class PollPolicy:
+    """How long and how often to look, in seconds.
+
+    Attributes:
+        first_seconds: The first pause between two looks; each one is ``growth`` times longer.
+        longest_seconds: No pause is longer.
+        growth: By how much pauses grow.
+        jitter: The share of a pause that is random, so that many runs do not ask in step.
+        deadline_seconds: A job that takes longer is cancelled and fails.
+        outage_seconds: How long AWS may be out of reach, or refuse for lack of capacity.
+        log_seconds: How long to wait for the log of a failed job, which arrives after its end.
+        cancel_seconds: How long to try to cancel a job on the way out.
+    """
+
+    first_seconds: float = 2
+    longest_seconds: float = 30
+    growth: float = 1.5
+    jitter: float = 0.2
+    deadline_seconds: float = 6 * 3600
+    outage_seconds: float = 600
+    log_seconds: float = 120
+    cancel_seconds: float = 60
+
+    def pauses(self) -> Iterator[float]:
+        """The pauses to make, without end."""
+        pause = self.first_seconds
+        while True:
+            yield pause * random.uniform(1 - self.jitter, 1 + self.jitter)  # noqa: S311
+            pause = min(pause * self.growth, self.longest_seconds)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Calls AWS again while it is out of reach or overloaded.
+
+    Attributes:
+        policy: Sets the pauses.
+        seconds: How long faults may last.
+        log: Told about the first of them.
+    """
+
+    policy: PollPolicy
+    seconds: float
+    log: Log
+
+    def __call__(self, action: Callable[[], T]) -> T:
+        """Do something that may be repeated.
+
+        Raises:
+            JobFailedError: AWS stayed out of reach.
+            ClientError: AWS refused for a reason that does not pass.
+        """
+        give_up = time.monotonic() + self.seconds
+        for number, pause in enumerate(self.policy.pauses()):
+            try:
+                return action()
+            except (ClientError, ConnectionError, HTTPClientError) as error:
+                fault = passing_fault(error)
+                if time.monotonic() + pause > give_up:
+                    message = f"AWS out of reach for {self.seconds:.0f} s: {error}"
+                    raise JobFailedError(message) from error
+            if number == 0:
+                self.log(f"AWS does not answer, trying again: {fault}")
+            time.sleep(pause)
+        raise AssertionError("pauses have no end")
+
+
+def passing_fault(error: Exception) -> str:
+    """Describe a fault that is worth another try.
+
+    Raises:
+        ClientError: The error itself, if AWS meant it.
+    """
+    if isinstance(error, ClientError) and not _passes(error):
+        raise error
+    return str(error)
+
+
+def _passes(error: ClientError) -> bool:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return error.response.get("Error", {}).get("Code") in THROTTLED or status >= 500
