@@ -1,9 +1,11 @@
 import itertools
 import re
 from collections.abc import Iterator
+from tempfile import NamedTemporaryFile
 
+import duckdb
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline_assets.errors import PipelineError
@@ -16,9 +18,23 @@ from pipeline_assets.lake.raw_text import (
     split_into_parts,
 )
 
+UNTIMED = settings(deadline=None)  # a busy machine must not fail a test
+
 # Bytes drawn often from what the splitter treats specially, so that short examples meet it.
 SPECIAL_PIECES = [b"\n", b"\r", b"\r\n", b"\\", ESCAPE_MARK, RESERVED_DELIMITER, b"\x1c"]
-SPECIAL_PIECES += [b"\xef\xbb\xbf", b"\xff", b"\xc3", b"\xa9", "é".encode(), b"abc", b"\\xff"]
+SPECIAL_PIECES += [
+    b"\0",
+    b'"',
+    b"'",
+    b",",
+    b"\xef\xbb\xbf",
+    b"\xff",
+    b"\xc3",
+    b"\xa9",
+    "é".encode(),
+    b"abc",
+    b"\\xff",
+]
 RAW_BYTES = st.lists(st.sampled_from(SPECIAL_PIECES) | st.binary(max_size=4)).map(b"".join)
 CLEAN_LINE = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\x1a\x1c\ufeff"), max_size=20
@@ -112,6 +128,7 @@ def test_a_file_that_ends_inside_a_line_says_so() -> None:
     assert [(part.data, part.terminated) for part in parts] == [(b"one\n", True), (b"two\n", False)]
 
 
+@UNTIMED
 @given(RAW_BYTES, PART_BYTES, st.integers(1, 12))
 @example(b"abc\r\nd", 40, 4)
 @example("é\n".encode(), 40, 1)
@@ -119,6 +136,7 @@ def test_the_parts_do_not_depend_on_the_chunks(data: bytes, part: int, chunk: in
     assert split(data, part, chunk) == split(data, part)
 
 
+@UNTIMED
 @given(RAW_BYTES, PART_BYTES, st.integers(1, 12))
 def test_parts_stay_the_same_if_long_chunks_are_taken_in_windows(
     data: bytes, part: int, window: int
@@ -129,6 +147,7 @@ def test_parts_stay_the_same_if_long_chunks_are_taken_in_windows(
     assert windowed == split(data, part)
 
 
+@UNTIMED
 @given(CLEAN_FILE, PART_BYTES)
 def test_clean_files_are_stored_byte_for_byte(data: bytes, part_bytes: int) -> None:
     parts = split(data, part_bytes)
@@ -136,6 +155,7 @@ def test_clean_files_are_stored_byte_for_byte(data: bytes, part_bytes: int) -> N
     assert all(part.escaped_lines == 0 for part in parts)
 
 
+@UNTIMED
 @given(RAW_BYTES, PART_BYTES)
 def test_every_line_keeps_its_number_and_can_be_told(data: bytes, part_bytes: int) -> None:
     parts = split(data, part_bytes)
@@ -146,6 +166,7 @@ def test_every_line_keeps_its_number_and_can_be_told(data: bytes, part_bytes: in
     )
 
 
+@UNTIMED
 @given(RAW_BYTES, PART_BYTES)
 def test_stored_text_is_safe_for_line_readers(data: bytes, part_bytes: int) -> None:
     text = joined(split(data, part_bytes)).decode("utf-8")
@@ -154,6 +175,29 @@ def test_stored_text_is_safe_for_line_readers(data: bytes, part_bytes: int) -> N
     assert not any(line.startswith("\ufeff") for line in text.split("\n"))
 
 
+@settings(deadline=None, max_examples=40)
+@given(RAW_BYTES)
+def test_duckdb_reads_every_stored_line(data: bytes) -> None:
+    text = joined(split(data))
+    assert lines_read_by_duckdb(text) == text.split(b"\n")[:-1]
+
+
+def lines_read_by_duckdb(text: bytes) -> list[bytes]:
+    query = """
+        select line from read_csv(
+            $path, delim = $delimiter, quote = '', escape = '', new_line = '\\n',
+            header = false, auto_detect = false, columns = {line: 'varchar'}
+        )
+    """
+    with NamedTemporaryFile() as file:
+        file.write(text)
+        file.flush()
+        parameters = {"path": file.name, "delimiter": RESERVED_DELIMITER.decode()}
+        rows = duckdb.execute(query, parameters).fetchall()
+    return [(line or "").encode() for (line,) in rows]  # it reads an empty line as null
+
+
+@UNTIMED
 @given(RAW_BYTES, PART_BYTES)
 def test_parts_are_full_and_count_their_lines(data: bytes, part_bytes: int) -> None:
     parts = split(data, part_bytes)
