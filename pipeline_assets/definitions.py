@@ -8,7 +8,7 @@ from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.dagster_assets import dagster_asset
 from pipeline_assets.lake.io_manager import LakeIOManager, LandingIOManager
 from pipeline_assets.lake.landing import LandingSource
-from pipeline_assets.lake.progress import Progress, Silent
+from pipeline_assets.lake.progress import SILENT, Progress
 from pipeline_assets.lake.staging import Stager
 from pipeline_assets.settings import Settings
 from pipeline_assets.taobao import assets as taobao
@@ -24,10 +24,10 @@ ASSETS: tuple[LakeAsset, ...] = (
 LANDING: tuple[LandingSource, ...] = (taobao.ARCHIVES,)
 
 
-def build_definitions(settings: Settings, progress: Progress | None = None) -> dg.Definitions:
+def build_definitions(settings: Settings, progress: Progress = SILENT) -> dg.Definitions:
     """The code location for some settings."""
     deployment = Deployment(settings)
-    tables = {asset.key.to_user_string(): asset.table for asset in ASSETS}
+    tables = {asset.name: asset.table for asset in ASSETS}
     sources = {source.key.to_user_string(): source for source in LANDING}
     return dg.Definitions(
         assets=[
@@ -35,14 +35,14 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
             *(dagster_asset(asset, tables, POLICIES) for asset in ASSETS),
         ],
         resources={
-            "lake": LakeIOManager(deployment.lake, tables),
+            "lake": LakeIOManager(deployment.lake, tables, progress),
             "landing": LandingIOManager(deployment.landing, sources),
             "stager": Stager(
                 lake=deployment.lake,
                 store=deployment.store(settings.lake_uri),
                 engines=deployment.engines,
                 part_bytes=settings.raw_part_bytes,
-                progress=progress or Silent(),
+                progress=progress,
             ),
         },
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipeline_assets.errors import PipelineError
@@ -32,7 +32,8 @@ class Settings(BaseSettings):
     )
     dagster_home: Path = Field(
         Path(".dagster"),
-        description="Where Dagster keeps runs and events unless DAGSTER_HOME is set.",
+        validation_alias=AliasChoices("dagster_home", "PIPELINE_DAGSTER_HOME", "DAGSTER_HOME"),
+        description="Where Dagster keeps runs and events; DAGSTER_HOME sets it too.",
     )
     engine: EngineName = Field("embedded", description="Engine that computes every asset.")
     engine_overrides: Mapping[str, EngineName] = Field(

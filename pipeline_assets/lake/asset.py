@@ -22,6 +22,7 @@ from pipeline_assets.lake.plots import Plot
 from pipeline_assets.lake.tables import LakeTable
 
 CONFIG: Final = "config"
+DEFAULT_PARTITIONS_PER_RUN: Final = 31
 DEFAULT_OWNERS: Final = ("team:recommender-data",)
 Kind: TypeAlias = Literal["expression", "ingest"]
 Declare: TypeAlias = Callable[[Callable[..., Any]], "LakeAsset"]
@@ -41,7 +42,7 @@ class LakeAsset:
         plots: Pictures for the asset's page.
         owners: E-mail addresses or ``team:name``.
         tags: Dagster tags.
-        backfill: How a range of partitions is cut into runs.
+        partitions_per_run: How many partitions one run may make.
         code_version: Of an ingest function; an expression's version is derived from its SQL.
     """
 
@@ -54,7 +55,7 @@ class LakeAsset:
     plots: tuple[Plot, ...] = ()
     owners: tuple[str, ...] = DEFAULT_OWNERS
     tags: Mapping[str, str] | None = None
-    backfill: dg.BackfillPolicy | None = None
+    partitions_per_run: int = DEFAULT_PARTITIONS_PER_RUN
     code_version: str | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
@@ -65,6 +66,11 @@ class LakeAsset:
     def key(self) -> dg.AssetKey:
         """Of the Dagster asset: domain and name."""
         return dg.AssetKey([self.table.namespace, self.table.name])
+
+    @property
+    def name(self) -> str:
+        """The key as ``domain/name``."""
+        return self.key.to_user_string()
 
     @property
     def all_checks(self) -> tuple[Check, ...]:

@@ -58,7 +58,7 @@ def dagster_asset(
             io_manager_key="lake",
             required_resource_keys={"stager"},
             code_version=version,
-            backfill_policy=asset.backfill or dg.BackfillPolicy.single_run(),
+            backfill_policy=dg.BackfillPolicy.multi_run(asset.partitions_per_run),
             retry_policy=IO_RETRIES,
             freshness_policy=policies.freshness(asset),
             automation_condition=policies.automation(asset),

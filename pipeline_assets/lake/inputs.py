@@ -78,6 +78,11 @@ class InputSpec:
     read_as: ReadAs
     partition_mapping: dg.PartitionMapping | None = field(default=None)
 
+    @property
+    def upstream(self) -> str:
+        """The upstream asset as ``domain/name``."""
+        return self.key.to_user_string()
+
     def asset_in(self) -> dg.AssetIn:
         """The same for Dagster."""
         return dg.AssetIn(

@@ -20,6 +20,7 @@ from pipeline_assets.lake.inputs import (
 )
 from pipeline_assets.lake.landing import LandingSource, LandingZone
 from pipeline_assets.lake.metadata import publish_metadata
+from pipeline_assets.lake.progress import Progress
 from pipeline_assets.lake.sql import schema_names
 from pipeline_assets.lake.staging import Staged
 from pipeline_assets.lake.storage import fingerprint
@@ -34,10 +35,12 @@ class LakeIOManager(dg.IOManager):
     Attributes:
         lake: The published tables.
         tables: Lake table by asset key (``domain/name``).
+        progress: Told of every publish.
     """
 
     lake: Lake
     tables: Mapping[str, LakeTable]
+    progress: Progress
 
     def load_input(self, context: dg.InputContext) -> LazyTable:
         """The table of exactly the partitions that feed this step, as of now."""
@@ -61,6 +64,7 @@ class LakeIOManager(dg.IOManager):
         files = [file.uri for file in staged.manifest.files]
         snapshot = self.lake.publish(table, files, staged.records)
         context.add_output_metadata(publish_metadata(table, self.lake, staged, snapshot))
+        self.progress.published(str(table), staged.manifest.rows)
 
 
 @dataclass(frozen=True)

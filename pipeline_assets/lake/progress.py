@@ -1,13 +1,17 @@
 """Telling whoever waits how far a long step is."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Progress(Protocol):
     """Receives how much of something has been done."""
 
     def advance(self, what: str, amount: int, total: int | None) -> None:
-        """``amount`` more bytes or rows of ``what`` are done, out of ``total`` if that is known."""
+        """``amount`` more bytes of ``what`` are done, out of ``total`` if that is known."""
+        ...
+
+    def published(self, table: str, rows: int) -> None:
+        """Partitions of a table with so many rows are published."""
         ...
 
 
@@ -16,3 +20,9 @@ class Silent:
 
     def advance(self, what: str, amount: int, total: int | None) -> None:
         """See :class:`Progress`."""
+
+    def published(self, table: str, rows: int) -> None:
+        """See :class:`Progress`."""
+
+
+SILENT: Final = Silent()

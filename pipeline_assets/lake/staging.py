@@ -123,7 +123,7 @@ class Stager:
         return Staged(manifest, _records(attempt, manifest), lineage)
 
     def _compute(self, attempt: "_Attempt") -> tuple[Manifest, Lineage]:
-        engine = self.engines.for_asset(attempt.asset.key.to_user_string())
+        engine = self.engines.for_asset(attempt.asset.name)
         computation = evaluate(attempt.asset, attempt.tables, attempt.request.config)
         compiled = compile_computation(computation, attempt.asset.table.contract, engine.dialect)
         manifest = engine.run(_job(attempt, compiled, engine), attempt.request.log)
@@ -228,7 +228,7 @@ def _job(attempt: _Attempt, compiled: Compiled, engine: Engine) -> Job:
         audit=_audit(attempt, engine),
         parameters=compiled.parameters,
         labels={
-            "asset": attempt.asset.key.to_user_string(),
+            "asset": attempt.asset.name,
             "partitions": ",".join(attempt.request.keys),
             "run": attempt.request.run_id,
         },

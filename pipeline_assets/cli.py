@@ -1,0 +1,214 @@
+"""The ``pipeline-assets`` command."""
+
+import sys
+import warnings
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+import click
+import dagster as dg
+
+from pipeline_assets import doctor as health
+from pipeline_assets.console import Format, ProgressBars, show
+from pipeline_assets.definitions import ASSETS, LANDING, build_definitions
+from pipeline_assets.deployment import Deployment
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.instance import open_instance
+from pipeline_assets.lake.progress import SILENT, Progress
+from pipeline_assets.lake.query import query as run_query
+from pipeline_assets.lake.staleness import Stale
+from pipeline_assets.lake.tables import LakeTable
+from pipeline_assets.sample import write_samples
+from pipeline_assets.settings import Settings
+from pipeline_assets.update import Updater, batches
+
+
+class Session:
+    """What the commands share, each part made when it is first asked for."""
+
+    @cached_property
+    def settings(self) -> Settings:
+        """From the environment."""
+        return Settings.from_environment()
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        """Storage, catalog and engines."""
+        return Deployment(self.settings)
+
+    @cached_property
+    def instance(self) -> dg.DagsterInstance:
+        """The one that the UI shows."""
+        return open_instance(self.settings.dagster_home, Path.cwd())
+
+    def updater(self, progress: Progress = SILENT) -> Updater:
+        """Updates the lake and tells ``progress``."""
+        definitions = build_definitions(self.settings, progress)
+        return Updater(definitions, ASSETS, LANDING, self.deployment, self.instance)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Recommender data: from landing files to published tables."""
+    context.obj = Session()
+    warnings.simplefilter("ignore", dg.BetaWarning)
+
+
+@cli.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Landing folder.")
+@click.option("--scale", type=click.FloatRange(min=0, min_open=True), default=1.0)
+@click.option("--seed", type=int, default=0, help="Same seed, same bytes.")
+@click.option("--damage", type=click.FloatRange(0, 1), default=0.0, help="Share of damaged rows.")
+def sample(out: Path, scale: float, seed: int, damage: float) -> None:
+    """Write landing files in the vendors' formats; scale 1 takes seconds, 100 is a real load."""
+    for name, path in write_samples(out, scale, seed, damage).items():
+        click.echo(f"{name}: {path}")
+
+
+@cli.command()
+@click.option("--select", help="Dagster asset selection, for instance 'key:\"taobao/*\"'.")
+@click.option("--partition", help="Only this partition key.")
+@click.pass_obj
+def update(session: Session, select: str | None, partition: str | None) -> None:
+    """Find new or changed landing objects and make what depends on them; safe to run again."""
+    updater = session.updater()
+    listings = updater.listings()
+    updater.bury_dead_runs()
+    updater.register(listings)
+    problems = [problem for listing in listings.values() for problem in listing.problems]
+    stale = _chosen(updater, updater.stale(listings), select, partition)
+    failures = _run(session, stale) if stale else ()
+    for line in (*problems, *failures):
+        click.echo(f"error: {line}", err=True)
+    if problems or failures:
+        sys.exit(1)
+    click.echo(_summary(session) if stale else "Everything is up to date; nothing was run.")
+
+
+def _chosen(
+    updater: Updater, stale: list[Stale], select: str | None, partition: str | None
+) -> list[Stale]:
+    keys = (
+        dg.AssetSelection.from_string(select).resolve(updater.definitions.resolve_asset_graph())
+        if select
+        else None
+    )
+    return [
+        item
+        for item in stale
+        if (keys is None or item.asset.key in keys) and partition in (None, item.key)
+    ]
+
+
+def _run(session: Session, stale: list[Stale]) -> tuple[str, ...]:
+    work = batches(stale, session.instance)
+    with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
+        outcomes = list(session.updater(bars).run(work))
+    return tuple(failure for outcome in outcomes for failure in outcome.failures)
+
+
+def _summary(session: Session) -> str:
+    lines = [f"The lake in {session.settings.lake_uri} now holds"]
+    for asset in ASSETS:
+        records = session.deployment.lake.read(asset.table).records
+        rows = sum(record.rows for record in records.values())
+        lines.append(f"  {asset.table!s:<36} {rows:>14,} rows in {len(records)} partitions")
+    return "\n".join(lines)
+
+
+@cli.command()
+@click.argument("sql")
+@click.option("--format", "format_", type=click.Choice(["table", "csv", "json"]), default="table")
+@click.pass_obj
+def query(session: Session, sql: str, format_: Format) -> None:
+    """Run read-only SQL over the lake: select count(*) from taobao.core_features."""
+    deployment = session.deployment
+    tables = [asset.table for asset in ASSETS]
+    with run_query(sql, deployment.lake, tables, deployment.embedded) as answer:
+        show(answer, format_)
+
+
+@cli.command()
+@click.argument("table")
+@click.pass_obj
+def history(session: Session, table: str) -> None:
+    """List every publish of a table, oldest first."""
+    for entry in session.deployment.lake.history(_table(table)):
+        mark = "*" if entry.is_current else " "
+        changes = ", ".join(
+            f"{key or 'whole table'} {record.rows:,} rows" if record else f"{key} removed"
+            for key, record in entry.records.items()
+        )
+        click.echo(
+            f"{mark} {entry.snapshot_id:<20} {entry.committed_at:%Y-%m-%d %H:%M:%S} {changes}"
+        )
+
+
+@cli.command()
+@click.argument("table")
+@click.option("--snapshot", type=int, required=True, help="An id that `history` shows.")
+@click.option("--partition", multiple=True, help="Only this partition; may be given repeatedly.")
+@click.pass_obj
+def restore(session: Session, table: str, snapshot: int, partition: tuple[str, ...]) -> None:
+    """Publish again what a snapshot held; the present stays in the history."""
+    restored = session.deployment.lake.restore(_table(table), snapshot, list(partition) or None)
+    for key, record in restored.items():
+        what = f"{record.rows:,} rows" if record else "removed: it did not exist then"
+        click.echo(f"{table} {key or 'whole table'}: {what}")
+
+
+@cli.command()
+@click.pass_obj
+def missing(session: Session) -> None:
+    """List what `update` would make, and why."""
+    updater = session.updater()
+    stale = updater.stale(updater.listings())
+    for item in stale:
+        click.echo(f"{item.asset.name:<36} {item.key:<24} {item.reason}")
+    counts = Counter(item.asset.name for item in stale)
+    click.echo(f"{sum(counts.values())} partitions of {len(counts)} assets have to be made.")
+
+
+@cli.command()
+@click.option("--older-than", type=float, default=24.0, help="Hours; younger ones are kept.")
+@click.pass_obj
+def clean(session: Session, older_than: float) -> None:
+    """Expire old snapshots and remove files that no table refers to."""
+    from pipeline_assets.lake.maintenance import expire, remove_orphans
+    before = datetime.now(UTC) - timedelta(hours=older_than)
+    lake = session.deployment.lake
+    store = session.deployment.store(session.settings.lake_uri)
+    for asset in ASSETS:
+        expired = expire(lake, asset.table, before)
+        removed = remove_orphans(lake, store, asset.table, before)
+        click.echo(f"{asset.table!s:<36} {expired} {removed}")
+
+
+@cli.command()
+@click.pass_obj
+def doctor(session: Session) -> None:
+    """Check settings, storage, catalog and engines, and say how to mend what is wrong."""
+    findings = list(health.examine(session.deployment, session.settings.dagster_home))
+    for finding in findings:
+        click.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.what}: {finding.details}")
+    if not all(finding.ok for finding in findings):
+        sys.exit(1)
+
+
+def _table(name: str) -> LakeTable:
+    tables = {str(asset.table): asset.table for asset in ASSETS}
+    if name not in tables:
+        raise PipelineError(f"There is no table {name}; tables are {', '.join(tables)}")
+    return tables[name]
+
+
+def main() -> None:
+    """Run the command; a PipelineError becomes one line and exit code 1."""
+    try:
+        cli()
+    except PipelineError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)

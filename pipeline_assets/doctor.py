@@ -1,0 +1,75 @@
+"""Is everything there that the pipeline needs, and if not, what to do."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from pipeline_assets.deployment import Deployment
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.instance import open_instance
+from pipeline_assets.lake.storage import free_space
+
+GIBIBYTE = 1024**3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    ok: bool
+    details: str
+
+
+def examine(deployment: Deployment, dagster_home: Path) -> Iterator[Finding]:
+    """Look at everything; nothing is changed but a probe object that is removed again."""
+    settings = deployment.settings
+    yield _finding("landing zone", lambda: _landing(deployment))
+    yield _finding("lake storage", lambda: _storage(deployment))
+    yield _finding("catalog", lambda: _catalog(deployment))
+    yield _finding("embedded engine", lambda: _embedded(deployment))
+    yield _finding("dagster", lambda: _dagster(dagster_home))
+    free = free_space(settings.lake_uri)
+    if free is not None:
+        enough = free > GIBIBYTE
+        yield Finding("free space", enough, f"{free / GIBIBYTE:.1f} GiB for {settings.lake_uri}")
+
+
+def _finding(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, ok=True, details=look())
+    except (PipelineError, OSError) as error:
+        return Finding(what, ok=False, details=str(error))
+
+
+def _landing(deployment: Deployment) -> str:
+    deployment.landing.store.require(deployment.landing.uri)
+    return deployment.landing.uri
+
+
+def _storage(deployment: Deployment) -> str:
+    uri = f"{deployment.settings.lake_uri}/.doctor-{uuid4().hex}"
+    store = deployment.store(uri)
+    store.put(uri, b"probe")
+    with store.open(uri) as stream:
+        stream.read()
+    store.delete([uri])
+    return f"{deployment.settings.lake_uri} can be written and read"
+
+
+def _catalog(deployment: Deployment) -> str:
+    namespaces = deployment.lake.access.open().list_namespaces()
+    return f"{len(namespaces)} namespaces"
+
+
+def _embedded(deployment: Deployment) -> str:
+    with deployment.embedded.connect(uses_s3=False) as connection:
+        (version,) = connection.execute("SELECT version()").fetchone() or ("?",)
+    settings = deployment.settings
+    return f"DuckDB {version}, {settings.threads} threads, {settings.memory_limit_mib} MiB"
+
+
+def _dagster(home: Path) -> str:
+    with open_instance(home, Path.cwd()) as instance:
+        return f"{instance.get_runs_count()} runs in {home.resolve()}"

@@ -1,0 +1,145 @@
+"""Which partitions have to be made, and why: told by comparing versions, never by dates."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import dagster as dg
+
+from pipeline_assets.lake.asset import LakeAsset
+from pipeline_assets.lake.inputs import InputSpec
+from pipeline_assets.lake.tables import WHOLE_TABLE, PartitionRecord
+from pipeline_assets.lake.versions import digest
+
+NEVER: Final = "never published"
+CODE: Final = "its code changed"
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A partition that has to be made.
+
+    Attributes:
+        asset: Whose partition.
+        key: Which.
+        reason: Why.
+        stage: Partitions of one key and stage can be made in one run, stages one after the other:
+            a step up wherever an input's partition of another key has to be made first.
+    """
+
+    asset: LakeAsset
+    key: str
+    reason: str
+    stage: int = 0
+
+
+@dataclass(frozen=True)
+class World:
+    """What is published and what has landed, at one moment.
+
+    Attributes:
+        assets: In dependency order.
+        code_versions: Of each asset, by key.
+        records: Of each published table, by asset key, then by partition key.
+        landed: Version of each landing source's partitions, by asset key, then by partition key.
+        instance: Knows dynamic partitions.
+    """
+
+    assets: Sequence[LakeAsset]
+    code_versions: Mapping[str, str]
+    records: Mapping[str, Mapping[str, PartitionRecord]]
+    landed: Mapping[str, Mapping[str, str]]
+    instance: dg.DagsterInstance
+
+
+def stale_partitions(world: World) -> list[Stale]:
+    """Everything that has to be made, in dependency order."""
+    survey = _Survey(world)
+    for asset in world.assets:
+        survey.look_at(asset)
+    return survey.stale
+
+
+class _Survey:
+    """Walks the assets in order, knowing what the ones before will bring."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._partitionings = {asset.name: asset.partitioning for asset in world.assets}
+        self._available = {name: set(keys) for name, keys in world.landed.items()}
+        self._stale: dict[tuple[str, str], Stale] = {}
+
+    @property
+    def stale(self) -> list[Stale]:
+        return list(self._stale.values())
+
+    def look_at(self, asset: LakeAsset) -> None:
+        published = self._world.records.get(asset.name, {})
+        wanted = self._wanted_keys(asset)
+        for key in sorted(wanted):
+            reason = self._reason(asset, key, published.get(key))
+            if reason:
+                self._stale[asset.name, key] = Stale(asset, key, reason, self._stage(asset, key))
+        self._available[asset.name] = set(published) | wanted
+
+    def _wanted_keys(self, asset: LakeAsset) -> set[str]:
+        """Partitions for which every input is there or will be."""
+        own = [self._available.get(spec.upstream, set()) for spec in asset.inputs]
+        if asset.partitioning is None:
+            return {WHOLE_TABLE} if all(own) else set()
+        aligned = [
+            available
+            for spec, available in zip(asset.inputs, own, strict=True)
+            if self._is_aligned(asset, spec)
+        ]
+        if aligned:
+            return set.intersection(*aligned)
+        return set(asset.partitioning.keys(self._world.instance)) if all(own) else set()
+
+    def _reason(self, asset: LakeAsset, key: str, record: PartitionRecord | None) -> str | None:
+        if record is None:
+            return NEVER
+        for spec in asset.inputs:
+            keys = self._upstream_keys(asset, spec, key)
+            if any((spec.upstream, upstream) in self._stale for upstream in keys):
+                return f"{spec.name} is made anew"
+            if self._version(spec, key, keys) != record.inputs.get(spec.name):
+                return f"{spec.name} changed"
+        is_current = record.code_version == self._world.code_versions[asset.name]
+        return None if is_current else CODE
+
+    def _stage(self, asset: LakeAsset, key: str) -> int:
+        stages = [
+            self._stale[spec.upstream, upstream].stage + (not self._is_aligned(asset, spec))
+            for spec in asset.inputs
+            for upstream in self._upstream_keys(asset, spec, key)
+            if (spec.upstream, upstream) in self._stale
+        ]
+        return max(stages, default=0)
+
+    def _version(self, spec: InputSpec, key: str, keys: Iterable[str]) -> str:
+        """What the record would say of this input if it were read now."""
+        records = self._world.records.get(spec.upstream, {})
+        versions = self._world.landed.get(spec.upstream) or {
+            upstream: record.version for upstream, record in records.items()
+        }
+        read = {upstream: versions[upstream] for upstream in keys if upstream in versions}
+        return read[key] if key in read else digest(read)
+
+    def _upstream_keys(self, asset: LakeAsset, spec: InputSpec, key: str) -> Sequence[str]:
+        upstream = self._partitionings.get(spec.upstream)
+        if self._is_aligned(asset, spec):
+            return [key]
+        available = self._available.get(spec.upstream, set())
+        if upstream is None or asset.partitioning is None or spec.partition_mapping is None:
+            return sorted(available)
+        mapped = asset.partitioning.upstream_keys(
+            key, upstream, spec.partition_mapping, self._world.instance
+        )
+        return [found for found in mapped if found in available]
+
+    def _is_aligned(self, asset: LakeAsset, spec: InputSpec) -> bool:
+        """Whether the input's partition of the same key feeds a partition, and no other does."""
+        is_landed = spec.upstream in self._world.landed
+        is_cut = is_landed or self._partitionings.get(spec.upstream) is not None
+        return is_cut and asset.partitioning is not None and spec.partition_mapping is None
