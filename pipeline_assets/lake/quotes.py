@@ -85,8 +85,9 @@ def _in_place(text: Text, positions: NDArray[np.int32]) -> bool:
     edge = np.zeros(256, np.bool_)
     edge[[text.delimiter, _NEWLINE, _QUOTE]] = True
     opening, closing = positions[0::2], positions[1::2]
-    opens = edge[lines[opening - 1]] | (opening == 0)
-    # The text ends with a line end, so that a byte follows every quote and every CR.
+    # The text ends with a line end, so that one is before its first byte, too, as numpy counts, and
+    # that a byte follows every quote and every CR.
+    opens = edge[lines[opening - 1]]
     strays = closing[~edge[lines[closing + 1]]]
     returns = (lines[strays + 1] == _RETURN) & (lines[strays + 2] == _NEWLINE)
     return bool(opens.all() and returns.all())

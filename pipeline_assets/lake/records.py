@@ -84,7 +84,7 @@ class Records:
         values = self.fields.take(pa.array(2 * index, mask=~sound))
         if self.doubled is None:
             return values
-        doubled = pa.array(self.doubled[index] & sound)
+        doubled = pa.array(self.doubled[index])
         single = pc.replace_substring(values.filter(doubled), '""', '"')
         return pc.replace_with_mask(values, doubled, single)
 
@@ -156,7 +156,7 @@ def _assemble(text: Text, separators: Positions, last: Positions, quotes: Quotes
     """Make records; `last` says which separators end one."""
     lines, ends = text.lines, separators.copy()
     first, starts = _behind(last), _behind(separators)
-    ends[last] -= (ends[last] > starts[last]) & (lines[ends[last] - 1] == _RETURN)
+    ends[last] -= lines[ends[last] - 1] == _RETURN
     lines = lines[: separators[-1] + 1 if len(separators) else 0]
     inner_starts, inner_ends, doubled = _strip_quotes(lines, starts, ends, quotes.positions)
     records = Records(
@@ -188,14 +188,14 @@ def _strip_quotes(
     quotes = quotes[quotes < len(lines)]
     if not len(quotes):
         return starts, ends, None
+    # A lone quote is possible in a broken line.
     quoted = (lines[starts] == _QUOTE) & (ends - starts >= 2)
     starts, ends = starts + quoted, ends - quoted
     pairs = quotes[:-1][np.diff(quotes) == 1]
-    holders = np.searchsorted(ends, pairs, side="right")
-    holders = holders[quoted[holders] & (pairs >= starts[holders]) & (pairs < ends[holders])]
+    holders = np.searchsorted(ends, pairs)
     doubled = np.zeros(len(starts), np.bool_)
-    doubled[holders] = True
-    return starts, ends, doubled if len(holders) else None
+    doubled[holders] = quoted[holders]
+    return starts, ends, doubled if doubled.any() else None
 
 
 def _spans(data: bytes, starts: Positions, ends: Positions) -> pa.StringArray:
@@ -230,7 +230,7 @@ def _undecodable(
 
 def _rows_with(found: Flags, ends: Positions) -> Positions:
     """The records that hold any of the bytes found."""
-    return np.unique(np.searchsorted(ends, np.flatnonzero(found), side="right"))
+    return np.unique(np.searchsorted(ends, np.flatnonzero(found)))
 
 
 def _is_utf8(data: bytes, size: int) -> bool:
