@@ -1,0 +1,45 @@
+# Everything needs only Python >= 3.11 and make; nothing is downloaded outside pip.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SCALE ?= 1
+export DAGSTER_HOME ?= $(CURDIR)/.dagster
+
+.PHONY: help demo dev test lint format bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| (echo "Python 3.11 or later is needed; say which: make PYTHON=python3.11" && exit 1)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+demo: $(READY) ## write sample landing files, bring the whole graph up to date, say what was made
+	$(BIN)/pipeline-assets sample --out landing --scale $(SCALE) --damage 0.01
+	$(BIN)/pipeline-assets update
+
+dev: $(READY) ## the Dagster UI on the same lake, on port 3000
+	$(BIN)/pipeline-assets doctor
+	$(BIN)/dagster dev
+
+test: $(READY) ## run every test
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(READY) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## side-by-side timings against hand-written peers; see benchmarks/README.md
+	$(BIN)/python -m benchmarks
+
+clean: ## remove the environment, the sample landing zone and the local lake
+	rm -rf $(VENV) landing lake .dagster build
