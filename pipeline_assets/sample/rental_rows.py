@@ -1,0 +1,269 @@
+"""Rows of a film rental shop: customers with habits, films, and a payment for every rental.
+
+Who rents little stays with one category, who rents much wanders: the viewing similarity of a
+customer falls with activity. Every day has a payment in its first and one in its last microsecond.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline_assets.errors import PipelineError
+
+Ints: TypeAlias = npt.NDArray[np.int64]
+
+CUSTOMERS_PER_SCALE: Final = 600
+FILMS_PER_SCALE: Final = 200
+PAYMENTS_PER_DAY_PER_SCALE: Final = 180
+FIRST_PAYMENT: Final = 16_050
+"""Payments and rentals are numbered apart, as in dvdrental, so that a wrong join shows."""
+DAY_MICROSECONDS: Final = 86_400_000_000
+
+CATEGORIES: Final = (
+    "Action Animation Children Classics Comedy Documentary Drama Family Foreign Games Horror "
+    "Music New Sci-Fi Sports Travel"
+)
+FIRST_NAMES: Final = "Ada Ben Chiara Dmitri Elif Farid Greta Hugo Ines Jun Kofi Lena Mateo Nia"
+LAST_NAMES: Final = "Okafor Rossi Schmidt Tanaka Unger Vargas Weber Xu Yilmaz Zimmer Alvarez Blanc"
+TITLE_STARTS: Final = (
+    "Amber Broken Crimson Distant Electric Forgotten Golden Hidden Iron Jade Last Midnight "
+    "Northern Open Paper Quiet Restless Silver Twisted Velvet Wandering Young"
+)
+TITLE_ENDS: Final = (
+    "Anchor Bridge Carnival Desert Empire Falcon Garden Harbour Island Journey Kingdom Lantern "
+    "Mirror Night Orchard Promise River Storm Train Voyage Winter"
+)
+PRICES: Final = ("0.00", "0.99", "1.99", "2.99", "3.98", "4.99", "5.99", "6.99", "8.97", "11.99")
+PRICE_WEIGHTS: Final = (2, 16, 8, 22, 1, 26, 11, 8, 4, 2)
+WEEKDAYS: Final = (0.8, 0.8, 0.9, 1.0, 1.3, 1.5, 1.2)
+
+SCHEMAS: Final = {
+    "category": pa.schema([("category_id", pa.int32()), ("name", pa.string())]),
+    "customer": pa.schema(
+        [
+            ("customer_id", pa.int32()),
+            ("store_id", pa.int16()),
+            ("first_name", pa.string()),
+            ("last_name", pa.string()),
+            ("email", pa.string()),
+            ("activebool", pa.bool_()),
+            ("create_date", pa.date32()),
+        ]
+    ),
+    "film": pa.schema(
+        [
+            ("film_id", pa.int32()),
+            ("title", pa.string()),
+            ("rental_duration", pa.int16()),
+            ("length", pa.int16()),
+        ]
+    ),
+    "film_category": pa.schema([("film_id", pa.int16()), ("category_id", pa.int16())]),
+    "inventory": pa.schema(
+        [("inventory_id", pa.int32()), ("film_id", pa.int32()), ("store_id", pa.int16())]
+    ),
+    "rental": pa.schema(
+        [
+            ("rental_id", pa.int32()),
+            ("inventory_id", pa.int32()),
+            ("customer_id", pa.int32()),
+            ("staff_id", pa.int16()),
+        ]
+    ),
+    "payment": pa.schema(
+        [
+            ("payment_id", pa.int32()),
+            ("customer_id", pa.int32()),
+            ("staff_id", pa.int16()),
+            ("rental_id", pa.int32()),
+            ("amount", pa.decimal128(5, 2)),
+            ("payment_date", pa.timestamp("us")),
+        ]
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day's payments, in the order of time.
+
+    Attributes:
+        date: The UTC day.
+        first: How many payments there were before it.
+        customers: Who paid, one entry a payment.
+        inventories: What for.
+        prices: How much, as an index of ``PRICES``.
+        times: When, in microseconds since midnight.
+    """
+
+    date: date
+    first: int
+    customers: Ints
+    inventories: Ints
+    prices: Ints
+    times: Ints
+
+    @property
+    def total(self) -> Decimal:
+        """The sum of the amounts."""
+        counts = np.bincount(self.prices, minlength=len(PRICES)).tolist()
+        return sum((n * Decimal(price) for n, price in zip(counts, PRICES, strict=True)), Decimal())
+
+    @property
+    def payments(self) -> pa.RecordBatch:
+        """Rows of ``payment``."""
+        count = len(self.customers)
+        rentals = np.arange(self.first + 1, self.first + count + 1)
+        midnight = (self.date - date(1970, 1, 1)).days * DAY_MICROSECONDS
+        amounts = pa.array([Decimal(price) for price in PRICES], pa.decimal128(5, 2))
+        columns = [
+            rentals + FIRST_PAYMENT - 1,
+            self.customers,
+            rentals % 2 + 1,
+            rentals,
+            pc.take(amounts, pa.array(self.prices)),
+            midnight + self.times,
+        ]
+        return _rows("payment", columns)
+
+    @property
+    def rentals(self) -> pa.RecordBatch:
+        """Rows of ``rental``."""
+        numbers = np.arange(self.first + 1, self.first + len(self.customers) + 1)
+        return _rows("rental", [numbers, self.inventories, self.customers, numbers % 2 + 1])
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A rental shop of some size over some days; the same arguments, the same rows.
+
+    Attributes:
+        scale: 1 is 600 customers and some 190 payments a day; memory follows customers and films,
+            not days.
+        seed: Which of the shops of that size.
+        end: The day after the last, UTC.
+        days: How many there are.
+
+    Raises:
+        PipelineError: A scale or number of days that isn't positive.
+    """
+
+    scale: float
+    seed: int
+    end: date
+    days: int
+
+    def __post_init__(self) -> None:
+        if not (self.scale > 0 and self.days > 0):
+            raise PipelineError(f"scale and days must be above 0, not {self.scale} and {self.days}")
+
+    @property
+    def customer_count(self) -> int:
+        """How many customers there are, numbered from 1."""
+        return max(12, round(CUSTOMERS_PER_SCALE * self.scale))
+
+    @property
+    def film_count(self) -> int:
+        """How many films there are, numbered from 1; ``film_category`` has small numbers."""
+        return min(30_000, max(48, round(FILMS_PER_SCALE * self.scale)))
+
+    @cached_property
+    def titles(self) -> list[str]:
+        """The films' titles, all different."""
+        starts, ends = TITLE_STARTS.split(), TITLE_ENDS.split()
+        order = self._rng("titles").permutation(self.film_count).tolist()
+        return [_title(number, starts, ends) for number in order]
+
+    @cached_property
+    def inventory_films(self) -> Ints:
+        """The film of every copy, category by category; a film has 1 to 7 copies."""
+        films = np.arange(1, self.film_count + 1)
+        by_category = films[np.argsort(_category(films), kind="stable")]
+        return np.repeat(by_category, self._rng("copies").integers(1, 8, self.film_count))
+
+    @cached_property
+    def counts(self) -> Ints:
+        """Payments of every day; at least four."""
+        dates = [self.date(n) for n in range(self.days)]
+        usual = PAYMENTS_PER_DAY_PER_SCALE * self.scale
+        weekly = np.array([usual * WEEKDAYS[day.weekday()] for day in dates])
+        return np.maximum(4, self._rng("counts").poisson(weekly))
+
+    def date(self, number: int) -> date:
+        """The date of the day of that number, from 0."""
+        return self.end - timedelta(days=self.days - number)
+
+    def day(self, number: int) -> Day:
+        """The payments of the day of that number, from 0."""
+        rng, count = self._rng(f"day {number}"), int(self.counts[number])
+        # The square lets the first customers pay most often.
+        customers = 1 + (rng.random(count) ** 2 * self.customer_count).astype(np.int64)
+        prices = rng.choice(len(PRICES), count, p=np.array(PRICE_WEIGHTS) / sum(PRICE_WEIGHTS))
+        times = np.sort((rng.beta(4, 2, count) * DAY_MICROSECONDS).astype(np.int64))
+        times[0], times[-1] = 0, DAY_MICROSECONDS - 1
+        first = int(self.counts[:number].sum())
+        chosen = self._choose(rng, customers)
+        return Day(self.date(number), first, customers, chosen, prices.astype(np.int64), times)
+
+    def masters(self) -> dict[str, pa.RecordBatch]:
+        """Rows of every table that doesn't grow by the day."""
+        films = np.arange(1, self.film_count + 1)
+        copies = np.arange(1, len(self.inventory_films) + 1)
+        names = CATEGORIES.split()
+        return {
+            "category": _rows("category", [np.arange(1, len(names) + 1), names]),
+            "customer": self._customers(),
+            "film": _rows("film", [films, self.titles, films % 5 + 3, 60 + films * 7 % 120]),
+            "film_category": _rows("film_category", [films, _category(films)]),
+            "inventory": _rows("inventory", [copies, self.inventory_films, copies % 2 + 1]),
+        }
+
+    def _choose(self, rng: np.random.Generator, customers: Ints) -> Ints:
+        """Copies for customers: from their favourite category, the oftener the less they rent."""
+        count = len(CATEGORIES.split())
+        edges = np.searchsorted(_category(self.inventory_films), np.arange(1, count + 2))
+        favourite = customers * 7 % count
+        loyal = rng.random(len(customers)) < 0.1 + 0.7 * customers / self.customer_count
+        starts = np.where(loyal, edges[favourite], 0)
+        ends = np.where(loyal, edges[favourite + 1], edges[-1])
+        return 1 + rng.integers(starts, ends)
+
+    def _customers(self) -> pa.RecordBatch:
+        numbers = range(1, self.customer_count + 1)
+        firsts, lasts = FIRST_NAMES.split(), LAST_NAMES.split()
+        first = [firsts[n % len(firsts)] for n in numbers]
+        last = [lasts[n // len(firsts) % len(lasts)] for n in numbers]
+        mails = [f"{a}.{b}.{n}@example.org" for n, a, b in zip(numbers, first, last, strict=True)]
+        active = [n % 25 != 0 for n in numbers]
+        since = [self.date(0)] * self.customer_count
+        columns = [list(numbers), [n % 2 + 1 for n in numbers], first, last]
+        return _rows("customer", [*columns, [m.lower() for m in mails], active, since])
+
+    def _rng(self, purpose: str) -> np.random.Generator:
+        """Chance of its own for every purpose, so that one doesn't shift another."""
+        return np.random.default_rng([self.seed, *purpose.encode()])
+
+
+def _category(films: Ints) -> Ints:
+    return films * 5 % len(CATEGORIES.split()) + 1
+
+
+def _title(number: int, starts: list[str], ends: list[str]) -> str:
+    turn, name = divmod(number, len(starts) * len(ends))
+    title = f"{starts[name % len(starts)]} {ends[name // len(starts)]}"
+    return title if not turn else f"{title} {turn + 1}"
+
+
+def _rows(table: str, columns: list[object]) -> pa.RecordBatch:
+    schema = SCHEMAS[table]
+    arrays = [
+        pa.array(column).cast(kind) for column, kind in zip(columns, schema.types, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

