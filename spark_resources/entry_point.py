@@ -7,6 +7,7 @@ Spark 3.5 or 4.0 and our wheel.
 import argparse
 import platform
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from typing import Any, Final
 from pyspark.sql import SparkSession
 
 from spark_resources import audits, output
+from spark_resources.errors import reason_of
 from spark_resources.hadoop import delete, jvm, read_text, write_text
 from spark_resources.job import Job, Manifest
 from spark_resources.kinds import Result, compute
@@ -48,7 +50,6 @@ def execute(spark: SparkSession, job: Job) -> Manifest:
 
     Raises:
         UnexpectedPartitionError: The result has rows of a partition that is not the job's.
-        FixpointError: A fixpoint was not reached in the rounds allowed.
     """
     session = _session(spark)
     timings: dict[str, float] = {}
@@ -64,15 +65,25 @@ def execute(spark: SparkSession, job: Job) -> Manifest:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the job, run it, write the manifest last."""
+    """Read the job, run it, write the manifest last.
+
+    Raises:
+        SystemExit: It failed; says why in one line.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--job", required=True, help="where the job's JSON lies")
     parser.add_argument("--manifest", required=True, help="where its manifest goes")
     parser.add_argument("--labels", help="who runs this; for people who list remote jobs")
     options = parser.parse_args(arguments)
     spark = SparkSession.builder.appName(options.labels or "pipeline").getOrCreate()
-    run(spark, options.job, options.manifest)
-    spark.stop()
+    try:
+        run(spark, options.job, options.manifest)
+    except Exception as error:
+        traceback.print_exc()
+        # Said last, because runners show the last lines of the log.
+        raise SystemExit(reason_of(error)) from error
+    finally:
+        spark.stop()
 
 
 def run(spark: SparkSession, job_uri: str, manifest_uri: str) -> None:

@@ -30,3 +30,9 @@ class JobFailedError(Exception):
 def last_lines(text: str, count: int = TAIL_LINES) -> tuple[str, ...]:
     """The last lines of a log that say something."""
     return tuple(line.rstrip() for line in text.splitlines() if line.strip())[-count:]
+
+
+def reason_of(error: BaseException) -> str:
+    """An error in one line: Spark's own messages go on with whole query plans."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"

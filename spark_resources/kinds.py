@@ -10,10 +10,6 @@ from spark_resources.hadoop import delete, exact_path
 from spark_resources.job import Job
 
 
-class FixpointError(RuntimeError):
-    """A fixpoint was not reached in the rounds allowed."""
-
-
 @dataclass(frozen=True)
 class Result:
     """A table that is not computed yet, and what computing it will have taught."""
@@ -43,12 +39,12 @@ def _fixpoint(session: SparkSession, job: Job, work: str) -> Result:
     for number in range(1, job.parameters["max_rounds"] + 1):
         state.createOrReplaceTempView("state")
         step = session.sql(job.parameters["step_sql"])
-        state, remaining = _materialised(session, step, f"{work}/round-{number}")
+        before = rows
+        state, rows = _materialised(session, step, f"{work}/round-{number}")
         delete(session, f"{work}/round-{number - 1}")
-        if remaining == rows:
-            return Result(state, {"rounds": number})
-        rows = remaining
-    raise FixpointError(f"rows still change after {job.parameters['max_rounds']} rounds")
+        if rows == before:
+            return Result(state, {"rounds": number, "converged": True})
+    return Result(state, {"rounds": job.parameters["max_rounds"], "converged": False})
 
 
 def _materialised(session: SparkSession, frame: DataFrame, uri: str) -> tuple[DataFrame, int]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from dagster_pyspark import LazyPySparkResource
 
 from spark_resources.entry_point import execute
-from spark_resources.errors import JobFailedError, last_lines
+from spark_resources.errors import JobFailedError, last_lines, reason_of
 from spark_resources.job import Job, Manifest
 from spark_resources.jvm import choose_java, environment
 
@@ -103,7 +103,7 @@ class LocalRunner:
             _cancel(session, job.token)
             if not isinstance(error, Exception):
                 raise
-            raise JobFailedError(_reason(error), log_tail=last_lines(str(error))) from error
+            raise JobFailedError(reason_of(error), log_tail=last_lines(str(error))) from error
 
 
 def _cancel(session: "SparkSession", group: str) -> None:
@@ -112,11 +112,6 @@ def _cancel(session: "SparkSession", group: str) -> None:
     thread = threading.Thread(target=context.cancelJobGroup, args=(group,), daemon=True)
     thread.start()
     thread.join(timeout=10)
-
-
-def _reason(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}"
 
 
 @contextmanager

@@ -47,15 +47,15 @@ INSTANCES = [
 
 @dataclass
 class Execution:
-    """What a body gets: its entry point's arguments, S3, and a way to notice cancellation."""
+    """What a body gets: the command, S3, and a way to notice cancellation."""
 
-    arguments: Sequence[str]
+    command: list[str]
     s3: Any
     cancelled: threading.Event = field(default_factory=threading.Event)
     lines: list[str] = field(default_factory=list)
 
     def argument(self, name: str) -> str:
-        return self.arguments[self.arguments.index(name) + 1]
+        return self.command[self.command.index(name) + 1]
 
     def job(self) -> Job:
         bucket, key = split(self.argument("--job"))
