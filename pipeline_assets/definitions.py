@@ -3,6 +3,7 @@
 import dagster as dg
 
 from pipeline_assets.automation.policies import POLICIES
+from pipeline_assets.automation.sensors import AUTOMATION
 from pipeline_assets.deployment import Deployment
 from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.dagster_assets import dagster_asset
@@ -34,6 +35,7 @@ def build_definitions(settings: Settings, progress: Progress = SILENT) -> dg.Def
             *(source.spec() for source in LANDING),
             *(dagster_asset(asset, tables, POLICIES) for asset in ASSETS),
         ],
+        sensors=[AUTOMATION],
         resources={
             "lake": LakeIOManager(deployment.lake, tables, progress),
             "landing": LandingIOManager(deployment.landing, sources),

@@ -134,7 +134,7 @@ def _column_checks(schema: Any) -> Iterator[Check]:  # noqa: ANN401 - pandera is
         for check in column.checks:
             yield Check(
                 name=f"{name}_{check.name}",
-                description=f"`{name}` is {check.error}.",
+                description=f"Every `{name}` satisfies {check.error}.",
                 severity="warn" if check.raise_warning else "error",
                 failing=_violations(name, check),
             )

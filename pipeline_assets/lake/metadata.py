@@ -84,6 +84,7 @@ def check_metadata(result: AuditResult) -> Metadata:
 
 
 def _lineage(inputs: Iterable[InputSpec], lineage: Lineage) -> Metadata:
+    """Once as Dagster stores it, and once as a table, which its open-source pages show."""
     if not lineage:
         return {}
     specs = {spec.name: spec for spec in inputs}
@@ -94,8 +95,16 @@ def _lineage(inputs: Iterable[InputSpec], lineage: Lineage) -> Metadata:
     return {
         "dagster/column_lineage": dg.TableColumnLineage(
             {column: [dg.TableColumnDep(*dep) for dep in found] for column, found in deps.items()}
-        )
+        ),
+        "column_sources": _table(
+            {"column": column, "comes from": ", ".join(_dotted(*dep) for dep in found)}
+            for column, found in deps.items()
+        ),
     }
+
+
+def _dotted(key: dg.AssetKey, column: str) -> str:
+    return ".".join((*key.path, column))
 
 
 def _stored_column(spec: InputSpec, column: str) -> str:
