@@ -1,18 +1,42 @@
 """Opening the Iceberg catalog: SQLite or any SQL database by default, Glue on AWS."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from botocore.exceptions import BotoCoreError, ClientError
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.catalog.sql import SqlCatalog
-from sqlalchemy.exc import IntegrityError, OperationalError
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NamespaceAlreadyExistsError,
+    TableAlreadyExistsError,
+    ValidationException,
+)
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
+from tenacity import (
+    RetryCallState,
+    retry,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
 
+from pipeline_assets.errors import PipelineError
 from pipeline_assets.s3 import S3_SCHEME, S3Access
 
 GLUE: Final = "glue"
 _NAME: Final = "lake"
+_LOST_RACE: Final = (
+    CommitFailedException,
+    ValidationException,
+    NamespaceAlreadyExistsError,
+    TableAlreadyExistsError,
+    IntegrityError,
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +49,7 @@ class CatalogAccess:
         s3: How to reach S3.
     """
 
-    uri: str
+    uri: str = field(repr=False)  # may hold a password
     warehouse: str
     s3: S3Access = field(default_factory=S3Access)
 
@@ -51,8 +75,14 @@ class CatalogAccess:
         return {name: value for name, value in properties.items() if value}
 
 
+def _came_second(error: BaseException) -> bool:
+    """Whether another process has just created the catalog's own tables."""
+    is_database = isinstance(error, OperationalError | ProgrammingError | IntegrityError)
+    return is_database and ("exists" in str(error) or "locked" in str(error))
+
+
 @retry(
-    retry=retry_if_exception_type((OperationalError, IntegrityError)),
+    retry=retry_if_exception(_came_second),
     wait=wait_random_exponential(multiplier=0.05, max=1),
     stop=stop_after_attempt(10),
     reraise=True,
@@ -60,6 +90,31 @@ class CatalogAccess:
 def _open_sql(uri: str, properties: dict[str, str]) -> Catalog:
     """Processes that start together may all try to create the tables: all but one try again."""
     return SqlCatalog(_NAME, uri=uri, **properties)
+
+
+def _give_up(attempt: RetryCallState) -> None:
+    error = attempt.outcome.exception() if attempt.outcome else None
+    raise PipelineError(
+        f"Other processes kept changing the same table; run it again ({error})"
+    ) from error
+
+
+beside_others: Final = retry(
+    retry=retry_if_exception_type(_LOST_RACE),
+    wait=wait_random_exponential(multiplier=0.05, max=2),
+    stop=stop_after_attempt(30),
+    retry_error_callback=_give_up,
+)
+"""Decorates what looks at the catalog and changes it, to start over where another came first."""
+
+
+@contextmanager
+def told_in_one_line(doing: str) -> Iterator[None]:
+    """Turn faults of the catalog's database and of the storage into a PipelineError."""
+    try:
+        yield
+    except (OSError, SQLAlchemyError, BotoCoreError, ClientError) as error:
+        raise PipelineError(f"Cannot {doing}: {str(error).splitlines()[0]}") from error
 
 
 def _make_parent(uri: str) -> None:

@@ -8,19 +8,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import reduce
 from typing import Final
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import (
-    CommitFailedException,
-    NamespaceAlreadyExistsError,
-    NoSuchTableError,
-    TableAlreadyExistsError,
-    ValidationException,
-)
-from pyiceberg.expressions import AlwaysTrue, BooleanExpression, EqualTo, Or
+from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In
 from pyiceberg.io.pyarrow import parquet_files_to_data_files
 from pyiceberg.manifest import DataFile as IcebergFile
 from pyiceberg.partitioning import PartitionField, PartitionSpec
@@ -28,10 +20,9 @@ from pyiceberg.schema import Schema
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.transforms import IdentityTransform
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.lake.catalog import CatalogAccess
+from pipeline_assets.lake.catalog import CatalogAccess, beside_others, told_in_one_line
 from pipeline_assets.lake.contract import TableContract
 from pipeline_assets.lake.iceberg_schema import iceberg_schema
 
@@ -41,7 +32,9 @@ _SUMMARY: Final = "pipeline.partitions"
 _TABLE_PROPERTIES: Final = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "50",
-    "commit.retry.num-retries": "20",
+    "commit.retry.num-retries": "30",
+    "commit.retry.min-wait-ms": "10",
+    "commit.retry.max-wait-ms": "500",
 }
 
 
@@ -138,39 +131,56 @@ class Lake:
             The id of the new snapshot.
 
         Raises:
-            PipelineError: Other processes kept changing the same partitions.
+            PipelineError: The catalog or a file cannot be read or written, or other processes kept
+                changing the same table.
         """
-        ensure_table(self.access.open(), table, self.location(table))
-        return self._commit(table, files, dict(records))
+        with told_in_one_line(f"publish {table}"):
+            ensure_table(self.access, table, self.location(table))
+            return self._commit(table, files, dict(records))
 
     def read(self, table: LakeTable, keys: Sequence[str] | None = None) -> TableState:
-        """The files and records of some partitions, or of all, in the current snapshot."""
-        iceberg = self._load(table)
-        if iceberg is None or iceberg.current_snapshot() is None:
-            return TableState(None, (), {})
-        records = _current_records(iceberg)
-        wanted = records if keys is None else {key: records[key] for key in keys if key in records}
-        return TableState(
-            snapshot_id=iceberg.metadata.current_snapshot_id,
-            files=tuple(file.file_path for file in _files(iceberg, table, keys)),
-            records=wanted,
-        )
+        """The files and records of some partitions, or of all, in the current snapshot.
+
+        Raises:
+            PipelineError: The catalog or the table's metadata cannot be read.
+        """
+        with told_in_one_line(f"read {table}"):
+            iceberg = self.load(table)
+            if iceberg is None or iceberg.current_snapshot() is None:
+                return TableState(None, (), {})
+            records = _current_records(iceberg)
+            chosen = records if keys is None else keys
+            return TableState(
+                snapshot_id=iceberg.metadata.current_snapshot_id,
+                files=tuple(file.file_path for file in _files(iceberg, table, keys)),
+                records={key: records[key] for key in chosen if key in records},
+            )
 
     def rows(self, table: LakeTable, state: TableState) -> pa.Table:
-        """All rows of what was read, for tables small enough to list files."""
-        iceberg = self._load(table)
-        if iceberg is None or state.snapshot_id is None:
-            return iceberg_schema(table.contract).as_arrow().empty_table()
-        filter_ = _in_partitions(table, list(state.records))
-        return iceberg.scan(row_filter=filter_, snapshot_id=state.snapshot_id).to_arrow()
+        """All rows of what was read, for tables small enough to list files.
+
+        Raises:
+            PipelineError: The catalog or a file cannot be read.
+        """
+        with told_in_one_line(f"read {table}"):
+            iceberg = self.load(table)
+            if iceberg is None or state.snapshot_id is None:
+                return iceberg_schema(table.contract).as_arrow().empty_table()
+            filter_ = _in_partitions(table, list(state.records))
+            return iceberg.scan(row_filter=filter_, snapshot_id=state.snapshot_id).to_arrow()
 
     def history(self, table: LakeTable) -> list[HistoryEntry]:
-        """Every publish that is still kept, oldest first."""
-        iceberg = self._load(table)
-        if iceberg is None:
-            return []
-        current = iceberg.metadata.current_snapshot_id
-        return [_history_entry(snapshot, current) for snapshot in _lineage(iceberg, current)]
+        """Every publish that is still kept, oldest first.
+
+        Raises:
+            PipelineError: The catalog or the table's metadata cannot be read.
+        """
+        with told_in_one_line(f"read the history of {table}"):
+            iceberg = self.load(table)
+            if iceberg is None:
+                return []
+            current = iceberg.metadata.current_snapshot_id
+            return [_history_entry(snapshot, current) for snapshot in _lineage(iceberg, current)]
 
     def restore(
         self, table: LakeTable, snapshot_id: int, keys: Sequence[str] | None = None
@@ -189,24 +199,25 @@ class Lake:
             The records now in force; None for a partition that did not exist then.
 
         Raises:
-            PipelineError: There is no such snapshot or table.
+            PipelineError: There is no such snapshot or table, or it cannot be read or written.
         """
-        iceberg = self._load(table)
-        if iceberg is None or iceberg.snapshot_by_id(snapshot_id) is None:
-            raise PipelineError(f"{table} has no snapshot {snapshot_id}; see: history {table}")
-        present, past = _current_records(iceberg), _records_at(iceberg, snapshot_id)
-        chosen = sorted(present.keys() | past.keys()) if keys is None else keys
-        records = {key: _pinned(past.get(key), present.get(key)) for key in chosen}
-        files = [file.file_path for file in _files(iceberg, table, chosen, snapshot_id)]
-        self._commit(table, files, records)
-        return records
+        with told_in_one_line(f"restore {table}"):
+            iceberg = self.load(table)
+            if iceberg is None or iceberg.snapshot_by_id(snapshot_id) is None:
+                raise PipelineError(f"{table} has no snapshot {snapshot_id}; see: history {table}")
+            present, past = _current_records(iceberg), _records_at(iceberg, snapshot_id)
+            chosen = sorted(present.keys() | past.keys()) if keys is None else keys
+            records = {key: _pinned(past.get(key), present.get(key)) for key in chosen}
+            files = [file.file_path for file in _files(iceberg, table, chosen, snapshot_id)]
+            self._commit(table, files, records)
+            return records
 
-    @retry(
-        retry=retry_if_exception_type((CommitFailedException, ValidationException)),
-        wait=wait_random_exponential(multiplier=0.05, max=2),
-        stop=stop_after_attempt(30),
-        reraise=True,
-    )
+    def load(self, table: LakeTable) -> Table | None:
+        """The Iceberg table as it is now; None where nothing was ever published."""
+        catalog = self.access.open()
+        return catalog.load_table(str(table)) if catalog.table_exists(str(table)) else None
+
+    @beside_others
     def _commit(
         self,
         table: LakeTable,
@@ -216,40 +227,33 @@ class Lake:
         iceberg = self.access.open().load_table(str(table))
         replaced = list(_files(iceberg, table, list(records)))
         with iceberg.transaction() as transaction:
-            _replace_files(transaction, replaced, files, records)
+            _replace_files(transaction, table, replaced, files, records)
             _set_records(transaction, records)
         return int(iceberg.metadata.current_snapshot_id or 0)
 
-    def _load(self, table: LakeTable) -> Table | None:
-        catalog = self.access.open()
-        return catalog.load_table(str(table)) if catalog.table_exists(str(table)) else None
 
-
-def ensure_table(catalog: Catalog, table: LakeTable, location: str) -> None:
+@beside_others
+def ensure_table(access: CatalogAccess, table: LakeTable, location: str) -> None:
     """Create a table or add its new columns, safely beside other processes doing the same."""
-    schema = iceberg_schema(table.contract)
-    try:
-        iceberg = catalog.load_table(str(table))
-    except NoSuchTableError:
+    catalog, schema = access.open(), iceberg_schema(table.contract)
+    if not catalog.table_exists(str(table)):
         _create(catalog, table, schema, location)
         return
+    iceberg = catalog.load_table(str(table))
     if set(schema.column_names) - set(iceberg.schema().column_names):
         with iceberg.update_schema() as update:
             update.union_by_name(schema)
 
 
 def _create(catalog: Catalog, table: LakeTable, schema: Schema, location: str) -> None:
-    try:
-        catalog.create_namespace_if_not_exists(table.namespace)
-        catalog.create_table(
-            str(table),
-            schema=schema,
-            location=location,
-            partition_spec=_partition_spec(schema, table.partition_column),
-            properties=_TABLE_PROPERTIES,
-        )
-    except (NamespaceAlreadyExistsError, TableAlreadyExistsError):
-        ensure_table(catalog, table, location)
+    catalog.create_namespace_if_not_exists(table.namespace)
+    catalog.create_table(
+        str(table),
+        schema=schema,
+        location=location,
+        partition_spec=_partition_spec(schema, table.partition_column),
+        properties=_TABLE_PROPERTIES,
+    )
 
 
 def _partition_spec(schema: Schema, column: str | None) -> PartitionSpec:
@@ -262,7 +266,7 @@ def _partition_spec(schema: Schema, column: str | None) -> PartitionSpec:
 def _files(
     iceberg: Table, table: LakeTable, keys: Sequence[str] | None, snapshot_id: int | None = None
 ) -> Iterator[IcebergFile]:
-    if keys == [] or iceberg.current_snapshot() is None:
+    if iceberg.current_snapshot() is None:
         return
     scan = iceberg.scan(row_filter=_in_partitions(table, keys), snapshot_id=snapshot_id)
     for task in scan.plan_files():
@@ -272,18 +276,21 @@ def _files(
 def _in_partitions(table: LakeTable, keys: Sequence[str] | None) -> BooleanExpression:
     if keys is None or table.partition_column is None:
         return AlwaysTrue()
-    column = table.partition_column
-    terms: list[BooleanExpression] = [EqualTo(term=column, value=key) for key in keys]
-    return reduce(Or, terms)
+    return In(term=table.partition_column, literals=set(keys))
 
 
 def _replace_files(
     transaction: Transaction,
+    table: LakeTable,
     replaced: Iterable[IcebergFile],
     files: Sequence[str],
     records: Mapping[str, PartitionRecord | None],
 ) -> None:
-    """One snapshot that drops the old files and adds the new ones."""
+    """One snapshot that drops the old files and adds the new ones.
+
+    It names the partitions it replaces, so that only a publish of the same ones is in conflict: any
+    other is passed over without looking at the files again.
+    """
     metadata = transaction.table_metadata
     if metadata.name_mapping() is None:
         mapping = metadata.schema().name_mapping.model_dump_json()
@@ -293,6 +300,7 @@ def _replace_files(
     )
     summary = {_SUMMARY: json.dumps({key: _dump(record) for key, record in records.items()})}
     with transaction.update_snapshot(snapshot_properties=summary).overwrite() as overwrite:
+        overwrite.delete_by_predicate(_in_partitions(table, list(records)))
         for file in replaced:
             overwrite.delete_data_file(file)
         for new in added:
