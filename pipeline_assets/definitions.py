@@ -1,5 +1,7 @@
 """The whole graph, wired in one screen."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from pipeline_assets.automation.policies import POLICIES
@@ -25,15 +27,17 @@ ASSETS: tuple[LakeAsset, ...] = (
 LANDING: tuple[LandingSource, ...] = (taobao.ARCHIVES,)
 
 
-def build_definitions(settings: Settings, progress: Progress = SILENT) -> dg.Definitions:
+def build_definitions(
+    settings: Settings, progress: Progress = SILENT, assets: Sequence[LakeAsset] = ASSETS
+) -> dg.Definitions:
     """The code location for some settings."""
     deployment = Deployment(settings)
-    tables = {asset.name: asset.table for asset in ASSETS}
+    tables = {asset.name: asset.table for asset in assets}
     sources = {source.key.to_user_string(): source for source in LANDING}
     return dg.Definitions(
         assets=[
             *(source.spec() for source in LANDING),
-            *(dagster_asset(asset, tables, POLICIES) for asset in ASSETS),
+            *(dagster_asset(asset, tables, POLICIES) for asset in assets),
         ],
         sensors=[AUTOMATION],
         resources={

@@ -107,7 +107,7 @@ def _execute(
 ) -> Iterator[Any]:
     """Stage; report every check; then fail, or hand over to the IO manager."""
     keys = tuple(context.partition_keys) if asset.partitioning else ()
-    request = Request(keys, context.run_id, version, config, context.log.info)
+    request = Request(keys, context.run.run_id, version, config, context.log.info)
     try:
         staged: Staged = context.resources.stager.stage(asset, inputs, request)
     except PipelineError as error:
