@@ -1,4 +1,4 @@
-"""Raw text tables: which stored parts a vendor's text files were cut into."""
+"""Raw tables: the stored parts of vendors' text files, and the records of delimited files."""
 
 from pipeline_assets.lake.contract import Contract, Field, Int, Long, String
 
@@ -19,3 +19,14 @@ class RawText(Contract):
     )
     member_size_bytes: Long = Field(ge=0, description="Bytes of the whole file as delivered.")
     member_sha256: String = Field(description="SHA-256 of the whole file as delivered, in hex.")
+
+
+class RawRecords(Contract):
+    """One row per record of a vendor's delimited file, all text; subclasses add its columns."""
+
+    source_uri: String = Field(description="The vendor's file.")
+    row_number: Long = Field(ge=1, description="Place of the record in its file, from 1.")
+    problem: String = Field(
+        nullable=True, description="Why the record could not be split into columns, if so."
+    )
+    raw: String = Field(nullable=True, description="Text of a record that could not be split.")

@@ -80,12 +80,14 @@ class Workspace:
         put: Stores bytes below the publication's own prefix; from a relative path to the URI.
         part_bytes: Size that raw text parts should have.
         progress: Told about bytes read.
+        log: Told what people should know of what was read, a line at a time.
     """
 
     keys: tuple[str, ...]
     put: Callable[[str, bytes], str]
     part_bytes: int
     progress: Progress
+    log: Log
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,9 @@ class Stager:
         offered: dict[str, Any] = {
             **self.sources,
             **attempt.landed,
-            "workspace": Workspace(attempt.request.keys, put, self.part_bytes, self.progress),
+            "workspace": Workspace(
+                attempt.request.keys, put, self.part_bytes, self.progress, attempt.request.log
+            ),
             "config": attempt.request.config,
         }
         return {name: offered[name] for name in function_parameters(attempt.asset)}
