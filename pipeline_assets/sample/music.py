@@ -29,6 +29,7 @@ USERS_PER_SCALE = 500
 ARTISTS_PER_SCALE = 400
 GENRES_PER_ROOT_SCALE = 12
 LONGEST_LIST = 50
+PASSING_SHARE = 0.35
 CHUNK_USERS = 250
 
 NULL_COUNTRIES = ("", "None", "null")
@@ -86,12 +87,11 @@ TOP_ARTIST_FAULTS = (
     Fault("playcount", lambda row: (*row[:3], "abc", row[4])),
     Fault("unknown_user", lambda row: (f"ghost_{row[0]}", *row[1:])),
 )
-
-
 Faults = Sequence[Fault | None]
 
 
-class Leader(NamedTuple):
+@dataclass(frozen=True)
+class Leader:
     """The artist that leads a country's ranking, and its plays there."""
 
     artist_name: str
@@ -138,22 +138,22 @@ class MusicTruth:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Artists laid out genre by genre, so that a genre is a slice of the cumulative popularity.
+    """Artists laid out genre by genre, so that a genre is a stretch of the cumulative popularity.
 
-    Every field has one entry per artist, except `starts`: the first artist of each genre, then the
-    number of artists.
+    Every field has one entry per artist, except `edges`: where each genre's stretch begins, then
+    where the last one ends.
     """
 
     names: list[str]
     mbids: list[str]
     genre: Ints
-    starts: Ints
     cumulative: Floats
+    edges: Floats
 
     @property
     def genres(self) -> int:
         """How many genres there are."""
-        return len(self.starts) - 1
+        return len(self.edges) - 1
 
 
 @dataclass(frozen=True)
@@ -310,8 +310,9 @@ def make_catalogue(scale: float, seed: int) -> Catalogue:
     starts = np.searchsorted(genre, np.arange(genres + 1))
     place = np.arange(artists) - starts[genre]
     names = [artist_name(number) for number in random.permutation(artists).tolist()]
-    popularity = (place + 4.0) ** -0.8
-    return Catalogue(names, [_mbid(name) for name in names], genre, starts, np.cumsum(popularity))
+    cumulative = np.cumsum((place + 4.0) ** -0.8)
+    edges = np.concatenate([[0.0], cumulative])[starts]
+    return Catalogue(names, [_mbid(name) for name in names], genre, cumulative, edges)
 
 
 def _falling(count: int, power: float) -> Floats:
@@ -372,12 +373,12 @@ def _chunk(
 def _artists_of(
     catalogue: Catalogue, favourites: Ints, length: int, random: np.random.Generator
 ) -> Ints:
-    """Distinct artists: six in seven from favourite genres, the rest from any, popular first."""
+    """Distinct artists: most from favourite genres, the rest from any, popular ones more often."""
     tries = 3 * length
     genre = random.choice(favourites[favourites >= 0], tries)
-    passing = random.random(tries) < 0.15
+    passing = random.random(tries) < PASSING_SHARE
     genre[passing] = random.integers(0, catalogue.genres, int(passing.sum()))
-    edges = np.concatenate([[0.0], catalogue.cumulative])[catalogue.starts]
+    edges = catalogue.edges
     aim = edges[genre] + random.random(tries) * (edges[genre + 1] - edges[genre])
     drawn = np.minimum(np.searchsorted(catalogue.cumulative, aim), len(catalogue.names) - 1)
     distinct, first_seen = np.unique(drawn, return_index=True)
