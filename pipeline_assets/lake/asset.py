@@ -7,7 +7,7 @@ the outside world and yields Arrow record batches.
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -108,14 +108,14 @@ def lake_asset(
         inputs: Keys of parameters that are not tables of the same domain.
         mappings: Partition mappings of parameters that are not mapped one to one.
         checks: Promises beyond the contract's; their inputs become inputs of the asset.
-        plots: Pictures for the asset's page.
+        plots: Pictures for the asset's page; what they look at becomes an input, too.
         options: Other fields of :class:`LakeAsset`.
     """
 
     def declare(function: Callable[..., Any]) -> LakeAsset:
         domain = domain_of(function)
         readings = table_parameters(function)
-        looked_at = {name: "table" for check in checks for name in check.inputs}
+        looked_at = dict.fromkeys(_looked_at(checks, plots), "table")
         specs = tuple(
             InputSpec(
                 name=name,
@@ -191,6 +191,12 @@ def check(severity: Severity) -> Callable[[Callable[..., ir.Table]], Check]:
 def domain_of(function: Callable[..., Any]) -> str:
     """The package a function is defined in: ``pipeline_assets.taobao.assets`` is ``taobao``."""
     return function.__module__.split(".")[-2]
+
+
+def _looked_at(checks: Iterable[Check], plots: Iterable[Plot]) -> Iterator[str]:
+    """Inputs by name that checks or plots ask for, possibly more than once."""
+    yield from (name for check in checks for name in check.inputs)
+    yield from (name for plot in plots for name in plot.inputs)
 
 
 def _table(

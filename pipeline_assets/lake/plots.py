@@ -20,13 +20,15 @@ class Plot:
 
     Attributes:
         name: Also its metadata key.
-        table: From the asset's table to the few rows that are drawn.
+        table: From the asset's table, and the inputs named by ``inputs``, to the few rows drawn.
         draw: Draws those rows.
+        inputs: Names of the asset's inputs it looks at besides the asset's table.
     """
 
     name: str
-    table: Callable[[ir.Table], ir.Table]
+    table: Callable[..., ir.Table]
     draw: "Callable[[Axes, Rows], None]"
+    inputs: tuple[str, ...] = ()
 
 
 def markdown(plot: Plot, rows: Rows) -> str:
@@ -61,5 +63,26 @@ def bars(
         else:
             axes.bar(names, heights)
             axes.set_ylabel(label)
+
+    return draw
+
+
+def grouped_bars(
+    category: str, series: str, value: str, *, label: str
+) -> "Callable[[Axes, Rows], None]":
+    """Draw one group of bars for each category, with a bar for each series beside its likes."""
+
+    def draw(axes: "Axes", rows: Rows) -> None:
+        categories = list(dict.fromkeys(str(row[category]) for row in rows))
+        names = list(dict.fromkeys(str(row[series]) for row in rows))
+        width = 0.8 / max(1, len(names))
+        for place, name in enumerate(names):
+            own = [row for row in rows if str(row[series]) == name]
+            at = [categories.index(str(row[category])) + place * width for row in own]
+            axes.bar(at, [float(row[value] or 0) for row in own], width, label=name)
+        middle = width * (len(names) - 1) / 2
+        axes.set_xticks([place + middle for place in range(len(categories))], categories)
+        axes.set_ylabel(label)
+        axes.legend()
 
     return draw

@@ -129,6 +129,7 @@ class Stager:
         computation = evaluate(attempt.asset, attempt.tables, attempt.request.config)
         compiled = compile_computation(computation, attempt.asset.table.contract, engine.dialect)
         manifest = engine.run(_job(attempt, compiled, engine), attempt.request.log)
+        _require_settled(attempt, manifest)
         return manifest, column_lineage(table_of(computation))
 
     def _ingest(self, attempt: "_Attempt") -> Manifest:
@@ -218,6 +219,15 @@ class _Attempt:
         }
 
 
+def _require_settled(attempt: _Attempt, manifest: Manifest) -> None:
+    """A fixpoint that was cut short is no result; other computations have nothing to settle."""
+    if manifest.facts.get("converged") is False:
+        raise PipelineError(
+            f"{attempt.asset.table} still changed after {manifest.facts['rounds']} rounds; "
+            "allow more of them"
+        )
+
+
 def _job(attempt: _Attempt, compiled: Compiled, engine: Engine) -> Job:
     contract = attempt.asset.table.contract
     return Job(
@@ -243,7 +253,10 @@ def _audit(attempt: _Attempt, engine: Engine) -> Audit:
     asset = attempt.asset
     output = ibis.table(asset.table.contract.schema, name=OUTPUT)
     checks = (*asset.all_checks, *partition_checks(asset, attempt.request.keys))
-    plots = {plot.name: plot.table(output) for plot in asset.plots}
+    plots = {
+        plot.name: plot.table(output, *(attempt.stored[name] for name in plot.inputs))
+        for plot in asset.plots
+    }
     reports = {PREVIEW: output.limit(PREVIEW_ROWS), **plots}
     return build_audit(output, attempt.stored, checks, reports, engine.dialect)
 
