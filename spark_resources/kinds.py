@@ -8,6 +8,11 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_resources.hadoop import delete, exact_path
 from spark_resources.job import Job
+from spark_resources.word2vec import embeddings
+
+
+class UnsupportedKindError(ValueError):
+    """No computation on Spark exists for a kind of job."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +30,17 @@ def compute(session: SparkSession, job: Job, work: str) -> Result:
         session: Knows the job's inputs as tables.
         job: The job.
         work: A folder for what lies between; the caller removes it.
+
+    Raises:
+        UnsupportedKindError: The kind of job only exists on another engine.
     """
     if job.kind == "query":
         return Result(session.sql(job.sql))
     if job.kind == "fixpoint":
         return _fixpoint(session, job, work)
-    raise NotImplementedError(job.kind)
+    if job.kind == "word2vec":
+        return Result(embeddings(session.sql(job.sql), job.parameters))
+    raise UnsupportedKindError(f"Spark has no job of kind {job.kind}; route it to another engine")
 
 
 def _fixpoint(session: SparkSession, job: Job, work: str) -> Result:

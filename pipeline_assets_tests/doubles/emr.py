@@ -9,6 +9,7 @@ import gzip
 import json
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -230,7 +231,7 @@ class AwsDouble:
         worker.start()
 
     def _work_off_step(self, cluster: Cluster, step: Step, execution: Execution) -> None:
-        code = self.body(execution)
+        code = _exit_code(self.body, execution)
         if step.state == "RUNNING":
             end_step(step, "FAILED" if code else "COMPLETED", "Unknown Error." if code else "")
         if step.state == "FAILED" and step.action_on_failure == "TERMINATE_CLUSTER":
@@ -240,7 +241,7 @@ class AwsDouble:
 
     def _work_off_run(self, run: JobRun, execution: Execution) -> None:
         run.state = "RUNNING"
-        code = self.body(execution)
+        code = _exit_code(self.body, execution)
         used = {"vCPUHour": 2.0, "memoryGBHour": 8.0, "storageGBHour": 0.0}
         run.billed_resource_utilization = used
         run.total_execution_duration_seconds = 42
@@ -302,6 +303,14 @@ def cluster_template() -> dict[str, Any]:
 
 def keep_alive() -> dict[str, bool]:
     return {"KeepJobFlowAliveWhenNoSteps": True}
+
+
+def _exit_code(body: Body, execution: Execution) -> int:
+    try:
+        return body(execution)
+    except Exception:
+        execution.lines += traceback.format_exc().splitlines()
+        return 1
 
 
 def _has_room(cluster: Cluster) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline_assets_tests.doubles.emr import BUCKET, Body, Execution
 from spark_resources import entry_point
+from spark_resources.errors import reason_of
 from spark_resources.hadoop import jvm
 from spark_resources.jvm import environment
 
@@ -78,8 +79,8 @@ def in_process(session: Callable[[], "SparkSession"], root: Path) -> Body:
             hadoop.set(name, value)
         try:
             entry_point.run(spark, execution.argument("--job"), execution.argument("--manifest"))
-        except Exception:
-            execution.lines += traceback.format_exc().splitlines()
+        except Exception as error:
+            execution.lines += [*traceback.format_exc().splitlines(), reason_of(error)]
             return 1
         finally:
             jvm(spark).org.apache.hadoop.fs.FileSystem.closeAll()
