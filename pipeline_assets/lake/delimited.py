@@ -33,7 +33,7 @@ from pipeline_assets.lake.records import Records, cut
 
 Opener: TypeAlias = Callable[[], BinaryIO]
 
-BLOCK_BYTES: Final = 4 << 20
+BLOCK_BYTES: Final = 2 << 20
 MAX_RECORD_BYTES: Final = 16 << 20
 
 _GZIP_MAGIC = b"\x1f\x8b"

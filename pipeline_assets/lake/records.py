@@ -43,7 +43,7 @@ class Records:
         data: The bytes; all offsets count in them.
         fields: A string array whose elements of even index are the fields of all records, without
             their quotes; what lies between two fields is the element of odd index.
-        doubled: Per field, whether it still holds ``""`` for ``"``; none if no field does.
+        doubled: Per field, whether it still holds ``""`` for ``"``.
         first: Per record, which field is its first.
         count: Per record, how many fields it has.
         starts: Per record, the offset of its first byte.
@@ -55,7 +55,7 @@ class Records:
 
     data: bytes
     fields: pa.StringArray
-    doubled: Flags | None
+    doubled: Flags
     first: Positions
     count: Positions
     starts: Positions
@@ -82,11 +82,11 @@ class Records:
         sound = self.verdicts == _SOUND
         index = np.where(sound, self.first + place, 0)
         values = self.fields.take(pa.array(2 * index, mask=~sound))
-        if self.doubled is None:
+        doubled = self.doubled[index]
+        if not doubled.any():
             return values
-        doubled = pa.array(self.doubled[index])
         single = pc.replace_substring(values.filter(doubled), '""', '"')
-        return pc.replace_with_mask(values, doubled, single)
+        return pc.replace_with_mask(values, pa.array(doubled), single)
 
     def problems(self) -> pa.StringArray:
         """Per record, its problem, null if it is sound."""
@@ -183,19 +183,19 @@ def _behind(ends: Positions) -> Positions:
 
 def _strip_quotes(
     lines: Bytes, starts: Positions, ends: Positions, quotes: Positions
-) -> tuple[Positions, Positions, Flags | None]:
+) -> tuple[Positions, Positions, Flags]:
     """Take the quotes off quoted fields, and tell which of them still hold doubled ones."""
+    doubled = np.zeros(len(starts), np.bool_)
     quotes = quotes[quotes < len(lines)]
     if not len(quotes):
-        return starts, ends, None
+        return starts, ends, doubled
     # A lone quote is possible in a broken line.
     quoted = (lines[starts] == _QUOTE) & (ends - starts >= 2)
     starts, ends = starts + quoted, ends - quoted
     pairs = quotes[:-1][np.diff(quotes) == 1]
     holders = np.searchsorted(ends, pairs)
-    doubled = np.zeros(len(starts), np.bool_)
     doubled[holders] = quoted[holders]
-    return starts, ends, doubled if doubled.any() else None
+    return starts, ends, doubled
 
 
 def _spans(data: bytes, starts: Positions, ends: Positions) -> pa.StringArray:

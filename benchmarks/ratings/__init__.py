@@ -1,0 +1,1 @@
+"""Timings of the ratings domain beside hand-written peers."""
