@@ -154,6 +154,7 @@ def history(session: Session, table: str) -> None:
 @click.pass_obj
 def restore(session: Session, table: str, snapshot: int, partition: tuple[str, ...]) -> None:
     """Publish again what a snapshot held; the present stays in the history."""
+    _refuse_exports(table)
     restored = session.deployment.lake.restore(_table(table), snapshot, list(partition) or None)
     for key, record in restored.items():
         what = f"{record.rows:,} rows" if record else "removed: it did not exist then"
@@ -178,6 +179,7 @@ def missing(session: Session) -> None:
 def clean(session: Session, older_than: float) -> None:
     """Expire old snapshots and remove files that no table refers to."""
     from pipeline_assets.lake.maintenance import expire, remove_orphans
+
     before = datetime.now(UTC) - timedelta(hours=older_than)
     lake = session.deployment.lake
     store = session.deployment.store(session.settings.lake_uri)
@@ -196,6 +198,14 @@ def doctor(session: Session) -> None:
         click.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.what}: {finding.details}")
     if not all(finding.ok for finding in findings):
         sys.exit(1)
+
+
+def _refuse_exports(name: str) -> None:
+    """An export's table does not hold the objects it lists."""
+    for asset in ASSETS:
+        if asset.export and str(asset.table) == name:
+            inputs = " or ".join(spec.upstream.replace("/", ".") for spec in asset.inputs)
+            raise PipelineError(f"{name} lists exported objects: restore {inputs}, then update")
 
 
 def _table(name: str) -> LakeTable:

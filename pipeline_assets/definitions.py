@@ -32,6 +32,7 @@ def build_definitions(
 ) -> dg.Definitions:
     """The code location for some settings."""
     deployment = Deployment(settings)
+    store = deployment.store(settings.lake_uri)
     tables = {asset.name: asset.table for asset in assets}
     sources = {source.key.to_user_string(): source for source in LANDING}
     return dg.Definitions(
@@ -41,11 +42,11 @@ def build_definitions(
         ],
         sensors=[AUTOMATION],
         resources={
-            "lake": LakeIOManager(deployment.lake, tables, progress),
+            "lake": LakeIOManager(deployment.lake, tables, progress, store),
             "landing": LandingIOManager(deployment.landing, sources),
             "stager": Stager(
                 lake=deployment.lake,
-                store=deployment.store(settings.lake_uri),
+                store=store,
                 engines=deployment.engines,
                 part_bytes=settings.raw_part_bytes,
                 progress=progress,

@@ -27,7 +27,8 @@ def automation_of(_asset: LakeAsset) -> dg.AutomationCondition[Any]:
 
 def kinds_of(asset: LakeAsset) -> set[str]:
     """Labels in the graph: how it is stored and what computes it."""
-    return {"iceberg", "python" if asset.kind == "ingest" else "ibis"}
+    computed_by = {"python"} if asset.kind == "ingest" else {"ibis"}
+    return {"iceberg", *computed_by, *({"csv"} if asset.export else ())}
 
 
 POLICIES: Final = Policies(freshness=freshness_of, automation=automation_of, kinds=kinds_of)

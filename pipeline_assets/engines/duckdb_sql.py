@@ -66,6 +66,11 @@ def copy_statement(sql: str, destination: Destination) -> str:
     return f"COPY ({sql}) TO {literal(destination.uri)} ({options})"
 
 
+def csv_statement(sql: str, uri: str) -> str:
+    """Write a query's rows as one CSV object; returns their number."""
+    return f"COPY ({sql}) TO {literal(uri)} (FORMAT csv, HEADER true, FORCE_QUOTE *)"
+
+
 def enable_s3(connection: duckdb.DuckDBPyConnection, access: S3Access) -> None:
     """Load the pip-installed httpfs extension and hand it today's credentials."""
     extension = (

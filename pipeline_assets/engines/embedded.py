@@ -57,13 +57,35 @@ class EmbeddedEngine:
             log: Told about progress.
             arrow: Further inputs that are streamed from this process, by table name.
         """
-        try:
-            with self.connect(uses_s3=_uses_s3(job)) as connection:
-                for name, reader in (arrow or {}).items():
-                    connection.register(name, reader)
-                return _run(connection, job, log, self._facts)
-        except (duckdb.Error, OSError) as error:
-            raise PipelineError(f"Embedded engine: {str(error).splitlines()[0]}") from error
+        is_remote = _uses_s3(job.inputs, job.destination.uri)
+        with _told_in_one_line(), self.connect(uses_s3=is_remote) as connection:
+            for name, reader in (arrow or {}).items():
+                connection.register(name, reader)
+            return _run(connection, job, log, self._facts)
+
+    def write_csv(self, inputs: Mapping[str, Source], sql: str, uri: str) -> int:
+        """Write what a query selects as one CSV object with a header and every field quoted.
+
+        Args:
+            inputs: What the query reads, by table name.
+            sql: Selects text without nulls.
+            uri: Of the object; complete when this returns.
+
+        Returns:
+            Its rows.
+
+        Raises:
+            PipelineError: An input cannot be read or the object not be written.
+        """
+        is_remote = _uses_s3(inputs, uri)
+        with _told_in_one_line(), self.connect(uses_s3=is_remote) as connection:
+            connection.execute("SET preserve_insertion_order = false")
+            for name, source in inputs.items():
+                _register(connection, name, source)
+            if not is_remote:
+                Path(uri).parent.mkdir(parents=True, exist_ok=True)
+            copied = connection.execute(duckdb_sql.csv_statement(sql, uri)).fetchone()
+            return int(copied[0]) if copied else 0
 
     @contextmanager
     def connect(self, *, uses_s3: bool) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -163,6 +185,14 @@ def _needs_order(job: Job) -> bool:
     return any("line_number" in source.schema for source in job.inputs.values())
 
 
-def _uses_s3(job: Job) -> bool:
-    uris = [file.uri for source in job.inputs.values() for file in source.files]
-    return any(uri.startswith(S3_SCHEME) for uri in [job.destination.uri, *uris])
+def _uses_s3(inputs: Mapping[str, Source], destination: str) -> bool:
+    uris = [file.uri for source in inputs.values() for file in source.files]
+    return any(uri.startswith(S3_SCHEME) for uri in [destination, *uris])
+
+
+@contextmanager
+def _told_in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        raise PipelineError(f"Embedded engine: {str(error).splitlines()[0]}") from error

@@ -3,18 +3,20 @@
 ``lake_asset`` turns a function on Ibis tables into a :class:`LakeAsset`. It stays callable, so a
 test hands it tables and looks at the expression it returns; where it runs, how the result is
 audited and published is decided elsewhere. ``ingest_asset`` does the same for a function that reads
-the outside world and yields Arrow record batches.
+the outside world and yields Arrow record batches, ``export_asset`` for one whose rows leave the
+lake as objects.
 """
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
 import dagster as dg
 import ibis.expr.types as ir
 
 from pipeline_assets.lake.contract import Check, Contract, Severity, TableContract
+from pipeline_assets.lake.exports import Export, ExportedObjects
 from pipeline_assets.lake.inputs import InputSpec, table_parameters
 from pipeline_assets.lake.landing import LandingSource
 from pipeline_assets.lake.partitioning import Partitioning
@@ -24,7 +26,7 @@ from pipeline_assets.lake.tables import LakeTable
 CONFIG: Final = "config"
 DEFAULT_PARTITIONS_PER_RUN: Final = 31
 DEFAULT_OWNERS: Final = ("team:recommender-data",)
-Kind: TypeAlias = Literal["expression", "ingest"]
+Kind: TypeAlias = Literal["expression", "ingest", "export"]
 Declare: TypeAlias = Callable[[Callable[..., Any]], "LakeAsset"]
 
 
@@ -33,7 +35,8 @@ class LakeAsset:
     """A dataset of the lake.
 
     Attributes:
-        kind: ``expression`` for a function on tables, ``ingest`` for one that yields Arrow batches.
+        kind: ``expression`` for a function on tables, ``ingest`` for one that yields Arrow batches,
+            ``export`` for a function on tables whose rows become objects outside the table.
         table: Its Iceberg table.
         function: Computes it.
         inputs: What it, or a check of it, looks at.
@@ -44,6 +47,7 @@ class LakeAsset:
         tags: Dagster tags.
         partitions_per_run: How many partitions one run may make.
         code_version: Of an ingest function; an expression's version is derived from its SQL.
+        export: What an export asset writes, and to where.
     """
 
     kind: Kind
@@ -57,6 +61,7 @@ class LakeAsset:
     tags: Mapping[str, str] | None = None
     partitions_per_run: int = DEFAULT_PARTITIONS_PER_RUN
     code_version: str | None = None
+    export: Export | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
         """Call the function itself."""
@@ -76,6 +81,11 @@ class LakeAsset:
     def all_checks(self) -> tuple[Check, ...]:
         """The contract's checks, then the asset's own."""
         return (*self.table.contract.checks, *self.checks)
+
+    @property
+    def result(self) -> TableContract:
+        """What the rows of its function promise."""
+        return self.export.rows if self.export else self.table.contract
 
     @property
     def config_type(self) -> type[dg.Config] | None:
@@ -171,6 +181,26 @@ def ingest_asset(
         )
 
     return declare
+
+
+def export_asset(
+    *,
+    contract: type[ExportedObjects],
+    rows: type[Contract],
+    path: str,
+    **options: Any,  # noqa: ANN401 - arguments of lake_asset
+) -> Declare:
+    """Declare objects that are written from other tables, one per partition.
+
+    Args:
+        contract: Of the table that lists the objects.
+        rows: Names, types and descriptions of the columns in an object.
+        path: Of an object below the lake; ``{key}`` stands for the partition key.
+        options: Arguments of :func:`lake_asset`.
+    """
+    declare = lake_asset(contract=contract, **options)
+    export = Export(path, TableContract.of(rows))
+    return lambda function: replace(declare(function), kind="export", export=export)
 
 
 def check(severity: Severity) -> Callable[[Callable[..., ir.Table]], Check]:

@@ -23,7 +23,7 @@ from pipeline_assets.lake.metadata import publish_metadata
 from pipeline_assets.lake.progress import Progress
 from pipeline_assets.lake.sql import schema_names
 from pipeline_assets.lake.staging import Staged
-from pipeline_assets.lake.storage import fingerprint
+from pipeline_assets.lake.storage import ObjectStore, fingerprint
 from pipeline_assets.lake.tables import Lake, LakeTable, TableState
 from spark_resources.job import Source, SourceFile
 
@@ -36,11 +36,13 @@ class LakeIOManager(dg.IOManager):
         lake: The published tables.
         tables: Lake table by asset key (``domain/name``).
         progress: Told of every publish.
+        store: Where the lake and exported objects lie.
     """
 
     lake: Lake
     tables: Mapping[str, LakeTable]
     progress: Progress
+    store: ObjectStore
 
     def load_input(self, context: dg.InputContext) -> LazyTable:
         """The table of exactly the partitions that feed this step, as of now."""
@@ -59,8 +61,13 @@ class LakeIOManager(dg.IOManager):
         return LazyTable(lines, sources, versions, rows)
 
     def handle_output(self, context: dg.OutputContext, staged: Staged) -> None:
-        """Publish."""
+        """Publish: give exported objects their names, then commit.
+
+        In this order, because a table that is ahead of its objects would look up to date.
+        """
         table = self.tables[context.asset_key.to_user_string()]
+        for written, name in staged.moves.items():
+            self.store.move(written, name)
         files = [file.uri for file in staged.manifest.files]
         snapshot = self.lake.publish(table, files, staged.records)
         context.add_output_metadata(publish_metadata(table, self.lake, staged, snapshot))

@@ -17,6 +17,7 @@ from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.audit import OUTPUT, build_audit
 from pipeline_assets.lake.computation import Compiled, compile_computation, table_of
 from pipeline_assets.lake.contract import Check
+from pipeline_assets.lake.exports import Export, ExportWriter
 from pipeline_assets.lake.inputs import Input, LandedInput, LazyTable
 from pipeline_assets.lake.lineage import InputColumn, column_lineage
 from pipeline_assets.lake.progress import Progress
@@ -59,11 +60,13 @@ class Staged:
         manifest: What the engine did.
         records: What each partition was made from.
         lineage: Output column to the input columns that feed it.
+        moves: From where each exported object lies to the name it gets when it is published.
     """
 
     manifest: Manifest
     records: Mapping[str, PartitionRecord]
-    lineage: Lineage
+    lineage: Lineage = field(default_factory=dict)
+    moves: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -119,23 +122,43 @@ class Stager:
         token = f"{request.run_id[:8]}-{uuid4().hex[:12]}"
         location = f"{self.lake.location(asset.table)}/data/{token}"
         attempt = _Attempt(asset, inputs, request, token, location)
-        manifest, lineage = (
-            (self._ingest(attempt), {}) if asset.kind == "ingest" else self._compute(attempt)
-        )
-        return Staged(manifest, _records(attempt, manifest), lineage)
+        if asset.kind == "ingest":
+            return self._ingest(attempt)
+        return self._export(attempt, asset.export) if asset.export else self._compute(attempt)
 
-    def _compute(self, attempt: "_Attempt") -> tuple[Manifest, Lineage]:
+    def _compute(self, attempt: "_Attempt") -> Staged:
         engine = self.engines.for_asset(attempt.asset.name)
         computation = evaluate(attempt.asset, attempt.tables, attempt.request.config)
         compiled = compile_computation(computation, attempt.asset.table.contract, engine.dialect)
         manifest = engine.run(_job(attempt, compiled, engine), attempt.request.log)
         _require_settled(attempt, manifest)
-        return manifest, column_lineage(table_of(computation))
+        return Staged(manifest, _records(attempt, manifest), column_lineage(table_of(computation)))
 
-    def _ingest(self, attempt: "_Attempt") -> Manifest:
+    def _ingest(self, attempt: "_Attempt") -> Staged:
+        manifest = self._write(attempt, attempt.asset.function(**self._arguments(attempt)))
+        return Staged(manifest, _records(attempt, manifest))
+
+    def _export(self, attempt: "_Attempt", export: Export) -> Staged:
+        """Write the objects, then the table that lists them."""
+        rows = export.rows.conform(evaluate(attempt.asset, attempt.tables, attempt.request.config))
+        writer = ExportWriter(
+            export=export,
+            table=attempt.asset.table,
+            engine=self.engines.embedded,
+            store=self.store,
+            lake_uri=self.lake.access.warehouse,
+            fresh_uri=f"{attempt.location}/objects",
+        )
+        objects = [writer.write(key, rows, attempt.sources) for key in attempt.keys]
+        manifest = self._write(attempt, [writer.listing(objects)])
+        moves = {item.staged_uri: item.uri for item in objects}
+        return Staged(manifest, _records(attempt, manifest), moves=moves)
+
+    def _write(self, attempt: "_Attempt", records: Iterable[pa.RecordBatch]) -> Manifest:
+        """Write and audit rows that come from this process."""
         engine = self.engines.embedded
         schema = pa.schema(attempt.asset.table.contract.schema.to_pyarrow())
-        batches = _Remembering(attempt.asset.function(**self._arguments(attempt)))
+        batches = _Remembering(records)
         job = _job(attempt, Compiled("query", f"SELECT * FROM {RECORDS}"), engine)  # noqa: S608
         reader = pa.RecordBatchReader.from_batches(schema, batches)
         try:
@@ -189,6 +212,10 @@ class _Attempt:
     request: Request
     token: str
     location: str
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return self.request.keys or (WHOLE_TABLE,)
 
     @property
     def _lazy(self) -> dict[str, LazyTable]:
@@ -284,10 +311,7 @@ def _records(attempt: _Attempt, manifest: Manifest) -> dict[str, PartitionRecord
     for file in manifest.files:
         rows[file.partition or WHOLE_TABLE] += file.rows
         size[file.partition or WHOLE_TABLE] += file.bytes
-    return {
-        key: _record(attempt, key, rows[key], size[key])
-        for key in attempt.request.keys or (WHOLE_TABLE,)
-    }
+    return {key: _record(attempt, key, rows[key], size[key]) for key in attempt.keys}
 
 
 def _record(attempt: _Attempt, key: str, rows: int, size: int) -> PartitionRecord:

@@ -40,8 +40,9 @@ def code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
         return digest([asset.code_version, schema_names(asset.table.contract.schema)])
     inputs = {spec.name: unbound(spec, tables[spec.key.to_user_string()]) for spec in asset.inputs}
     computation = evaluate(asset, inputs, asset.config_type and asset.config_type())
-    compiled = compile_computation(computation, asset.table.contract, "duckdb")
-    return digest([compiled.kind, compiled.sql, compiled.parameters])
+    compiled = compile_computation(computation, asset.result, "duckdb")
+    exported = [asset.export.path] if asset.export else []
+    return digest([compiled.kind, compiled.sql, compiled.parameters, *exported])
 
 
 def evaluate(asset: LakeAsset, inputs: Mapping[str, ir.Table], config: Any) -> Any:  # noqa: ANN401
