@@ -19,7 +19,7 @@ from pipeline_assets.lake.postgres_sql import Value, identifier, literal
 
 Result = TypeVar("Result")
 
-BATCH_BYTES = 8 << 20
+BATCH_BYTES = 4 << 20
 CONNECTION_DEFAULTS = {
     "connect_timeout": "10",
     "application_name": "pipeline-assets",
