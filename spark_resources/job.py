@@ -15,7 +15,9 @@ from typing import Any, Final, Literal, TypeAlias
 
 FORMAT_VERSION: Final = 1
 
-Kind: TypeAlias = Literal["query", "fixpoint", "word2vec", "sentiment_fit", "sentiment_predict"]
+Kind: TypeAlias = Literal[
+    "query", "fixpoint", "word2vec", "neighbours", "sentiment_fit", "sentiment_predict"
+]
 Json: TypeAlias = Any
 
 

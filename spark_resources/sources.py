@@ -47,10 +47,12 @@ def _part(
     constants: Mapping[str, str],
     files: list[SourceFile],
 ) -> DataFrame:
-    if source.format == "lines":
-        rows = _lines(spark, name, files)
-    else:
+    if source.format == "parquet":
         rows = _parquet(spark, source, constants, files)
+    elif "line_number" in source.schema:
+        rows = _numbered_lines(spark, name, files)
+    else:
+        rows = _text(spark, files).withColumnRenamed("value", "line")
     return rows.select(*(_column(n, t, constants) for n, t in source.schema.items()))
 
 
@@ -66,16 +68,19 @@ def _parquet(
     return spark.read.schema(ddl(physical)).parquet(*_paths(files))
 
 
-def _lines(spark: SparkSession, name: str, files: list[SourceFile]) -> DataFrame:
+def _text(spark: SparkSession, files: list[SourceFile]) -> DataFrame:
+    return spark.read.text(_paths(files), lineSep="\n")
+
+
+def _numbered_lines(spark: SparkSession, name: str, files: list[SourceFile]) -> DataFrame:
     """Lines and their numbers, counted only by queries that use them.
 
     Spark cuts large files and packs small ones, so a row's place in its file is its place in the
     Spark partition, moved by where the file's piece starts there. Those starts come from a scalar
     subquery: where no query asks for ``line_number`` the optimizer drops it and nothing is counted.
     """
-    text = spark.read.text(_paths(files), lineSep="\n")
     pieces, first_lines = f"{name} pieces", f"{name} first lines"
-    text.select(
+    _text(spark, files).select(
         sf.col("value").alias("line"),
         # Not the _metadata column: Spark fills that for every row, used or not.
         sf.input_file_name().alias("file"),

@@ -1,0 +1,1 @@
+"""Spark beside hand-written PySpark."""
