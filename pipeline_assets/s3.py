@@ -48,7 +48,8 @@ class S3Access:
         config = Config(
             retries={"max_attempts": 5, "mode": "standard"}, connect_timeout=5, read_timeout=60
         )
-        return boto3.client(  # type: ignore[call-overload]
+        # A session of its own: the default one is not safe to share between threads.
+        return boto3.Session().client(  # type: ignore[call-overload]
             service, endpoint_url=self.endpoint_url, region_name=self.region_name, config=config
         )
 

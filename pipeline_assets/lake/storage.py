@@ -3,13 +3,17 @@
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, cast
 from urllib.parse import quote, unquote
+from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -18,6 +22,8 @@ from pipeline_assets.s3 import S3_SCHEME, S3Access, split_s3_uri
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+
+S3_BATCH: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,10 @@ class ObjectStore(Protocol):
 
     def put(self, uri: str, data: bytes) -> None:
         """Write an object; readers see all of it or nothing."""
+        ...
+
+    def move(self, source: str, target: str) -> None:
+        """Give an object another name; readers of that name see the old or the new, whole."""
         ...
 
     def delete(self, uris: Iterable[str]) -> None:
@@ -80,8 +90,10 @@ class LocalStore:
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """See :class:`ObjectStore`; the etag is size and modification time."""
-        files = sorted(path for path in Path(prefix).rglob("*") if path.is_file())
-        return (_describe_file(path) for path in files)
+        tree = os.walk(prefix, onerror=_refuse_unless_gone)
+        paths = sorted(os.path.join(folder, name) for folder, _, names in tree for name in names)
+        described = (_describe_file(Path(path)) for path in paths)
+        return (item for item in described if item)
 
     def open(self, uri: str) -> BinaryIO:
         """See :class:`ObjectStore`."""
@@ -91,15 +103,22 @@ class LocalStore:
             raise PipelineError(f"Cannot read {uri}: {error.strerror}") from error
 
     def put(self, uri: str, data: bytes) -> None:
-        """See :class:`ObjectStore`; written beside its target, then renamed."""
-        target = Path(uri)
+        """See :class:`ObjectStore`."""
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as temporary:
-                temporary.write(data)
-            os.replace(temporary.name, target)
+            Path(uri).parent.mkdir(parents=True, exist_ok=True)
+            with _replacing(Path(uri)) as file:
+                file.write(data)
         except OSError as error:
             raise PipelineError(f"Cannot write {uri}: {error.strerror}") from error
+
+    def move(self, source: str, target: str) -> None:
+        """See :class:`ObjectStore`; both must lie in one file system. Empty folders go, too."""
+        try:
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            Path(source).replace(target)
+        except OSError as error:
+            raise PipelineError(f"Cannot move {source} to {target}: {error.strerror}") from error
+        _remove_empty_parents(Path(source))
 
     def delete(self, uris: Iterable[str]) -> None:
         """See :class:`ObjectStore`; folders left empty go too."""
@@ -109,19 +128,46 @@ class LocalStore:
             _remove_empty_parents(path)
 
 
-def _describe_file(path: Path) -> StoredObject:
-    status = path.stat()
+@contextmanager
+def _replacing(target: Path) -> Iterator[BinaryIO]:
+    """A file that takes its place only when it is complete."""
+    partial = target.with_name(f".{uuid4().hex}.partial")
+    try:
+        with partial.open("xb") as file:
+            yield file
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _refuse_unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise PipelineError(f"Cannot list {error.filename}: {error.strerror}") from error
+
+
+def _describe_file(path: Path) -> StoredObject | None:
+    """None for a file that has gone since it was listed."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
     modified = datetime.fromtimestamp(status.st_mtime, UTC)
-    return StoredObject(
-        str(path), f"{status.st_size:x}-{status.st_mtime_ns:x}", status.st_size, modified
-    )
+    etag = f"{status.st_size:x}-{status.st_mtime_ns:x}"
+    return StoredObject(str(path), etag, status.st_size, modified)
 
 
 def _remove_empty_parents(path: Path) -> None:
-    for parent in path.parents:
-        if not parent.is_dir() or any(parent.iterdir()):
+    for folder in path.parents:
+        if not _removed_if_empty(folder):
             return
-        parent.rmdir()
+
+
+def _removed_if_empty(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -130,21 +176,22 @@ class S3Store:
 
     access: S3Access = field(default_factory=S3Access)
 
-    @property
-    def _client(self) -> "S3Client":
+    @cached_property
+    def client(self) -> "S3Client":
+        """Made once: that takes a while, and a client may be shared between threads."""
         return cast("S3Client", self.access.client())
 
     def require(self, root: str) -> None:
         """See :class:`ObjectStore`."""
         try:
-            self._client.head_bucket(Bucket=split_s3_uri(root)[0])
+            self.client.head_bucket(Bucket=split_s3_uri(root)[0])
         except (ClientError, BotoCoreError) as error:
             raise _unreachable(root, error) from error
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """See :class:`ObjectStore`; listed page by page."""
         bucket, key = split_s3_uri(prefix)
-        pages = self._client.get_paginator("list_objects_v2").paginate(
+        pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=bucket, Prefix=key and f"{key}/"
         )
         try:
@@ -161,22 +208,46 @@ class S3Store:
 
     def open(self, uri: str) -> BinaryIO:
         """See :class:`ObjectStore`; a broken connection is resumed where it broke."""
-        return cast(BinaryIO, _ResumingReader(self._client, uri))
+        return cast(BinaryIO, _ResumingReader(self.client, uri))
 
     def put(self, uri: str, data: bytes) -> None:
         """See :class:`ObjectStore`."""
         bucket, key = split_s3_uri(uri)
         try:
-            self._client.put_object(Bucket=bucket, Key=key, Body=data)
+            self.client.put_object(Bucket=bucket, Key=key, Body=data)
         except (ClientError, BotoCoreError) as error:
             raise _unreachable(uri, error) from error
 
+    def move(self, source: str, target: str) -> None:
+        """See :class:`ObjectStore`; copied within S3, in parts where it is large."""
+        bucket, key = split_s3_uri(source)
+        to_bucket, to_key = split_s3_uri(target)
+        try:
+            self.client.copy({"Bucket": bucket, "Key": key}, to_bucket, to_key)
+            self.client.delete_object(Bucket=bucket, Key=key)
+        except (ClientError, BotoCoreError) as error:
+            raise _unreachable(target, error) from error
+
     def delete(self, uris: Iterable[str]) -> None:
         """See :class:`ObjectStore`."""
-        client = self._client
-        for uri in uris:
-            bucket, key = split_s3_uri(uri)
-            client.delete_object(Bucket=bucket, Key=key)
+        for bucket, keys in _deletions(uris):
+            try:
+                answer = self.client.delete_objects(
+                    Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+                )
+            except (ClientError, BotoCoreError) as error:
+                raise _unreachable(f"{S3_SCHEME}{bucket}", error) from error
+            for refused in answer.get("Errors", []):
+                uri = f"{S3_SCHEME}{bucket}/{refused.get('Key')}"
+                raise PipelineError(f"S3 refused to delete {uri}: {refused.get('Code')}")
+
+
+def _deletions(uris: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Buckets and keys in batches as large as S3 takes them."""
+    for bucket, places in groupby(map(split_s3_uri, uris), key=itemgetter(0)):
+        keys = [key for _, key in places]
+        for start in range(0, len(keys), S3_BATCH):
+            yield bucket, keys[start : start + S3_BATCH]
 
 
 class _ResumingReader:

@@ -1,0 +1,104 @@
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import dagster as dg
+import hypothesis
+import pytest
+
+from pipeline_assets.lake.storage import S3Store
+from pipeline_assets.s3 import S3Access
+from pipeline_assets.settings import Settings
+
+# Timings never decide a test.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
+
+MakeSettings = Callable[..., Settings]
+SECRET = "secret-of-the-tests"
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither settings nor credentials of whoever runs the tests reach them."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "PIPELINE_", "DAGSTER_HOME")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path) -> MakeSettings:
+    """Settings of a lake and a landing zone below ``tmp_path``, with changes by keyword."""
+
+    def make(**changes: object) -> Settings:
+        places = {"lake_uri": str(tmp_path / "lake"), "landing_uri": str(tmp_path / "landing")}
+        small = {"dagster_home": tmp_path / "dagster", "memory_limit_mib": 512, "threads": 2}
+        return Settings.model_validate({**places, **small, **changes})
+
+    return make
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings) -> Settings:
+    return make_settings()
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Access]:
+    """An S3 that forgets everything when the tests end."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - a second that only S3 tests pay
+
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield S3Access(f"http://{host}:{port}", "us-east-1")
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_store(s3_server: S3Access) -> S3Store:
+    """Its objects; the client takes a while to make and is shared."""
+    store = S3Store(s3_server)
+    with pytest.MonkeyPatch.context() as environment:
+        _set_credentials(environment)
+        store.client  # noqa: B018 - made while its credentials are there
+    return store
+
+
+@pytest.fixture
+def s3(s3_server: S3Access, monkeypatch: pytest.MonkeyPatch) -> S3Access:
+    """Access to that S3, with credentials in the environment that are good for nothing else."""
+    _set_credentials(monkeypatch)
+    return s3_server
+
+
+def _set_credentials(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("AWS_ACCESS_KEY_ID", "key-of-the-tests")
+    environment.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+
+
+@pytest.fixture
+def bucket(s3_store: S3Store) -> str:
+    """A fresh bucket, as ``s3://name``."""
+    name = f"test-{uuid4().hex[:12]}"
+    s3_store.client.create_bucket(Bucket=name)
+    return f"s3://{name}"
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
