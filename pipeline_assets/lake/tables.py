@@ -8,16 +8,17 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
-from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In
 from pyiceberg.io.pyarrow import parquet_files_to_data_files
 from pyiceberg.manifest import DataFile as IcebergFile
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table, Transaction
+from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.transforms import IdentityTransform
 
@@ -27,6 +28,9 @@ from pipeline_assets.lake.contract import TableContract
 from pipeline_assets.lake.iceberg_schema import iceberg_schema
 
 WHOLE_TABLE: Final = ""
+FORGOTTEN: Final = "pipeline.forgotten"
+"""Table property: the records in force before the first snapshot that is kept."""
+
 _PROPERTY: Final = "pipeline.partition."
 _SUMMARY: Final = "pipeline.partitions"
 _TABLE_PROPERTIES: Final = {
@@ -135,7 +139,6 @@ class Lake:
                 changing the same table.
         """
         with told_in_one_line(f"publish {table}"):
-            ensure_table(self.access, table, self.location(table))
             return self._commit(table, files, dict(records))
 
     def read(self, table: LakeTable, keys: Sequence[str] | None = None) -> TableState:
@@ -180,7 +183,7 @@ class Lake:
             if iceberg is None:
                 return []
             current = iceberg.metadata.current_snapshot_id
-            return [_history_entry(snapshot, current) for snapshot in _lineage(iceberg, current)]
+            return [_history_entry(snapshot, current) for snapshot in ancestry(iceberg, current)]
 
     def restore(
         self, table: LakeTable, snapshot_id: int, keys: Sequence[str] | None = None
@@ -205,7 +208,7 @@ class Lake:
             iceberg = self.load(table)
             if iceberg is None or iceberg.snapshot_by_id(snapshot_id) is None:
                 raise PipelineError(f"{table} has no snapshot {snapshot_id}; see: history {table}")
-            present, past = _current_records(iceberg), _records_at(iceberg, snapshot_id)
+            present, past = _current_records(iceberg), records_at(iceberg, snapshot_id)
             chosen = sorted(present.keys() | past.keys()) if keys is None else keys
             records = {key: _pinned(past.get(key), present.get(key)) for key in chosen}
             files = [file.file_path for file in _files(iceberg, table, chosen, snapshot_id)]
@@ -214,8 +217,10 @@ class Lake:
 
     def load(self, table: LakeTable) -> Table | None:
         """The Iceberg table as it is now; None where nothing was ever published."""
-        catalog = self.access.open()
-        return catalog.load_table(str(table)) if catalog.table_exists(str(table)) else None
+        try:
+            return self.access.open().load_table(str(table))
+        except NoSuchTableError:
+            return None
 
     @beside_others
     def _commit(
@@ -224,36 +229,43 @@ class Lake:
         files: Sequence[str],
         records: Mapping[str, PartitionRecord | None],
     ) -> int:
-        iceberg = self.access.open().load_table(str(table))
+        iceberg = self.load(table) or self._create(table)
+        _widen(iceberg, iceberg_schema(table.contract))
         replaced = list(_files(iceberg, table, list(records)))
+        iceberg.metadata = _without_history(iceberg.metadata)
         with iceberg.transaction() as transaction:
             _replace_files(transaction, table, replaced, files, records)
             _set_records(transaction, records)
         return int(iceberg.metadata.current_snapshot_id or 0)
 
+    def _create(self, table: LakeTable) -> Table:
+        catalog, schema = self.access.open(), iceberg_schema(table.contract)
+        catalog.create_namespace_if_not_exists(table.namespace)
+        return catalog.create_table(
+            str(table),
+            schema=schema,
+            location=self.location(table),
+            partition_spec=_partition_spec(schema, table.partition_column),
+            properties=_TABLE_PROPERTIES,
+        )
 
-@beside_others
-def ensure_table(access: CatalogAccess, table: LakeTable, location: str) -> None:
-    """Create a table or add its new columns, safely beside other processes doing the same."""
-    catalog, schema = access.open(), iceberg_schema(table.contract)
-    if not catalog.table_exists(str(table)):
-        _create(catalog, table, schema, location)
-        return
-    iceberg = catalog.load_table(str(table))
+
+def _widen(iceberg: Table, schema: Schema) -> None:
     if set(schema.column_names) - set(iceberg.schema().column_names):
         with iceberg.update_schema() as update:
             update.union_by_name(schema)
 
 
-def _create(catalog: Catalog, table: LakeTable, schema: Schema, location: str) -> None:
-    catalog.create_namespace_if_not_exists(table.namespace)
-    catalog.create_table(
-        str(table),
-        schema=schema,
-        location=location,
-        partition_spec=_partition_spec(schema, table.partition_column),
-        properties=_TABLE_PROPERTIES,
-    )
+def _without_history(metadata: TableMetadata) -> TableMetadata:
+    """What a commit is built on: pyiceberg copies it some twenty times before it is done.
+
+    The catalog applies the commit's changes to the whole metadata.
+    """
+    current = metadata.current_snapshot()
+    light = {"snapshots": [current] if current else [], "snapshot_log": []}
+    ours = {name for name in metadata.properties if name.startswith("pipeline.")}
+    kept = {name: text for name, text in metadata.properties.items() if name not in ours}
+    return metadata.model_copy(update={**light, "properties": kept})
 
 
 def _partition_spec(schema: Schema, column: str | None) -> PartitionSpec:
@@ -308,25 +320,23 @@ def _replace_files(
 
 
 def _set_records(transaction: Transaction, records: Mapping[str, PartitionRecord | None]) -> None:
-    kept = {
-        _PROPERTY + key: json.dumps(asdict(record)) for key, record in records.items() if record
-    }
-    gone = [_PROPERTY + key for key, record in records.items() if record is None]
-    transaction.set_properties(kept)
-    transaction.remove_properties(
-        *(name for name in gone if name in transaction.table_metadata.properties)
+    """A partition that is gone keeps a null: removing what another process removed is an error."""
+    transaction.set_properties(
+        {_PROPERTY + key: json.dumps(_dump(record)) for key, record in records.items()}
     )
 
 
 def _current_records(iceberg: Table) -> dict[str, PartitionRecord]:
-    return {
-        name.removeprefix(_PROPERTY): PartitionRecord(**json.loads(value))
-        for name, value in iceberg.properties.items()
-        if name.startswith(_PROPERTY)
-    }
+    return _existing(
+        {
+            name.removeprefix(_PROPERTY): json.loads(text)
+            for name, text in iceberg.properties.items()
+            if name.startswith(_PROPERTY)
+        }
+    )
 
 
-def _lineage(iceberg: Table, snapshot_id: int | None) -> list[Snapshot]:
+def ancestry(iceberg: Table, snapshot_id: int | None) -> list[Snapshot]:
     """The kept ancestors of a snapshot and itself, oldest first."""
     chain: list[Snapshot] = []
     snapshot = iceberg.snapshot_by_id(snapshot_id) if snapshot_id else None
@@ -337,25 +347,39 @@ def _lineage(iceberg: Table, snapshot_id: int | None) -> list[Snapshot]:
     return chain[::-1]
 
 
-def _records_at(iceberg: Table, snapshot_id: int) -> dict[str, PartitionRecord]:
-    records: dict[str, PartitionRecord | None] = {}
-    for snapshot in _lineage(iceberg, snapshot_id):
-        records |= _summary_records(snapshot)
-    return {key: record for key, record in records.items() if record}
+def records_at(iceberg: Table, snapshot_id: int) -> dict[str, PartitionRecord]:
+    """What was in force then: before the first kept snapshot, and what came with each since."""
+    records = json.loads(iceberg.properties.get(FORGOTTEN, "{}"))
+    for snapshot in ancestry(iceberg, snapshot_id):
+        records |= _summary(snapshot)
+    return _existing(records)
 
 
-def _summary_records(snapshot: Snapshot) -> dict[str, PartitionRecord | None]:
+def _summary(snapshot: Snapshot) -> dict[str, Any]:
+    """Record, as JSON, of each partition that a snapshot replaced; null where it removed it."""
     properties = snapshot.summary.additional_properties if snapshot.summary else {}
-    records = json.loads(properties.get(_SUMMARY, "{}"))
-    return {key: PartitionRecord(**record) if record else None for key, record in records.items()}
+    replaced: dict[str, Any] = json.loads(properties.get(_SUMMARY, "{}"))
+    return replaced
+
+
+def _existing(records: Mapping[str, Any]) -> dict[str, PartitionRecord]:
+    return {key: PartitionRecord(**record) for key, record in records.items() if record}
+
+
+def committed_at(snapshot: Snapshot) -> datetime:
+    """When a snapshot was committed, in UTC."""
+    return datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
 
 
 def _history_entry(snapshot: Snapshot, current: int | None) -> HistoryEntry:
     return HistoryEntry(
         snapshot_id=snapshot.snapshot_id,
-        committed_at=datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC),
+        committed_at=committed_at(snapshot),
         operation=snapshot.summary.operation.value if snapshot.summary else "unknown",
-        records=_summary_records(snapshot),
+        records={
+            key: PartitionRecord(**record) if record else None
+            for key, record in _summary(snapshot).items()
+        },
         is_current=snapshot.snapshot_id == current,
     )
 
