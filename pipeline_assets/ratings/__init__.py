@@ -1,0 +1,1 @@
+"""Amazon reviews: who rated what with how many stars, category by category."""

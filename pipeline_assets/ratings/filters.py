@@ -1,0 +1,57 @@
+"""Which ratings are worth learning from: those of customers and products with enough of them."""
+
+from typing import Literal
+
+import dagster as dg
+import ibis.expr.types as ir
+from pydantic import Field
+
+from pipeline_assets.lake.computation import Computation, Fixpoint
+
+MAX_ROUNDS = 1_000
+_MOST_ROWS = 1_000_000
+
+
+class FilterConfig(dg.Config):
+    """How ratings are filtered."""
+
+    method: Literal["one_shot", "k_core"] = Field(
+        default="one_shot",
+        description="`one_shot` counts once, on all reviews; `k_core` counts again in what is left "
+        "until nothing changes, which may leave nothing.",
+    )
+    min_customer_rows: int = Field(
+        default=5,
+        ge=1,
+        le=_MOST_ROWS,
+        description="Reviews that a customer must have; several of one product count.",
+    )
+    min_product_rows: int = Field(
+        default=10,
+        ge=1,
+        le=_MOST_ROWS,
+        description="Reviews that a product must have; several by one customer count.",
+    )
+
+
+def filtered(ratings: ir.Table, config: FilterConfig) -> Computation:
+    """Filter ratings of any number of categories, each by itself, by the configured method."""
+    if config.method == "k_core":
+        return Fixpoint(ratings, lambda left: frequent(left, config), max_rounds=MAX_ROUNDS)
+    return frequent(ratings, config)
+
+
+def frequent(ratings: ir.Table, config: FilterConfig) -> ir.Table:
+    """Rows whose customer and whose product have enough rows, both counted in these rows.
+
+    A row without customer or product counts for the other one, and drops.
+    """
+    customers = _with_rows(ratings, "customer_id", config.min_customer_rows)
+    products = _with_rows(ratings, "product_id", config.min_product_rows)
+    kept = ratings.semi_join(products, ["category", "product_id"])
+    return kept.semi_join(customers, ["category", "customer_id"])
+
+
+def _with_rows(ratings: ir.Table, key: str, least: int) -> ir.Table:
+    counted = ratings.group_by(["category", key]).having(ratings.count() >= least)
+    return counted.aggregate().select("category", key)
