@@ -1,0 +1,170 @@
+"""Letting go of history, and of files that nobody refers to.
+
+A table's files lie below its location: ``data/{publication}/…`` holds what one publication wrote
+(Parquet, raw text below ``raw/``), ``metadata/…`` what Iceberg wrote. A publication is kept as a
+whole while a kept snapshot refers to any file in it; a metadata file while the present metadata,
+its log or a kept snapshot refers to it. What a killed or failed run left behind is neither.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.manifest import ManifestFile
+from pyiceberg.table import Table
+from pyiceberg.table.update.snapshot import ExpireSnapshots
+
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.lake.catalog import beside_others, told_in_one_line
+from pipeline_assets.lake.storage import ObjectStore, StoredObject
+from pipeline_assets.lake.tables import (
+    FORGOTTEN,
+    Lake,
+    LakeTable,
+    ancestry,
+    committed_at,
+    records_at,
+)
+
+
+@dataclass(frozen=True)
+class Expired:
+    """Snapshots that a table has let go of, oldest first; their files are orphans now."""
+
+    snapshot_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What was deleted: files and bytes."""
+
+    files: int
+    bytes: int
+
+
+def expire(lake: Lake, table: LakeTable, older_than: datetime) -> Expired:
+    """Forget publishes before a moment; the last one is always kept.
+
+    Raises:
+        PipelineError: The table cannot be read or written.
+    """
+    with told_in_one_line(f"expire snapshots of {table}"):
+        return _expire(lake, table, older_than)
+
+
+def orphans(
+    lake: Lake, store: ObjectStore, table: LakeTable, older_than: datetime
+) -> tuple[StoredObject, ...]:
+    """Files that nothing refers to, of publications that wrote nothing since a moment.
+
+    Args:
+        lake: The published tables.
+        store: Where their files lie.
+        table: Whose files to look at.
+        older_than: Must be earlier than the start of any run that may still be going on, for its
+            files are not referred to before it commits.
+
+    Raises:
+        PipelineError: The table or its files cannot be read, or the lake was moved.
+    """
+    with told_in_one_line(f"look for orphans of {table}"):
+        # Listed first: what a run commits from here on is found to be referred to below.
+        groups = _groups(lake.location(table), store)
+        iceberg = lake.load(table)
+        _require_unmoved(iceberg, lake.location(table))
+        kept = {_group(lake.location(table), uri) for uri in _referenced(iceberg)}
+        return tuple(
+            item
+            for group, items in groups.items()
+            if group not in kept and max(item.modified for item in items) < older_than
+            for item in items
+        )
+
+
+def remove_orphans(
+    lake: Lake, store: ObjectStore, table: LakeTable, older_than: datetime
+) -> Removed:
+    """Delete what :func:`orphans` finds.
+
+    Raises:
+        PipelineError: As :func:`orphans`, or a file cannot be deleted.
+    """
+    found = orphans(lake, store, table, older_than)
+    store.delete(item.uri for item in found)
+    return Removed(len(found), sum(item.size for item in found))
+
+
+@beside_others
+def _expire(lake: Lake, table: LakeTable, older_than: datetime) -> Expired:
+    iceberg = lake.load(table)
+    if iceberg is None:
+        return Expired(())
+    history = ancestry(iceberg, iceberg.metadata.current_snapshot_id)
+    old = [snapshot for snapshot in history[:-1] if committed_at(snapshot) < older_than]
+    expired = tuple(snapshot.snapshot_id for snapshot in old)
+    if expired:
+        _drop(iceberg, expired)
+    return Expired(expired)
+
+
+def _drop(iceberg: Table, expired: tuple[int, ...]) -> None:
+    """Drop the first snapshots; what they said of partitions still in force is kept in a property.
+
+    Raises:
+        CommitFailedException: Another process has just dropped some of them.
+    """
+    forgotten = {key: asdict(record) for key, record in records_at(iceberg, expired[-1]).items()}
+    try:
+        with iceberg.transaction() as transaction:
+            transaction.set_properties({FORGOTTEN: json.dumps(forgotten)})
+            ExpireSnapshots(transaction).by_ids(list(expired)).commit()
+    except ValueError as error:
+        raise CommitFailedException(str(error)) from error
+
+
+def _groups(location: str, store: ObjectStore) -> dict[str, list[StoredObject]]:
+    groups: dict[str, list[StoredObject]] = defaultdict(list)
+    for folder in ("data", "metadata"):
+        for item in store.list(f"{location}/{folder}"):
+            groups[_group(location, item.uri)].append(item)
+    return groups
+
+
+def _group(location: str, uri: str) -> str:
+    """What is kept or removed together: a publication, or a single metadata file."""
+    kind, name, *_ = uri.removeprefix(f"{location}/").split("/")
+    return f"{kind}/{name}"
+
+
+def _require_unmoved(iceberg: Table | None, location: str) -> None:
+    if iceberg is not None and iceberg.location() != location:
+        raise PipelineError(
+            f"The catalog says that {location} lies at {iceberg.location()}: was the lake moved? "
+            "Nothing is removed"
+        )
+
+
+def _referenced(iceberg: Table | None) -> Iterator[str]:
+    if iceberg is None:
+        return
+    yield iceberg.metadata_location
+    yield from (entry.metadata_file for entry in iceberg.metadata.metadata_log)
+    yield from (item.statistics_path for item in iceberg.metadata.statistics)
+    yield from (item.statistics_path for item in iceberg.metadata.partition_statistics)
+    yield from (snapshot.manifest_list for snapshot in iceberg.metadata.snapshots)
+    for manifest in _manifests(iceberg):
+        yield manifest.manifest_path
+        entries = manifest.fetch_manifest_entry(iceberg.io, discard_deleted=True)
+        yield from (entry.data_file.file_path for entry in entries)
+
+
+def _manifests(iceberg: Table) -> Iterable[ManifestFile]:
+    """Every manifest of every kept snapshot, once."""
+    return {
+        manifest.manifest_path: manifest
+        for snapshot in iceberg.metadata.snapshots
+        for manifest in snapshot.manifests(iceberg.io)
+    }.values()
