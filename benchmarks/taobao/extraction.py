@@ -29,9 +29,10 @@ MEGABYTES_PER_SCALE: Final = 2.24
 
 
 class Run(NamedTuple):
-    """One extraction: its seconds, and the peak memory of its process in MiB."""
+    """One extraction: its seconds, those of all processors, its process's peak memory in MiB."""
 
     seconds: float
+    cpu_seconds: float
     peak_mib: float
 
 
@@ -78,9 +79,14 @@ def make_archive(folder: Path, megabytes: int) -> Path:
 
 def run(name: str, archive: Path, folder: Path) -> Run:
     """Time one extraction; meant for a process of its own."""
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), cpu_seconds()
     CONTENDERS[name](archive, folder)
-    return Run(time.perf_counter() - start, peak_memory_mib())
+    return Run(time.perf_counter() - start, cpu_seconds() - cpu_start, peak_memory_mib())
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process, its threads and the processes it waited for."""
+    return sum(os.times()[:4])
 
 
 def peak_memory_mib() -> float:
@@ -111,14 +117,18 @@ def compare(archive: Path, rounds: int) -> dict[str, list[Run]]:
 
 def report(runs: dict[str, list[Run]], megabytes: float) -> str:
     """A Markdown table of medians; a ratio is taken within each round."""
-    lines = ["| extraction | MB/s | x tar xzf | peak MiB |", "|---|---|---|---|"]
+    lines = [
+        "| extraction | MB/s | x tar xzf | CPU s per GB | peak MiB |",
+        "|---|---|---|---|---|",
+    ]
     for name, results in runs.items():
         speed = median(megabytes / result.seconds for result in results)
         pairs = zip(runs["tar xzf"], results, strict=True)
         ratio = median(tar.seconds / result.seconds for tar, result in pairs)
         # The process of tar is not ours to look into, only the one that waits for it.
         peak = "" if name == "tar xzf" else f"{max(result.peak_mib for result in results):.0f}"
-        lines.append(f"| {name} | {speed:.0f} | {ratio:.2f} | {peak} |")
+        cpu = median(result.cpu_seconds for result in results) / megabytes * 1000
+        lines.append(f"| {name} | {speed:.0f} | {ratio:.2f} | {cpu:.1f} | {peak} |")
     return "\n".join(lines)
 
 
