@@ -58,10 +58,10 @@ def _with(fields: Fields, column: str, value: str) -> bytes:
 FAULTS: Final[Mapping[str, Callable[[Fields], bytes]]] = {
     "field_count": _without_last,
     "undecodable": _in_latin_1,
-    "star_rating": _with_stars_in_words,
-    "review_date": _with_impossible_date,
+    "bad_star_rating": _with_stars_in_words,
+    "bad_review_date": _with_impossible_date,
 }
-"""What a spoilt row may look like."""
+"""What a spoilt row may look like, by the reason it is rejected for."""
 
 
 @dataclass(frozen=True)

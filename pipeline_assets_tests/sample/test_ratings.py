@@ -156,7 +156,12 @@ def test_damage_spoils_copies_only(sample: Sample, tmp_path: Path) -> None:
     truth = write_ratings(tmp_path, scale=0.2).categories[VIDEO]
     spoilt = sample[1].categories[VIDEO]
     assert truth.rejected == {}
-    assert set(spoilt.rejected) == {"field_count", "undecodable", "star_rating", "review_date"}
+    assert set(spoilt.rejected) == {
+        "field_count",
+        "undecodable",
+        "bad_star_rating",
+        "bad_review_date",
+    }
     assert (truth.accepted, truth.one_shot, truth.k_core) == (
         spoilt.accepted,
         spoilt.one_shot,
