@@ -46,7 +46,7 @@ class Word2VecParameters:
         min_count: names in fewer lists than this are left out.
         seed: of everything drawn at random.
         learning_rate: at the start; falls linearly to `final_learning_rate`.
-        sample: names more frequent than this share of all occurrences are thinned out; 0 keeps all.
+        sample: names beyond this share of all occurrences are thinned out; 0 keeps all.
         ns_exponent: counter-examples are drawn in proportion to frequency to this power.
 
     Raises:
@@ -59,9 +59,9 @@ class Word2VecParameters:
     epochs: int = 10
     min_count: int = 1
     seed: int = 1
-    learning_rate: float = 0.1
+    learning_rate: float = 0.15
     final_learning_rate: float = 0.0001
-    sample: float = 0.001
+    sample: float = 0.0
     ns_exponent: float = 0.75
 
     def __post_init__(self) -> None:
@@ -96,8 +96,9 @@ def train(
 ) -> Embeddings:
     """Learn a vector for every name from the company it keeps.
 
-    The same lists in the same order and the same parameters give the same vectors, bit for bit on
-    the same kind of processor; the order of names inside a list does not matter. Memory holds the
+    The same lists in the same order and the same parameters give the same vectors: bit for bit on
+    processors for which the linear algebra library takes the same code path. The order of names
+    inside a list does not matter. One thread learns, however many there are. Memory holds the
     vocabulary, two vectors a name and a batch of lists.
 
     Args:

@@ -1,0 +1,1 @@
+"""Embeddings and neighbours beside their peers."""
