@@ -50,7 +50,8 @@ class ProgressBars:
     def advance(self, what: str, amount: int, total: int | None) -> None:
         """See :class:`pipeline_assets.lake.progress.Progress`."""
         if what not in self._tasks:
-            self._tasks[what] = self._bars.add_task(what, total=total, amount="")
+            name = what.rpartition("/")[2]
+            self._tasks[what] = self._bars.add_task(name, total=total, amount="")
         done = self._read[what] = self._read.get(what, 0) + amount
         of_total = f"{decimal(done)} of {decimal(total)}" if total else decimal(done)
         self._bars.update(self._tasks[what], advance=amount, amount=of_total)

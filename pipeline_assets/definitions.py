@@ -13,18 +13,13 @@ from pipeline_assets.lake.io_manager import LakeIOManager, LandingIOManager
 from pipeline_assets.lake.landing import LandingSource
 from pipeline_assets.lake.progress import SILENT, Progress
 from pipeline_assets.lake.staging import Stager
+from pipeline_assets.music import assets as music
+from pipeline_assets.ratings import assets as ratings
 from pipeline_assets.settings import Settings
 from pipeline_assets.taobao import assets as taobao
 
-ASSETS: tuple[LakeAsset, ...] = (
-    taobao.raw_files,
-    taobao.rejected_rows,
-    taobao.impressions,
-    taobao.core_features,
-    taobao.common_features_summary,
-    taobao.common_features,
-)
-LANDING: tuple[LandingSource, ...] = (taobao.ARCHIVES,)
+ASSETS: tuple[LakeAsset, ...] = (*taobao.ASSETS, *ratings.ASSETS, *music.ASSETS)
+LANDING: tuple[LandingSource, ...] = (taobao.ARCHIVES, ratings.FILES, music.LISTENING)
 
 
 def build_definitions(

@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     spill_dir: Path | None = Field(
         None, description="Where the embedded engine spills; a temporary folder by default."
     )
-    raw_part_mib: int = Field(32, ge=1, le=1024, description="Size of one raw text part, in MiB.")
+    raw_part_mib: int = Field(16, ge=1, le=1024, description="Size of one raw text part, in MiB.")
     s3_endpoint_url: str | None = Field(
         None, description="Endpoint of an S3 that is not Amazon's, for instance a test server."
     )

@@ -14,7 +14,8 @@ from spark_resources.job import Destination, Source, SourceFile
 
 # A separator that raw text never holds: extraction escapes the lines that do.
 LINE_SEPARATOR: Final = "\x1c\x1d\x1e\x1f"
-MAX_LINE_BYTES: Final = 32 * 1024 * 1024
+# Extraction keeps lines below 1 MiB; a larger limit makes DuckDB ask for far larger buffers.
+MAX_LINE_BYTES: Final = 2_000_000
 FILE_BYTES: Final = 256 * 1024 * 1024
 _TYPES: Final = {
     "int": "INTEGER",
@@ -41,18 +42,24 @@ def sql_type(name: str) -> str:
 
 
 def source_query(source: Source) -> str:
-    """A SELECT over a source's files with exactly the columns of its schema."""
+    """A SELECT over a source's files with exactly the columns of its schema.
+
+    Files written before a column was added lack it; joined by name with no rows that have it, they
+    have nulls there.
+    """
+    nothing = f"SELECT {_typed_nulls(source)} WHERE false"
     if not source.files:
-        return f"SELECT {_typed_nulls(source)} WHERE false"
+        return nothing
     if source.format == "parquet":
-        return f"SELECT {_casts(source)} FROM {parquet(file.uri for file in source.files)}"
+        written = f"SELECT * FROM {parquet(file.uri for file in source.files)}"
+        return f"SELECT {_casts(source)} FROM ({nothing} UNION ALL BY NAME {written})"
     runs = groupby(source.files, key=lambda file: tuple(sorted(file.constants.items())))
     return " UNION ALL ".join(_lines(list(files), source) for _, files in runs)
 
 
 def parquet(uris: Iterable[str]) -> str:
-    """A table function over Parquet files."""
-    return f"read_parquet({_strings(uris)}, union_by_name = true)"
+    """A table function over Parquet files; folder names are no data, the files are complete."""
+    return f"read_parquet({_strings(uris)}, union_by_name = true, hive_partitioning = false)"
 
 
 def copy_statement(sql: str, destination: Destination) -> str:

@@ -87,9 +87,15 @@ class TableContract:
 
     @classmethod
     def of(cls, model: type[Contract]) -> "TableContract":
-        """Read a pandera model."""
+        """Read a pandera model.
+
+        Raises:
+            ValueError: Two columns share one ``Field``, which pandera would take for one column.
+        """
         register_ibis_backends()
         schema = model.to_schema()
+        if set(schema.columns) != _declared(model):
+            raise ValueError(f"{model.__name__}: give every column a Field of its own")
         columns = tuple(
             Column(name, column.dtype.type, column.nullable, column.description or "")
             for name, column in schema.columns.items()
@@ -120,6 +126,11 @@ class TableContract:
                 f"undeclared columns {sorted(actual - declared)}"
             )
         return table.select(_cast(table[column.name], column) for column in self.columns)
+
+
+def _declared(model: type[Contract]) -> set[str]:
+    contracts = [base for base in model.__mro__ if issubclass(base, Contract)]
+    return {name for base in contracts for name in vars(base).get("__annotations__", {})}
 
 
 def _cast(value: ir.Value, column: Column) -> ir.Value:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -45,7 +46,10 @@ def png(plot: Plot, rows: Rows) -> bytes:
     axes = figure.subplots()
     plot.draw(axes, rows)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    with warnings.catch_warnings():
+        # A name in a script that the machine has no font for is drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph")
+        figure.savefig(buffer, format="png")
     return buffer.getvalue()
 
 

@@ -1,6 +1,8 @@
 """From Ibis expressions to an engine's SQL and to the type names that jobs carry."""
 
+import re
 from collections.abc import Mapping
+from typing import Final
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -21,10 +23,21 @@ _NAMES: Mapping[type[dt.DataType], str] = {
 }
 
 
+_RANDOM_NAME: Final = re.compile(r"\bibis_[a-z_]+_[a-z0-9]{26}\b")
+
+
 def to_sql(table: ir.Table, dialect: Dialect) -> str:
     """Compile without a connection; Ibis needs a backend's options registered before it can."""
     getattr(ibis, dialect)  # registers the backend's options
-    return str(ibis.to_sql(table, dialect=dialect, pretty=False))
+    return _stable(str(ibis.to_sql(table, dialect=dialect, pretty=False)))
+
+
+def _stable(sql: str) -> str:
+    """Number the names that Ibis draws at random, so that one expression is always one SQL."""
+    names = dict.fromkeys(_RANDOM_NAME.findall(sql))
+    for number, name in enumerate(names):
+        sql = sql.replace(name, f"unnested_{number}")
+    return sql
 
 
 def type_name(type_: dt.DataType) -> str:

@@ -114,3 +114,13 @@ def common_features(raw_files: RawLines, rejected_rows: ir.Table) -> ir.Table:
     """The features of every shared set: who the user is and what he did before."""
     common = columns(accepted(raw_files, rejected_rows, COMMON), COMMON)
     return tokens(common.rename(common_features_index="index"), "common_features_index")
+
+
+ASSETS = (
+    raw_files,
+    rejected_rows,
+    impressions,
+    core_features,
+    common_features_summary,
+    common_features,
+)
