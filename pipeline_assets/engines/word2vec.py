@@ -13,9 +13,11 @@ reading the input fails.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 
 import numpy as np
+import pyarrow as pa
 from gensim.models import Word2Vec
 from gensim.models.word2vec_inner import train_batch_sg
 from numpy.typing import NDArray
@@ -89,6 +91,34 @@ class Embeddings:
 
     names: list[str]
     vectors: Vectors
+
+    def record_batch(self) -> pa.RecordBatch:
+        """One row per name: `artist_name`, and `embedding` as a list of floats."""
+        size = self.vectors.shape[1]
+        ends = pa.array(range(0, (len(self.names) + 1) * size, size), pa.int32())
+        embedding = pa.ListArray.from_arrays(ends, pa.array(self.vectors.reshape(-1)))
+        columns = {"artist_name": pa.array(self.names, pa.string()), "embedding": embedding}
+        return pa.RecordBatch.from_pydict(columns)
+
+
+def weighted_lists(batches: Iterable[pa.RecordBatch]) -> Iterator[WeightedList]:
+    """The list of every user, from rows of `user_id`, `artist_name` and `weight` sorted by user.
+
+    Raises:
+        PipelineError: users that are not in ascending order.
+    """
+    columns = ("user_id", "artist_name", "weight")
+    rows = (
+        row
+        for batch in batches
+        for row in zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
+    )
+    previous = None
+    for user, group in groupby(rows, key=itemgetter(0)):
+        if previous is not None and user < previous:
+            raise PipelineError(f"user {user!r} comes after {previous!r}: sort lists by user_id")
+        previous = user
+        yield [(name, weight) for _, name, weight in group]
 
 
 def train(
@@ -224,7 +254,7 @@ class _Batch:
 
 
 def _batches(lists: Iterable[WeightedList], places: Mapping[str, int]) -> Iterator[_Batch]:
-    """Lists with something to learn from, a kernel call's worth at a time."""
+    """Lists in places of the vocabulary, by place, a kernel call's worth at a time."""
     ready: list[list[tuple[int, int]]] = []
     words = 0
     for pairs in lists:

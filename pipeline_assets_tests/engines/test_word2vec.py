@@ -6,12 +6,19 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline_assets.engines import word2vec
-from pipeline_assets.engines.word2vec import Embeddings, WeightedList, Word2VecParameters, train
+from pipeline_assets.engines.word2vec import (
+    Embeddings,
+    WeightedList,
+    Word2VecParameters,
+    train,
+    weighted_lists,
+)
 from pipeline_assets.errors import PipelineError
 
 SMALL = Word2VecParameters(vector_size=8, epochs=3)
@@ -151,6 +158,11 @@ def test_a_reader_that_fails_is_heard(failing: int) -> None:
         train(stream, SMALL)
 
 
+@pytest.mark.parametrize("lists", [[[("a", 3)]], [[("a", 1)], [("b", 2)]]])
+def test_nobody_beside_anybody(lists: list[WeightedList]) -> None:
+    assert not train(lambda: lists, SMALL).vectors.any()
+
+
 @pytest.mark.parametrize("lists", [[], [[]]])
 def test_nothing_in_nothing_out(lists: list[WeightedList]) -> None:
     learnt = train(lambda: lists, SMALL)
@@ -185,6 +197,51 @@ def test_jobs_keep_every_word_in_order_and_fit_the_kernel(lengths: list[int]) ->
     jobs = list(word2vec._jobs(made))
     assert all(sum(map(len, job)) <= word2vec.BATCH_WORDS for job in jobs)
     assert [w for job in jobs for s in job for w in s] == [w for s in made for w in s]
+
+
+def rows_of(lists: dict[str, WeightedList]) -> list[dict[str, str | int]]:
+    return [
+        {"user_id": user, "artist_name": name, "weight": weight}
+        for user, pairs in lists.items()
+        for name, weight in pairs
+    ]
+
+
+@given(
+    lists=st.dictionaries(
+        st.text(max_size=2),
+        st.lists(st.tuples(st.text(max_size=2), st.integers(1, 9)), min_size=1, max_size=4),
+        max_size=6,
+    ),
+    rows_at_once=st.integers(1, 5),
+)
+def test_lists_from_record_batches_of_any_size(
+    lists: dict[str, WeightedList], rows_at_once: int
+) -> None:
+    ordered = dict(sorted(lists.items()))
+    schema = pa.schema(
+        [("user_id", pa.string()), ("artist_name", pa.string()), ("weight", pa.int32())]
+    )
+    table = pa.Table.from_pylist(rows_of(ordered), schema=schema)
+    batches = table.to_batches(max_chunksize=rows_at_once)
+    assert list(weighted_lists(batches)) == list(ordered.values())
+
+
+def test_users_out_of_order_are_named() -> None:
+    batch = pa.RecordBatch.from_pylist(rows_of({"b": [("x", 1)], "a": [("x", 1)]}))
+    with pytest.raises(PipelineError, match="user 'a' comes after 'b'"):
+        list(weighted_lists([batch]))
+
+
+def test_embeddings_as_rows() -> None:
+    vectors = np.array([[1, 2], [3, 4]], dtype=np.float32)
+    batch = Embeddings(["a", "b"], vectors).record_batch()
+    assert batch.schema.field("embedding").type == pa.list_(pa.float32())
+    assert batch.to_pylist() == [
+        {"artist_name": "a", "embedding": [1, 2]},
+        {"artist_name": "b", "embedding": [3, 4]},
+    ]
+    assert train(list, SMALL).record_batch().schema == batch.schema
 
 
 def test_names_of_any_kind() -> None:
