@@ -87,6 +87,7 @@ def grouped_bars(
         middle = width * (len(names) - 1) / 2
         axes.set_xticks([place + middle for place in range(len(categories))], categories)
         axes.set_ylabel(label)
-        axes.legend()
+        if names:
+            axes.legend()
 
     return draw
