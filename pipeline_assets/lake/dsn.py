@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from urllib.parse import unquote
+
+from pydantic import SecretStr
 
 from pipeline_assets.errors import PipelineError
 
@@ -32,22 +34,28 @@ class SecretDsn:
     ``@`` inside a part of a URL must be written ``%40``: libpq would take the end of such a
     password for the host and print it in its errors.
 
-    Attributes:
-        text: The connection string as given.
+    Args:
+        text: The connection string.
 
     Raises:
         PipelineError: The string can't be read; the message repeats nothing of it.
     """
 
-    text: str = field(repr=False)
+    text: InitVar[str]
+    secret: SecretStr = field(init=False)
 
-    def __post_init__(self) -> None:
-        parse_dsn(self.text)
+    def __post_init__(self, text: str) -> None:
+        parse_dsn(text)
+        object.__setattr__(self, "secret", SecretStr(text))
+
+    def reveal(self) -> str:
+        """The connection string itself, for a driver; never for a message."""
+        return self.secret.get_secret_value()
 
     @property
     def options(self) -> Mapping[str, str]:
         """The libpq options the string sets, decoded; secrets included."""
-        return parse_dsn(self.text)
+        return parse_dsn(self.reveal())
 
     @property
     def where(self) -> str:

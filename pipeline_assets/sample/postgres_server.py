@@ -29,6 +29,8 @@ PORT = "5432"
 START_ATTEMPTS = 20
 # A socket's path may have 107 bytes on Linux and 103 on macOS, its name takes 15 of them.
 LONGEST_SOCKET_DIR = 85
+# Held to the end of the session, so that two processes don't create one database.
+_LOCK_DATABASES = "SELECT 1 AS one FROM pg_advisory_lock(hashtextextended('ensure_database', 0))"
 
 
 @contextmanager
@@ -69,7 +71,7 @@ def running_postgres(
 
 
 def ensure_database(server: SecretDsn, name: str) -> SecretDsn:
-    """Create a database unless it exists.
+    """Create a database unless it exists; several processes may ask at once.
 
     Args:
         server: A connection to any database of the server, as a user who may create databases.
@@ -82,6 +84,7 @@ def ensure_database(server: SecretDsn, name: str) -> SecretDsn:
         PipelineError: No connection, or no permission.
     """
     with closing(connect(server, autocommit=True)) as connection:
+        execute(connection, server, _LOCK_DATABASES)
         known = execute(connection, server, "SELECT datname FROM pg_database")
         if {"datname": name} not in known:
             execute(connection, server, f"CREATE DATABASE {identifier(name)}")

@@ -1,11 +1,14 @@
+import pickle
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 
 import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
+from pydantic import TypeAdapter
 
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.dsn import SecretDsn, keyword_dsn, parse_dsn
@@ -91,6 +94,13 @@ def test_printing_shows_everything_but_the_password() -> None:
     assert (str(dsn), f"{dsn}", repr(dsn)) == (expected, expected, f"SecretDsn({expected})")
     assert dsn.where == "database 'rentals' at db:5433"
     assert SecretDsn("postgresql://").where == "database '(default)' at the local socket"
+
+
+def test_nothing_that_prints_fields_prints_the_password() -> None:
+    dsn = SecretDsn("postgresql://ada:s3cret@db:5433/rentals")
+    assert "s3cret" not in f"{asdict(dsn)} {vars(dsn)} {TypeAdapter(SecretDsn).dump_json(dsn)!r}"
+    assert dsn.reveal() == "postgresql://ada:s3cret@db:5433/rentals"
+    assert pickle.loads(pickle.dumps(dsn)) == dsn
 
 
 def test_another_database_of_the_same_server() -> None:

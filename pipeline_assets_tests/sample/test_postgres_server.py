@@ -5,6 +5,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,16 +16,17 @@ from pipeline_assets.lake.dsn import SecretDsn
 from pipeline_assets.lake.postgres import stream
 from pipeline_assets.sample import postgres_server
 from pipeline_assets.sample.postgres_server import ensure_database, running_postgres
-from pipeline_assets_tests.postgres_fixture import THROWAWAY
 
+pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
+
+THROWAWAY = {"fsync": "off"}
 HOLDER = """
 import sys, time
 from pathlib import Path
 from pipeline_assets.sample.postgres_server import running_postgres
 with running_postgres(Path(sys.argv[1])):
     Path(sys.argv[2]).touch()
-    while not Path(sys.argv[3]).exists():
-        time.sleep(0.02)
+    time.sleep(60)
 """
 
 
@@ -32,6 +35,15 @@ def folder() -> Iterator[Path]:
     """Not below pytest's own, which another session closes to the helper account."""
     with tempfile.TemporaryDirectory(prefix="pipeline-tests-") as path:
         yield Path(path)
+
+
+@pytest.fixture(scope="module")
+def data_dir() -> Iterator[Path]:
+    """A data directory that was set up before."""
+    with tempfile.TemporaryDirectory(prefix="pipeline-tests-") as path:
+        with running_postgres(Path(path) / "data", THROWAWAY):
+            pass
+        yield Path(path) / "data"
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -54,28 +66,29 @@ def answer(dsn: SecretDsn) -> object:
     return batch["answer"][0].as_py()
 
 
-def start_holder(folder: Path, name: str) -> "subprocess.Popen[bytes]":
-    """A process that holds the server until the file ``release-{name}`` is there."""
-    files = [folder / "data", folder / f"up-{name}", folder / f"release-{name}"]
-    child = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, *map(str, files)], cwd=Path(__file__).parents[2]
-    )
-    until((folder / f"up-{name}").exists)
-    return child
+@contextmanager
+def another_holder(data_dir: Path, up: Path) -> Iterator[None]:
+    """A process that holds the server until it is killed."""
+    command = [sys.executable, "-c", HOLDER, str(data_dir), str(up)]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as child:
+        until(up.exists)
+        yield
+        child.kill()
 
 
-def test_a_server_runs_stops_and_keeps_its_data(folder: Path) -> None:
+def test_a_server_runs_stops_keeps_its_data_and_takes_settings(folder: Path) -> None:
     with running_postgres(folder / "new" / "data", THROWAWAY) as dsn:
         assert answer(ensure_database(dsn, "it's new")) == 42
     assert not is_up(folder / "new" / "data")
-    with running_postgres(folder / "new" / "data", THROWAWAY) as dsn:
-        assert answer(dsn.with_database("it's new")) == 42
+    with running_postgres(folder / "new" / "data", {**THROWAWAY, "work_mem": "7MB"}) as dsn:
+        (batch,) = stream(dsn.with_database("it's new"), "SELECT current_setting('work_mem') AS m")
+    assert batch["m"].to_pylist() == ["7MB"]
 
 
-def test_settings_reach_the_server(folder: Path) -> None:
-    with running_postgres(folder / "data", {**THROWAWAY, "work_mem": "7MB"}) as dsn:
-        (batch,) = stream(dsn, "SELECT current_setting('work_mem') AS is, 1 AS one")
-    assert batch["is"].to_pylist() == ["7MB"]
+def test_a_database_is_made_once_however_many_ask(postgres_server: SecretDsn) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: ensure_database(postgres_server, "asked for"), range(4)))
+    assert {answer(dsn) for dsn in made} == {42}
 
 
 def test_a_path_too_odd_for_a_socket_works(folder: Path) -> None:
@@ -87,51 +100,48 @@ def test_a_path_too_odd_for_a_socket_works(folder: Path) -> None:
     assert not socket_dir.exists()
 
 
-def test_the_last_holder_stops_the_server(folder: Path) -> None:
-    with running_postgres(folder / "data", THROWAWAY) as outer:
-        with running_postgres(folder / "data", THROWAWAY) as inner:
+def test_the_last_holder_stops_the_server(data_dir: Path) -> None:
+    with running_postgres(data_dir, THROWAWAY) as outer:
+        with running_postgres(data_dir, THROWAWAY) as inner:
             assert answer(inner) == 42
         assert answer(outer) == 42
-    assert not is_up(folder / "data")
+    assert not is_up(data_dir)
 
 
-def test_other_processes_count_as_holders_until_they_are_killed(folder: Path) -> None:
-    child = start_holder(folder, "first")
-    with running_postgres(folder / "data") as dsn:
-        first = postmaster(folder / "data")
+def test_other_processes_count_as_holders_until_they_are_killed(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    with another_holder(data_dir, tmp_path / "up"):
+        with running_postgres(data_dir) as dsn:
+            first = postmaster(data_dir)
+            assert answer(dsn) == 42
+        assert is_up(data_dir)
+    with running_postgres(data_dir) as dsn:
+        assert postmaster(data_dir) == first
         assert answer(dsn) == 42
-    assert is_up(folder / "data")
-    child.kill()
-    child.wait()
-    with running_postgres(folder / "data") as dsn:
-        assert postmaster(folder / "data") == first
-        assert answer(dsn) == 42
-    assert not is_up(folder / "data")
+    assert not is_up(data_dir)
 
 
-def test_a_killed_server_is_started_again(folder: Path) -> None:
-    with running_postgres(folder / "data", THROWAWAY):
-        os.kill(postmaster(folder / "data"), signal.SIGKILL)
-    assert is_up(folder / "data")
-    with running_postgres(folder / "data", THROWAWAY) as dsn:
+def test_a_killed_server_is_started_again(data_dir: Path) -> None:
+    with running_postgres(data_dir, THROWAWAY):
+        os.kill(postmaster(data_dir), signal.SIGKILL)
+    assert is_up(data_dir)
+    with running_postgres(data_dir, THROWAWAY) as dsn:
         assert answer(dsn) == 42
 
 
-def test_a_stale_pid_that_another_process_has_by_now_is_no_obstacle(folder: Path) -> None:
-    with running_postgres(folder / "data", THROWAWAY) as dsn:
-        owner = (folder / "data").stat().st_uid
-        left = {
-            path: path.read_text()
-            for path in (folder / "data").iterdir()
-            if path.name in ("postmaster.pid", ".s.PGSQL.5432.lock")
-        }
-        server = postmaster(folder / "data")
+def test_a_stale_pid_that_another_process_has_by_now_is_no_obstacle(data_dir: Path) -> None:
+    with running_postgres(data_dir, THROWAWAY) as dsn:
+        owner = data_dir.stat().st_uid
+        names = ("postmaster.pid", ".s.PGSQL.5432.lock")
+        left = {data_dir / name: (data_dir / name).read_text() for name in names}
+        server = postmaster(data_dir)
         os.kill(server, signal.SIGKILL)
     user = owner if os.geteuid() == 0 else None
     with subprocess.Popen(["sleep", "60"], user=user) as neighbour:
         for path, text in left.items():
             path.write_text(text.replace(str(server), str(neighbour.pid), 1))
-        with running_postgres(folder / "data", THROWAWAY) as dsn:
+        with running_postgres(data_dir, THROWAWAY) as dsn:
             assert answer(dsn) == 42
         neighbour.kill()
 
@@ -154,15 +164,15 @@ def test_a_folder_with_other_things_is_refused(folder: Path) -> None:
     assert (folder / "precious.txt").read_text() == "keep me"
 
 
-def test_a_server_that_cannot_start_says_why(folder: Path) -> None:
-    with running_postgres(folder / "data", THROWAWAY):
-        pass
-    (folder / "data" / "PG_VERSION").write_text("9.6\n")
+def test_a_server_that_cannot_start_says_why(data_dir: Path) -> None:
+    version = (data_dir / "PG_VERSION").read_text()
+    (data_dir / "PG_VERSION").write_text("9.6\n")
     with (
         pytest.raises(PipelineError, match=r"does not start: .*FATAL.*incompatible"),
-        running_postgres(folder / "data", THROWAWAY),
+        running_postgres(data_dir, THROWAWAY),
     ):
         pass
+    (data_dir / "PG_VERSION").write_text(version)
 
 
 def test_the_missing_package_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
