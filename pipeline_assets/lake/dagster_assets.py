@@ -12,6 +12,7 @@ from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.contract import Check
 from pipeline_assets.lake.metadata import (
     check_metadata,
+    config_metadata,
     definition_metadata,
     partition_metadata,
     staged_metadata,
@@ -118,7 +119,7 @@ def _execute(
         context.add_asset_metadata(partition_metadata(staged, key), partition_key=key)
     yield dg.Output(
         staged,
-        metadata=staged_metadata(asset, staged),
+        metadata={**staged_metadata(asset, staged), **config_metadata(config)},
         data_version=dg.DataVersion(staged.version),
     )
 

@@ -65,6 +65,11 @@ def partition_metadata(staged: Staged, key: str) -> Metadata:
     return {"dagster/partition_row_count": record.rows, "bytes": record.bytes}
 
 
+def config_metadata(config: dg.Config | None) -> Metadata:
+    """How this publication was configured, of assets that can be."""
+    return {"config": dg.MetadataValue.json(config.model_dump(mode="json"))} if config else {}
+
+
 def publish_metadata(table: LakeTable, lake: Lake, staged: Staged, snapshot: int) -> Metadata:
     """Known once it is published."""
     unpartitioned = {} if table.partition_column else {"dagster/row_count": staged.manifest.rows}

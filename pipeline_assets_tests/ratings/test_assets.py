@@ -1,7 +1,7 @@
 import csv
 import gzip
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from pipeline_assets_tests.ratings.world import Updated, World
 
 VIDEO = "Digital_Video_Download"
 CATEGORIES = [VIDEO, "Gift_Card"]
+
+CHAIN = [("1", "B1"), ("2", "B1"), ("1", "B2"), ("3", "B2"), ("2", "B3")]
 
 Sample = tuple[World, RatingsTruth, Updated]
 
@@ -56,6 +58,11 @@ def exported(world: World, category: str) -> list[dict[str, Any]]:
     path = Path(world.settings.lake_uri, f"train_ready/amazon_reviews_us_{category}.csv")
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def published_metadata(result: dg.ExecuteInProcessResult) -> Mapping[str, Any]:
+    (event,) = result.asset_materializations_for_node("ratings__filtered_ratings")
+    return event.metadata
 
 
 def test_the_sample_is_made_without_a_failure(sample: Sample) -> None:
@@ -235,6 +242,40 @@ def test_a_new_delivery_replaces_its_category_and_no_other(world: World) -> None
     assert world.query("select category, count(*) from ratings.filtered_ratings group by 1") == [
         ("B", 25)
     ]
+
+
+def test_thresholds_and_method_are_run_config(world: World) -> None:
+    """Once 3 and B3 are gone, B2 and 2 have too few rows, then everybody has."""
+    rows = [{"customer_id": customer, "product_id": product} for customer, product in CHAIN]
+    world.land("Chain", *rows)
+    world.update()
+    assert exported(world, "Chain") == []
+
+    config = {"min_customer_rows": 2, "min_product_rows": 2}
+    result = world.materialize("Chain", "filtered_ratings", config=config)
+    assert result.success
+    assert world.update().made == ("train_ready_ratings[Chain]",)
+    assert len(exported(world, "Chain")) == 3
+
+    result = world.materialize("Chain", "filtered_ratings", config={**config, "method": "k_core"})
+    metadata = published_metadata(result)
+    assert metadata["config"].value == {**config, "method": "k_core"}
+    assert metadata["engine"].value["rounds"] == 4
+    assert metadata["ratings"].value.startswith("![ratings](data:image/png;base64,")
+    world.update()
+    assert exported(world, "Chain") == []
+
+
+def test_config_that_makes_no_sense_is_refused_by_name(world: World) -> None:
+    world.land("Calm")
+    world.update()
+    for wrong in ({"method": "twice"}, {"min_customer_row": 3}):
+        with pytest.raises(dg.DagsterInvalidConfigError, match=next(iter(wrong))):
+            world.materialize("Calm", "filtered_ratings", config=wrong)
+    result = world.materialize("Calm", "filtered_ratings", config={"min_customer_rows": 0})
+    message = str(result.failure_data_for_node("ratings__filtered_ratings"))
+    assert "min_customer_rows" in message
+    assert "Input should be greater than or equal to 1" in message
 
 
 @pytest.mark.parametrize("dialect", ["duckdb", "pyspark"])

@@ -64,7 +64,9 @@ class World:
             failures=tuple(line for outcome in outcomes for line in outcome.failures),
         )
 
-    def materialize(self, category: str, *names: str, config: Row | None = None) -> Any:  # noqa: ANN401
+    def materialize(
+        self, category: str, *names: str, config: Row | None = None
+    ) -> dg.ExecuteInProcessResult:
         """Run some assets of a category as the UI does; `config` is that of the filter."""
         ops = {"ratings__filtered_ratings": {"config": dict(config)}} if config else {}
         job = self.updater.definitions.resolve_implicit_global_asset_job_def()
