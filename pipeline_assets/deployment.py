@@ -1,6 +1,8 @@
 """From settings to working parts: storage, catalog, engines."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline_assets.engines.embedded import EmbeddedEngine
 from pipeline_assets.engines.engine import Engine
@@ -11,6 +13,7 @@ from pipeline_assets.lake.storage import LocalStore, ObjectStore, S3Store
 from pipeline_assets.lake.tables import Lake
 from pipeline_assets.s3 import S3_SCHEME, S3Access
 from pipeline_assets.settings import EngineName, Settings
+from pipeline_assets.spark import emr, emr_serverless, local_spark
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,13 @@ class Deployment:
         return Engines(self.embedded, self._engine(self.settings.engine), overrides)
 
     def _engine(self, name: EngineName) -> Engine:
-        return {"embedded": lambda: self.embedded}[name]()
+        makers: dict[EngineName, Callable[[], Engine]] = {
+            "embedded": lambda: self.embedded,
+            "spark": lambda: local_spark(self.settings),
+            "emr": lambda: emr(self.settings, self.s3),
+            "emr-serverless": lambda: emr_serverless(self.settings, self.s3),
+        }
+        return makers[name]()
 
     @property
     def _catalog_uri(self) -> str:
@@ -66,4 +75,4 @@ class Deployment:
             return settings.catalog_uri
         if settings.lake_uri.startswith(S3_SCHEME):
             return sqlite_uri(settings.dagster_home.resolve() / "catalog.db")
-        return f"sqlite:///{settings.lake_uri}/catalog.db?timeout=60"
+        return sqlite_uri(Path(settings.lake_uri) / "catalog.db")

@@ -15,6 +15,7 @@ from pyiceberg.exceptions import (
     TableAlreadyExistsError,
     ValidationException,
 )
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 from tenacity import (
     RetryCallState,
@@ -118,11 +119,12 @@ def told_in_one_line(doing: str) -> Iterator[None]:
 
 
 def _make_parent(uri: str) -> None:
-    path = uri.removeprefix("sqlite:///").partition("?")[0]
-    if path != uri.partition("?")[0]:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    url = make_url(uri)
+    if url.get_backend_name() == "sqlite" and url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
 
 
 def sqlite_uri(path: Path) -> str:
     """The SQLAlchemy URL of a SQLite file, patient with other writers."""
-    return f"sqlite:///{path}?timeout=60"
+    url = URL.create("sqlite", database=str(path), query={"timeout": "60"})
+    return url.render_as_string(hide_password=False)
