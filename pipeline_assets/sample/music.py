@@ -75,16 +75,16 @@ class Fault(NamedTuple):
 
 
 USER_FAULTS = (
-    Fault("fields", lambda row: (f"{row[0]}x",)),
-    Fault("user_id", lambda row: ("", *row[1:])),
+    Fault("field_count", lambda row: (f"{row[0]}x",)),
+    Fault("bad_user_id", lambda row: ("", *row[1:])),
 )
 TOP_ARTIST_FAULTS = (
-    Fault("artist_name", lambda row: (*row[:2], "", *row[3:])),
-    Fault("fields", lambda row: row[:2]),
-    Fault("playcount", lambda row: (*row[:3], "1,234", row[4])),
-    Fault("playcount", lambda row: (*row[:3], "-5", row[4])),
-    Fault("playcount", lambda row: (*row[:3], "", row[4])),
-    Fault("playcount", lambda row: (*row[:3], "abc", row[4])),
+    Fault("bad_artist_name", lambda row: (*row[:2], "", *row[3:])),
+    Fault("field_count", lambda row: row[:2]),
+    Fault("bad_playcount", lambda row: (*row[:3], "1,234", row[4])),
+    Fault("bad_playcount", lambda row: (*row[:3], "-5", row[4])),
+    Fault("bad_playcount", lambda row: (*row[:3], "", row[4])),
+    Fault("bad_playcount", lambda row: (*row[:3], "abc", row[4])),
     Fault("unknown_user", lambda row: (f"ghost_{row[0]}", *row[1:])),
 )
 Faults = Sequence[Fault | None]
@@ -106,8 +106,8 @@ class SnapshotTruth:
         users: rows of `users` that are sound.
         user_top_artists: rows of `user_top_artists` that are sound.
         null_countries: sound users whose country is written as nothing, `None` or `null`.
-        rejected_users: spoilt rows of `users` by planted fault.
-        rejected_user_top_artists: spoilt rows of `user_top_artists` by planted fault.
+        rejected_users: spoilt rows of `users` by reason.
+        rejected_user_top_artists: spoilt rows of `user_top_artists` by reason.
         artists: distinct artists among the sound rows; each gets an embedding.
         listeners: users with a sound artist; each gets an embedding.
         country_artists: rows of both rankings, when no minimum of listeners is asked for.

@@ -37,12 +37,12 @@ def rows_of(landing: Path, table: str, snapshot: str = DAY) -> Rows:
 def fault(row: list[str], users: set[str]) -> str:
     """Why a row of top artists can't be used, empty if it can."""
     if len(row) != len(TOP_ARTIST_COLUMNS):
-        return "fields"
+        return "field_count"
     user, _, artist, plays, _ = row
     checks = {
         "unknown_user": user in users,
-        "artist_name": artist != "",
-        "playcount": plays.isdecimal(),
+        "bad_artist_name": artist != "",
+        "bad_playcount": plays.isdecimal(),
     }
     return next((reason for reason, holds in checks.items() if not holds), "")
 
@@ -50,8 +50,8 @@ def fault(row: list[str], users: set[str]) -> str:
 def user_fault(row: list[str]) -> str:
     """Why a row of users can't be used, empty if it can."""
     if len(row) != len(USER_COLUMNS):
-        return "fields"
-    return "" if row[0] else "user_id"
+        return "field_count"
+    return "" if row[0] else "bad_user_id"
 
 
 def found(landing: Path, snapshot: str = DAY) -> SnapshotTruth:
@@ -106,11 +106,11 @@ def test_every_row_is_sound_or_counted_as_rejected(sample: tuple[Path, MusicTrut
 
 def test_damage_comes_in_every_kind(tmp_path: Path) -> None:
     day = write_music(tmp_path, damage=0.3).snapshots[DAY]
-    assert set(day.rejected_users) == {"fields", "user_id"}
+    assert set(day.rejected_users) == {"field_count", "bad_user_id"}
     assert set(day.rejected_user_top_artists) == {
-        "artist_name",
-        "fields",
-        "playcount",
+        "bad_artist_name",
+        "field_count",
+        "bad_playcount",
         "unknown_user",
     }
     written = {row[3] for row in rows_of(tmp_path, "user_top_artists") if len(row) == 5}
