@@ -7,9 +7,9 @@ from typing import Any
 
 import dagster as dg
 
-from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.contract import Check
+from pipeline_assets.lake.failures import told_by_dagster
 from pipeline_assets.lake.metadata import (
     check_metadata,
     config_metadata,
@@ -109,10 +109,8 @@ def _execute(
     """Stage; report every check; then fail, or hand over to the IO manager."""
     keys = tuple(context.partition_keys) if asset.partitioning else ()
     request = Request(keys, context.run.run_id, version, config, context.log.info)
-    try:
+    with told_by_dagster():
         staged: Staged = context.resources.stager.stage(asset, inputs, request)
-    except PipelineError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
     yield from _check_results(asset, staged)
     _refuse_broken(asset, staged)
     for key in keys:

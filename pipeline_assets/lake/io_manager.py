@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.lake.failures import told_by_dagster
 from pipeline_assets.lake.inputs import (
     ALIGNED,
     READ_AS,
@@ -44,6 +45,7 @@ class LakeIOManager(dg.IOManager):
     progress: Progress
     store: ObjectStore
 
+    @told_by_dagster()
     def load_input(self, context: dg.InputContext) -> LazyTable:
         """The table of exactly the partitions that feed this step, as of now."""
         table = self.tables[context.asset_key.to_user_string()]
@@ -60,6 +62,7 @@ class LakeIOManager(dg.IOManager):
         versions = {key: record.version for key, record in state.records.items()}
         return LazyTable(lines, sources, versions, rows)
 
+    @told_by_dagster()
     def handle_output(self, context: dg.OutputContext, staged: Staged) -> None:
         """Publish: give exported objects their names, then commit.
 
@@ -81,6 +84,7 @@ class LandingIOManager(dg.IOManager):
     zone: LandingZone
     sources: Mapping[str, LandingSource]
 
+    @told_by_dagster()
     def load_input(self, context: dg.InputContext) -> LandedInput:
         """The objects of the partitions that feed this step, as they lie there now."""
         source = self.sources[context.asset_key.to_user_string()]
