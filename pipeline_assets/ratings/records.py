@@ -42,7 +42,7 @@ _PATTERNS: Final = {
     "star_rating": r"^[1-5]\z",
     "helpful_votes": r"^[0-9]{1,9}\z",
     "total_votes": r"^[0-9]{1,9}\z",
-    "review_date": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\z",
+    "review_date": r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}\z",
 }
 
 
