@@ -335,6 +335,26 @@ def test_the_callers_own_fault_comes_back_as_it_is(postgres_dsn: SecretDsn) -> N
     assert spent(postgres_dsn) == {DAY: ["1.00"]}
 
 
+def test_a_connection_lost_amid_a_load_leaves_the_old_partition(
+    postgres_server: SecretDsn, postgres_dsn: SecretDsn
+) -> None:
+    def rows() -> Iterator[pa.RecordBatch]:
+        yield batch(DAY, *["9"] * 10_000)
+        ask(
+            postgres_server,
+            "SELECT pg_terminate_backend(pid) AS done FROM pg_stat_activity "
+            f"WHERE datname = '{postgres_dsn.options['dbname']}'",
+        )
+        for _ in range(100):
+            yield batch(DAY, *["9"] * 10_000)
+
+    load(postgres_dsn, DAY, "1")
+    with pytest.raises(PipelineError, match="the connection was lost") as caught:
+        load_partitions(postgres_dsn, METRIC, [DAY], rows())
+    assert str(caught.value).startswith(postgres_dsn.where)
+    assert spent(postgres_dsn) == {DAY: ["1.00"]}
+
+
 def test_a_column_without_a_place_is_refused_at_once() -> None:
     columns = pa.schema([("p", pa.int32()), ("tags", pa.list_(pa.string()))])
     table = WarehouseTable("s", "t", pa.schema([("p", pa.int32())]), "p")
