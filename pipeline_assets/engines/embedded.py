@@ -19,6 +19,7 @@ from pipeline_assets.s3 import S3_SCHEME, S3Access
 from spark_resources.job import AuditResult, DataFile, Job, Manifest, Source, SourceFile
 
 OUTPUT: Final = "output"
+BATCH_ROWS: Final = 50_000
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,25 @@ class EmbeddedEngine:
                 Path(uri).parent.mkdir(parents=True, exist_ok=True)
             copied = connection.execute(duckdb_sql.csv_statement(sql, uri)).fetchone()
             return int(copied[0]) if copied else 0
+
+    @contextmanager
+    def stream(self, inputs: Mapping[str, Source], sql: str) -> Iterator[Iterator[pa.RecordBatch]]:
+        """The rows that a query selects, in batches of bounded size.
+
+        Args:
+            inputs: What the query reads, by table name.
+            sql: A single SELECT.
+
+        Raises:
+            PipelineError: An input cannot be read, also while the batches are consumed.
+        """
+        with self.connect(uses_s3=_uses_s3(inputs, "")) as connection:
+            with _told_in_one_line():
+                connection.execute("SET preserve_insertion_order = false")
+                for name, source in inputs.items():
+                    _register(connection, name, source)
+                reader = connection.execute(sql).to_arrow_reader(BATCH_ROWS)
+            yield _batches(reader)
 
     @contextmanager
     def connect(self, *, uses_s3: bool) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -178,6 +198,11 @@ def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[dict[str, An
     answer = connection.execute(sql)
     names = [column[0] for column in answer.description or ()]
     return tuple(dict(zip(names, row, strict=True)) for row in answer.fetchall())
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    with _told_in_one_line():
+        yield from reader
 
 
 def _needs_order(job: Job) -> bool:

@@ -8,25 +8,29 @@ lake as objects.
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias
 
 import dagster as dg
 import ibis.expr.types as ir
 
 from pipeline_assets.lake.contract import Check, Contract, Severity, TableContract
+from pipeline_assets.lake.dsn import SecretDsn
 from pipeline_assets.lake.exports import Export, ExportedObjects
 from pipeline_assets.lake.inputs import InputSpec, table_parameters
 from pipeline_assets.lake.landing import LandingSource
 from pipeline_assets.lake.partitioning import Partitioning
 from pipeline_assets.lake.plots import Plot
 from pipeline_assets.lake.tables import LakeTable
+from pipeline_assets.lake.warehouse_export import WarehouseExport
 
 CONFIG: Final = "config"
 DEFAULT_PARTITIONS_PER_RUN: Final = 31
 DEFAULT_OWNERS: Final = ("team:recommender-data",)
 Kind: TypeAlias = Literal["expression", "ingest", "export"]
+Extent: TypeAlias = Callable[[SecretDsn], tuple[datetime, datetime] | None]
 Declare: TypeAlias = Callable[[Callable[..., Any]], "LakeAsset"]
 
 
@@ -48,6 +52,10 @@ class LakeAsset:
         partitions_per_run: How many partitions one run may make.
         code_version: Of an ingest function; an expression's version is derived from its SQL.
         export: What an export asset writes, and to where.
+        system: Setting of the outside system it needs, such as ``oltp``; where that is not set,
+            `update` leaves the asset alone.
+        extent: For an asset that reads such a system: the first and the last moment it holds.
+        keeps: Once made, new input alone does not make it stale; somebody has to ask.
     """
 
     kind: Kind
@@ -61,7 +69,10 @@ class LakeAsset:
     tags: Mapping[str, str] | None = None
     partitions_per_run: int = DEFAULT_PARTITIONS_PER_RUN
     code_version: str | None = None
-    export: Export | None = None
+    export: Export | WarehouseExport | None = None
+    system: str | None = None
+    extent: Extent | None = None
+    keeps: bool = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
         """Call the function itself."""
@@ -93,6 +104,18 @@ class LakeAsset:
         parameter = inspect.signature(self.function).parameters.get(CONFIG)
         return parameter.annotation if parameter else None
 
+    def cut_as(self, before: Partitioning, after: Partitioning) -> "LakeAsset":
+        """The same asset with another partitioning, if it has the one before.
+
+        The column keeps its name; its type follows the new partitioning.
+        """
+        if self.partitioning is not before:
+            return self
+        contract = self.table.contract.with_column_type(after.column, after.column_type)
+        table = replace(self.table, contract=contract)
+        export = self.export and self.export.cut_as(after)
+        return replace(self, table=table, partitioning=after, export=export)
+
     @property
     def description(self) -> str:
         """The function's docstring, followed by the contract's."""
@@ -106,6 +129,7 @@ def lake_asset(
     partitions: Partitioning | None = None,
     inputs: Mapping[str, dg.AssetKey] | None = None,
     mappings: Mapping[str, dg.PartitionMapping] | None = None,
+    optional: Collection[str] = (),
     checks: Iterable[Check] = (),
     plots: Iterable[Plot] = (),
     **options: Any,  # noqa: ANN401 - fields of LakeAsset
@@ -117,6 +141,7 @@ def lake_asset(
         partitions: How it is cut.
         inputs: Keys of parameters that are not tables of the same domain.
         mappings: Partition mappings of parameters that are not mapped one to one.
+        optional: Parameters that are tables without rows where a partition was never published.
         checks: Promises beyond the contract's; their inputs become inputs of the asset.
         plots: Pictures for the asset's page; what they look at becomes an input, too.
         options: Other fields of :class:`LakeAsset`.
@@ -132,6 +157,7 @@ def lake_asset(
                 key=(inputs or {}).get(name, dg.AssetKey([domain, name])),
                 read_as=readings.get(name, "table"),
                 partition_mapping=(mappings or {}).get(name),
+                optional=name in optional,
             )
             for name in {**readings, **looked_at}
         )

@@ -45,11 +45,13 @@ class Learn:
         kind: Which job.
         table: What it learns from.
         parameters: Hyper-parameters, as JSON values.
+        others: Further tables it needs, by name.
     """
 
     kind: Kind
     table: ir.Table
     parameters: Mapping[str, Any]
+    others: Mapping[str, ir.Table] = field(default_factory=dict)
 
 
 Computation: TypeAlias = ir.Table | Fixpoint | Learn
@@ -73,9 +75,9 @@ def compile_computation(
         ValueError: Its columns are not those of the contract.
     """
     if isinstance(computation, Learn):
-        return Compiled(
-            computation.kind, to_sql(computation.table, dialect), dict(computation.parameters)
-        )
+        others = {f"{name}_sql": to_sql(it, dialect) for name, it in computation.others.items()}
+        parameters = {**computation.parameters, **others}
+        return Compiled(computation.kind, to_sql(computation.table, dialect), parameters)
     if isinstance(computation, Fixpoint):
         state = ibis.table(contract.schema, name=STATE)
         step = to_sql(contract.conform(computation.step(state)), dialect)

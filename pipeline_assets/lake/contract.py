@@ -6,7 +6,7 @@ schema that Dagster shows, the SQL casts, and the audit that runs before publica
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import ibis
@@ -112,6 +112,13 @@ class TableContract:
     def schema(self) -> ibis.Schema:
         """The Ibis schema."""
         return ibis.schema({column.name: column.type for column in self.columns})
+
+    def with_column_type(self, name: str, type_: dt.DataType | None) -> "TableContract":
+        """The same with another type for a column; None leaves everything as it is."""
+        if type_ is None:
+            return self
+        retyped = [replace(c, type=type_) if c.name == name else c for c in self.columns]
+        return replace(self, columns=tuple(retyped))
 
     def conform(self, table: ir.Table) -> ir.Table:
         """Order and cast a table's columns as declared.

@@ -13,14 +13,15 @@ The CSV: UTF-8, a header, commas, every field in double quotes, ``"`` written ``
 import hashlib
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
-from typing import Final
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
 
 import ibis.expr.types as ir
 import pyarrow as pa
 
 from pipeline_assets.engines.embedded import EmbeddedEngine
 from pipeline_assets.lake.contract import Contract, Field, Long, String, TableContract
+from pipeline_assets.lake.partitioning import Partitioning
 from pipeline_assets.lake.sql import to_sql
 from pipeline_assets.lake.storage import ObjectStore, encode_key
 from pipeline_assets.lake.tables import LakeTable
@@ -50,6 +51,16 @@ class Export:
 
     path: str
     rows: TableContract
+
+    @property
+    def place(self) -> str:
+        """What an asset's code version says of the destination."""
+        return self.path
+
+    def cut_as(self, partitioning: Partitioning) -> "Export":
+        """The same for other partitions."""
+        rows = self.rows.with_column_type(partitioning.column, partitioning.column_type)
+        return replace(self, rows=rows)
 
     def uri(self, lake_uri: str, key: str) -> str:
         """The object's name for one partition."""
@@ -109,7 +120,7 @@ class ExportWriter:
             PipelineError: The rows cannot be computed, or the object not be written or read.
         """
         column = self.table.partition_column
-        own = rows.filter(rows[column] == key) if column else rows
+        own = rows.filter(rows[column].cast("string") == key) if column else rows
         staged_uri = f"{self.fresh_uri}/{encode_key(key) or self.table.name}.csv"
         count = self.engine.write_csv(
             inputs, to_sql(_as_text(own), self.engine.dialect), staged_uri
@@ -120,10 +131,16 @@ class ExportWriter:
 
     def listing(self, objects: Iterable[ExportedObject]) -> pa.RecordBatch:
         """Rows of the table that lists the objects."""
-        column = self.table.partition_column
-        rows = [{**asdict(item), **({column: item.key} if column else {})} for item in objects]
-        schema = pa.schema(self.table.contract.schema.to_pyarrow())
-        return pa.RecordBatch.from_pylist(rows, schema=schema)
+        return listing(self.table, [(item.key, asdict(item)) for item in objects])
+
+
+def listing(table: LakeTable, entries: Iterable[tuple[str, Mapping[str, Any]]]) -> pa.RecordBatch:
+    """Rows of a table with one entry for each partition, by key."""
+    column = table.partition_column
+    schema = pa.schema(table.contract.schema.to_pyarrow())
+    texts = pa.schema([(f.name, pa.string() if f.name == column else f.type) for f in schema])
+    rows = [{**entry, **({column: key} if column else {})} for key, entry in entries]
+    return pa.RecordBatch.from_pylist(rows, schema=texts).cast(schema)
 
 
 def _as_text(rows: ir.Table) -> ir.Table:

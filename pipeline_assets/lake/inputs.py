@@ -19,6 +19,9 @@ from spark_resources.job import Source
 ReadAs: TypeAlias = Literal["table", "lines", "numbered_lines", "landed"]
 READ_AS: Final = "pipeline/read_as"
 ALIGNED: Final = "pipeline/aligned"
+OPTIONAL: Final = "pipeline/optional"
+ABSENT: Final = "absent"
+"""The version of an optional input's partition that was never published."""
 
 RawLines: TypeAlias = Annotated[ir.Table, "lines"]
 """Text lines that a raw table lists: ``line``, ``source_uri``, ``member`` and the partition."""
@@ -71,12 +74,21 @@ Input: TypeAlias = LazyTable | LandedInput
 
 @dataclass(frozen=True)
 class InputSpec:
-    """One parameter of an asset function: its name, the upstream asset and how to read it."""
+    """One parameter of an asset function.
+
+    Attributes:
+        name: The parameter.
+        key: The upstream asset.
+        read_as: How it is read.
+        partition_mapping: Where its partitions are not mapped one to one.
+        optional: A partition that it lacks is one without rows.
+    """
 
     name: str
     key: dg.AssetKey
     read_as: ReadAs
     partition_mapping: dg.PartitionMapping | None = field(default=None)
+    optional: bool = False
 
     @property
     def upstream(self) -> str:
@@ -87,7 +99,11 @@ class InputSpec:
         """The same for Dagster."""
         return dg.AssetIn(
             key=self.key,
-            metadata={READ_AS: self.read_as, ALIGNED: self.partition_mapping is None},
+            metadata={
+                READ_AS: self.read_as,
+                ALIGNED: self.partition_mapping is None,
+                OPTIONAL: self.optional,
+            },
             partition_mapping=self.partition_mapping,
         )
 

@@ -10,7 +10,9 @@ import pyarrow as pa
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.failures import told_by_dagster
 from pipeline_assets.lake.inputs import (
+    ABSENT,
     ALIGNED,
+    OPTIONAL,
     READ_AS,
     InputSpec,
     Landed,
@@ -53,13 +55,15 @@ class LakeIOManager(dg.IOManager):
         metadata = context.definition_metadata
         spec = InputSpec(context.name, context.asset_key, metadata.get(READ_AS, "table"))
         state = self.lake.read(table, keys)
-        if keys is not None and metadata.get(ALIGNED):
+        is_optional = bool(metadata.get(OPTIONAL))
+        if keys is not None and metadata.get(ALIGNED) and not is_optional:
             _require(table, keys, state)
         rows, lines = stored(spec, table), unbound(spec, table)
         sources = {rows.get_name(): _parquet(state, rows)}
         if spec.read_as != "table":
             sources[lines.get_name()] = _text(self.lake.rows(table, state), lines)
-        versions = {key: record.version for key, record in state.records.items()}
+        absent = dict.fromkeys(keys or (), ABSENT) if is_optional else {}
+        versions = absent | {key: record.version for key, record in state.records.items()}
         return LazyTable(lines, sources, versions, rows)
 
     @told_by_dagster()

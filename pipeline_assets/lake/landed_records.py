@@ -27,12 +27,18 @@ def read_landed(
     return read_delimited(files, columns, dialect, lambda report: workspace.log(account(report)))
 
 
-def as_rows(batch: pa.RecordBatch, contract: type[Contract], **constants: str) -> pa.RecordBatch:
-    """A batch with constant columns added and its columns in the contract's order."""
-    schema = pa.schema(TableContract.of(contract).schema.to_pyarrow())
+def as_rows(
+    batch: pa.RecordBatch, contract: type[Contract] | pa.Schema, **constants: str
+) -> pa.RecordBatch:
+    """A batch with constant columns added and its columns in the contract's order and types."""
+    schema = contract if isinstance(contract, pa.Schema) else _schema(contract)
     for name, value in constants.items():
         batch = batch.append_column(name, pa.repeat(pa.scalar(value), len(batch)))
     return batch.select(schema.names).cast(schema)
+
+
+def _schema(contract: type[Contract]) -> pa.Schema:
+    return pa.schema(TableContract.of(contract).schema.to_pyarrow())
 
 
 def account(report: FileReport) -> str:

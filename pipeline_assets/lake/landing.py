@@ -67,7 +67,7 @@ class LandingZone:
     store: ObjectStore
 
     def list(self, source: LandingSource) -> Listing:
-        """Sort a source's objects into partitions.
+        """Sort a source's objects into partitions; those of an open window of time wait.
 
         Raises:
             PipelineError: The landing zone cannot be listed.
@@ -82,7 +82,7 @@ class LandingZone:
             key, problem = _partition_of(source, path)
             if problem:
                 problems.append(problem)
-            else:
+            elif not source.partitioning.is_open(key):
                 found[key].append(item)
         return Listing({key: tuple(items) for key, items in found.items()}, tuple(problems))
 
@@ -93,10 +93,9 @@ def _partition_of(source: LandingSource, path: str) -> tuple[str, str | None]:
     if match is None:
         return "", f"{path}: not a name that landing/{source.name} knows; see its pattern"
     key = match["key"]
-    static = source.partitioning.definition
-    if isinstance(static, dg.StaticPartitionsDefinition) and not static.has_partition_key(key):
-        known = " or ".join(static.get_partition_keys())
-        return "", f"{path}: {source.partitioning.column} '{key}' is not {known}"
+    complaint = source.partitioning.complaint(key)
+    if complaint:
+        return "", f"{path}: {source.partitioning.column} '{key}' {complaint}"
     if _FORBIDDEN_IN_KEYS.search(key):
         return "", f"{path}: '{key}' cannot be a partition key; rename the object"
     return key, None

@@ -1,9 +1,14 @@
 """How a table is cut into partitions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 
 import dagster as dg
+import ibis.expr.datatypes as dt
+
+Window: TypeAlias = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
@@ -13,13 +18,16 @@ class Partitioning:
     Attributes:
         column: Carried physically by every table cut this way; its text is the partition key.
         definition: One shared object per partitioning, so that Dagster maps partitions one to one.
+            Windows of time are in UTC, and their keys sort by time.
+        column_type: Of the column, where it is not the one that contracts declare.
     """
 
     column: str
     definition: dg.PartitionsDefinition[str]
+    column_type: dt.DataType | None = None
 
     def keys(self, instance: dg.DagsterInstance) -> Sequence[str]:
-        """All keys there are now."""
+        """All keys there are now; of windows of time, those that have ended."""
         return self.definition.get_partition_keys(dynamic_partitions_store=instance)
 
     def upstream_keys(
@@ -27,7 +35,7 @@ class Partitioning:
         key: str,
         upstream: "Partitioning",
         mapping: dg.PartitionMapping,
-        instance: dg.DagsterInstance,
+        instance: dg.DagsterInstance | None = None,
     ) -> Sequence[str]:
         """The partitions of an input that feed one partition."""
         mapped = mapping.get_upstream_mapped_partitions_result_for_partitions(
@@ -37,3 +45,61 @@ class Partitioning:
             dynamic_partitions_store=instance,
         )
         return list(mapped.partitions_subset.get_partition_keys())
+
+    @property
+    def in_time(self) -> dg.TimeWindowPartitionsDefinition | None:
+        """The definition, if partitions are windows of time."""
+        found = self.definition
+        return found if isinstance(found, dg.TimeWindowPartitionsDefinition) else None
+
+    @property
+    def window_length(self) -> timedelta | None:
+        """How long a partition lasts; None if partitions are no windows of time."""
+        window = self.in_time and self.in_time.get_first_partition_window()
+        return window.end - window.start if window else None
+
+    def windows(self, keys: Iterable[str]) -> Mapping[str, Window]:
+        """The half-open window of each key, in UTC; empty if partitions are no windows of time."""
+        definition = self.in_time
+        if definition is None:
+            return {}
+        found = {key: definition.time_window_for_partition_key(key) for key in keys}
+        return {key: (_utc(window.start), _utc(window.end)) for key, window in found.items()}
+
+    def closed_keys(self, first: datetime, last: datetime) -> frozenset[str]:
+        """Keys of the windows that have ended and hold any moment from the first to the last."""
+        definition = self.in_time
+        if definition is None:
+            return frozenset()
+        lowest, highest = (_utc(moment).strftime(definition.fmt) for moment in (first, last))
+        keys = definition.get_partition_keys()
+        return frozenset(key for key in keys if lowest <= key <= highest)
+
+    def is_open(self, key: str) -> bool:
+        """Whether it is too early for a key: its window of time has not ended."""
+        windows = self.windows([key]) if self._is_time(key) else {}
+        return any(end > datetime.now(UTC) for _, end in windows.values())
+
+    def complaint(self, key: str) -> str | None:
+        """What is wrong with the key of something that landed; None if it names a partition."""
+        static = self.definition
+        if isinstance(static, dg.StaticPartitionsDefinition):
+            known = " or ".join(static.get_partition_keys())
+            return None if static.has_partition_key(key) else f"is not {known}"
+        if self.in_time is None or self.is_open(key) or self.in_time.has_partition_key(key):
+            return None
+        first = self.in_time.get_first_partition_key()
+        return f"is no window from {first} on, written like that one"
+
+    def _is_time(self, key: str) -> bool:
+        definition = self.in_time
+        if definition is None:
+            return False
+        try:
+            return datetime.strptime(key, definition.fmt).strftime(definition.fmt) == key
+        except ValueError:
+            return False
+
+
+def _utc(moment: datetime) -> datetime:
+    return datetime.fromtimestamp(moment.timestamp(), UTC)

@@ -15,21 +15,30 @@ from pipeline_assets.engines.router import Engines
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.audit import OUTPUT, build_audit
-from pipeline_assets.lake.computation import Compiled, compile_computation, table_of
+from pipeline_assets.lake.computation import (
+    Compiled,
+    Computation,
+    compile_computation,
+    table_of,
+)
 from pipeline_assets.lake.contract import Check
+from pipeline_assets.lake.database import Database
 from pipeline_assets.lake.exports import Export, ExportWriter
 from pipeline_assets.lake.inputs import Input, LandedInput, LazyTable
 from pipeline_assets.lake.lineage import InputColumn, column_lineage
+from pipeline_assets.lake.partitioning import Window
 from pipeline_assets.lake.progress import Progress
 from pipeline_assets.lake.sql import schema_names
 from pipeline_assets.lake.storage import ObjectStore
 from pipeline_assets.lake.tables import WHOLE_TABLE, Lake, PartitionRecord
 from pipeline_assets.lake.versions import digest, evaluate, function_parameters, input_versions
+from pipeline_assets.lake.warehouse_export import WarehouseExport, WarehouseWriter
 from spark_resources.job import Audit, Destination, Job, Manifest, Source
 
 PREVIEW: Final = "preview"
 PREVIEW_ROWS: Final = 5
 RECORDS: Final = "records"
+WAREHOUSE: Final = "warehouse"
 Lineage: TypeAlias = Mapping[str, frozenset[InputColumn]]
 
 
@@ -84,6 +93,8 @@ class Workspace:
         part_bytes: Size that raw text parts should have.
         progress: Told about bytes read.
         log: Told what people should know of what was read, a line at a time.
+        schema: What the function yields.
+        windows: Of each partition, half-open, in UTC, where partitions are windows of time.
     """
 
     keys: tuple[str, ...]
@@ -91,6 +102,8 @@ class Workspace:
     part_bytes: int
     progress: Progress
     log: Log
+    schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
+    windows: Mapping[str, Window] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,7 +116,7 @@ class Stager:
         engines: Compute.
         part_bytes: Size of raw text parts.
         progress: Shown to whoever waits.
-        sources: What ingesting functions may ask for by parameter name.
+        databases: What ingesting functions may ask for by parameter name, and exports load into.
     """
 
     lake: Lake
@@ -111,7 +124,7 @@ class Stager:
     engines: Engines
     part_bytes: int
     progress: Progress
-    sources: Mapping[str, object] = field(default_factory=dict)
+    databases: Mapping[str, Database] = field(default_factory=dict)
 
     def stage(self, asset: LakeAsset, inputs: Mapping[str, Input], request: Request) -> Staged:
         """Compute partitions of an asset into a fresh prefix and audit them there.
@@ -128,7 +141,9 @@ class Stager:
 
     def _compute(self, attempt: "_Attempt") -> Staged:
         engine = self.engines.for_asset(attempt.asset.name)
-        computation = evaluate(attempt.asset, attempt.tables, attempt.request.config)
+        computation = _requested(
+            attempt, evaluate(attempt.asset, attempt.tables, attempt.request.config)
+        )
         compiled = compile_computation(computation, attempt.asset.table.contract, engine.dialect)
         manifest = engine.run(_job(attempt, compiled, engine), attempt.request.log)
         _require_settled(attempt, manifest)
@@ -138,9 +153,11 @@ class Stager:
         manifest = self._write(attempt, attempt.asset.function(**self._arguments(attempt)))
         return Staged(manifest, _records(attempt, manifest))
 
-    def _export(self, attempt: "_Attempt", export: Export) -> Staged:
-        """Write the objects, then the table that lists them."""
+    def _export(self, attempt: "_Attempt", export: Export | WarehouseExport) -> Staged:
+        """Write what leaves the lake, then the table that lists it."""
         rows = export.rows.conform(evaluate(attempt.asset, attempt.tables, attempt.request.config))
+        if isinstance(export, WarehouseExport):
+            return self._load(attempt, export, rows)
         writer = ExportWriter(
             export=export,
             table=attempt.asset.table,
@@ -153,6 +170,19 @@ class Stager:
         manifest = self._write(attempt, [writer.listing(objects)])
         moves = {item.staged_uri: item.uri for item in objects}
         return Staged(manifest, _records(attempt, manifest), moves=moves)
+
+    def _load(self, attempt: "_Attempt", export: WarehouseExport, rows: ir.Table) -> Staged:
+        """Load the partitions, then write the table that lists them."""
+        writer = WarehouseWriter(
+            export=export,
+            table=attempt.asset.table,
+            engine=self.engines.embedded,
+            dsn=self.databases[WAREHOUSE].require(),
+            versions={key: digest(_input_versions(attempt, key)) for key in attempt.keys},
+        )
+        loaded = [writer.write(key, rows, attempt.sources) for key in attempt.keys]
+        manifest = self._write(attempt, [writer.listing(loaded)])
+        return Staged(manifest, _records(attempt, manifest))
 
     def _write(self, attempt: "_Attempt", records: Iterable[pa.RecordBatch]) -> Manifest:
         """Write and audit rows that come from this process."""
@@ -167,20 +197,30 @@ class Stager:
             raise batches.error or error from None
 
     def _arguments(self, attempt: "_Attempt") -> dict[str, Any]:
+        offered: dict[str, Any] = {
+            **self.databases,
+            **attempt.landed,
+            "workspace": self._workspace(attempt),
+            "config": attempt.request.config,
+        }
+        return {name: offered[name] for name in function_parameters(attempt.asset)}
+
+    def _workspace(self, attempt: "_Attempt") -> Workspace:
         def put(path: str, data: bytes) -> str:
             uri = f"{attempt.location}/raw/{path}"
             self.store.put(uri, data)
             return uri
 
-        offered: dict[str, Any] = {
-            **self.sources,
-            **attempt.landed,
-            "workspace": Workspace(
-                attempt.request.keys, put, self.part_bytes, self.progress, attempt.request.log
-            ),
-            "config": attempt.request.config,
-        }
-        return {name: offered[name] for name in function_parameters(attempt.asset)}
+        asset, keys = attempt.asset, attempt.request.keys
+        return Workspace(
+            keys=keys,
+            put=put,
+            part_bytes=self.part_bytes,
+            progress=self.progress,
+            log=attempt.request.log,
+            schema=pa.schema(asset.table.contract.schema.to_pyarrow()),
+            windows=asset.partitioning.windows(keys) if asset.partitioning else {},
+        )
 
 
 class _Remembering:
@@ -244,6 +284,15 @@ class _Attempt:
             for name, loaded in self.inputs.items()
             if isinstance(loaded, LandedInput)
         }
+
+
+def _requested(attempt: _Attempt, computation: Computation) -> Computation:
+    """Drop partitions nobody asked for, which a function that sees more than its own computes."""
+    column = attempt.asset.table.partition_column
+    sees_more = any(spec.partition_mapping for spec in attempt.asset.inputs)
+    if column is None or not sees_more or not isinstance(computation, ir.Table):
+        return computation
+    return computation.filter(computation[column].cast("string").isin(attempt.request.keys))
 
 
 def _require_settled(attempt: _Attempt, manifest: Manifest) -> None:
@@ -314,9 +363,13 @@ def _records(attempt: _Attempt, manifest: Manifest) -> dict[str, PartitionRecord
     return {key: _record(attempt, key, rows[key], size[key]) for key in attempt.keys}
 
 
+def _input_versions(attempt: _Attempt, key: str) -> dict[str, str]:
+    return input_versions(attempt.asset, attempt.inputs, key)
+
+
 def _record(attempt: _Attempt, key: str, rows: int, size: int) -> PartitionRecord:
     request = attempt.request
-    inputs = input_versions(attempt.inputs, key)
+    inputs = _input_versions(attempt, key)
     config = request.config.model_dump(mode="json") if request.config else None
     version = digest([request.code_version, config, inputs])
     return PartitionRecord(version, inputs, request.code_version, request.run_id, rows, size)

@@ -1,15 +1,15 @@
 """Which partitions have to be made, and why: told by comparing versions, never by dates."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import dagster as dg
 
 from pipeline_assets.lake.asset import LakeAsset
-from pipeline_assets.lake.inputs import InputSpec
+from pipeline_assets.lake.inputs import ABSENT, InputSpec
 from pipeline_assets.lake.tables import WHOLE_TABLE, PartitionRecord
-from pipeline_assets.lake.versions import digest
+from pipeline_assets.lake.versions import input_version
 
 NEVER: Final = "never published"
 CODE: Final = "its code changed"
@@ -43,6 +43,8 @@ class World:
         records: Of each published table, by asset key, then by partition key.
         landed: Version of each landing source's partitions, by asset key, then by partition key.
         instance: Knows dynamic partitions.
+        offered: Partitions that outside systems can fill, by the asset that reads them.
+        idle: Assets whose outside system is not configured, so that nothing is expected of them.
     """
 
     assets: Sequence[LakeAsset]
@@ -50,6 +52,8 @@ class World:
     records: Mapping[str, Mapping[str, PartitionRecord]]
     landed: Mapping[str, Mapping[str, str]]
     instance: dg.DagsterInstance
+    offered: Mapping[str, Collection[str]] = field(default_factory=dict)
+    idle: Collection[str] = ()
 
 
 def stale_partitions(world: World) -> list[Stale]:
@@ -83,30 +87,39 @@ class _Survey:
         self._available[asset.name] = set(published) | wanted
 
     def _wanted_keys(self, asset: LakeAsset) -> set[str]:
-        """Partitions for which every input is there or will be."""
+        """Partitions for which every input is there or will be; one is enough of optional ones."""
+        if asset.name in self._world.idle:
+            return set()
+        if asset.name in self._world.offered:
+            return set(self._world.offered[asset.name])
         own = [self._available.get(spec.upstream, set()) for spec in asset.inputs]
         if asset.partitioning is None:
             return {WHOLE_TABLE} if all(own) else set()
         aligned = [
-            available
+            (spec, available)
             for spec, available in zip(asset.inputs, own, strict=True)
             if self._is_aligned(asset, spec)
         ]
         if aligned:
-            return set.intersection(*aligned)
+            required = [available for spec, available in aligned if not spec.optional]
+            return set.intersection(*required) if required else set.union(*dict(aligned).values())
         return set(asset.partitioning.keys(self._world.instance)) if all(own) else set()
 
     def _reason(self, asset: LakeAsset, key: str, record: PartitionRecord | None) -> str | None:
         if record is None:
             return NEVER
+        if asset.keeps:
+            return None if self._is_current(asset, record) else CODE
         for spec in asset.inputs:
             keys = self._upstream_keys(asset, spec, key)
             if any((spec.upstream, upstream) in self._stale for upstream in keys):
                 return f"{spec.name} is made anew"
-            if self._version(spec, key, keys) != record.inputs.get(spec.name):
+            if self._version(asset, spec, key, keys) != record.inputs.get(spec.name):
                 return f"{spec.name} changed"
-        is_current = record.code_version == self._world.code_versions[asset.name]
-        return None if is_current else CODE
+        return None if self._is_current(asset, record) else CODE
+
+    def _is_current(self, asset: LakeAsset, record: PartitionRecord) -> bool:
+        return record.code_version == self._world.code_versions[asset.name]
 
     def _stage(self, asset: LakeAsset, key: str) -> int:
         stages = [
@@ -117,14 +130,17 @@ class _Survey:
         ]
         return max(stages, default=0)
 
-    def _version(self, spec: InputSpec, key: str, keys: Iterable[str]) -> str:
+    def _version(self, asset: LakeAsset, spec: InputSpec, key: str, keys: Iterable[str]) -> str:
         """What the record would say of this input if it were read now."""
         records = self._world.records.get(spec.upstream, {})
         versions = self._world.landed.get(spec.upstream) or {
             upstream: record.version for upstream, record in records.items()
         }
+        if spec.optional and self._is_aligned(asset, spec):
+            return versions.get(key, ABSENT)
         read = {upstream: versions[upstream] for upstream in keys if upstream in versions}
-        return read[key] if key in read else digest(read)
+        is_mapped = asset.partitioning is not None and spec.partition_mapping is not None
+        return input_version(read, key, list(read) if is_mapped else None)
 
     def _upstream_keys(self, asset: LakeAsset, spec: InputSpec, key: str) -> Sequence[str]:
         upstream = self._partitionings.get(spec.upstream)

@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import ibis.expr.types as ir
 
 from pipeline_assets.lake.asset import CONFIG, LakeAsset
 from pipeline_assets.lake.computation import compile_computation
-from pipeline_assets.lake.inputs import Input, unbound
+from pipeline_assets.lake.inputs import Input, InputSpec, unbound
 from pipeline_assets.lake.sql import schema_names
 from pipeline_assets.lake.tables import LakeTable
 
@@ -41,7 +41,7 @@ def code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
     inputs = {spec.name: unbound(spec, tables[spec.key.to_user_string()]) for spec in asset.inputs}
     computation = evaluate(asset, inputs, asset.config_type and asset.config_type())
     compiled = compile_computation(computation, asset.result, "duckdb")
-    exported = [asset.export.path] if asset.export else []
+    exported = [asset.export.place] if asset.export else []
     return digest([compiled.kind, compiled.sql, compiled.parameters, *exported])
 
 
@@ -58,13 +58,34 @@ def function_parameters(asset: LakeAsset) -> Sequence[str]:
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
-def input_versions(inputs: Mapping[str, Input], key: str) -> dict[str, str]:
+def input_versions(asset: LakeAsset, inputs: Mapping[str, Input], key: str) -> dict[str, str]:
     """The version of every input as one partition of the output sees it.
 
-    An input partition of the same key stands for itself; otherwise all partitions that were loaded
-    count, which is why assets with other mappings are computed one partition a run.
+    An input partition of the same key stands for itself; otherwise those that are mapped to it
+    count, as far as they were loaded.
     """
+    mapped = {spec.name: _mapped_keys(asset, spec, key) for spec in asset.inputs}
     return {
-        name: loaded.versions[key] if key in loaded.versions else digest(dict(loaded.versions))
-        for name, loaded in inputs.items()
+        name: input_version(loaded.versions, key, mapped[name]) for name, loaded in inputs.items()
     }
+
+
+def input_version(versions: Mapping[str, str], key: str, mapped: Iterable[str] | None) -> str:
+    """The version of one input as one partition of the output sees it.
+
+    Args:
+        versions: Of the input's partitions.
+        key: The output's partition.
+        mapped: The input's partitions that feed it; None for its namesake, or all if it has none.
+    """
+    if mapped is None and key in versions:
+        return versions[key]
+    chosen = versions if mapped is None else [name for name in mapped if name in versions]
+    return digest({name: versions[name] for name in chosen})
+
+
+def _mapped_keys(asset: LakeAsset, spec: InputSpec, key: str) -> Sequence[str] | None:
+    """A mapping is between partitions of one and the same cut."""
+    if asset.partitioning is None or spec.partition_mapping is None:
+        return None
+    return asset.partitioning.upstream_keys(key, asset.partitioning, spec.partition_mapping)
