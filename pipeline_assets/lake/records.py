@@ -4,7 +4,7 @@ The positions of delimiters, line ends and quotes are found with numpy; a field 
 into the block, so that only the wanted columns are ever copied, each by one Arrow kernel.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -213,24 +213,26 @@ def _verdicts(
     """Per record, its problem as far as it doesn't depend on the header."""
     verdicts = np.full(len(starts), _SOUND, np.int8)
     if b"\0" in data:
-        verdicts[_rows_with(lines == 0, ends)] = _NUL_BYTE
+        verdicts[_rows_with(lines == 0, starts, ends)] = _NUL_BYTE
     if not _is_utf8(data, len(lines)):
-        suspects = _rows_with(lines >= 0x80, ends)
-        verdicts[_undecodable(data, starts, ends, suspects.tolist())] = _UNDECODABLE
-    for start, problem in broken.items():
-        verdicts[np.searchsorted(starts, start)] = _NAMES.index(problem)
+        suspects = _rows_with(lines >= 0x80, starts, ends)
+        verdicts[suspects[_undecodable(data, starts[suspects], ends[suspects])]] = _UNDECODABLE
+    if broken:
+        problems = [_NAMES.index(problem) for problem in broken.values()]
+        verdicts[np.searchsorted(starts, list(broken))] = problems
     return verdicts
 
 
-def _undecodable(
-    data: bytes, starts: Positions, ends: Positions, suspects: Iterable[int]
-) -> list[int]:
-    return [row for row in suspects if not _decodes(data[starts[row] : ends[row]])]
-
-
-def _rows_with(found: Flags, ends: Positions) -> Positions:
+def _rows_with(found: Flags, starts: Positions, ends: Positions) -> NDArray[np.intp]:
     """The records that hold any of the bytes found."""
-    return np.unique(np.searchsorted(ends, np.flatnonzero(found)))
+    before = np.zeros(len(found) + 1, np.int32)
+    np.cumsum(found, out=before[1:])
+    return np.flatnonzero(before[ends] > before[starts])
+
+
+def _undecodable(data: bytes, starts: Positions, ends: Positions) -> Flags:
+    bounds = zip(starts.tolist(), ends.tolist(), strict=True)
+    return np.array([not _decodes(data[start:end]) for start, end in bounds], np.bool_)
 
 
 def _is_utf8(data: bytes, size: int) -> bool:
