@@ -10,6 +10,7 @@ import dagster as dg
 
 from pipeline_assets.definitions import build_definitions
 from pipeline_assets.deployment import Deployment
+from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.query import query
 from pipeline_assets.lake.staleness import Stale
 from pipeline_assets.ratings.assets import ASSETS, FILES
@@ -33,11 +34,12 @@ class Updated:
 class World:
     settings: Settings
     instance: dg.DagsterInstance
+    assets: tuple[LakeAsset, ...] = ASSETS
 
     @cached_property
     def updater(self) -> Updater:
-        definitions = build_definitions(self.settings, assets=ASSETS)
-        return Updater(definitions, ASSETS, [FILES], Deployment(self.settings), self.instance)
+        definitions = build_definitions(self.settings, assets=self.assets)
+        return Updater(definitions, self.assets, [FILES], Deployment(self.settings), self.instance)
 
     def land(self, category: str, *rows: Row, header: Sequence[str] = COLUMNS) -> Path:
         """A category's file; columns that a row does not name are empty."""
