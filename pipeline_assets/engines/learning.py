@@ -16,7 +16,7 @@ from pipeline_assets.engines.prepared import Prepared
 from spark_resources.job import Job
 
 LEARNT: Final = "learnt"
-ROWS_AT_ONCE: Final = 10_000
+ROWS_AT_ONCE: Final = 100_000
 
 
 def word2vec(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepared:
@@ -24,26 +24,16 @@ def word2vec(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepa
     from pipeline_assets.engines.word2vec import (  # noqa: PLC0415 - gensim takes long to import
         Word2VecParameters,
         train,
+        weighted_lists,
     )
 
-    connection.execute(
-        f"CREATE TABLE lists AS SELECT list({{n: artist_name, w: weight}} ORDER BY artist_name) "
-        f"AS pairs FROM ({job.sql}) GROUP BY user_id ORDER BY user_id"
-    )
+    _sort_lists(connection, job.sql)
     learnt = train(
-        lambda: _lists(connection.cursor()),
+        lambda: weighted_lists(_sorted_lists(connection)),
         Word2VecParameters(**job.parameters),
         lambda done, of: log(f"epoch {done} of {of}"),
     )
-    size = learnt.vectors.shape[1]
-    offsets = np.arange(len(learnt.names) + 1, dtype=np.int32) * size
-    table = pa.table(
-        {
-            "artist_name": pa.array(learnt.names, pa.string()),
-            "embedding": pa.ListArray.from_arrays(offsets, learnt.vectors.ravel()),
-        }
-    )
-    connection.register(LEARNT, table)
+    connection.register(LEARNT, pa.Table.from_batches([learnt.record_batch()]))
     return Prepared(_with_partition(job), {"names": len(learnt.names), **job.parameters})
 
 
@@ -60,10 +50,15 @@ def neighbours(connection: duckdb.DuckDBPyConnection, job: Job, _log: Log) -> Pr
     return Prepared(_with_partition(job), {"names": len(names)})
 
 
-def _lists(cursor: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[str, int]]]:
-    cursor.execute("SELECT pairs FROM lists")
-    while rows := cursor.fetchmany(ROWS_AT_ONCE):
-        yield from ([(pair["n"], pair["w"]) for pair in pairs] for (pairs,) in rows)
+def _sort_lists(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Sort once for all epochs; the order decides the vectors, so many threads must keep it."""
+    connection.execute("SET preserve_insertion_order = true")
+    connection.execute(f"CREATE TABLE lists AS FROM ({sql}) ORDER BY user_id, artist_name")
+
+
+def _sorted_lists(connection: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
+    cursor = connection.cursor()
+    yield from cursor.execute("FROM lists").to_arrow_reader(ROWS_AT_ONCE)
 
 
 def _with_partition(job: Job) -> str:

@@ -1,6 +1,5 @@
 """Listening data to rankings, embeddings and neighbours."""
 
-import re
 from collections.abc import Iterator
 
 import dagster as dg
@@ -9,14 +8,9 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from pydantic import Field
 
-from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.asset import ingest_asset, lake_asset
 from pipeline_assets.lake.computation import Learn
-from pipeline_assets.lake.contract import Contract
-from pipeline_assets.lake.delimited import RFC_4180, Columns
 from pipeline_assets.lake.inputs import Landed
-from pipeline_assets.lake.landed_records import as_rows, read_landed
-from pipeline_assets.lake.landing import LandingSource
 from pipeline_assets.lake.staging import Workspace
 from pipeline_assets.music.checks import every_record_accounted, vectors_are_finite
 from pipeline_assets.music.contracts import (
@@ -31,7 +25,8 @@ from pipeline_assets.music.contracts import (
     Users,
     UserTopArtists,
 )
-from pipeline_assets.music.plots import ARTIST_MAP, TOP_ARTISTS
+from pipeline_assets.music.deliveries import LISTENING, TOP_ARTISTS, USERS, delivered_records
+from pipeline_assets.music.plots import ARTIST_MAP, LEADERS
 from pipeline_assets.music.records import (
     NO_COUNTRY,
     judged_top_artists,
@@ -39,18 +34,8 @@ from pipeline_assets.music.records import (
     rejected,
     sound,
 )
+from pipeline_assets.music.vectors import in_blocks, weighted_means
 from pipeline_assets.partitions import SNAPSHOTS
-
-LISTENING = LandingSource(
-    name="music",
-    prefix="music",
-    pattern=re.compile(r"music/(?P<key>\d{4}-\d{2}-\d{2})/(users|user_top_artists)[^/]*\.csv"),
-    partitioning=SNAPSHOTS,
-    description="`music/{snapshot}/users.csv` and `user_top_artists.csv`, each maybe in parts.",
-    ignored=re.compile(r"music/(truth\.json|genres\.csv|(.*/)?\..*)"),
-)
-USER_COLUMNS = Columns(("user_id", "country", "total_scrobbles"))
-TOP_ARTIST_COLUMNS = Columns(("user_id", "rank", "artist_name", "playcount"), optional=("mbid",))
 
 
 class RankingConfig(dg.Config):
@@ -71,7 +56,7 @@ class EmbeddingConfig(dg.Config):
     negative: int = Field(default=5, ge=1, le=50, description="Counter-examples of each pair.")
     epochs: int = Field(default=10, ge=1, le=1000, description="Passes over the lists.")
     min_count: int = Field(default=1, ge=1, description="Artists in fewer lists are left out.")
-    seed: int = Field(default=1, ge=0, description="Same seed and input, same vectors.")
+    seed: int = Field(default=1, ge=0, lt=2**32, description="Same seed and input, same vectors.")
 
 
 class NeighbourConfig(dg.Config):
@@ -83,15 +68,13 @@ class NeighbourConfig(dg.Config):
 @ingest_asset(contract=RawUsers, code_version="1", partitions=SNAPSHOTS, landing=LISTENING)
 def raw_users(deliveries: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """The users as delivered, as text."""
-    return _records(deliveries, workspace, "users", USER_COLUMNS, RawUsers)
+    return delivered_records(USERS, deliveries, workspace)
 
 
 @ingest_asset(contract=RawUserTopArtists, code_version="1", partitions=SNAPSHOTS, landing=LISTENING)
 def raw_user_top_artists(deliveries: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """Everyone's top artists as delivered, as text."""
-    return _records(
-        deliveries, workspace, "user_top_artists", TOP_ARTIST_COLUMNS, RawUserTopArtists
-    )
+    return delivered_records(TOP_ARTISTS, deliveries, workspace)
 
 
 @lake_asset(contract=Users, partitions=SNAPSHOTS)
@@ -124,12 +107,12 @@ def user_top_artists(raw_user_top_artists: ir.Table, users: ir.Table) -> ir.Tabl
 def rejected_rows(raw_users: ir.Table, raw_user_top_artists: ir.Table, users: ir.Table) -> ir.Table:
     """Every record that cannot be used, kept with its place and the reason."""
     top_artists = judged_top_artists(raw_user_top_artists, users)
-    return rejected(judged_users(raw_users), list(USER_COLUMNS.names)).union(
-        rejected(top_artists, list(TOP_ARTIST_COLUMNS.names))
+    return rejected(judged_users(raw_users), USERS.columns.names).union(
+        rejected(top_artists, TOP_ARTISTS.columns.names)
     )
 
 
-@lake_asset(contract=ArtistRankInCountry, partitions=SNAPSHOTS, plots=[TOP_ARTISTS])
+@lake_asset(contract=ArtistRankInCountry, partitions=SNAPSHOTS, plots=[LEADERS])
 def artist_rank_in_country(
     user_top_artists: ir.Table, users: ir.Table, config: RankingConfig
 ) -> ir.Table:
@@ -181,17 +164,8 @@ def artist_embeddings(user_top_artists: ir.Table, config: EmbeddingConfig) -> Le
 def user_embeddings(user_top_artists: ir.Table, artist_embeddings: ir.Table) -> ir.Table:
     """Listeners as the weighted mean of their artists' vectors."""
     weighted = user_top_artists.mutate(weight=_weight(user_top_artists))
-    heard = weighted.join(artist_embeddings, ["snapshot", "artist_name"])
-    parts = heard.select("snapshot", "user_id", "weight", "embedding").unnest(
-        "embedding", offset="place"
-    )
-    means = parts.group_by("snapshot", "user_id", "place").aggregate(
-        mean=(parts.embedding.cast("float64") * parts.weight).sum() / parts.weight.sum()
-    )
-    placed = ibis.struct({"place": means.place, "mean": means["mean"].cast("float32")})
-    return means.group_by("snapshot", "user_id").aggregate(
-        embedding=placed.collect().sort().map(lambda coordinate: coordinate["mean"])
-    )
+    heard = weighted.join(in_blocks(artist_embeddings), ["snapshot", "artist_name"])
+    return weighted_means(heard, ["snapshot", "user_id"])
 
 
 @lake_asset(contract=SimilarArtists, partitions=SNAPSHOTS, partitions_per_run=1)
@@ -206,33 +180,13 @@ def _plays_by_country(user_top_artists: ir.Table, users: ir.Table) -> ir.Table:
     located = user_top_artists.join(users.filter(users.country.notnull()), ["snapshot", "user_id"])
     return located.group_by("snapshot", "country", "artist_name").aggregate(
         total_playcount=located.playcount.sum().cast("float64"),
-        listeners=located.user_id.nunique(),
+        listeners=located.count(),
     )
 
 
 def _weight(top_artists: ir.Table) -> ir.IntegerColumn:
     """Round half up (1 + log10(playcount))."""
     return (top_artists.playcount.log10() + 1.5).floor().cast("int32")
-
-
-def _records(
-    deliveries: Landed,
-    workspace: Workspace,
-    table: str,
-    columns: Columns,
-    contract: type[Contract],
-) -> Iterator[pa.RecordBatch]:
-    for snapshot, objects in deliveries.objects.items():
-        files = [item for item in objects if _table_of(item.uri) == table]
-        if not files:
-            raise PipelineError(f"music/{snapshot} has no {table}.csv; deliver it beside the other")
-        for batch in read_landed(files, deliveries.store, columns, RFC_4180, workspace):
-            yield as_rows(batch, contract, snapshot=snapshot)
-
-
-def _table_of(uri: str) -> str:
-    name = uri.rpartition("/")[2]
-    return "user_top_artists" if name.startswith("user_top_artists") else "users"
 
 
 ASSETS = (

@@ -55,5 +55,5 @@ def _draw_map(axes: "Axes", rows: Rows) -> None:
     axes.set_yticks([])
 
 
-TOP_ARTISTS: Final = Plot("top_artists", _leaders, _draw_leaders)
+LEADERS: Final = Plot("top_artists", _leaders, _draw_leaders)
 ARTIST_MAP: Final = Plot("artist_map", _some_vectors, _draw_map)

@@ -1,18 +1,19 @@
 """From delivered text to typed rows: one verdict on each record, for both who accepts and rejects.
 
 Rejected are records that could not be split, that lack a user or an artist, whose numbers are not
-whole numbers (a playcount also has to be at least 1), top artists of somebody who is not among the
-users, and what repeats an earlier record's key. Values are never guessed.
+whole numbers (from 1, if they are a playcount or a rank), top artists of somebody who is not among
+the users, and what repeats an earlier record's key. Values are never guessed.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
-WHOLE_NUMBER: Final = r"^[0-9]{1,18}\z"
-POSITIVE_NUMBER: Final = r"^0*[1-9][0-9]{0,14}\z"
-RANK: Final = r"^[0-9]{1,9}\z"
+TOTAL: Final = r"^[0-9]{1,18}\z"
+PLAYCOUNT: Final = r"^0*[1-9][0-9]{0,14}\z"
+RANK: Final = r"^0*[1-9][0-9]{0,8}\z"
 NO_COUNTRY: Final = ("", "None", "null")
 
 
@@ -23,7 +24,7 @@ def judged_users(raw_users: ir.Table) -> ir.Table:
         (raw.problem.notnull(), raw.problem),
         (raw.user_id == "", "bad_user_id"),
         (
-            ~_is_blank(raw.total_scrobbles) & ~raw.total_scrobbles.re_search(WHOLE_NUMBER),
+            ~_is_blank(raw.total_scrobbles) & ~raw.total_scrobbles.re_search(TOTAL),
             "bad_total_scrobbles",
         ),
     )
@@ -40,7 +41,7 @@ def judged_top_artists(raw_user_top_artists: ir.Table, users: ir.Table) -> ir.Ta
         (raw.problem.notnull(), raw.problem),
         (raw.user_id == "", "bad_user_id"),
         (raw.artist_name == "", "bad_artist_name"),
-        (~raw.playcount.re_search(POSITIVE_NUMBER), "bad_playcount"),
+        (~raw.playcount.re_search(PLAYCOUNT), "bad_playcount"),
         (~_is_blank(raw["rank"]) & ~raw["rank"].re_search(RANK), "bad_rank"),
         (raw.is_known.isnull(), "unknown_user"),
     )
@@ -53,7 +54,7 @@ def sound(judged: ir.Table) -> ir.Table:
     return judged.filter(judged.reason.isnull())
 
 
-def rejected(judged: ir.Table, columns: list[str]) -> ir.Table:
+def rejected(judged: ir.Table, columns: Sequence[str]) -> ir.Table:
     """The others, as rows of ``rejected_rows``; their text is ``raw`` or the columns joined."""
     joined = ibis.literal(",").join([judged[name].fill_null("") for name in columns])
     return judged.filter(judged.reason.notnull()).select(
