@@ -110,7 +110,7 @@ class Records:
         start, end = int(self.starts[row]), int(self.ends[row])
         # Four bytes a character at most, so that a character cut in two is always beyond the limit.
         head = self.data[start : min(end, start + 4 * (MAX_RAW_CHARACTERS + 1))]
-        text = head.decode("utf-8", "backslashreplace")
+        text = head.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
         return text if len(text) <= MAX_RAW_CHARACTERS else text[:MAX_RAW_CHARACTERS] + "…"
 
 

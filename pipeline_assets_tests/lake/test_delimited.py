@@ -114,7 +114,7 @@ def test_a_record_of_empty_fields_is_a_record() -> None:
         (b'"1\n2"', "field_count", '"1\n2"'),
         (b"caf\xe9,2", "undecodable", "caf\\xe9,2"),
         (b"\xed\xa0\x80,2", "undecodable", "\\xed\\xa0\\x80,2"),
-        (b"1\x00,2", "nul_byte", "1\x00,2"),
+        (b"1\x00,2", "nul_byte", "1\\x00,2"),
         (b'"1"2,3', "text_after_quote", '"1"2,3'),
         (b'"1" ,3', "text_after_quote", '"1" ,3'),
         (b'1,"2', "unterminated_quote", '1,"2'),
@@ -267,7 +267,7 @@ def judged(record: bytes, fields: list[bytes], problem: str | None, width: int) 
         problem = "undecodable" if not is_utf8(record) else problem
     if problem is None:
         return [field.decode() for field in fields], None, None
-    return None, problem, record.decode("utf-8", "backslashreplace")
+    return None, problem, record.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
 def is_utf8(record: bytes) -> bool:
