@@ -1,0 +1,1 @@
+"""Rentals: timings and quality against hand-written peers."""
