@@ -1,6 +1,6 @@
 """The SQL that DuckDB needs around a job's own query: sources as views, files out, access to S3."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -52,9 +52,18 @@ def source_query(source: Source) -> str:
         return nothing
     if source.format == "parquet":
         written = f"SELECT * FROM {parquet(file.uri for file in source.files)}"
-        return f"SELECT {_casts(source)} FROM ({nothing} UNION ALL BY NAME {written})"
+        return conform(f"{nothing} UNION ALL BY NAME {written}", source.schema)
     runs = groupby(source.files, key=lambda file: tuple(sorted(file.constants.items())))
     return " UNION ALL ".join(_lines(list(files), source) for _, files in runs)
+
+
+def conform(sql: str, schema: Mapping[str, str]) -> str:
+    """Exactly the columns of a schema, in its types: a sum of BIGINT, for one, is a HUGEINT."""
+    columns = (
+        f"CAST({identifier(name)} AS {sql_type(type_)}) AS {identifier(name)}"
+        for name, type_ in schema.items()
+    )
+    return f"SELECT {', '.join(columns)} FROM ({sql})"
 
 
 def parquet(uris: Iterable[str]) -> str:
@@ -134,13 +143,6 @@ def _read_lines(uris: Iterable[str]) -> str:
         f"auto_detect = false, delim = '{LINE_SEPARATOR}', quote = '', escape = '', "
         f"new_line = '\\n', strict_mode = false, force_not_null = ['line'], "
         f"max_line_size = {MAX_LINE_BYTES})"
-    )
-
-
-def _casts(source: Source) -> str:
-    return ", ".join(
-        f"CAST({identifier(name)} AS {sql_type(type_)}) AS {identifier(name)}"
-        for name, type_ in source.schema.items()
     )
 
 

@@ -170,7 +170,8 @@ def _register(connection: duckdb.DuckDBPyConnection, name: str, source: Source) 
 def _write(connection: duckdb.DuckDBPyConnection, sql: str, job: Job) -> tuple[DataFile, ...]:
     if not job.destination.uri.startswith(S3_SCHEME):
         Path(job.destination.uri).mkdir(parents=True, exist_ok=True)
-    written = connection.execute(duckdb_sql.copy_statement(sql, job.destination)).fetchall()
+    conformed = duckdb_sql.conform(sql, job.schema)
+    written = connection.execute(duckdb_sql.copy_statement(conformed, job.destination)).fetchall()
     keys = job.destination.partition_keys
     return tuple(
         DataFile(uri, rows, size, partition=_partition(values, keys))

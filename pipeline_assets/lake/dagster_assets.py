@@ -59,12 +59,17 @@ def dagster_asset(
             io_manager_key="lake",
             required_resource_keys={"stager"},
             code_version=version,
-            backfill_policy=dg.BackfillPolicy.multi_run(asset.partitions_per_run),
+            backfill_policy=_backfill_policy(asset),
             retry_policy=IO_RETRIES,
             freshness_policy=policies.freshness(asset),
             automation_condition=policies.automation(asset),
         )
         return decorate(_body(asset, version))
+
+
+def _backfill_policy(asset: LakeAsset) -> dg.BackfillPolicy | None:
+    """Dagster refuses one that splits into runs for an asset without partitions."""
+    return dg.BackfillPolicy.multi_run(asset.partitions_per_run) if asset.partitioning else None
 
 
 def _checks(asset: LakeAsset) -> tuple[Check, ...]:

@@ -124,6 +124,18 @@ def test_rows_can_come_from_this_process(tmp_path: Path) -> None:
     assert manifest.rows == 6
 
 
+def test_columns_are_written_in_the_types_that_were_asked_for(tmp_path: Path) -> None:
+    sums = "SELECT sum(n) AS whole, sum(n::DECIMAL(18,5)) AS money, 1 AS one FROM range(3) r(n)"
+    schema = {"one": "int", "whole": "long", "money": "decimal(18,5)"}
+    (file,) = ENGINE.run(job(sums, schema, str(tmp_path / "out")), silently).files
+    written = pq.read_schema(file.uri)
+    assert dict(zip(written.names, map(str, written.types), strict=True)) == {
+        "one": "int32",
+        "whole": "int64",
+        "money": "decimal128(18, 5)",
+    }
+
+
 def test_a_column_that_older_files_lack_is_null(tmp_path: Path) -> None:
     pq.write_table(pa.table({"n": [1]}), tmp_path / "old.parquet")
     schema = {"n": "long", "added": "string"}

@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import dagster as dg
+
+from pipeline_assets.automation.policies import POLICIES
+from pipeline_assets.deployment import Deployment
+from pipeline_assets.lake.dagster_assets import dagster_asset
+from pipeline_assets.lake.io_manager import LakeIOManager, LandingIOManager
+from pipeline_assets.lake.progress import SILENT, Progress
+from pipeline_assets.lake.staging import Stager
+from pipeline_assets.settings import Settings
+from pipeline_assets_tests.diary.assets import ASSETS, PAGES
+from pipeline_assets_tests.workbench import Workbench
+
+TABLES = {asset.name: asset.table for asset in ASSETS}
+
+
+def diary(settings: Settings, progress: Progress = SILENT) -> Workbench:
+    """The diary's lake, with no day known yet."""
+    return Workbench(settings, diary_definitions(settings, progress), ASSETS)
+
+
+def diary_definitions(settings: Settings, progress: Progress = SILENT) -> dg.Definitions:
+    deployment = Deployment(settings)
+    store = deployment.store(settings.lake_uri)
+    return dg.Definitions(
+        assets=[PAGES.spec(), *(dagster_asset(asset, TABLES, POLICIES) for asset in ASSETS)],
+        resources={
+            "lake": LakeIOManager(deployment.lake, TABLES, progress, store),
+            "landing": LandingIOManager(deployment.landing, {PAGES.key.to_user_string(): PAGES}),
+            "stager": Stager(
+                deployment.lake, store, deployment.engines, settings.raw_part_bytes, progress
+            ),
+        },
+    )
+
+
+def land(bench: Workbench, day: str, **pages: str) -> None:
+    """Deliver the pages of a day."""
+    folder = Path(bench.settings.landing_uri) / "diary" / day
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages.items():
+        (folder / f"{name}.txt").write_text(text)
+    bench.instance.add_dynamic_partitions("day", [day])
