@@ -47,6 +47,32 @@ class Settings(BaseSettings):
     spill_dir: Path | None = Field(
         None, description="Where the embedded engine spills; a temporary folder by default."
     )
+    deployment_name: str = Field(
+        "dev", pattern=r"^[a-zA-Z0-9_-]{1,40}$", description="Names us in tags of remote jobs."
+    )
+    java_home: str | None = Field(
+        None,
+        validation_alias=AliasChoices("java_home", "PIPELINE_JAVA_HOME", "JAVA_HOME"),
+        description="Java 17 or 21 for local Spark; JAVA_HOME sets it too.",
+    )
+    spark_memory_mib: int = Field(2048, ge=512, description="Local Spark's heap, in MiB.")
+    spark_conf: Mapping[str, str] = Field(
+        default_factory=dict, description="Spark properties of every job, as JSON."
+    )
+    emr_cluster: str | None = Field(None, description="Id or name of a running EMR cluster.")
+    emr_cluster_template: Path | None = Field(
+        None, description="JSON of a RunJobFlow request; a cluster is started for each job."
+    )
+    emr_serverless_application_id: str | None = Field(None, description="EMR Serverless.")
+    emr_execution_role_arn: str | None = Field(None, description="Role of EMR Serverless jobs.")
+    emr_log_uri: str | None = Field(None, description="Where EMR Serverless puts driver logs.")
+    emr_staging_uri: str | None = Field(
+        None, description="Where jobs and manifests travel; below the lake by default."
+    )
+    emr_endpoint_url: str | None = Field(
+        None, description="Endpoint of an EMR that is not Amazon's, for instance a test server."
+    )
+    job_deadline_hours: float = Field(6, gt=0, description="A longer remote job is cancelled.")
     raw_part_mib: int = Field(16, ge=1, le=1024, description="Size of one raw text part, in MiB.")
     s3_endpoint_url: str | None = Field(
         None, description="Endpoint of an S3 that is not Amazon's, for instance a test server."

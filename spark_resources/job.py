@@ -49,11 +49,13 @@ class Source:
             columns ``line``, ``line_number`` and every constant of the file.
         schema: Column name to type; makes an empty table where there are no files.
         files: The files, in order.
+        snapshot_id: Of the table they belong to, if they do.
     """
 
     format: Literal["parquet", "lines"]
     schema: Mapping[str, str]
     files: tuple[SourceFile, ...] = ()
+    snapshot_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ class Manifest:
 
 def _source(data: Mapping[str, Any]) -> Source:
     files = tuple(SourceFile(**file) for file in data["files"])
-    return Source(format=data["format"], schema=data["schema"], files=files)
+    return Source(data["format"], data["schema"], files, data.get("snapshot_id"))
 
 
 def _versioned(text: str, key: str) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as sf
 
 from spark_resources.hadoop import delete, exact_path
 from spark_resources.job import Job
+from spark_resources.neighbours import nearest
 from spark_resources.word2vec import embeddings
 
 
@@ -39,8 +41,18 @@ def compute(session: SparkSession, job: Job, work: str) -> Result:
     if job.kind == "fixpoint":
         return _fixpoint(session, job, work)
     if job.kind == "word2vec":
-        return Result(embeddings(session.sql(job.sql), job.parameters))
+        return Result(_placed(embeddings(session.sql(job.sql), job.parameters), job))
+    if job.kind == "neighbours":
+        return Result(_placed(nearest(session.sql(job.sql), int(job.parameters["k"])), job))
     raise UnsupportedKindError(f"Spark has no job of kind {job.kind}; route it to another engine")
+
+
+def _placed(learnt: DataFrame, job: Job) -> DataFrame:
+    """A learning job makes one partition, so its column is a constant."""
+    target = job.destination
+    if target.partition_column is None:
+        return learnt
+    return learnt.withColumn(target.partition_column, sf.lit(target.partition_keys[0]))
 
 
 def _fixpoint(session: SparkSession, job: Job, work: str) -> Result:

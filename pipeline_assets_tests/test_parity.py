@@ -1,0 +1,101 @@
+"""One definition, every engine: local Spark and the embedded engine publish equal tables."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from pipeline_assets.definitions import ASSETS, LANDING, build_definitions
+from pipeline_assets.deployment import Deployment
+from pipeline_assets.lake.asset import LakeAsset
+from pipeline_assets.sample.music import write_music
+from pipeline_assets.sample.ratings import write_ratings
+from pipeline_assets.sample.taobao import write_taobao
+from pipeline_assets.settings import EngineName, Settings
+from pipeline_assets.update import Updater, batches
+
+pytestmark = pytest.mark.spark
+
+DOMAINS = ("taobao", "ratings", "music")
+LEARNT = {"artist_embeddings", "user_embeddings", "similar_artists"}
+RELATIONAL = [
+    asset for asset in ASSETS if asset.table.namespace in DOMAINS and asset.table.name not in LEARNT
+]
+
+
+@dataclass(frozen=True)
+class Lakes:
+    """The same landing zone, computed by two engines."""
+
+    embedded: Deployment
+    spark: Deployment
+
+
+@pytest.fixture(scope="module")
+def lakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakes]:
+    """Small samples with faults, updated by either engine."""
+    folder = tmp_path_factory.mktemp("parity")
+    for write in (write_taobao, write_ratings, write_music):
+        write(folder / "landing", scale=0.05, damage=0.02)
+    yield Lakes(_updated(folder, "embedded"), _updated(folder, "spark"))
+
+
+def _updated(folder: Path, engine: EngineName) -> Deployment:
+    settings = Settings(
+        lake_uri=str(folder / engine),
+        landing_uri=str(folder / "landing"),
+        dagster_home=folder / f"{engine}-home",
+        engine=engine,
+    )
+    deployment = Deployment(settings)
+    assets = [asset for asset in ASSETS if asset.table.namespace in DOMAINS]
+    sources = [source for source in LANDING if source.name in DOMAINS]
+    with dg.DagsterInstance.ephemeral() as instance:
+        definitions = build_definitions(settings, assets=assets)
+        updater = Updater(definitions, assets, sources, deployment, instance)
+        listings = updater.listings()
+        updater.register(listings)
+        outcomes = list(updater.run(batches(updater.stale(listings), instance)))
+    assert [failure for outcome in outcomes for failure in outcome.failures] == []
+    return deployment
+
+
+@pytest.mark.parametrize("asset", RELATIONAL, ids=lambda asset: asset.name)
+def test_tables_are_equal_row_for_row(asset: LakeAsset, lakes: Lakes) -> None:
+    with duckdb.connect() as connection:
+        for engine in ("embedded", "spark"):
+            files = list(getattr(lakes, engine).lake.read(asset.table).files)
+            connection.execute(f"CREATE VIEW {engine} AS FROM read_parquet({files})")
+        columns = ", ".join(f'"{name}"' for name in _comparable(asset))
+        left = f"SELECT {columns} FROM embedded"
+        right = f"SELECT {columns} FROM spark"
+
+        assert connection.execute(f"{left} EXCEPT ALL {right}").fetchall() == []
+        assert connection.execute(f"{right} EXCEPT ALL {left}").fetchall() == []
+        assert (
+            connection.execute("DESCRIBE embedded").fetchall()
+            == connection.execute("DESCRIBE spark").fetchall()
+        )
+
+
+@pytest.mark.parametrize("name", sorted(LEARNT))
+def test_learning_jobs_know_the_same_names(name: str, lakes: Lakes) -> None:
+    (asset,) = (asset for asset in ASSETS if asset.key.path == ["music", name])
+    key = asset.table.contract.columns[0].name
+
+    names = {
+        engine: set(duckdb.read_parquet(list(lake.read(asset.table).files)).project(key).fetchall())
+        for engine, lake in (("embedded", lakes.embedded.lake), ("spark", lakes.spark.lake))
+    }
+
+    assert names["embedded"]
+    assert names["embedded"] == names["spark"]
+
+
+def _comparable(asset: LakeAsset) -> list[str]:
+    """Columns that do not tell where in its own lake a file was put."""
+    own = {"part_uri", "uri"}
+    return [column.name for column in asset.table.contract.columns if column.name not in own]

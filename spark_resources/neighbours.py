@@ -1,0 +1,50 @@
+"""The nearest names of every name by cosine, exactly: the twin of the embedded engine's kernel.
+
+Every pair is compared, spread over the cluster. Similarity is rounded to nine decimals, so that
+equal vectors stay ties on every engine; ties are ordered by name.
+"""
+
+from typing import Final
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as sf
+
+DECIMALS: Final = 9
+
+
+def nearest(vectors: DataFrame, k: int) -> DataFrame:
+    """The ``k`` nearest other names of every name.
+
+    A zero vector has no direction: it has no neighbours and is nobody's neighbour.
+
+    Args:
+        vectors: ``artist_name`` and ``embedding``.
+        k: Neighbours per name.
+
+    Returns:
+        ``artist_name``, ``neighbour``, ``similarity`` and ``rank`` from 1.
+    """
+    unit = _directions(vectors)
+    other = unit.select(sf.col("artist_name").alias("neighbour"), sf.col("unit").alias("theirs"))
+    pairs = unit.crossJoin(other).filter("artist_name <> neighbour")
+    compared = pairs.select(
+        "artist_name",
+        "neighbour",
+        sf.round(_dot("unit", "theirs"), DECIMALS).alias("similarity"),
+    )
+    order = Window.partitionBy("artist_name").orderBy(sf.desc("similarity"), "neighbour")
+    ranked = compared.withColumn("rank", sf.row_number().over(order))
+    return ranked.filter(sf.col("rank") <= k)
+
+
+def _directions(vectors: DataFrame) -> DataFrame:
+    doubles = vectors.select("artist_name", sf.col("embedding").cast("array<double>").alias("raw"))
+    measured = doubles.withColumn("length", sf.sqrt(_dot("raw", "raw")))
+    return measured.filter("length > 0").select(
+        "artist_name", sf.expr("transform(raw, x -> x / length)").alias("unit")
+    )
+
+
+def _dot(left: str, right: str) -> Column:
+    products = f"zip_with({left}, {right}, (x, y) -> x * y)"
+    return sf.expr(f"aggregate({products}, 0D, (total, product) -> total + product)")
