@@ -85,8 +85,8 @@ class Columns:
         ``source_uri``; ``row_number``, of the record in its file, from 1, the header not counted;
         the wanted columns; ``problem``, a key of :data:`pipeline_assets.lake.records.PROBLEMS`;
         ``raw``, the text of a record with a problem, where NUL and bytes that aren't UTF-8 are
-        written like ``\xff``. A sound record has neither problem nor raw, one with a problem no column. All are
-        strings but the number.
+        written like ``\xff``. A sound record has neither problem nor raw; one with a problem has
+        null in all wanted columns. All are strings but the number.
         """
         own = [pa.field("source_uri", pa.string()), pa.field("row_number", pa.int64())]
         wanted = [pa.field(name, pa.string()) for name in self.names]
