@@ -7,7 +7,8 @@ before the commit. Where a process is killed between the two, the object is newe
 says; the inputs' versions in the table are the old ones, so the next update makes both again.
 
 The CSV: UTF-8, a header, commas, every field in double quotes, ``"`` written ``""``, a null as
-``""``, lines ended by LF. The rows have no particular order.
+``""``, lines ended by LF. The rows are sorted, so that equal rows make equal bytes: an object made
+once more for an unchanged partition is the one that the table describes.
 """
 
 import hashlib
@@ -144,7 +145,9 @@ def listing(table: LakeTable, entries: Iterable[tuple[str, Mapping[str, Any]]]) 
 
 
 def _as_text(rows: ir.Table) -> ir.Table:
-    return rows.select(**{name: rows[name].cast("string").fill_null("") for name in rows.columns})
+    """The rows sorted, as what is written in their fields."""
+    texts = {name: rows[name].cast("string").fill_null("") for name in rows.columns}
+    return rows.select(**texts).order_by(rows.columns)
 
 
 def _measure(uri: str, store: ObjectStore) -> tuple[int, str]:

@@ -97,6 +97,13 @@ def test_the_listing_tells_what_was_stored(tmp_path: Path) -> None:
     ]
 
 
+def test_equal_rows_make_equal_bytes(tmp_path: Path) -> None:
+    rows: list[Row] = [(str(n), n / 7, "mon") for n in range(50_000)]
+    day = writer(str(tmp_path))
+    once, again = (day.write("mon", PLAYS, inputs(tmp_path, order)) for order in (rows, rows[::-1]))
+    assert once.sha256 == again.sha256
+
+
 def test_a_key_cannot_leave_the_folder() -> None:
     assert EXPORT.uri("/lake", "../x") == "/lake/files/plays_..%2Fx.csv"
 
