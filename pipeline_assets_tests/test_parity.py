@@ -51,7 +51,8 @@ def _updated(folder: Path, engine: EngineName) -> Deployment:
     )
     deployment = Deployment(settings)
     assets = [asset for asset in ASSETS if asset.table.namespace in DOMAINS]
-    sources = [source for source in LANDING if source.name in DOMAINS]
+    read = {spec.key for asset in assets for spec in asset.inputs}
+    sources = [source for source in LANDING if source.key in read]
     with dg.DagsterInstance.ephemeral() as instance:
         definitions = build_definitions(settings, assets=assets)
         updater = Updater(definitions, assets, sources, deployment, instance)
