@@ -1,0 +1,1 @@
+"""A recommender-data lake as a Dagster asset graph."""

@@ -1,0 +1,1 @@
+"""Contracts, audit, publish, lineage, landing: what turns a function into a dataset."""
