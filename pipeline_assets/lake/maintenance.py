@@ -1,14 +1,15 @@
 """Letting go of history, and of files that nobody refers to.
 
 A table's files lie below its location: ``data/{publication}/…`` holds what one publication wrote
-(Parquet, raw text below ``raw/``), ``metadata/…`` what Iceberg wrote. A publication is kept as a
-whole while a kept snapshot refers to any file in it; a metadata file while the present metadata,
-its log or a kept snapshot refers to it. What a killed or failed run left behind is neither.
+(Parquet, raw text below ``raw/``), ``metadata/…`` what Iceberg wrote. A Parquet file is kept while
+a kept snapshot refers to it, raw text while one refers to any file of its publication, a metadata
+file while the present metadata, its log or a kept snapshot refers to it. What a killed or failed
+run left behind is none of these.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -75,12 +76,12 @@ def orphans(
         groups = _groups(lake.location(table), store)
         iceberg = lake.load(table)
         _require_unmoved(iceberg, lake.location(table))
-        kept = {_group(lake.location(table), uri) for uri in _referenced(iceberg)}
+        referenced = set(_referenced(iceberg))
         return tuple(
             item
-            for group, items in groups.items()
-            if group not in kept and max(item.modified for item in items) < older_than
-            for item in items
+            for items in groups
+            if max(item.modified for item in items) < older_than
+            for item in _unreferenced(lake.location(table), items, referenced)
         )
 
 
@@ -125,18 +126,27 @@ def _drop(iceberg: Table, expired: tuple[int, ...]) -> None:
         raise CommitFailedException(str(error)) from error
 
 
-def _groups(location: str, store: ObjectStore) -> dict[str, list[StoredObject]]:
+def _groups(location: str, store: ObjectStore) -> Iterable[list[StoredObject]]:
+    """What one run writes: the files of a publication, or a single metadata file."""
     groups: dict[str, list[StoredObject]] = defaultdict(list)
-    for folder in ("data", "metadata"):
-        for item in store.list(f"{location}/{folder}"):
-            groups[_group(location, item.uri)].append(item)
-    return groups
+    for folder in (f"{location}/data", f"{location}/metadata"):
+        for item in store.list(folder):
+            name = item.uri.removeprefix(f"{folder}/").partition("/")[0]
+            groups[f"{folder}/{name}"].append(item)
+    return groups.values()
 
 
-def _group(location: str, uri: str) -> str:
-    """What is kept or removed together: a publication, or a single metadata file."""
-    kind, name, *_ = uri.removeprefix(f"{location}/").split("/")
-    return f"{kind}/{name}"
+def _unreferenced(
+    location: str, items: Sequence[StoredObject], referenced: Collection[str]
+) -> list[StoredObject]:
+    unreferenced = [item for item in items if item.uri not in referenced]
+    is_alive = len(unreferenced) < len(items)
+    return [item for item in unreferenced if not (is_alive and _is_raw(location, item.uri))]
+
+
+def _is_raw(location: str, uri: str) -> bool:
+    _kind, _publication, *path = uri.removeprefix(f"{location}/").split("/")
+    return path[:1] == ["raw"]
 
 
 def _require_unmoved(iceberg: Table | None, location: str) -> None:

@@ -1,10 +1,10 @@
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
-from pipeline_assets.automation.policies import POLICIES
 from pipeline_assets.deployment import Deployment
-from pipeline_assets.lake.dagster_assets import dagster_asset
+from pipeline_assets.lake.dagster_assets import Policies, dagster_asset
 from pipeline_assets.lake.io_manager import LakeIOManager, LandingIOManager
 from pipeline_assets.lake.progress import SILENT, Progress
 from pipeline_assets.lake.staging import Stager
@@ -12,27 +12,31 @@ from pipeline_assets.settings import Settings
 from pipeline_assets_tests.diary.assets import ASSETS, PAGES
 from pipeline_assets_tests.workbench import Workbench
 
+POLICIES = Policies(
+    freshness=lambda _: None, automation=lambda _: None, kinds=lambda asset: {asset.kind}
+)
 TABLES = {asset.name: asset.table for asset in ASSETS}
 
 
-def diary(settings: Settings, progress: Progress = SILENT) -> Workbench:
-    """The diary's lake, with no day known yet."""
-    return Workbench(settings, diary_definitions(settings, progress), ASSETS)
+def diary(settings: Settings, **replaced: object) -> Workbench:
+    """The diary's lake, with no day known yet; resources can be replaced by name."""
+    definitions = dg.Definitions(
+        assets=[PAGES.spec(), *(dagster_asset(asset, TABLES, POLICIES) for asset in ASSETS)],
+        resources={**resources(settings), **replaced},
+    )
+    return Workbench(settings, definitions, ASSETS)
 
 
-def diary_definitions(settings: Settings, progress: Progress = SILENT) -> dg.Definitions:
+def resources(settings: Settings, progress: Progress = SILENT) -> dict[str, Any]:
     deployment = Deployment(settings)
     store = deployment.store(settings.lake_uri)
-    return dg.Definitions(
-        assets=[PAGES.spec(), *(dagster_asset(asset, TABLES, POLICIES) for asset in ASSETS)],
-        resources={
-            "lake": LakeIOManager(deployment.lake, TABLES, progress, store),
-            "landing": LandingIOManager(deployment.landing, {PAGES.key.to_user_string(): PAGES}),
-            "stager": Stager(
-                deployment.lake, store, deployment.engines, settings.raw_part_bytes, progress
-            ),
-        },
-    )
+    return {
+        "lake": LakeIOManager(deployment.lake, TABLES, progress, store),
+        "landing": LandingIOManager(deployment.landing, {PAGES.key.to_user_string(): PAGES}),
+        "stager": Stager(
+            deployment.lake, store, deployment.engines, settings.raw_part_bytes, progress
+        ),
+    }
 
 
 def land(bench: Workbench, day: str, **pages: str) -> None:

@@ -123,6 +123,7 @@ def test_raw_parts_live_as_long_as_one_file_beside_them(lake: Lake) -> None:
     expire(lake, PLAYS, ALWAYS)
     remove_orphans(lake, STORE, PLAYS, ALWAYS)
     assert raw in files(lake)
+    assert paths[0] not in files(lake)
     publish(lake, {"tue": {"ada": 2}})
     expire(lake, PLAYS, ALWAYS)
     remove_orphans(lake, STORE, PLAYS, ALWAYS)

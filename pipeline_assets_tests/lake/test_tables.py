@@ -1,4 +1,3 @@
-import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -20,6 +19,7 @@ from pipeline_assets_tests.lake.plays import (
     record,
     written,
 )
+from pipeline_assets_tests.processes import CONTEXT
 
 PROCESSES = 8
 
@@ -166,16 +166,10 @@ def test_a_new_column_widens_the_table(lake: Lake) -> None:
     assert [row["listener"] for row in rows] == ["ada", "bob"]
 
 
-# Processes are forked from a server that has only imported things, so each has connections,
-# threads and file locks of its own, without the seconds that imports take.
-
-
 @pytest.fixture(scope="module")
 def processes() -> Iterator[ProcessPoolExecutor]:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    barrier = context.Barrier(PROCESSES)
-    with ProcessPoolExecutor(PROCESSES, context, _meet_at, (barrier,)) as pool:
+    barrier = CONTEXT.Barrier(PROCESSES)
+    with ProcessPoolExecutor(PROCESSES, CONTEXT, _meet_at, (barrier,)) as pool:
         yield pool
 
 
