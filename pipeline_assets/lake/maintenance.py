@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import pairwise, takewhile
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.manifest import ManifestFile
@@ -47,7 +48,10 @@ class Removed:
 
 
 def expire(lake: Lake, table: LakeTable, older_than: datetime) -> Expired:
-    """Forget publishes before a moment; the last one is always kept.
+    """Forget what was replaced before a moment, so that the table can be restored to any since.
+
+    The last publish is always kept. What a run may still be reading is, too, if the moment is
+    earlier than the start of that run.
 
     Raises:
         PipelineError: The table cannot be read or written.
@@ -103,9 +107,9 @@ def _expire(lake: Lake, table: LakeTable, older_than: datetime) -> Expired:
     iceberg = lake.load(table)
     if iceberg is None:
         return Expired(())
-    history = ancestry(iceberg, iceberg.metadata.current_snapshot_id)
-    old = [snapshot for snapshot in history[:-1] if committed_at(snapshot) < older_than]
-    expired = tuple(snapshot.snapshot_id for snapshot in old)
+    history = pairwise(ancestry(iceberg, iceberg.metadata.current_snapshot_id))
+    replaced = takewhile(lambda pair: committed_at(pair[1]) < older_than, history)
+    expired = tuple(snapshot.snapshot_id for snapshot, _ in replaced)
     if expired:
         _drop(iceberg, expired)
     return Expired(expired)

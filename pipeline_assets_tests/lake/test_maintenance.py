@@ -43,11 +43,13 @@ def test_a_table_that_was_never_published_has_nothing_to_expire(lake: Lake) -> N
     assert remove_orphans(lake, STORE, PLAYS, ALWAYS) == Removed(0, 0)
 
 
-def test_only_publishes_before_the_moment_expire(lake: Lake) -> None:
+def test_what_was_in_force_at_the_moment_does_not_expire(lake: Lake) -> None:
     publish(lake, {"mon": {"ada": 1}})
     publish(lake, {"mon": {"ada": 2}})
     first, second = lake.history(PLAYS)
-    assert expire(lake, PLAYS, second.committed_at).snapshot_ids == (first.snapshot_id,)
+    assert expire(lake, PLAYS, second.committed_at) == Expired(())
+    expired = expire(lake, PLAYS, second.committed_at + timedelta(milliseconds=1))
+    assert expired.snapshot_ids == (first.snapshot_id,)
 
 
 def test_what_expired_publishes_made_can_still_be_restored(lake: Lake) -> None:
@@ -55,8 +57,8 @@ def test_what_expired_publishes_made_can_still_be_restored(lake: Lake) -> None:
     publish(lake, {"tue": {"ada": 2}}, "v2")
     then = publish(lake, {"wed": {"ada": 3}}, "v3")
     publish(lake, {"mon": {"bob": 1}, "tue": {}}, "v4")
-    for moment in (lake.history(PLAYS)[1].committed_at, lake.history(PLAYS)[2].committed_at):
-        expire(lake, PLAYS, moment)
+    for entry in lake.history(PLAYS)[1:3]:
+        expire(lake, PLAYS, entry.committed_at + timedelta(milliseconds=1))
     remove_orphans(lake, STORE, PLAYS, ALWAYS)
     lake.restore(PLAYS, then)
     assert content(lake) == {"mon": {"ada": 1}, "tue": {"ada": 2}, "wed": {"ada": 3}}
@@ -71,7 +73,7 @@ def test_two_that_expire_the_same_publishes_do_not_disturb_each_other(
     publish(lake, {"mon": {"ada": 2}})
     publish(lake, {"mon": {"ada": 3}})
     seen_by_the_other = lake.load(PLAYS)
-    expire(lake, PLAYS, lake.history(PLAYS)[1].committed_at)
+    expire(lake, PLAYS, lake.history(PLAYS)[1].committed_at + timedelta(milliseconds=1))
     looks = iter([seen_by_the_other, lake.load(PLAYS)])
     monkeypatch.setattr(Lake, "load", lambda *_: next(looks))
     expired = expire(lake, PLAYS, ALWAYS).snapshot_ids
