@@ -1,0 +1,44 @@
+"""One definition, every engine: each expression and each audit compiles for each dialect."""
+
+from typing import get_args
+
+import ibis
+import pytest
+import sqlglot
+
+from pipeline_assets.definitions import ASSETS
+from pipeline_assets.engines.engine import Dialect
+from pipeline_assets.lake.asset import LakeAsset
+from pipeline_assets.lake.audit import OUTPUT, build_audit
+from pipeline_assets.lake.computation import compile_computation
+from pipeline_assets.lake.inputs import stored, unbound
+from pipeline_assets.lake.versions import evaluate
+
+TABLES = {asset.name: asset.table for asset in ASSETS}
+COMPUTED = [asset for asset in ASSETS if asset.kind != "ingest"]
+
+
+@pytest.mark.parametrize("dialect", get_args(Dialect))
+@pytest.mark.parametrize("asset", COMPUTED, ids=lambda asset: asset.name)
+def test_every_expression_compiles_for_every_engine(asset: LakeAsset, dialect: Dialect) -> None:
+    inputs = {spec.name: unbound(spec, TABLES[spec.upstream]) for spec in asset.inputs}
+    computation = evaluate(asset, inputs, asset.config_type and asset.config_type())
+    compiled = compile_computation(computation, asset.result, dialect)
+    assert sqlglot.parse_one(compiled.sql, dialect="spark" if dialect == "pyspark" else dialect)
+
+
+@pytest.mark.parametrize("dialect", get_args(Dialect))
+@pytest.mark.parametrize("asset", ASSETS, ids=lambda asset: asset.name)
+def test_every_audit_compiles_for_every_engine(asset: LakeAsset, dialect: Dialect) -> None:
+    inputs = {
+        spec.name: stored(spec, TABLES[spec.upstream])
+        for spec in asset.inputs
+        if spec.read_as != "landed"
+    }
+    output = ibis.table(asset.table.contract.schema, name=OUTPUT)
+    plots = {
+        plot.name: plot.table(output, *(inputs[name] for name in plot.inputs))
+        for plot in asset.plots
+    }
+    audit = build_audit(output, inputs, asset.all_checks, plots, dialect)
+    assert set(audit.examples_sql) == {check.name for check in asset.all_checks}
