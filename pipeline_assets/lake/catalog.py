@@ -111,10 +111,10 @@ beside_others: Final = retry(
 
 @contextmanager
 def told_in_one_line(doing: str) -> Iterator[None]:
-    """Turn faults of the catalog's database and of the storage into a PipelineError."""
+    """Turn faults of the catalog's database, its driver and the storage into a PipelineError."""
     try:
         yield
-    except (OSError, SQLAlchemyError, BotoCoreError, ClientError) as error:
+    except (OSError, ImportError, SQLAlchemyError, BotoCoreError, ClientError) as error:
         raise PipelineError(f"Cannot {doing}: {str(error).splitlines()[0]}") from error
 
 
