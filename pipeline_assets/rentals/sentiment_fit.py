@@ -51,7 +51,7 @@ from pipeline_assets.rentals.sentiment_text import (
 )
 
 MINIMUM_TEXTS: Final = 5
-TRAINING_CHARACTERS: Final = 8_000_000
+TRAINING_CHARACTERS: Final = 6_000_000
 HELD_OUT_PARTS: Final = 5
 SEARCH_TEXTS: Final = 4_000
 SEARCH_FOLDS: Final = 3

@@ -36,7 +36,7 @@ BUCKETS: Final = 1 << 22
 NEGATION_REACH: Final = 4
 CHARACTER_RUNS: Final = (2, 5)
 BATCH_TEXTS: Final = 4_096
-BATCH_CHARACTERS: Final = 500_000
+BATCH_CHARACTERS: Final = 250_000
 CUE_COUNT: Final = 18
 
 _TOKEN: Final = re.compile(r"[:;=]-?[()|/]|<3|[^\W_]+(?:['\-][^\W_]+)*|[!?]+|\.{2,}|[^\w\s]")
