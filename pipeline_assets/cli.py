@@ -12,10 +12,11 @@ import dagster as dg
 
 from pipeline_assets import doctor as health
 from pipeline_assets.console import Format, ProgressBars, show
-from pipeline_assets.definitions import ASSETS, LANDING, build_definitions
+from pipeline_assets.definitions import assets_for, build_definitions, landing_for
 from pipeline_assets.deployment import Deployment
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.instance import open_instance
+from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.progress import SILENT, Progress
 from pipeline_assets.lake.query import query as run_query
 from pipeline_assets.lake.staleness import Stale
@@ -39,6 +40,11 @@ class Session:
         return Deployment(self.settings)
 
     @cached_property
+    def assets(self) -> list[LakeAsset]:
+        """Of the whole graph."""
+        return assets_for(self.settings)
+
+    @cached_property
     def instance(self) -> dg.DagsterInstance:
         """The one that the UI shows."""
         return open_instance(self.settings.dagster_home, Path.cwd())
@@ -46,7 +52,8 @@ class Session:
     def updater(self, progress: Progress = SILENT) -> Updater:
         """Updates the lake and tells ``progress``."""
         definitions = build_definitions(self.settings, progress)
-        return Updater(definitions, ASSETS, LANDING, self.deployment, self.instance)
+        sources = landing_for(self.settings)
+        return Updater(definitions, self.assets, sources, self.deployment, self.instance)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -76,10 +83,12 @@ def update(session: Session, select: str | None, partition: str | None) -> None:
     """Find new or changed landing objects and make what depends on them; safe to run again."""
     updater = session.updater()
     listings = updater.listings()
+    offers = updater.offers()
     updater.bury_dead_runs()
     updater.register(listings)
     problems = [problem for listing in listings.values() for problem in listing.problems]
-    stale = _chosen(updater, updater.stale(listings), select, partition)
+    problems += offers.problems
+    stale = _chosen(updater, updater.stale(listings, offers), select, partition)
     failures = _run(session, stale) if stale else ()
     for line in (*problems, *failures):
         click.echo(f"error: {line}", err=True)
@@ -104,7 +113,7 @@ def _chosen(
 
 
 def _run(session: Session, stale: list[Stale]) -> tuple[str, ...]:
-    work = batches(stale, session.instance)
+    work = batches(stale)
     with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
         outcomes = list(session.updater(bars).run(work))
     return tuple(failure for outcome in outcomes for failure in outcome.failures)
@@ -112,7 +121,7 @@ def _run(session: Session, stale: list[Stale]) -> tuple[str, ...]:
 
 def _summary(session: Session) -> str:
     lines = [f"The lake in {session.settings.lake_uri} now holds"]
-    for asset in ASSETS:
+    for asset in session.assets:
         records = session.deployment.lake.read(asset.table).records
         rows = sum(record.rows for record in records.values())
         lines.append(f"  {asset.table!s:<36} {rows:>14,} rows in {len(records)} partitions")
@@ -126,7 +135,7 @@ def _summary(session: Session) -> str:
 def query(session: Session, sql: str, format_: Format) -> None:
     """Run read-only SQL over the lake: select count(*) from taobao.core_features."""
     deployment = session.deployment
-    tables = [asset.table for asset in ASSETS]
+    tables = [asset.table for asset in session.assets]
     with run_query(sql, deployment.lake, tables, deployment.embedded) as answer:
         show(answer, format_)
 
@@ -136,7 +145,7 @@ def query(session: Session, sql: str, format_: Format) -> None:
 @click.pass_obj
 def history(session: Session, table: str) -> None:
     """List every publish of a table, oldest first."""
-    for entry in session.deployment.lake.history(_table(table)):
+    for entry in session.deployment.lake.history(_table(session, table)):
         mark = "*" if entry.is_current else " "
         changes = ", ".join(
             f"{key or 'whole table'} {record.rows:,} rows" if record else f"{key} removed"
@@ -154,8 +163,9 @@ def history(session: Session, table: str) -> None:
 @click.pass_obj
 def restore(session: Session, table: str, snapshot: int, partition: tuple[str, ...]) -> None:
     """Publish again what a snapshot held; the present stays in the history."""
-    _refuse_exports(table)
-    restored = session.deployment.lake.restore(_table(table), snapshot, list(partition) or None)
+    _refuse_exports(session, table)
+    chosen = _table(session, table)
+    restored = session.deployment.lake.restore(chosen, snapshot, list(partition) or None)
     for key, record in restored.items():
         what = f"{record.rows:,} rows" if record else "removed: it did not exist then"
         click.echo(f"{table} {key or 'whole table'}: {what}")
@@ -166,7 +176,12 @@ def restore(session: Session, table: str, snapshot: int, partition: tuple[str, .
 def missing(session: Session) -> None:
     """List what `update` would make, and why."""
     updater = session.updater()
-    stale = updater.stale(updater.listings())
+    offers = updater.offers()
+    stale = updater.stale(updater.listings(), offers)
+    for name, reason in offers.idle.items():
+        click.echo(f"{name:<36} {'':<24} not expected: {reason}")
+    for problem in offers.problems:
+        click.echo(f"error: {problem}", err=True)
     for item in stale:
         click.echo(f"{item.asset.name:<36} {item.key:<24} {item.reason}")
     counts = Counter(item.asset.name for item in stale)
@@ -183,7 +198,7 @@ def clean(session: Session, older_than: float) -> None:
     before = datetime.now(UTC) - timedelta(hours=older_than)
     lake = session.deployment.lake
     store = session.deployment.store(session.settings.lake_uri)
-    for asset in ASSETS:
+    for asset in session.assets:
         expired = expire(lake, asset.table, before)
         removed = remove_orphans(lake, store, asset.table, before)
         click.echo(f"{asset.table!s:<36} {expired} {removed}")
@@ -200,16 +215,16 @@ def doctor(session: Session) -> None:
         sys.exit(1)
 
 
-def _refuse_exports(name: str) -> None:
+def _refuse_exports(session: Session, name: str) -> None:
     """An export's table does not hold the objects it lists."""
-    for asset in ASSETS:
+    for asset in session.assets:
         if asset.export and str(asset.table) == name:
             inputs = " or ".join(spec.upstream.replace("/", ".") for spec in asset.inputs)
             raise PipelineError(f"{name} lists exported objects: restore {inputs}, then update")
 
 
-def _table(name: str) -> LakeTable:
-    tables = {str(asset.table): asset.table for asset in ASSETS}
+def _table(session: Session, name: str) -> LakeTable:
+    tables = {str(asset.table): asset.table for asset in session.assets}
     if name not in tables:
         raise PipelineError(f"There is no table {name}; tables are {', '.join(tables)}")
     return tables[name]

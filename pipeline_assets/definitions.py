@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from pipeline_assets.automation.policies import POLICIES
+from pipeline_assets.automation.policies import policies_for
 from pipeline_assets.automation.sensors import AUTOMATION
 from pipeline_assets.deployment import Deployment
 from pipeline_assets.lake.asset import LakeAsset
@@ -14,12 +14,46 @@ from pipeline_assets.lake.landing import LandingSource
 from pipeline_assets.lake.progress import SILENT, Progress
 from pipeline_assets.lake.staging import Stager
 from pipeline_assets.music import assets as music
+from pipeline_assets.music.deliveries import LISTENING
+from pipeline_assets.partitions import DAYS, windows
 from pipeline_assets.ratings import assets as ratings
+from pipeline_assets.rentals import assets as rentals
 from pipeline_assets.settings import Settings
 from pipeline_assets.taobao import assets as taobao
+from pipeline_assets.warehouse.assets import warehouse_load
 
-ASSETS: tuple[LakeAsset, ...] = (*taobao.ASSETS, *ratings.ASSETS, *music.ASSETS)
-LANDING: tuple[LandingSource, ...] = (taobao.ARCHIVES, ratings.FILES, music.LISTENING)
+LOADED: tuple[LakeAsset, ...] = (
+    taobao.impressions,
+    taobao.core_features,
+    taobao.common_features_summary,
+    taobao.common_features,
+    rentals.user_behavior_metric,
+)
+ASSETS: tuple[LakeAsset, ...] = (
+    *taobao.ASSETS,
+    *ratings.ASSETS,
+    *music.ASSETS,
+    *rentals.ASSETS,
+    *map(warehouse_load, LOADED),
+)
+LANDING: tuple[LandingSource, ...] = (
+    taobao.ARCHIVES,
+    ratings.FILES,
+    LISTENING,
+    rentals.REVIEWS,
+)
+
+
+def assets_for(settings: Settings, assets: Sequence[LakeAsset] = ASSETS) -> list[LakeAsset]:
+    """The assets, cut into the windows of time that settings ask for."""
+    cut = windows(settings.rentals_granularity, settings.rentals_start)
+    return [asset.cut_as(DAYS, cut) for asset in assets]
+
+
+def landing_for(settings: Settings) -> list[LandingSource]:
+    """The landing sources, cut likewise."""
+    cut = windows(settings.rentals_granularity, settings.rentals_start)
+    return [source.cut_as(DAYS, cut) for source in LANDING]
 
 
 def build_definitions(
@@ -28,12 +62,14 @@ def build_definitions(
     """The code location for some settings."""
     deployment = Deployment(settings)
     store = deployment.store(settings.lake_uri)
+    assets, landing = assets_for(settings, assets), landing_for(settings)
     tables = {asset.name: asset.table for asset in assets}
-    sources = {source.key.to_user_string(): source for source in LANDING}
+    sources = {source.key.to_user_string(): source for source in landing}
+    policies = policies_for({name for name, base in deployment.databases.items() if base.dsn})
     return dg.Definitions(
         assets=[
-            *(source.spec() for source in LANDING),
-            *(dagster_asset(asset, tables, POLICIES) for asset in assets),
+            *(source.spec() for source in landing),
+            *(dagster_asset(asset, tables, policies) for asset in assets),
         ],
         sensors=[AUTOMATION],
         resources={
@@ -45,6 +81,7 @@ def build_definitions(
                 engines=deployment.engines,
                 part_bytes=settings.raw_part_bytes,
                 progress=progress,
+                databases=deployment.databases,
             ),
         },
     )

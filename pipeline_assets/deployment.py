@@ -1,6 +1,6 @@
 """From settings to working parts: storage, catalog, engines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,11 +8,14 @@ from pipeline_assets.engines.embedded import EmbeddedEngine
 from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.lake.catalog import CatalogAccess, sqlite_uri
+from pipeline_assets.lake.database import Database
+from pipeline_assets.lake.dsn import SecretDsn
 from pipeline_assets.lake.landing import LandingZone
+from pipeline_assets.lake.staging import WAREHOUSE
 from pipeline_assets.lake.storage import LocalStore, ObjectStore, S3Store
 from pipeline_assets.lake.tables import Lake
 from pipeline_assets.s3 import S3_SCHEME, S3Access
-from pipeline_assets.settings import EngineName, Settings
+from pipeline_assets.settings import PREFIX, EngineName, Settings
 from pipeline_assets.spark import emr, emr_serverless, local_spark
 
 
@@ -58,6 +61,18 @@ class Deployment:
             pattern: self._engine(name) for pattern, name in self.settings.engine_overrides.items()
         }
         return Engines(self.embedded, self._engine(self.settings.engine), overrides)
+
+    @property
+    def databases(self) -> Mapping[str, Database]:
+        """The databases outside the lake, by the name that assets give them."""
+        settings = self.settings
+        dsns = {"oltp": settings.oltp_dsn, WAREHOUSE: settings.warehouse_dsn}
+        return {
+            name: Database(
+                f"{PREFIX}{name.upper()}_DSN", SecretDsn(dsn.get_secret_value()) if dsn else None
+            )
+            for name, dsn in dsns.items()
+        }
 
     def _engine(self, name: EngineName) -> Engine:
         makers: dict[EngineName, Callable[[], Engine]] = {

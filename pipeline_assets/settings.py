@@ -3,13 +3,16 @@
 import difflib
 import os
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.lake.dsn import parse_dsn
+from pipeline_assets.partitions import FIRST_DAY, Granularity
 
 EngineName: TypeAlias = Literal["embedded", "spark", "emr", "emr-serverless"]
 PREFIX = "PIPELINE_"
@@ -73,6 +76,20 @@ class Settings(BaseSettings):
         None, description="Endpoint of an EMR that is not Amazon's, for instance a test server."
     )
     job_deadline_hours: float = Field(6, gt=0, description="A longer remote job is cancelled.")
+    oltp_dsn: SecretStr | None = Field(
+        None,
+        description="Postgres of the rental shop: a postgresql:// URL or key=value words. Without "
+        "it nothing is expected of what reads it.",
+    )
+    warehouse_dsn: SecretStr | None = Field(
+        None, description="Postgres that tables are loaded into; without it nothing is loaded."
+    )
+    rentals_granularity: Granularity = Field(
+        "daily", description="Cut the rentals tables by the day, or `hourly`, in UTC."
+    )
+    rentals_start: date = Field(
+        FIRST_DAY, description="First day of the rentals tables; earlier payments are left out."
+    )
     raw_part_mib: int = Field(16, ge=1, le=1024, description="Size of one raw text part, in MiB.")
     s3_endpoint_url: str | None = Field(
         None, description="Endpoint of an S3 that is not Amazon's, for instance a test server."
@@ -87,6 +104,17 @@ class Settings(BaseSettings):
         if "://" in uri:
             raise ValueError(f"'{uri}' is neither a folder nor an s3:// prefix")
         return str(Path(uri).expanduser().resolve())
+
+    @field_validator("oltp_dsn", "warehouse_dsn")
+    @classmethod
+    def _readable(cls, dsn: SecretStr | None) -> SecretStr | None:
+        if dsn is None:
+            return None
+        try:
+            parse_dsn(dsn.get_secret_value())
+        except PipelineError as error:
+            raise ValueError(str(error)) from None
+        return dsn
 
     @property
     def raw_part_bytes(self) -> int:

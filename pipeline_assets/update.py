@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import dagster as dg
@@ -18,8 +18,10 @@ from dagster._core.storage.tags import (
 from dagster_shared.error import SerializableErrorInfo
 
 from pipeline_assets.deployment import Deployment
+from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.landing import LandingSource, Listing
+from pipeline_assets.lake.partitioning import Window
 from pipeline_assets.lake.staleness import Stale, World, stale_partitions
 from pipeline_assets.lake.storage import StoredObject, fingerprint
 
@@ -55,6 +57,21 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Offers:
+    """What systems outside the lake can fill.
+
+    Attributes:
+        keys: Partitions by asset, of those that ask such a system.
+        idle: Why nothing is expected of an asset: its system is not configured.
+        problems: Systems that could not be asked, a line for each.
+    """
+
+    keys: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    idle: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Updater:
     """Updates one lake.
 
@@ -81,6 +98,25 @@ class Updater:
         zone = self.deployment.landing
         return {source.key.to_user_string(): zone.list(source) for source in self.sources}
 
+    def offers(self) -> Offers:
+        """What databases have for us; one that cannot be reached has nothing, and is a problem."""
+        keys: dict[str, frozenset[str]] = {}
+        idle: dict[str, str] = {}
+        problems: list[str] = []
+        databases = self.deployment.databases
+        for asset in self.assets:
+            if asset.system and databases[asset.system].dsn is None:
+                idle[asset.name] = f"{databases[asset.system].setting} is not set"
+            elif asset.system and asset.extent:
+                try:
+                    keys[asset.name] = _filled(
+                        asset, asset.extent(databases[asset.system].require())
+                    )
+                except PipelineError as error:
+                    keys[asset.name] = frozenset()
+                    problems.append(f"{asset.name}: {error}")
+        return Offers(keys, idle, tuple(problems))
+
     def register(self, listings: Mapping[str, Listing]) -> None:
         """Tell Dagster of new partition keys and of new or overwritten objects."""
         for source in self.sources:
@@ -91,8 +127,9 @@ class Updater:
             for key, objects in partitions.items():
                 self._report_landed(source, key, objects)
 
-    def stale(self, listings: Mapping[str, Listing]) -> list[Stale]:
-        """What has to be made, in dependency order."""
+    def stale(self, listings: Mapping[str, Listing], offers: Offers | None = None) -> list[Stale]:
+        """What has to be made, in dependency order; databases are asked if nobody did yet."""
+        offers = offers or self.offers()
         lake = self.deployment.lake
         graph = self.definitions.resolve_asset_graph()
         order = {key: place for place, key in enumerate(graph.toposorted_asset_keys)}
@@ -109,6 +146,8 @@ class Updater:
                     for name, listing in listings.items()
                 },
                 instance=self.instance,
+                offered=offers.keys,
+                idle=offers.idle,
             )
         )
 
@@ -154,7 +193,14 @@ class Updater:
             )
 
 
-def batches(stale: Sequence[Stale], instance: dg.DagsterInstance) -> list[Batch]:
+def _filled(asset: LakeAsset, extent: Window | None) -> frozenset[str]:
+    """The closed windows between the first and the last moment that a system has data of."""
+    if extent is None or asset.partitioning is None:
+        return frozenset()
+    return asset.partitioning.closed_keys(*extent)
+
+
+def batches(stale: Sequence[Stale]) -> list[Batch]:
     """Cut what has to be made into runs: one a partition, or one a range of time windows."""
     found: list[Batch] = []
     for stage in sorted({item.stage for item in stale}):
@@ -164,17 +210,16 @@ def batches(stale: Sequence[Stale], instance: dg.DagsterInstance) -> list[Batch]
                 item.asset
             )
         found += _merge_ranges(
-            [Batch(tuple(assets), (key,) if key else ()) for (_, key), assets in by_key.items()],
-            instance,
+            Batch(tuple(assets), (key,) if key else ()) for (_, key), assets in by_key.items()
         )
     return found
 
 
-def _merge_ranges(single: Sequence[Batch], instance: dg.DagsterInstance) -> Iterator[Batch]:
+def _merge_ranges(single: Iterable[Batch]) -> Iterator[Batch]:
     """Join neighbours in time that make the same assets, as far as each asset allows."""
     pending: Batch | None = None
     for batch in sorted(single, key=lambda batch: ([a.name for a in batch.assets], batch.keys)):
-        if pending and _continues(pending, batch, instance):
+        if pending and _continues(pending, batch):
             pending = Batch(pending.assets, pending.keys + batch.keys)
         else:
             if pending:
@@ -184,15 +229,15 @@ def _merge_ranges(single: Sequence[Batch], instance: dg.DagsterInstance) -> Iter
         yield pending
 
 
-def _continues(before: Batch, after: Batch, instance: dg.DagsterInstance) -> bool:
+def _continues(before: Batch, after: Batch) -> bool:
     partitioning = after.assets[0].partitioning
     if before.assets != after.assets or partitioning is None:
         return False
-    if not isinstance(partitioning.definition, dg.TimeWindowPartitionsDefinition):
+    windows = partitioning.windows([before.keys[-1], after.keys[0]])
+    if not windows:
         return False
-    keys = partitioning.keys(instance)
     limits = [asset.partitions_per_run for asset in after.assets]
-    is_next = keys.index(after.keys[0]) == keys.index(before.keys[-1]) + 1
+    is_next = windows[before.keys[-1]][1] == windows[after.keys[0]][0]
     return is_next and len(before.keys) < min(limits)
 
 

@@ -1,7 +1,8 @@
 """How fresh assets must be and when they run by themselves, applied to all of them alike."""
 
+from collections.abc import Collection
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import dagster as dg
 
@@ -9,26 +10,63 @@ from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.dagster_assets import Policies
 
 FRESH_FOR: Final = timedelta(days=7)
-FRESHNESS_BY_DOMAIN: Final = {"rentals": timedelta(days=1)}
+WINDOWS_LATE: Final = 2
+"""The current window is still open and the one before may take its time."""
+RENEWAL: Final = "0 4 1 * *"
+"""When what is kept is renewed: on the first of each month."""
+
+Condition: TypeAlias = dg.AutomationCondition[Any]
 
 
 def freshness_of(asset: LakeAsset) -> dg.FreshnessPolicy:
-    """Fail once the domain's window has passed without a materialisation; warn at half of it."""
-    window = FRESHNESS_BY_DOMAIN.get(asset.table.namespace, FRESH_FOR)
+    """Fail once a window has passed without a materialisation; warn at half of it."""
+    length = asset.partitioning.window_length if asset.partitioning else None
+    window = length * WINDOWS_LATE if length else FRESH_FOR
     return dg.FreshnessPolicy.time_window(fail_window=window, warn_window=window / 2)
 
 
-def automation_of(_asset: LakeAsset) -> dg.AutomationCondition[Any]:
+def automation_of(asset: LakeAsset) -> Condition:
     """Follow the inputs as soon as what blocks them has passed."""
-    eager = dg.AutomationCondition.eager()
     audited = dg.AutomationCondition.all_deps_blocking_checks_passed()
+    if asset.keeps:
+        return (_renewal() & audited).with_label("monthly_if_upstream_ok")
+    eager: Condition = dg.AutomationCondition.eager()
+    if any(spec.optional or spec.partition_mapping for spec in asset.inputs):
+        # Not all that may feed it will ever be there.
+        eager = _on_updates()
     return (eager & audited).with_label("eager_if_upstream_ok")
 
 
 def kinds_of(asset: LakeAsset) -> set[str]:
     """Labels in the graph: how it is stored and what computes it."""
     computed_by = {"python"} if asset.kind == "ingest" else {"ibis"}
-    return {"iceberg", *computed_by, *({"csv"} if asset.export else ())}
+    goes_to = {"postgres"} if asset.system else {"csv"} if asset.export else set()
+    return {"iceberg", *computed_by, *goes_to}
 
 
-POLICIES: Final = Policies(freshness=freshness_of, automation=automation_of, kinds=kinds_of)
+def policies_for(systems: Collection[str]) -> Policies:
+    """The policies where these outside systems are configured; what needs another one waits."""
+
+    def automation(asset: LakeAsset) -> Condition | None:
+        is_idle = asset.system is not None and asset.system not in systems
+        return None if is_idle else automation_of(asset)
+
+    return Policies(freshness=freshness_of, automation=automation, kinds=kinds_of)
+
+
+def _on_updates() -> Condition:
+    conditions = dg.AutomationCondition
+    return (
+        conditions.in_latest_time_window()
+        & conditions.any_deps_updated().since_last_handled()
+        & ~conditions.any_deps_in_progress()
+        & ~conditions.in_progress()
+    )
+
+
+def _renewal() -> Condition:
+    conditions = dg.AutomationCondition
+    first: Condition = conditions.missing() & conditions.any_deps_updated()
+    renewed: Condition = conditions.cron_tick_passed(RENEWAL, "UTC")
+    due: Condition = first | renewed
+    return due.since_last_handled() & ~conditions.in_progress()

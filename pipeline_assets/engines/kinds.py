@@ -6,6 +6,7 @@ from typing import Final
 from pipeline_assets.engines.learning import neighbours, word2vec
 from pipeline_assets.engines.prepared import Prepare
 from pipeline_assets.engines.relational import fixpoint, query
+from pipeline_assets.engines.tone import sentiment_fit, sentiment_predict
 from spark_resources.job import Kind
 
 KINDS: Final[Mapping[Kind, Prepare]] = {
@@ -13,4 +14,6 @@ KINDS: Final[Mapping[Kind, Prepare]] = {
     "fixpoint": fixpoint,
     "word2vec": word2vec,
     "neighbours": neighbours,
+    "sentiment_fit": sentiment_fit,
+    "sentiment_predict": sentiment_predict,
 }

@@ -22,7 +22,7 @@ from pipeline_assets.lake.exports import Export, ExportedObjects
 from pipeline_assets.lake.inputs import InputSpec, table_parameters
 from pipeline_assets.lake.landing import LandingSource
 from pipeline_assets.lake.partitioning import Partitioning
-from pipeline_assets.lake.plots import Plot
+from pipeline_assets.lake.plots import Plot, Text
 from pipeline_assets.lake.tables import LakeTable
 from pipeline_assets.lake.warehouse_export import WarehouseExport
 
@@ -64,7 +64,7 @@ class LakeAsset:
     inputs: tuple[InputSpec, ...]
     partitioning: Partitioning | None = None
     checks: tuple[Check, ...] = ()
-    plots: tuple[Plot, ...] = ()
+    plots: tuple[Plot | Text, ...] = ()
     owners: tuple[str, ...] = DEFAULT_OWNERS
     tags: Mapping[str, str] | None = None
     partitions_per_run: int = DEFAULT_PARTITIONS_PER_RUN
@@ -131,7 +131,7 @@ def lake_asset(
     mappings: Mapping[str, dg.PartitionMapping] | None = None,
     optional: Collection[str] = (),
     checks: Iterable[Check] = (),
-    plots: Iterable[Plot] = (),
+    plots: Iterable[Plot | Text] = (),
     **options: Any,  # noqa: ANN401 - fields of LakeAsset
 ) -> Declare:
     """Declare a dataset computed from other tables.
@@ -176,7 +176,7 @@ def ingest_asset(
     partitions: Partitioning | None = None,
     landing: LandingSource | None = None,
     checks: Iterable[Check] = (),
-    plots: Iterable[Plot] = (),
+    plots: Iterable[Plot | Text] = (),
     **options: Any,  # noqa: ANN401 - fields of LakeAsset
 ) -> Declare:
     """Declare a dataset read from the outside world by a function that yields record batches.
@@ -249,7 +249,7 @@ def domain_of(function: Callable[..., Any]) -> str:
     return function.__module__.split(".")[-2]
 
 
-def _looked_at(checks: Iterable[Check], plots: Iterable[Plot]) -> Iterator[str]:
+def _looked_at(checks: Iterable[Check], plots: Iterable[Plot | Text]) -> Iterator[str]:
     """Inputs by name that checks or plots ask for, possibly more than once."""
     yield from (name for check in checks for name in check.inputs)
     yield from (name for plot in plots for name in plot.inputs)

@@ -118,7 +118,7 @@ def _require(table: LakeTable, keys: tuple[str, ...], state: TableState) -> None
 
 def _parquet(state: TableState, rows: ir.Table) -> Source:
     files = tuple(SourceFile(uri) for uri in state.files)
-    return Source("parquet", schema_names(rows.schema()), files)
+    return Source("parquet", schema_names(rows.schema()), files, state.snapshot_id)
 
 
 def _text(parts: pa.Table, lines: ir.Table) -> Source:

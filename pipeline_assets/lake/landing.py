@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dagster as dg
 
@@ -38,6 +38,10 @@ class LandingSource:
     def key(self) -> dg.AssetKey:
         """Of the external asset."""
         return dg.AssetKey(["landing", self.name])
+
+    def cut_as(self, before: Partitioning, after: Partitioning) -> "LandingSource":
+        """The same source with another partitioning, if it has the one before."""
+        return replace(self, partitioning=after) if self.partitioning is before else self
 
     def spec(self) -> dg.AssetSpec:
         """The external asset: Dagster sees it, vendors make it."""

@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 import dagster as dg
 import ibis.expr.datatypes as dt
+from dagster._core.definitions.partitions.subset import TimeWindowPartitionsSubset
+from dagster._core.definitions.partitions.utils import PersistedTimeWindow
 
 Window: TypeAlias = tuple[datetime, datetime]
 
@@ -35,16 +37,20 @@ class Partitioning:
         key: str,
         upstream: "Partitioning",
         mapping: dg.PartitionMapping,
+        among: Iterable[str],
         instance: dg.DagsterInstance | None = None,
     ) -> Sequence[str]:
-        """The partitions of an input that feed one partition."""
+        """Those of some partitions of an input that feed one partition."""
         mapped = mapping.get_upstream_mapped_partitions_result_for_partitions(
             self.definition.subset_with_partition_keys([key]),
             self.definition,
             upstream.definition,
             dynamic_partitions_store=instance,
         )
-        return list(mapped.partitions_subset.get_partition_keys())
+        subset = mapped.partitions_subset
+        if upstream.in_time and isinstance(subset, TimeWindowPartitionsSubset):
+            return _in_windows(among, subset.included_time_windows, upstream.in_time.fmt)
+        return [name for name in among if name in subset]
 
     @property
     def in_time(self) -> dg.TimeWindowPartitionsDefinition | None:
@@ -99,6 +105,12 @@ class Partitioning:
             return datetime.strptime(key, definition.fmt).strftime(definition.fmt) == key
         except ValueError:
             return False
+
+
+def _in_windows(keys: Iterable[str], windows: Sequence[PersistedTimeWindow], fmt: str) -> list[str]:
+    """Keys sort by time, so that nobody has to count windows, of which there may be many."""
+    spans = [(_utc(each.start).strftime(fmt), _utc(each.end).strftime(fmt)) for each in windows]
+    return [key for key in keys if any(start <= key < end for start, end in spans)]
 
 
 def _utc(moment: datetime) -> datetime:

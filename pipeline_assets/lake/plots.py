@@ -32,8 +32,20 @@ class Plot:
     inputs: tuple[str, ...] = ()
 
 
-def markdown(plot: Plot, rows: Rows) -> str:
-    """The picture as Markdown with the PNG inside."""
+@dataclass(frozen=True)
+class Text:
+    """A few lines of Markdown; otherwise like a :class:`Plot`."""
+
+    name: str
+    table: Callable[..., ir.Table]
+    write: Callable[[Rows], str]
+    inputs: tuple[str, ...] = ()
+
+
+def markdown(plot: Plot | Text, rows: Rows) -> str:
+    """The text, or the picture as Markdown with the PNG inside."""
+    if isinstance(plot, Text):
+        return plot.write(rows)
     encoded = base64.b64encode(png(plot, rows)).decode()
     return f"![{plot.name}](data:image/png;base64,{encoded})"
 

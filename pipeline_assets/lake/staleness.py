@@ -103,6 +103,9 @@ class _Survey:
         if aligned:
             required = [available for spec, available in aligned if not spec.optional]
             return set.intersection(*required) if required else set.union(*dict(aligned).values())
+        if any(spec.partition_mapping for spec in asset.inputs):
+            # What is mapped from other partitions as well is made where its namesake is there.
+            return set.union(*own) & set(asset.partitioning.keys(self._world.instance))
         return set(asset.partitioning.keys(self._world.instance)) if all(own) else set()
 
     def _reason(self, asset: LakeAsset, key: str, record: PartitionRecord | None) -> str | None:
@@ -149,10 +152,9 @@ class _Survey:
         available = self._available.get(spec.upstream, set())
         if upstream is None or asset.partitioning is None or spec.partition_mapping is None:
             return sorted(available)
-        mapped = asset.partitioning.upstream_keys(
-            key, upstream, spec.partition_mapping, self._world.instance
+        return asset.partitioning.upstream_keys(
+            key, upstream, spec.partition_mapping, sorted(available), self._world.instance
         )
-        return [found for found in mapped if found in available]
 
     def _is_aligned(self, asset: LakeAsset, spec: InputSpec) -> bool:
         """Whether the input's partition of the same key feeds a partition, and no other does."""

@@ -152,11 +152,12 @@ class Lake:
             if iceberg is None or iceberg.current_snapshot() is None:
                 return TableState(None, (), {})
             records = _current_records(iceberg)
-            chosen = records if keys is None else keys
+            # Of thousands of windows few may be published; each one asked for takes its time.
+            chosen = None if keys is None else [key for key in keys if key in records]
             return TableState(
                 snapshot_id=iceberg.metadata.current_snapshot_id,
-                files=tuple(file.file_path for file in _files(iceberg, table, keys)),
-                records={key: records[key] for key in chosen if key in records},
+                files=tuple(file.file_path for file in _files(iceberg, table, chosen)),
+                records=records if chosen is None else {key: records[key] for key in chosen},
             )
 
     def rows(self, table: LakeTable, state: TableState) -> pa.Table:

@@ -64,9 +64,14 @@ def input_versions(asset: LakeAsset, inputs: Mapping[str, Input], key: str) -> d
     An input partition of the same key stands for itself; otherwise those that are mapped to it
     count, as far as they were loaded.
     """
-    mapped = {spec.name: _mapped_keys(asset, spec, key) for spec in asset.inputs}
     return {
-        name: input_version(loaded.versions, key, mapped[name]) for name, loaded in inputs.items()
+        spec.name: input_version(
+            inputs[spec.name].versions,
+            key,
+            _mapped_keys(asset, spec, key, inputs[spec.name].versions),
+        )
+        for spec in asset.inputs
+        if spec.name in inputs
     }
 
 
@@ -84,8 +89,11 @@ def input_version(versions: Mapping[str, str], key: str, mapped: Iterable[str] |
     return digest({name: versions[name] for name in chosen})
 
 
-def _mapped_keys(asset: LakeAsset, spec: InputSpec, key: str) -> Sequence[str] | None:
+def _mapped_keys(
+    asset: LakeAsset, spec: InputSpec, key: str, loaded: Iterable[str]
+) -> Sequence[str] | None:
     """A mapping is between partitions of one and the same cut."""
     if asset.partitioning is None or spec.partition_mapping is None:
         return None
-    return asset.partitioning.upstream_keys(key, asset.partitioning, spec.partition_mapping)
+    cut = asset.partitioning
+    return cut.upstream_keys(key, cut, spec.partition_mapping, loaded)

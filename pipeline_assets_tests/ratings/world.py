@@ -59,7 +59,7 @@ class World:
         listings = updater.listings()
         updater.register(listings)
         stale: list[Stale] = updater.stale(listings)
-        outcomes = list(updater.run(batches(stale, self.instance)))
+        outcomes = list(updater.run(batches(stale)))
         return Updated(
             made=tuple(f"{item.asset.table.name}[{item.key}]" for item in stale),
             problems=tuple(line for listing in listings.values() for line in listing.problems),
