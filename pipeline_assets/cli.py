@@ -17,6 +17,7 @@ from pipeline_assets.deployment import Deployment
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.instance import open_instance
 from pipeline_assets.lake.asset import LakeAsset
+from pipeline_assets.lake.maintenance import expire, remove_orphans
 from pipeline_assets.lake.progress import SILENT, Progress
 from pipeline_assets.lake.query import query as run_query
 from pipeline_assets.lake.staleness import Stale
@@ -193,15 +194,16 @@ def missing(session: Session) -> None:
 @click.pass_obj
 def clean(session: Session, older_than: float) -> None:
     """Expire old snapshots and remove files that no table refers to."""
-    from pipeline_assets.lake.maintenance import expire, remove_orphans
-
     before = datetime.now(UTC) - timedelta(hours=older_than)
     lake = session.deployment.lake
     store = session.deployment.store(session.settings.lake_uri)
     for asset in session.assets:
         expired = expire(lake, asset.table, before)
         removed = remove_orphans(lake, store, asset.table, before)
-        click.echo(f"{asset.table!s:<36} {expired} {removed}")
+        click.echo(
+            f"{asset.table!s:<36} {len(expired.snapshot_ids)} snapshots expired, "
+            f"{removed.files} files ({removed.bytes:,} bytes) removed"
+        )
 
 
 @cli.command()
