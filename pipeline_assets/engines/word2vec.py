@@ -45,7 +45,8 @@ class Word2VecParameters:
             for every name, from 1 to this.
         negative: names drawn as counter-examples for every pair.
         epochs: passes over the lists.
-        min_count: names in fewer lists than this are left out.
+        min_count: names in fewer lists than this are left out. A name seen once or twice points
+            straight at those few lists and crowds everyone's neighbours.
         seed: of everything drawn at random.
         learning_rate: at the start; falls linearly to `final_learning_rate`.
         sample: names beyond this share of all occurrences are thinned out; 0 keeps all.
@@ -59,7 +60,7 @@ class Word2VecParameters:
     window: int = 5
     negative: int = 5
     epochs: int = 10
-    min_count: int = 1
+    min_count: int = 5
     seed: int = 1
     learning_rate: float = 0.15
     final_learning_rate: float = 0.0001

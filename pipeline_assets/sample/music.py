@@ -29,6 +29,7 @@ USERS_PER_SCALE = 500
 ARTISTS_PER_SCALE = 400
 GENRES_PER_ROOT_SCALE = 12
 LONGEST_LIST = 50
+FAMILIAR = 5
 PASSING_SHARE = 0.35
 CHUNK_USERS = 250
 
@@ -108,8 +109,9 @@ class SnapshotTruth:
         null_countries: sound users whose country is written as nothing, `None` or `null`.
         rejected_users: spoilt rows of `users` by reason.
         rejected_user_top_artists: spoilt rows of `user_top_artists` by reason.
-        artists: distinct artists among the sound rows; each gets an embedding.
-        listeners: users with a sound artist; each gets an embedding.
+        artists: distinct artists among the sound rows.
+        familiar_artists: those of them in the lists of at least five users.
+        listeners: users with a sound row of top artists.
         country_artists: rows of both rankings, when no minimum of listeners is asked for.
         total_playcount: plays over all sound rows.
         leaders: first of every country's ranking.
@@ -121,6 +123,7 @@ class SnapshotTruth:
     rejected_users: dict[str, int]
     rejected_user_top_artists: dict[str, int]
     artists: int
+    familiar_artists: int
     listeners: int
     country_artists: int
     total_playcount: int
@@ -202,6 +205,7 @@ class Tally:
         self.catalogue = catalogue
         self.plays = np.zeros(shape, dtype=np.int64)
         self.heard = np.zeros(shape, dtype=np.bool_)
+        self.fans = np.zeros(len(catalogue.names), dtype=np.int64)
         self.users: Counter[str] = Counter()
         self.rows = 0
         self.listeners = 0
@@ -214,6 +218,7 @@ class Tally:
         country, artists = COUNTRIES.index(listener.country), listener.artists[sound]
         self.plays[country, artists] += listener.plays[sound]
         self.heard[country, artists] = True
+        self.fans[artists] += 1
         self.users[listener.country] += 1
         self.rows += len(artists)
         self.listeners += bool(len(artists))
@@ -229,7 +234,8 @@ class Tally:
             null_countries=sum(self.users[name] for name in NULL_COUNTRIES),
             rejected_users=dict(sorted(self.rejected_users.items())),
             rejected_user_top_artists=dict(sorted(self.rejected_rows.items())),
-            artists=int(self.heard.any(axis=0).sum()),
+            artists=int((self.fans > 0).sum()),
+            familiar_artists=int((self.fans >= FAMILIAR).sum()),
             listeners=self.listeners,
             country_artists=int(self.heard[named].sum()),
             total_playcount=int(self.plays.sum()),

@@ -21,7 +21,7 @@ from pipeline_assets.engines.word2vec import (
 )
 from pipeline_assets.errors import PipelineError
 
-SMALL = Word2VecParameters(vector_size=8, epochs=3)
+SMALL = Word2VecParameters(vector_size=8, epochs=3, min_count=1)
 
 
 def two_tastes(listeners: int = 60) -> list[WeightedList]:
@@ -185,7 +185,9 @@ def test_rare_names_are_left_out_by_the_number_of_lists_not_by_weight() -> None:
 
 def test_a_list_longer_than_one_call_of_the_kernel_is_learnt_whole() -> None:
     long = [(f"{n:05d}", 2) for n in range(word2vec.BATCH_WORDS + 500)]
-    learnt = train(lambda: [long], Word2VecParameters(vector_size=2, epochs=1, window=1, sample=0))
+    learnt = train(
+        lambda: [long], Word2VecParameters(vector_size=2, epochs=1, window=1, min_count=1)
+    )
     untrained = word2vec._model(word2vec._vocabulary([long], 1), Word2VecParameters(vector_size=2))
     assert (learnt.vectors != untrained.wv.vectors).any(axis=1).all()
 

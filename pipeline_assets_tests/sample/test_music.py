@@ -62,6 +62,7 @@ def found(landing: Path, snapshot: str = DAY) -> SnapshotTruth:
         (fault(row, set(users)), row) for row in rows_of(landing, "user_top_artists", snapshot)
     ]
     sound = [row for reason, row in faults if not reason]
+    fans = Counter(row[2] for row in sound)
     plays: dict[str, Counter[str]] = defaultdict(Counter)
     for user, _, artist, count, _ in sound:
         if users[user] not in NULL_COUNTRIES:
@@ -72,7 +73,8 @@ def found(landing: Path, snapshot: str = DAY) -> SnapshotTruth:
         null_countries=sum(country in NULL_COUNTRIES for country in users.values()),
         rejected_users=dict(Counter(reason for row in everyone if (reason := user_fault(row)))),
         rejected_user_top_artists=dict(Counter(reason for reason, _ in faults if reason)),
-        artists=len({row[2] for row in sound}),
+        artists=len(fans),
+        familiar_artists=sum(number >= 5 for number in fans.values()),
         listeners=len({row[0] for row in sound}),
         country_artists=sum(map(len, plays.values())),
         total_playcount=sum(int(row[3]) for row in sound),
