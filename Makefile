@@ -18,9 +18,8 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(READY)
 
-demo: $(READY) ## write sample landing files, bring the whole graph up to date, say what was made
-	$(BIN)/pipeline-assets sample --out landing --scale $(SCALE) --damage 0.01
-	$(BIN)/pipeline-assets update
+demo: $(READY) ## write sample landing files and a Postgres, bring the whole graph up to date, say what was made
+	$(BIN)/python -m pipeline_assets.demo --scale $(SCALE)
 
 dev: $(READY) ## the Dagster UI on the same lake, on port 3000
 	$(BIN)/pipeline-assets doctor

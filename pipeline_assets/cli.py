@@ -3,6 +3,8 @@
 import sys
 import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -30,10 +32,13 @@ from pipeline_assets.update import Updater, batches
 class Session:
     """What the commands share, each part made when it is first asked for."""
 
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._given = settings
+
     @cached_property
     def settings(self) -> Settings:
-        """From the environment."""
-        return Settings.from_environment()
+        """Those given, or the environment's."""
+        return self._given or Settings.from_environment()
 
     @cached_property
     def deployment(self) -> Deployment:
@@ -61,7 +66,7 @@ class Session:
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Recommender data: from landing files to published tables."""
-    context.obj = Session()
+    context.obj = context.obj or Session()
     warnings.simplefilter("ignore", dg.BetaWarning)
 
 
@@ -232,10 +237,17 @@ def _table(session: Session, name: str) -> LakeTable:
     return tables[name]
 
 
-def main() -> None:
-    """Run the command; a PipelineError becomes one line and exit code 1."""
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """A PipelineError becomes one line on standard error and exit code 1."""
     try:
-        cli()
+        yield
     except PipelineError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
+
+
+def main() -> None:
+    """Run the command."""
+    with told_in_one_line():
+        cli()
