@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 S3_BATCH: Final = 1000
+_NO_ACCESS: Final = frozenset(
+    {"403", "AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+)
 
 
 @dataclass(frozen=True)
@@ -301,9 +304,9 @@ class _ResumingReader:
 def _unreachable(uri: str, error: Exception) -> PipelineError:
     if isinstance(error, ClientError):
         details = error.response.get("Error", {})
-        return PipelineError(
-            f"S3 refused {uri}: {details.get('Code')} {details.get('Message', '')}"
-        )
+        code = details.get("Code", "unknown error")
+        hint = "; check the AWS credentials and what they may do" if code in _NO_ACCESS else ""
+        return PipelineError(f"S3 refused {uri}: {code} {details.get('Message', '')}{hint}")
     return PipelineError(f"Cannot reach S3 for {uri}: {type(error).__name__}: {error}")
 
 
