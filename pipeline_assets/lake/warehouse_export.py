@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
+from urllib.parse import quote
 
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
@@ -123,7 +124,7 @@ class WarehouseWriter:
         with self.engine.stream(inputs, sql) as batches:
             load = (column, self._value(key))
             report = load_partition(self.dsn, self.export.table, load, batches)
-        uri = f"{self.dsn.where}, {self.export.place}"
+        uri = f"{_uri(self.dsn)}/{self.export.place}"
         return LoadedPartition(key, uri, report.rows, report.bytes, self.versions[key])
 
     def listing(self, loaded: Iterable[LoadedPartition]) -> pa.RecordBatch:
@@ -137,3 +138,12 @@ class WarehouseWriter:
         if isinstance(type_, dt.Date):
             return date.fromisoformat(key)
         raise PipelineError(f"{self.table}: no partition of a warehouse table is named by {type_}")
+
+
+def _uri(dsn: SecretDsn) -> str:
+    """Server and database without user and password; a socket's folder is percent-encoded."""
+    found = dsn.options
+    host = quote(found.get("host") or found.get("hostaddr") or "localhost", safe="")
+    port = f":{found['port']}" if found.get("port") else ""
+    database = quote(found.get("dbname") or found.get("user") or "", safe="")
+    return f"postgresql://{host}{port}/{database}"

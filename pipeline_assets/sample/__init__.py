@@ -1,6 +1,8 @@
 """Deterministic generators of landing files in the vendors' exact formats."""
 
+import filecmp
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from pipeline_assets.sample.music import write_music
@@ -12,18 +14,31 @@ RENTAL_DAYS: Final = 28
 
 
 def write_samples(landing: Path, scale: float, seed: int, damage: float) -> dict[str, Path]:
-    """Write every domain's landing files.
+    """Write every domain's landing files; a file that would not change is not touched.
 
     Returns:
         Domain to the file that tells what a correct pipeline must find.
     """
-    write_taobao(landing, scale, seed, damage)
-    write_ratings(landing, scale, seed, damage)
-    write_music(landing, scale, seed, damage)
-    write_movie_reviews(landing, scale, seed, damage, days=RENTAL_DAYS)
+    landing.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=landing.parent, prefix=f".{landing.name}.") as folder:
+        fresh = Path(folder)
+        write_taobao(fresh, scale, seed, damage)
+        write_ratings(fresh, scale, seed, damage)
+        write_music(fresh, scale, seed, damage)
+        write_movie_reviews(fresh, scale, seed, damage, days=RENTAL_DAYS)
+        _deliver(fresh, landing)
     return {
         "taobao": landing / "taobao" / "truth.json",
         "ratings": landing / "amazon_reviews" / "truth.json",
         "music": landing / "music" / "truth.json",
         "rentals": landing / "movie_review" / "truth.json",
     }
+
+
+def _deliver(fresh: Path, landing: Path) -> None:
+    """Move new and changed files, each of which appears whole."""
+    for file in filter(Path.is_file, sorted(fresh.rglob("*"))):
+        target = landing / file.relative_to(fresh)
+        if not (target.exists() and filecmp.cmp(file, target, shallow=False)):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(target)

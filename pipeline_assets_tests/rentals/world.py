@@ -1,0 +1,112 @@
+"""The rentals domain on a lake of its own: land reviews, fill a shop, update, read tables."""
+
+import csv
+import io
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from pipeline_assets.definitions import assets_for, build_definitions
+from pipeline_assets.deployment import Deployment
+from pipeline_assets.lake.asset import LakeAsset
+from pipeline_assets.lake.dsn import SecretDsn
+from pipeline_assets.lake.postgres import connect, execute
+from pipeline_assets.lake.query import query
+from pipeline_assets.lake.staleness import Stale
+from pipeline_assets.rentals import assets as rentals
+from pipeline_assets.settings import Settings
+from pipeline_assets.update import Updater, batches
+from pipeline_assets.warehouse.assets import warehouse_load
+
+ASSETS = (*rentals.ASSETS, warehouse_load(rentals.user_behavior_metric))
+HEADER = ("cid", "review_str", "score")
+
+# What dvdrental and Pagila share, and a customer, a film and a category to begin with.
+SHOP = """
+    CREATE TABLE customer (customer_id integer PRIMARY KEY);
+    CREATE TABLE category (category_id integer PRIMARY KEY, name text);
+    CREATE TABLE film (film_id integer PRIMARY KEY, title text);
+    CREATE TABLE film_category (film_id integer, category_id integer);
+    CREATE TABLE inventory (inventory_id integer PRIMARY KEY, film_id integer);
+    CREATE TABLE rental (rental_id integer PRIMARY KEY, inventory_id integer, customer_id integer);
+    CREATE TABLE payment (payment_id integer PRIMARY KEY, customer_id integer, rental_id integer,
+                          amount numeric(7, 2), payment_date timestamp)"""
+FILMS = """
+    INSERT INTO customer VALUES (1), (2);
+    INSERT INTO category VALUES (1, 'Drama'), (2, 'Horror');
+    INSERT INTO film VALUES (1, 'Quiet River'), (2, 'Broken Storm');
+    INSERT INTO film_category VALUES (1, 1), (1, 2), (2, 2);
+    INSERT INTO inventory VALUES (1, 1), (2, 2)"""
+
+
+@dataclass(frozen=True)
+class World:
+    settings: Settings
+    instance: dg.DagsterInstance
+    assets: tuple[LakeAsset, ...] = ASSETS
+
+    @property
+    def updater(self) -> Updater:
+        definitions = build_definitions(self.settings, assets=self.assets)
+        assets = assets_for(self.settings, self.assets)
+        source = rentals.REVIEWS.cut_as(rentals.DAYS, assets[0].partitioning or rentals.DAYS)
+        return Updater(definitions, assets, [source], Deployment(self.settings), self.instance)
+
+    def land(self, key: str, *rows: Sequence[object], header: Sequence[str] = HEADER) -> Path:
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows([header, *rows])
+        path = Path(self.settings.landing_uri, "movie_review", key, "movie_review.csv")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.getvalue().encode())
+        return path
+
+    def stale(self) -> list[str]:
+        updater = self.updater
+        return [
+            f"{item.asset.table.name}[{item.key}]" for item in updater.stale(updater.listings())
+        ]
+
+    def update(self) -> tuple[str, ...]:
+        """Bring everything up to date; what failed."""
+        updater = self.updater
+        Path(self.settings.landing_uri).mkdir(exist_ok=True)
+        listings, offers = updater.listings(), updater.offers()
+        updater.register(listings)
+        stale: list[Stale] = updater.stale(listings, offers)
+        outcomes = list(updater.run(batches(stale)))
+        told = [problem for listing in listings.values() for problem in listing.problems]
+        failed = [failure for outcome in outcomes for failure in outcome.failures]
+        return (*told, *offers.problems, *failed)
+
+    def run(self, *names: str, keys: Sequence[str] = ()) -> dg.ExecuteInProcessResult:
+        """Make some assets as the UI does, even if they are up to date."""
+        job = self.updater.definitions.resolve_implicit_global_asset_job_def()
+        ends = {"dagster/asset_partition_range_start": keys[0]} if len(keys) > 1 else {}
+        ends |= {"dagster/asset_partition_range_end": keys[-1]} if len(keys) > 1 else {}
+        return job.execute_in_process(
+            instance=self.instance,
+            asset_selection=[asset.key for asset in self.assets if asset.table.name in names],
+            partition_key=keys[0] if len(keys) == 1 else None,
+            tags=ends,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+        )
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        deployment = Deployment(self.settings)
+        tables = [asset.table for asset in assets_for(self.settings, self.assets)]
+        with query(sql, deployment.lake, tables, deployment.embedded) as answer:
+            return list(answer.rows)
+
+
+def sql(dsn: SecretDsn, statements: str) -> list[dict[str, Any]]:
+    """Run statements one after the other; the rows of the last one."""
+    rows: list[dict[str, Any]] = []
+    with closing(connect(dsn, autocommit=True)) as connection:
+        for statement in statements.split(";"):
+            rows = execute(connection, dsn, statement)
+    return rows
