@@ -80,9 +80,8 @@ def top_neighbours(
     """The `k` nearest other names of every name, in the order of `names`.
 
     Similarity is the cosine to nine decimals, descending; equal ones are ordered by name, code
-    point by code point.
-    A zero vector has no direction: it has no neighbours and is no one's neighbour. Fewer than `k`
-    candidates give fewer rows.
+    point by code point. A zero vector has no direction: it has no neighbours and is no one's. Fewer
+    than `k` candidates give fewer rows.
 
     Args:
         names: one distinct name per vector.
