@@ -57,10 +57,10 @@ LAYOUTS: Final = (SKELETON, COMMON)
 
 
 def accepted(lines: ir.Table, rejected_rows: ir.Table, layout: Layout) -> ir.Table:
-    """Lines of one kind that are not rejected; equal lines have equal verdicts."""
+    """Lines of one kind that are not rejected; equal lines of a file have equal verdicts."""
     own = lines.filter(lines.member == layout.member)
     damaged = rejected_rows.filter(rejected_rows.member == layout.member)
-    return own.anti_join(damaged, own.line == damaged.raw)
+    return own.anti_join(damaged, [own.line == damaged.raw, own.split == damaged.split])
 
 
 def columns(lines: ir.Table, layout: Layout) -> ir.Table:

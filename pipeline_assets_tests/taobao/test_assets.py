@@ -124,6 +124,15 @@ def test_rejected_lines_are_in_no_other_table() -> None:
     assert [row["sample_id"] for row in rows(taobao.impressions(both, damaged))] == [7]
 
 
+def test_a_line_that_is_cut_in_one_split_may_be_whole_in_the_other() -> None:
+    text = "7,1,0,9f3a,2,205\x0214\x031.0"
+    train = lines("sample_skeleton", text).mutate(unterminated_line=ibis.literal(1, "int64"))
+    both = train.union(lines("sample_skeleton", text).mutate(split=ibis.literal("test")))
+    damaged = taobao.rejected_rows(both)
+    assert [(row["split"], row["reason"]) for row in rows(damaged)] == [("train", "cut_line")]
+    assert [row["split"] for row in rows(taobao.impressions(both, damaged))] == ["test"]
+
+
 def test_a_run_of_both_splits_succeeds_on_damaged_archives(delivered: Delivered) -> None:
     assert failures(delivered.result) == []
 
