@@ -14,6 +14,7 @@ COUNTRIES: Final = 4
 ARTISTS: Final = 5
 POINTS: Final = 400
 LABELS: Final = 40
+LETTERS: Final = 20
 
 
 def _leaders(ranks: ir.Table) -> ir.Table:
@@ -27,7 +28,7 @@ def _leaders(ranks: ir.Table) -> ir.Table:
 
 
 def _draw_leaders(axes: "Axes", rows: Rows) -> None:
-    names = [f"{row['artist_name'][:24]!r} · {row['country'][:16]}" for row in rows]
+    names = [f"{_label(row['artist_name'])} · {_label(row['country'])}" for row in rows]
     countries = sorted({row["country"] for row in rows})
     colours = [f"C{countries.index(row['country'])}" for row in rows]
     axes.barh(range(len(rows)), [row["total_playcount"] for row in rows], color=colours)
@@ -36,8 +37,11 @@ def _draw_leaders(axes: "Axes", rows: Rows) -> None:
     axes.set_xlabel("plays")
 
 
-def _some_vectors(embeddings: ir.Table) -> ir.Table:
-    return embeddings.select("artist_name", "embedding").order_by("artist_name").limit(POINTS)
+def _best_known(embeddings: ir.Table, user_top_artists: ir.Table) -> ir.Table:
+    """Vectors of the artists with the most listeners, those first."""
+    heard = user_top_artists.group_by("artist_name").aggregate(listeners=user_top_artists.count())
+    known = embeddings.join(heard, "artist_name").select("artist_name", "embedding", "listeners")
+    return known.order_by(known.listeners.desc(), known.artist_name).limit(POINTS)
 
 
 def _draw_map(axes: "Axes", rows: Rows) -> None:
@@ -50,10 +54,15 @@ def _draw_map(axes: "Axes", rows: Rows) -> None:
     places = centred @ directions[:2].T
     axes.scatter(places[:, 0], places[:, 1], s=8, alpha=0.5)
     for row, (x, y) in list(zip(rows, places, strict=True))[:LABELS]:
-        axes.annotate(str(row["artist_name"])[:20], (x, y), fontsize=5, parse_math=False)
+        axes.annotate(_label(row["artist_name"]), (x, y), fontsize=5, parse_math=False)
     axes.set_xticks([])
     axes.set_yticks([])
 
 
+def _label(name: str) -> str:
+    """A name as one short line."""
+    return " ".join(name.split())[:LETTERS]
+
+
 LEADERS: Final = Plot("top_artists", _leaders, _draw_leaders)
-ARTIST_MAP: Final = Plot("artist_map", _some_vectors, _draw_map)
+ARTIST_MAP: Final = Plot("artist_map", _best_known, _draw_map, inputs=("user_top_artists",))
