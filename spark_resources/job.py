@@ -96,8 +96,9 @@ class Job:
         token: Identifies this attempt; a manifest with another token is not ours.
         kind: ``query`` writes what ``sql`` selects. ``fixpoint`` starts from ``sql`` as table
             ``state`` and repeats ``parameters["step_sql"]`` until the number of rows stays the
-            same, at most ``parameters["max_rounds"]`` times. The learning kinds feed what ``sql``
-            selects to a model.
+            same, at most ``parameters["max_rounds"]`` times, then writes what
+            ``parameters["result_sql"]`` selects. The learning kinds feed what ``sql`` selects to a
+            model.
         inputs: Table name to source.
         sql: A single SELECT over the inputs.
         schema: Columns of the output, name to type, in order.

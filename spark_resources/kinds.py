@@ -58,15 +58,16 @@ def _placed(learnt: DataFrame, job: Job) -> DataFrame:
 def _fixpoint(session: SparkSession, job: Job, work: str) -> Result:
     """Each round is written and read back, so that no plan grows with the number of rounds."""
     state, rows = _materialised(session, session.sql(job.sql), f"{work}/round-0")
-    for number in range(1, job.parameters["max_rounds"] + 1):
+    number, before = 0, -1
+    while rows != before and number < job.parameters["max_rounds"]:
+        number, before = number + 1, rows
         state.createOrReplaceTempView("state")
         step = session.sql(job.parameters["step_sql"])
-        before = rows
         state, rows = _materialised(session, step, f"{work}/round-{number}")
         delete(session, f"{work}/round-{number - 1}")
-        if rows == before:
-            return Result(state, {"rounds": number, "converged": True})
-    return Result(state, {"rounds": job.parameters["max_rounds"], "converged": False})
+    state.createOrReplaceTempView("state")
+    result = session.sql(job.parameters["result_sql"])
+    return Result(result, {"rounds": number, "converged": rows == before})
 
 
 def _materialised(session: SparkSession, frame: DataFrame, uri: str) -> tuple[DataFrame, int]:

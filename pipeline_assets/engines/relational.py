@@ -15,12 +15,12 @@ def query(_connection: duckdb.DuckDBPyConnection, job: Job, _log: Log) -> Prepar
 def fixpoint(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepared:
     """Repeat a shrinking step until the number of rows stays the same."""
     rows = _replace_state(connection, job.sql)
-    for round_ in range(1, int(job.parameters["max_rounds"]) + 1):
-        before, rows = rows, _replace_state(connection, job.parameters["step_sql"])
-        log(f"round {round_}: {before:,} rows became {rows:,}")
-        if rows == before:
-            return Prepared("SELECT * FROM state", {"rounds": round_, "converged": True})
-    return Prepared("SELECT * FROM state", {"rounds": round_, "converged": False})
+    number, before = 0, -1
+    while rows != before and number < int(job.parameters["max_rounds"]):
+        number, before = number + 1, rows
+        rows = _replace_state(connection, job.parameters["step_sql"])
+        log(f"round {number}: {before:,} rows became {rows:,}")
+    return Prepared(job.parameters["result_sql"], {"rounds": number, "converged": rows == before})
 
 
 def _replace_state(connection: duckdb.DuckDBPyConnection, sql: str) -> int:

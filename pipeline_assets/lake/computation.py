@@ -30,10 +30,18 @@ class Compiled:
 
 @dataclass(frozen=True)
 class Fixpoint:
-    """Start from a table and apply a shrinking step until the number of rows stays the same."""
+    """Start from a table and apply a shrinking step until the number of rows stays the same.
+
+    Attributes:
+        initial: Where to start. Every round copies it, so leave out what no round looks at.
+        step: From what is left to what is left of that, with the same columns.
+        result: From what is left in the end to the asset's rows; by default they are these.
+        max_rounds: Beyond this many steps it fails.
+    """
 
     initial: ir.Table
     step: Callable[[ir.Table], ir.Table]
+    result: Callable[[ir.Table], ir.Table] = lambda left: left
     max_rounds: int = 100
 
 
@@ -58,9 +66,9 @@ Computation: TypeAlias = ir.Table | Fixpoint | Learn
 
 
 def table_of(computation: Computation) -> ir.Table:
-    """The expression that a computation starts from."""
+    """The expression that a computation's rows come from."""
     if isinstance(computation, Fixpoint):
-        return computation.initial
+        return computation.result(computation.initial)
     if isinstance(computation, Learn):
         return computation.table
     return computation
@@ -79,9 +87,16 @@ def compile_computation(
         parameters = {**computation.parameters, **others}
         return Compiled(computation.kind, to_sql(computation.table, dialect), parameters)
     if isinstance(computation, Fixpoint):
-        state = ibis.table(contract.schema, name=STATE)
-        step = to_sql(contract.conform(computation.step(state)), dialect)
-        initial = to_sql(contract.conform(computation.initial), dialect)
-        parameters = {"step_sql": step, "max_rounds": computation.max_rounds}
-        return Compiled("fixpoint", initial, parameters)
+        return _compile_fixpoint(computation, contract, dialect)
     return Compiled("query", to_sql(contract.conform(computation), dialect))
+
+
+def _compile_fixpoint(computation: Fixpoint, contract: TableContract, dialect: Dialect) -> Compiled:
+    state = ibis.table(computation.initial.schema(), name=STATE)
+    step = computation.step(state).select(*state.columns)
+    parameters = {
+        "step_sql": to_sql(step, dialect),
+        "result_sql": to_sql(contract.conform(computation.result(state)), dialect),
+        "max_rounds": computation.max_rounds,
+    }
+    return Compiled("fixpoint", to_sql(computation.initial, dialect), parameters)

@@ -1,7 +1,7 @@
 """Write and audit: from an asset and its loaded inputs to files that only need a commit."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 from uuid import uuid4
@@ -130,8 +130,10 @@ class Stager:
         """Compute partitions of an asset into a fresh prefix and audit them there.
 
         Raises:
-            PipelineError: An input or the computation is unusable.
+            PipelineError: An input or the computation is unusable, or these are more partitions
+                than one run of the asset may make.
         """
+        _require_few(asset, request.keys)
         token = f"{request.run_id[:8]}-{uuid4().hex[:12]}"
         location = f"{self.lake.location(asset.table)}/data/{token}"
         attempt = _Attempt(asset, inputs, request, token, location)
@@ -293,6 +295,15 @@ def _requested(attempt: _Attempt, computation: Computation) -> Computation:
     if column is None or not sees_more or not isinstance(computation, ir.Table):
         return computation
     return computation.filter(computation[column].cast("string").isin(attempt.request.keys))
+
+
+def _require_few(asset: LakeAsset, keys: Sequence[str]) -> None:
+    """Dagster cuts backfills to size, but runs a range that somebody tags a run with."""
+    if len(keys) > asset.partitions_per_run:
+        raise PipelineError(
+            f"{asset.table} makes at most {asset.partitions_per_run} partitions a run, "
+            f"not {len(keys)}: start a backfill, which cuts them to size"
+        )
 
 
 def _require_settled(attempt: _Attempt, manifest: Manifest) -> None:

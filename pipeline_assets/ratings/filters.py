@@ -35,10 +35,16 @@ class FilterConfig(dg.Config):
 
 
 def filtered(ratings: ir.Table, config: FilterConfig) -> Computation:
-    """Filter ratings of any number of categories, each by itself, by the configured method."""
-    if config.method == "k_core":
-        return Fixpoint(ratings, lambda left: frequent(left, config), max_rounds=MAX_ROUNDS)
-    return frequent(ratings, config)
+    """Filter the ratings of one category by the configured method."""
+    if config.method == "one_shot":
+        return frequent(ratings, config)
+    pairs = ratings.select("customer_id", "product_id")
+    return Fixpoint(
+        initial=frequent(pairs, config),
+        step=lambda left: _shrunk(left, config),
+        result=lambda left: ratings.semi_join(left, "product_id").semi_join(left, "customer_id"),
+        max_rounds=MAX_ROUNDS,
+    )
 
 
 def frequent(ratings: ir.Table, config: FilterConfig) -> ir.Table:
@@ -46,12 +52,18 @@ def frequent(ratings: ir.Table, config: FilterConfig) -> ir.Table:
 
     A row without customer or product counts for the other one, and drops.
     """
-    customers = _with_rows(ratings, "customer_id", config.min_customer_rows)
     products = _with_rows(ratings, "product_id", config.min_product_rows)
-    kept = ratings.semi_join(products, ["category", "product_id"])
-    return kept.semi_join(customers, ["category", "customer_id"])
+    customers = _with_rows(ratings, "customer_id", config.min_customer_rows)
+    return ratings.semi_join(products, "product_id").semi_join(customers, "customer_id")
+
+
+def _shrunk(left: ir.Table, config: FilterConfig) -> ir.Table:
+    """Products first, then customers in what these leave: the same end as both at once, sooner."""
+    products = _with_rows(left, "product_id", config.min_product_rows)
+    kept = left.semi_join(products, "product_id")
+    return kept.semi_join(_with_rows(kept, "customer_id", config.min_customer_rows), "customer_id")
 
 
 def _with_rows(ratings: ir.Table, key: str, least: int) -> ir.Table:
-    counted = ratings.group_by(["category", key]).having(ratings.count() >= least)
-    return counted.aggregate().select("category", key)
+    counted = ratings.group_by(key).aggregate(rows=ratings.count())
+    return counted.filter(counted.rows >= least).select(key)

@@ -260,7 +260,7 @@ def test_thresholds_and_method_are_run_config(world: World) -> None:
     result = world.materialize("Chain", "filtered_ratings", config={**config, "method": "k_core"})
     metadata = published_metadata(result)
     assert metadata["config"].value == {**config, "method": "k_core"}
-    assert metadata["engine"].value["rounds"] == 4
+    assert metadata["engine"].value["rounds"] == 2
     assert metadata["ratings"].value.startswith("![ratings](data:image/png;base64,")
     world.update()
     assert exported(world, "Chain") == []

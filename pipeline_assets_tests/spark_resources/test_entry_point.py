@@ -190,15 +190,18 @@ def test_audit_sees_what_was_written(spark: SparkSession, tmp_path: Path) -> Non
 
 
 def fixpoint(out: Path, max_rounds: int) -> Job:
-    """Each round drops the largest number until five are left."""
-    step = "SELECT n FROM state WHERE n < 5 OR n < (SELECT max(n) FROM state)"
+    """Each round drops the largest number until five are left, which are then doubled."""
+    sql = {
+        "step_sql": "SELECT n FROM state WHERE n < 5 OR n < (SELECT max(n) FROM state)",
+        "result_sql": "SELECT 2 * n AS n FROM state",
+    }
     job = a_job(out, "SELECT id AS n FROM range(9)", {"n": "long"})
-    return replace(job, kind="fixpoint", parameters={"step_sql": step, "max_rounds": max_rounds})
+    return replace(job, kind="fixpoint", parameters={**sql, "max_rounds": max_rounds})
 
 
 def test_fixpoint_repeats_until_nothing_changes(spark: SparkSession, tmp_path: Path) -> None:
     manifest = execute(spark, fixpoint(tmp_path, max_rounds=10))
-    assert sorted(row["n"] for row in rows(manifest)) == [0, 1, 2, 3, 4]  # type: ignore[type-var]
+    assert sorted(row["n"] for row in rows(manifest)) == [0, 2, 4, 6, 8]  # type: ignore[type-var]
     assert (manifest.facts["rounds"], manifest.facts["converged"]) == (5, True)
     assert not (tmp_path / "_work").exists()
 
