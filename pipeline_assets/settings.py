@@ -2,13 +2,15 @@
 
 import difflib
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.dsn import parse_dsn
@@ -16,6 +18,7 @@ from pipeline_assets.partitions import FIRST_DAY, Granularity
 
 EngineName: TypeAlias = Literal["embedded", "spark", "emr", "emr-serverless"]
 PREFIX = "PIPELINE_"
+ENV_FILE = ".env"
 MEBIBYTE = 1024 * 1024
 
 
@@ -23,13 +26,14 @@ class Settings(BaseSettings):
     """The project's settings; field ``lake_uri`` is the variable ``PIPELINE_LAKE_URI``."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", frozen=True, extra="ignore", hide_input_in_errors=True
+        env_prefix=PREFIX, env_file=ENV_FILE, frozen=True, extra="ignore", hide_input_in_errors=True
     )
 
     lake_uri: str = Field("./lake", description="Folder or s3:// prefix of the lake's tables.")
     landing_uri: str = Field("./landing", description="Folder or s3:// prefix vendors deliver to.")
     catalog_uri: str | None = Field(
         None,
+        repr=False,  # may hold a password
         description="Iceberg catalog: `glue`, or a SQLAlchemy URL; by default a SQLite file in a "
         "local lake, or in the Dagster home for a lake on S3.",
     )
@@ -100,6 +104,8 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, uri: str) -> str:
         if uri.startswith("s3://"):
+            if not uri.removeprefix("s3://").partition("/")[0]:
+                raise ValueError(f"'{uri}' names no bucket")
             return uri.rstrip("/")
         if "://" in uri:
             raise ValueError(f"'{uri}' is neither a folder nor an s3:// prefix")
@@ -128,20 +134,27 @@ class Settings(BaseSettings):
         Raises:
             PipelineError: A variable is unknown or its value is unusable; the message names it.
         """
-        _refuse_unknown_names(os.environ)
+        _refuse_unknown_names([*os.environ, *dotenv_values(ENV_FILE)])
         try:
             return cls()
         except ValidationError as error:
             raise PipelineError(_one_line(error)) from None
+        except SettingsError as error:
+            (field,) = re.findall(r'field "(\w+)"', str(error))
+            raise PipelineError(f"Setting {PREFIX}{field.upper()}: not valid JSON") from None
 
 
-def _refuse_unknown_names(environment: Mapping[str, str]) -> None:
-    known = [PREFIX + name.upper() for name in Settings.model_fields]
-    for name in environment:
-        if name.startswith(PREFIX) and name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
-            raise PipelineError(f"Unknown setting {name}; {hint}")
+def _refuse_unknown_names(names: Iterable[str]) -> None:
+    known = [name.upper() for name in Settings.model_fields]
+    given = [name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX)]
+    for name in (name for name in given if name not in known):
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {PREFIX}{close[0]}?" if close else f"known: {_listed(known)}"
+        raise PipelineError(f"Unknown setting {PREFIX}{name}; {hint}")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(PREFIX + name for name in names)
 
 
 def _one_line(error: ValidationError) -> str:

@@ -1,0 +1,115 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to be in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_any_setting_everything_lies_here(folder: Path) -> None:
+    settings = Settings.from_environment()
+    assert settings.lake_uri == str(folder / "lake")
+    assert settings.landing_uri == str(folder / "landing")
+    assert (settings.engine, settings.catalog_uri, settings.s3_endpoint_url) == (
+        "embedded",
+        None,
+        None,
+    )
+
+
+def test_nothing_is_made_by_looking(folder: Path) -> None:
+    Settings.from_environment()
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "field", "value"),
+    [
+        ("PIPELINE_LAKE_URI", "s3://bucket/lake/", "lake_uri", "s3://bucket/lake"),
+        ("PIPELINE_LAKE_URI", "/data/../data/lake/", "lake_uri", "/data/lake"),
+        ("PIPELINE_ENGINE", "spark", "engine", "spark"),
+        ("PIPELINE_THREADS", "3", "threads", 3),
+        ("PIPELINE_DAGSTER_HOME", "/dagster", "dagster_home", Path("/dagster")),
+        ("DAGSTER_HOME", "/dagster", "dagster_home", Path("/dagster")),
+        ("PIPELINE_RAW_PART_MIB", "7", "raw_part_bytes", 7 * 1024 * 1024),
+        (
+            "PIPELINE_ENGINE_OVERRIDES",
+            '{"taobao/*": "emr"}',
+            "engine_overrides",
+            {"taobao/*": "emr"},
+        ),
+    ],
+)
+def test_the_environment_sets_them(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, field: str, value: object
+) -> None:
+    monkeypatch.setenv(name, text)
+    assert getattr(Settings.from_environment(), field) == value
+
+
+def test_a_file_in_this_folder_sets_them_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / ".env").write_text("PIPELINE_ENGINE=spark\nPIPELINE_THREADS=3\nOTHER=1\n")
+    monkeypatch.setenv("PIPELINE_THREADS", "5")
+    settings = Settings.from_environment()
+    assert (settings.engine, settings.threads) == ("spark", 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("PIPELINE_ENGINE", "sparc", r"PIPELINE_ENGINE: Input should be 'embedded', 'spark'"),
+        ("PIPELINE_THREADS", "many", r"PIPELINE_THREADS: .* valid integer"),
+        ("PIPELINE_THREADS", "0", r"PIPELINE_THREADS: .* greater than or equal to 1"),
+        ("PIPELINE_MEMORY_LIMIT_MIB", "10", r"PIPELINE_MEMORY_LIMIT_MIB: .* to 256"),
+        ("PIPELINE_LAKE_URI", "gs://b/x", r"PIPELINE_LAKE_URI: .*neither a folder nor an s3://"),
+        ("PIPELINE_LAKE_URI", "s3://", r"PIPELINE_LAKE_URI: .*names no bucket"),
+        ("PIPELINE_LANDING_URI", "s3:///x", r"PIPELINE_LANDING_URI: .*names no bucket"),
+        ("PIPELINE_ENGINE_OVERRIDES", "taobao", r"PIPELINE_ENGINE_OVERRIDES: .*JSON"),
+        ("PIPELINE_ENGINE_OVERRIDES", '{"a": "b"}', r"PIPELINE_ENGINE_OVERRIDES: Input should"),
+        ("PIPELINE_LAKE_URL", "./lake", r"Unknown setting PIPELINE_LAKE_URL; did you mean .*_URI"),
+        ("PIPELINE_XYZ", "1", r"Unknown setting PIPELINE_XYZ; known: PIPELINE_LAKE_URI, "),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, told: str
+) -> None:
+    monkeypatch.setenv(name, text)
+    with pytest.raises(PipelineError) as raised:
+        Settings.from_environment()
+    assert re.search(told, str(raised.value))
+    assert "\n" not in str(raised.value)
+
+
+def test_an_unknown_name_in_the_file_is_told_too(folder: Path) -> None:
+    (folder / ".env").write_text("PIPELINE_LAKE_URL=./lake\n")
+    with pytest.raises(PipelineError, match=r"^Unknown setting PIPELINE_LAKE_URL; did you mean"):
+        Settings.from_environment()
+
+
+@pytest.mark.parametrize("name", ["CATALOG_URI", "OLTP_DSN", "WAREHOUSE_DSN"])
+def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"PIPELINE_{name}", "postgresql://ada:s3cret@host/db")
+    settings = Settings.from_environment()
+    assert "s3cret" not in f"{settings!r} {settings}"
+
+
+@pytest.mark.parametrize("name", ["OLTP_DSN", "WAREHOUSE_DSN"])
+def test_an_unreadable_password_is_not_told_either(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(f"PIPELINE_{name}", "postgres//ada:s3cret@host/db")
+    with pytest.raises(PipelineError, match=f"PIPELINE_{name}") as raised:
+        Settings.from_environment()
+    assert "s3cret" not in str(raised.value)
+
+
+def test_every_setting_is_described() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
