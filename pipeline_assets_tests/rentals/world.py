@@ -17,6 +17,7 @@ from pipeline_assets.lake.dsn import SecretDsn
 from pipeline_assets.lake.postgres import connect, execute
 from pipeline_assets.lake.query import query
 from pipeline_assets.lake.staleness import Stale
+from pipeline_assets.partitions import DAYS
 from pipeline_assets.rentals import assets as rentals
 from pipeline_assets.settings import Settings
 from pipeline_assets.update import Updater, batches
@@ -53,7 +54,7 @@ class World:
     def updater(self) -> Updater:
         definitions = build_definitions(self.settings, assets=self.assets)
         assets = assets_for(self.settings, self.assets)
-        source = rentals.REVIEWS.cut_as(rentals.DAYS, assets[0].partitioning or rentals.DAYS)
+        source = rentals.REVIEWS.cut_as(DAYS, assets[0].partitioning or DAYS)
         return Updater(definitions, assets, [source], Deployment(self.settings), self.instance)
 
     def land(self, key: str, *rows: Sequence[object], header: Sequence[str] = HEADER) -> Path:
