@@ -20,6 +20,12 @@ MakeSettings = Callable[..., Settings]
 SECRET = "secret-of-the-tests"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-snapshots", action="store_true", help="write what snapshot tests compare with"
+    )
+
+
 @pytest.fixture(autouse=True)
 def _nobodys_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither settings nor credentials of whoever runs the tests reach them."""
