@@ -15,6 +15,7 @@ from pipeline_assets_tests.rentals.world import World, sql
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
 
+MADE = ("user_purchases", "user_behavior_metric")
 TOTALS = "select sum(amount_spent), count(distinct customer_id), sum(purchase_count) from"
 METRIC = "rentals.user_behavior_metric"
 EXACTLY = (Decimal("67406.56"), 599, 16_044)
@@ -39,7 +40,7 @@ def loaded(
         folder = tmp_path_factory.mktemp("pagila")
         dsns = {"oltp_dsn": pagila_dsn.reveal(), "warehouse_dsn": warehouse.reveal()}
         world = world_in(folder, instance, **dsns)
-        assert world.update() == ()
+        assert world.update(*MADE) == ()
         yield world, pagila_dsn, warehouse
 
 
@@ -61,7 +62,7 @@ def test_each_customer_and_day_is_as_in_plain_sql(loaded: Loaded) -> None:
 
 def test_nothing_changes_when_all_is_made_again(loaded: Loaded) -> None:
     world, _, warehouse = loaded
-    assert world.stale() == []
+    assert [name for name in world.stale() if name.partition("[")[0] in MADE] == []
     before = sql(warehouse, LOADED)
     assert before[0]["amount"] == "67406.56000"
     days = [
@@ -69,7 +70,7 @@ def test_nothing_changes_when_all_is_made_again(loaded: Loaded) -> None:
     ]
     one, some = days[3:4], [days[0], str(date.fromisoformat(days[0]).replace(day=28))]
     for keys in (one, some):
-        assert world.run("user_purchases", "user_behavior_metric", keys=keys).success
+        assert world.run(*MADE, keys=keys).success
     assert world.query(f"{TOTALS} {METRIC}") == [EXACTLY]
     assert sql(warehouse, LOADED) == before
 
@@ -85,7 +86,7 @@ def test_the_hours_of_a_day_add_up_to_it(
         dsn = pagila_dsn.reveal()
         world = world_in(folder, instance, oltp_dsn=dsn, rentals_granularity=granularity)
         keys = [busiest["day"] + suffix for suffix in suffixes]
-        assert world.run("user_purchases", "user_behavior_metric", keys=keys).success
+        assert world.run(*MADE, keys=keys).success
         (totals[granularity],) = world.query(f"{TOTALS} {METRIC}")
     assert totals["hourly"] == totals["daily"]
     (hours,) = world.query(f"select min(insert_date), count(distinct insert_date) from {METRIC}")

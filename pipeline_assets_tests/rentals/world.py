@@ -71,26 +71,29 @@ class World:
             f"{item.asset.table.name}[{item.key}]" for item in updater.stale(updater.listings())
         ]
 
-    def update(self) -> tuple[str, ...]:
-        """Bring everything up to date; what failed."""
+    def update(self, *names: str) -> tuple[str, ...]:
+        """Bring everything, or some tables, up to date; what failed."""
         updater = self.updater
         Path(self.settings.landing_uri).mkdir(exist_ok=True)
         listings, offers = updater.listings(), updater.offers()
         updater.register(listings)
-        stale: list[Stale] = updater.stale(listings, offers)
+        found: list[Stale] = updater.stale(listings, offers)
+        stale = [item for item in found if not names or item.asset.table.name in names]
         outcomes = list(updater.run(batches(stale)))
         told = [problem for listing in listings.values() for problem in listing.problems]
         failed = [failure for outcome in outcomes for failure in outcome.failures]
         return (*told, *offers.problems, *failed)
 
     def run(self, *names: str, keys: Sequence[str] = ()) -> dg.ExecuteInProcessResult:
-        """Make some assets as the UI does, even if they are up to date."""
+        """Make some assets of any configured system, as the UI does, even if up to date."""
         job = self.updater.definitions.resolve_implicit_global_asset_job_def()
+        idle = self.updater.offers().idle
+        chosen = [item for item in self.assets if item.table.name in names]
         ends = {"dagster/asset_partition_range_start": keys[0]} if len(keys) > 1 else {}
         ends |= {"dagster/asset_partition_range_end": keys[-1]} if len(keys) > 1 else {}
         return job.execute_in_process(
             instance=self.instance,
-            asset_selection=[asset.key for asset in self.assets if asset.table.name in names],
+            asset_selection=[asset.key for asset in chosen if asset.name not in idle],
             partition_key=keys[0] if len(keys) == 1 else None,
             tags=ends,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
