@@ -22,10 +22,10 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from pipeline_assets.rentals.sentiment import SentimentModel, predict, sentiment_of_score
-from pipeline_assets.rentals.sentiment_fit import fit
-from pipeline_assets.rentals.sentiment_lexicon import ENGLISH, Lexicon, Tone
-from pipeline_assets.rentals.sentiment_report import report
+from pipeline_assets.engines.sentiment import SentimentModel, predict, sentiment_of_score
+from pipeline_assets.engines.sentiment_fit import fit
+from pipeline_assets.engines.sentiment_lexicon import ENGLISH, Lexicon, Tone
+from pipeline_assets.engines.sentiment_report import report
 
 SNIPPETS: Final = Path("../shared/data/vader-reviews/movieReviewSnippets_GroundTruth.txt")
 HELD_OUT: Final = 0.2

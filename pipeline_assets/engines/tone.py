@@ -21,8 +21,8 @@ _ANSWERS: Final = (("sentiment", pa.int32()), ("confidence", pa.float64()))
 
 def sentiment_fit(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepared:
     """One row with a model; the query gives review_str, sentiment and insert_date."""
-    from pipeline_assets.rentals.sentiment import to_bytes  # noqa: PLC0415 - they import slowly
-    from pipeline_assets.rentals.sentiment_fit import train  # noqa: PLC0415
+    from pipeline_assets.engines.sentiment import to_bytes  # noqa: PLC0415 - they import slowly
+    from pipeline_assets.engines.sentiment_fit import train  # noqa: PLC0415
 
     # Ordered, so that the same reviews always give the same model.
     reviews = connection.execute(f"FROM ({job.sql}) ORDER BY ALL").to_arrow_table()
@@ -50,7 +50,7 @@ def sentiment_predict(connection: duckdb.DuckDBPyConnection, job: Job, _log: Log
     Raises:
         PipelineError: No model was ever published, or it is damaged.
     """
-    from pipeline_assets.rentals.sentiment import from_bytes  # noqa: PLC0415 - as above
+    from pipeline_assets.engines.sentiment import from_bytes  # noqa: PLC0415 - as above
 
     stored = connection.execute(job.parameters["model_sql"]).fetchone()
     if stored is None:
@@ -66,7 +66,7 @@ def sentiment_predict(connection: duckdb.DuckDBPyConnection, job: Job, _log: Log
 
 
 def _answers(model: Any, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:  # noqa: ANN401
-    from pipeline_assets.rentals.sentiment import predict  # noqa: PLC0415 - as above
+    from pipeline_assets.engines.sentiment import predict  # noqa: PLC0415 - as above
 
     for batch in reader:
         answers = map(pa.array, predict(model, batch["review_str"].to_pylist()))

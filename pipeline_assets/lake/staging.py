@@ -182,7 +182,7 @@ class Stager:
             dsn=self.databases[WAREHOUSE].require(),
             versions={key: digest(_input_versions(attempt, key)) for key in attempt.keys},
         )
-        loaded = [writer.write(key, rows, attempt.sources) for key in attempt.keys]
+        loaded = writer.write(rows, attempt.sources)
         manifest = self._write(attempt, [writer.listing(loaded)])
         return Staged(manifest, _records(attempt, manifest))
 

@@ -1,12 +1,13 @@
 """Exports into a relational warehouse: partitions as rows of a Postgres table.
 
 Like an exported object, a loaded partition is listed in a table of the lake, so that staleness,
-history and checks work as everywhere. Each partition is replaced in one transaction, which commits
-before the listing does. Where a process is killed between the two, the warehouse is newer than the
-listing says, and the next update loads the partition again.
+history and checks work as everywhere. The partitions of a run are replaced in one transaction,
+which commits before the listing does. Where a process is killed between the two, the warehouse is
+newer than the listing says, and the next update loads the partitions again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
@@ -15,6 +16,7 @@ from urllib.parse import quote
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline_assets.engines.embedded import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
@@ -24,7 +26,7 @@ from pipeline_assets.lake.exports import listing
 from pipeline_assets.lake.partitioning import Partitioning
 from pipeline_assets.lake.sql import to_sql
 from pipeline_assets.lake.tables import LakeTable
-from pipeline_assets.lake.warehouse import load_partition
+from pipeline_assets.lake.warehouse import load_partitions
 from pipeline_assets.lake.warehouse_table import WarehouseTable
 from spark_resources.job import Source
 
@@ -34,7 +36,6 @@ class LoadedPartitions(Contract):
 
     uri: String = Field(description="The table in the warehouse: server, database and name.")
     rows: Long = Field(ge=0, description="Rows the partition has there.")
-    bytes: Long = Field(ge=0, description="Their size in memory as they were sent.")
     version: String = Field(description="Version of the partition that was loaded.")
 
 
@@ -85,7 +86,6 @@ class LoadedPartition:
     key: str
     uri: str
     rows: int
-    bytes: int
     version: str
 
 
@@ -107,25 +107,26 @@ class WarehouseWriter:
     dsn: SecretDsn
     versions: Mapping[str, str]
 
-    def write(self, key: str, rows: ir.Table, inputs: Mapping[str, Source]) -> LoadedPartition:
-        """Replace one partition in the warehouse, in one transaction.
+    def write(self, rows: ir.Table, inputs: Mapping[str, Source]) -> list[LoadedPartition]:
+        """Replace all partitions in the warehouse, in one transaction.
 
         Args:
-            key: The partition.
             rows: Of all partitions to be loaded.
             inputs: What the rows are computed from, by table name.
 
         Raises:
             PipelineError: The rows cannot be computed, or the warehouse not be reached or refuses.
         """
-        column = self.export.partition_column
-        own = rows.filter(rows[column].cast("string") == key)
-        sql = to_sql(own, self.engine.dialect)
-        with self.engine.stream(inputs, sql) as batches:
-            load = (column, self._value(key))
-            report = load_partition(self.dsn, self.export.table, load, batches)
+        values = {key: self._value(key) for key in self.versions}
+        counts: Counter[Any] = Counter()
+        with self.engine.stream(inputs, to_sql(rows, self.engine.dialect)) as batches:
+            counted = _counted(batches, self.export.partition_column, counts)
+            load_partitions(self.dsn, self.export.table, list(values.values()), counted)
         uri = f"{_uri(self.dsn)}/{self.export.place}"
-        return LoadedPartition(key, uri, report.rows, report.bytes, self.versions[key])
+        return [
+            LoadedPartition(key, uri, counts[value], self.versions[key])
+            for key, value in values.items()
+        ]
 
     def listing(self, loaded: Iterable[LoadedPartition]) -> pa.RecordBatch:
         """Rows of the table that lists what was loaded."""
@@ -138,6 +139,16 @@ class WarehouseWriter:
         if isinstance(type_, dt.Date):
             return date.fromisoformat(key)
         raise PipelineError(f"{self.table}: no partition of a warehouse table is named by {type_}")
+
+
+def _counted(
+    batches: Iterable[pa.RecordBatch], column: str, counts: Counter[Any]
+) -> Iterator[pa.RecordBatch]:
+    """Pass batches on and count their rows by partition."""
+    for batch in batches:
+        for found in pc.value_counts(batch[column]).to_pylist():
+            counts[found["values"]] += found["counts"]
+        yield batch
 
 
 def _uri(dsn: SecretDsn) -> str:

@@ -21,15 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pipeline_assets.errors import PipelineError
-from pipeline_assets.rentals.sentiment_lexicon import Lexicon
-from pipeline_assets.rentals.sentiment_text import (
+from pipeline_assets.engines.sentiment_lexicon import Lexicon
+from pipeline_assets.engines.sentiment_text import (
     BUCKETS,
     CUE_COUNT,
     TextFeatures,
     batches,
     text_features,
 )
+from pipeline_assets.errors import PipelineError
 
 CLASSES: Final = ("negative", "neutral", "positive")
 NEGATIVE, NEUTRAL, POSITIVE = range(3)

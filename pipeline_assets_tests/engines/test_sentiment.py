@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline_assets.errors import PipelineError
-from pipeline_assets.rentals.sentiment import (
+from pipeline_assets.engines.sentiment import (
     FORMAT_VERSION,
     SentimentModel,
     from_bytes,
@@ -20,15 +19,16 @@ from pipeline_assets.rentals.sentiment import (
     sentiment_of_score,
     to_bytes,
 )
-from pipeline_assets.rentals.sentiment_fit import MINIMUM_TEXTS, Trained, fit, train
-from pipeline_assets.rentals.sentiment_lexicon import ENGLISH, NO_TONE, Lexicon, Tone
-from pipeline_assets.rentals.sentiment_report import (
+from pipeline_assets.engines.sentiment_fit import MINIMUM_TEXTS, Trained, fit, train
+from pipeline_assets.engines.sentiment_lexicon import ENGLISH, NO_TONE, Lexicon, Tone
+from pipeline_assets.engines.sentiment_report import (
     calibration_error,
     confusion_png,
     report,
     to_markdown,
 )
-from pipeline_assets.rentals.sentiment_text import EDGE, normalise, text_features
+from pipeline_assets.engines.sentiment_text import EDGE, normalise, text_features
+from pipeline_assets.errors import PipelineError
 
 SNIPPETS = Path("../shared/data/vader-reviews/movieReviewSnippets_GroundTruth.txt")
 SUBJECTS = ["the film", "this story", "its ending", "the cast", "the music", "every scene"]

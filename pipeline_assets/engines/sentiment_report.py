@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline_assets.rentals.sentiment import CLASSES
+from pipeline_assets.engines.sentiment import CLASSES
 
 CALIBRATION_BINS: Final = 15
 

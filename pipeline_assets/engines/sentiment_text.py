@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pipeline_assets.rentals.sentiment_lexicon import NO_TONE, Lexicon, Tone
+from pipeline_assets.engines.sentiment_lexicon import NO_TONE, Lexicon, Tone
 
 EDGE: Final = 5_000
 BUCKETS: Final = 1 << 22

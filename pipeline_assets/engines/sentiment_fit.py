@@ -28,8 +28,7 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from pipeline_assets.errors import PipelineError
-from pipeline_assets.rentals.sentiment import (
+from pipeline_assets.engines.sentiment import (
     CLASSES,
     Floats,
     SentimentModel,
@@ -38,9 +37,9 @@ from pipeline_assets.rentals.sentiment import (
     softmax,
     weigh,
 )
-from pipeline_assets.rentals.sentiment_lexicon import ENGLISH, Lexicon
-from pipeline_assets.rentals.sentiment_report import SentimentReport, report
-from pipeline_assets.rentals.sentiment_text import (
+from pipeline_assets.engines.sentiment_lexicon import ENGLISH, Lexicon
+from pipeline_assets.engines.sentiment_report import SentimentReport, report
+from pipeline_assets.engines.sentiment_text import (
     BUCKETS,
     CUE_COUNT,
     TextFeatures,
@@ -49,6 +48,7 @@ from pipeline_assets.rentals.sentiment_text import (
     stack,
     text_features,
 )
+from pipeline_assets.errors import PipelineError
 
 MINIMUM_TEXTS: Final = 5
 TRAINING_CHARACTERS: Final = 6_000_000
