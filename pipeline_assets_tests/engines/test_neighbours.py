@@ -80,7 +80,7 @@ def test_nobody_to_compare_with(count: int) -> None:
 
 
 # Few distinct values make exact and near ties; sizes straddle the segments of 64.
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     vectors=st.integers(1, 140).flatmap(
         lambda count: arrays(np.float32, (count, 3), elements=st.sampled_from([-1, 0, 0.5, 1]))
@@ -108,9 +108,9 @@ def test_names_in_any_order_give_the_same_rows() -> None:
 
 @pytest.mark.parametrize("block_rows", [1, 37, 256, 4096])
 def test_the_block_size_changes_nothing(block_rows: int) -> None:
-    vectors = np.concatenate([random_vectors(800), random_vectors(100)])
-    expected = rows(labels(900), vectors)
-    assert rows(labels(900), vectors, 10, block_rows) == expected
+    vectors = np.concatenate([random_vectors(300), random_vectors(50)])
+    expected = rows(labels(350), vectors)
+    assert rows(labels(350), vectors, 10, block_rows) == expected
 
 
 def test_a_mass_of_ties_is_worked_off_in_smaller_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
