@@ -13,6 +13,7 @@ ALL: Final = (
     "music.embeddings",
     "rentals.postgres",
     "rentals.sentiment",
+    "rentals.metric",
     "spark.transforms",
 )
 
