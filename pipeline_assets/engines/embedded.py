@@ -1,6 +1,5 @@
 """The embedded engine: DuckDB in this process, streaming from storage to storage."""
 
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -14,6 +13,7 @@ import pyarrow as pa
 from pipeline_assets.engines import duckdb_sql
 from pipeline_assets.engines.engine import Dialect, Log
 from pipeline_assets.engines.kinds import KINDS
+from pipeline_assets.engines.spill import spill_folder
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.s3 import S3_SCHEME, S3Access
 from spark_resources.job import AuditResult, DataFile, Job, Manifest, Source, SourceFile
@@ -111,8 +111,8 @@ class EmbeddedEngine:
     def connect(self, *, uses_s3: bool) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection with this engine's limits, and S3 access where asked for."""
         with (
-            tempfile.TemporaryDirectory(dir=self.spill_dir, prefix="spill-") as spill,
-            closing(duckdb.connect(config=self._config(spill))) as connection,
+            spill_folder(self.spill_dir) as spill,
+            closing(duckdb.connect(config=self._config(str(spill)))) as connection,
         ):
             connection.execute("SET TimeZone = 'UTC'")
             if uses_s3:
