@@ -23,6 +23,7 @@ _NAMES: Mapping[type[dt.DataType], str] = {
 }
 
 
+_DROPPED: Final = re.compile(r"(?<=EXCLUDE |.EXCEPT )\(((?:[\"`][^\"`]*[\"`](?:, )?)+)\)")
 _RANDOM_NAME: Final = re.compile(r"\bibis_[a-z_]+_[a-z0-9]{26}\b")
 
 
@@ -33,7 +34,11 @@ def to_sql(table: ir.Table, dialect: Dialect) -> str:
 
 
 def _stable(sql: str) -> str:
-    """Number the names that Ibis draws at random, so that one expression is always one SQL."""
+    """Make one expression always one SQL, in every process.
+
+    Ibis draws some names at random, and writes dropped columns in the order of a set.
+    """
+    sql = _DROPPED.sub(lambda found: f"({', '.join(sorted(found[1].split(', ')))})", sql)
     names = dict.fromkeys(_RANDOM_NAME.findall(sql))
     for number, name in enumerate(names):
         sql = sql.replace(name, f"unnested_{number}")

@@ -49,3 +49,12 @@ def test_a_schema_keeps_its_order() -> None:
         ("b", "long"),
         ("a", "string"),
     ]
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "pyspark"])
+def test_dropped_columns_are_written_in_one_order(dialect: Dialect) -> None:
+    table = ibis.table({f"c{number:02}": "int64" for number in range(40)}, name="wide")
+    dropped = ["c17", "c03", "c29", "c11"]
+    written = to_sql(table.drop(*dropped), dialect)
+    places = [written.find(name) for name in sorted(dropped)]
+    assert places == sorted(places)
