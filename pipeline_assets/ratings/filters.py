@@ -40,7 +40,7 @@ def filtered(ratings: ir.Table, config: FilterConfig) -> Computation:
         return frequent(ratings, config)
     pairs = ratings.select("customer_id", "product_id")
     return Fixpoint(
-        initial=frequent(pairs, config),
+        initial=_shrunk(pairs, config),
         step=lambda left: _shrunk(left, config),
         result=lambda left: ratings.semi_join(left, "product_id").semi_join(left, "customer_id"),
         max_rounds=MAX_ROUNDS,

@@ -17,6 +17,7 @@ from pipeline_assets.ratings.assets import ASSETS
 from pipeline_assets.sample.ratings import RatingsTruth, write_ratings
 from pipeline_assets.sample.ratings_reviews import COLUMNS
 from pipeline_assets.settings import Settings
+from pipeline_assets.update import Batch
 from pipeline_assets_tests.ratings.world import Updated, World
 
 VIDEO = "Digital_Video_Download"
@@ -276,6 +277,18 @@ def test_config_that_makes_no_sense_is_refused_by_name(world: World) -> None:
     message = str(result.failure_data_for_node("ratings__filtered_ratings"))
     assert "min_customer_rows" in message
     assert "Input should be greater than or equal to 1" in message
+
+
+def test_categories_are_never_counted_together(world: World) -> None:
+    """A run that somebody tags with a range of categories makes none of them."""
+    rows = [{"customer_id": "1", "product_id": "B1"}] * 5
+    world.land("A", *rows)
+    world.land("B", *rows)
+    world.update()
+    filtered = next(asset for asset in ASSETS if asset.table.name == "filtered_ratings")
+    (outcome,) = world.updater.run([Batch((filtered,), ("A", "B"))])
+    (failure,) = outcome.failures
+    assert "ratings.filtered_ratings makes at most 1 partitions a run, not 2" in failure
 
 
 @pytest.mark.parametrize("dialect", ["duckdb", "pyspark"])
