@@ -9,10 +9,6 @@ import dagster as dg
 import duckdb
 import pytest
 
-from pipeline_assets.engines.engine import Dialect
-from pipeline_assets.lake.computation import compile_computation
-from pipeline_assets.lake.inputs import unbound
-from pipeline_assets.lake.versions import evaluate
 from pipeline_assets.ratings.assets import ASSETS
 from pipeline_assets.sample.ratings import RatingsTruth, write_ratings
 from pipeline_assets.sample.ratings_reviews import COLUMNS
@@ -289,12 +285,3 @@ def test_categories_are_never_counted_together(world: World) -> None:
     (outcome,) = world.updater.run([Batch((filtered,), ("A", "B"))])
     (failure,) = outcome.failures
     assert "ratings.filtered_ratings makes at most 1 partitions a run, not 2" in failure
-
-
-@pytest.mark.parametrize("dialect", ["duckdb", "pyspark"])
-def test_every_expression_compiles_for_every_engine(dialect: Dialect) -> None:
-    tables = {asset.name: asset.table for asset in ASSETS}
-    for asset in ASSETS[1:]:
-        inputs = {spec.name: unbound(spec, tables[spec.upstream]) for spec in asset.inputs}
-        config = asset.config_type and asset.config_type()
-        assert compile_computation(evaluate(asset, inputs, config), asset.result, dialect).sql

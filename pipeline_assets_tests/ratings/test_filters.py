@@ -8,17 +8,21 @@ import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as tried
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline_assets.engines.embedded import EmbeddedEngine
+from pipeline_assets.engines.engine import Engine
 from pipeline_assets.lake.audit import build_audit
 from pipeline_assets.lake.computation import compile_computation
 from pipeline_assets.lake.contract import TableContract
 from pipeline_assets.lake.sql import schema_names
 from pipeline_assets.ratings.contracts import FilteredRatings
 from pipeline_assets.ratings.filters import FilterConfig, filtered
+from pipeline_assets.settings import Settings
+from pipeline_assets.spark import local_spark
 from spark_resources.job import Destination, Job, Source, SourceFile
 
 Rating = tuple[str | None, str | None, int | None, str | None, str]
@@ -41,19 +45,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("filter")
 
 
-def run(rows: Iterable[Rating], config: FilterConfig, folder: Path) -> tuple[Counter[Rating], Any]:
-    """What the engine leaves of rows, and its facts."""
+def run(
+    rows: Iterable[Rating], config: FilterConfig, folder: Path, engine: Engine = ENGINE
+) -> tuple[Counter[Rating], Any]:
+    """What an engine leaves of rows, and its facts."""
     attempt = folder / uuid4().hex
     attempt.mkdir()
     records = [dict(zip(SCHEMA.names, row, strict=True)) for row in rows]
     pq.write_table(pa.Table.from_pylist(records, SCHEMA), attempt / "ratings.parquet")
     table = ibis.table(CONTRACT.schema, name="ratings")
-    compiled = compile_computation(filtered(table, config), CONTRACT, ENGINE.dialect)
+    compiled = compile_computation(filtered(table, config), CONTRACT, engine.dialect)
     source = Source(
         "parquet", schema_names(CONTRACT.schema), (SourceFile(str(attempt / "ratings.parquet")),)
     )
     output = ibis.table(CONTRACT.schema, name="output")
-    manifest = ENGINE.run(
+    manifest = engine.run(
         Job(
             token="test",
             kind=compiled.kind,
@@ -61,7 +67,7 @@ def run(rows: Iterable[Rating], config: FilterConfig, folder: Path) -> tuple[Cou
             sql=compiled.sql,
             schema=source.schema,
             destination=Destination(str(attempt / "out")),
-            audit=build_audit(output, {}, CONTRACT.checks, {}, ENGINE.dialect),
+            audit=build_audit(output, {}, CONTRACT.checks, {}, engine.dialect),
             parameters=compiled.parameters,
         ),
         log=lambda _: None,
@@ -90,7 +96,7 @@ def k_core(rows: Sequence[Rating], customer_rows: int, product_rows: int) -> lis
     return left
 
 
-@settings(max_examples=40)
+@tried(max_examples=40)
 @given(rows=ratings, customer_rows=thresholds, product_rows=thresholds)
 def test_both_methods_keep_what_plain_python_keeps(
     rows: list[Rating], customer_rows: int, product_rows: int, folder: Path
@@ -130,6 +136,17 @@ def test_the_defaults_are_five_and_ten(folder: Path) -> None:
     rows = [rating for n in range(2) for rating in pairs(*([f"{n}a"] * 5))]
     assert run(rows, FilterConfig(), folder)[0] == Counter(rows)
     assert run(rows[1:], FilterConfig(), folder)[0] == Counter()
+
+
+@pytest.mark.spark
+def test_spark_leaves_the_same_core(folder: Path, settings: Settings) -> None:
+    rows = pairs("1a", "1b", "2a", "2b", "2c", "3c", "3d", "4d", "4e")
+    config = FilterConfig(method="k_core", min_customer_rows=2, min_product_rows=2)
+    core, facts = run(rows, config, folder)
+    assert core == Counter(pairs("1a", "1b", "2a", "2b"))
+    spark_core, spark_facts = run(rows, config, folder, local_spark(settings))
+    assert spark_core == core
+    assert spark_facts["rounds"] == facts["rounds"] == 3
 
 
 @pytest.mark.parametrize(
