@@ -1,6 +1,8 @@
 """What becomes of the exported object when a run ends badly."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +14,12 @@ from click.testing import CliRunner
 from pipeline_assets.cli import cli
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.asset import check
+from pipeline_assets.lake.storage import S3Store
 from pipeline_assets.lake.tables import Lake, LakeTable, PartitionRecord
 from pipeline_assets.ratings.assets import ASSETS
+from pipeline_assets.s3 import S3Access
 from pipeline_assets.settings import Settings
+from pipeline_assets_tests.conftest import MakeSettings
 from pipeline_assets_tests.ratings.world import World
 
 KEPT = [{"customer_id": f"C{n % 5}", "product_id": "B1", "star_rating": 3} for n in range(25)]
@@ -79,6 +84,29 @@ def test_an_update_repairs_an_object_that_is_ahead_of_its_table(
     assert world.update().made == ("train_ready_ratings[Books]",)
     assert (lines(world), listed(world)) == (1, [(0,)])
     assert world.update().made == ()
+
+
+def test_on_s3_the_object_is_replaced_too(
+    make_settings: MakeSettings,
+    instance: dg.DagsterInstance,
+    s3: S3Access,
+    s3_store: S3Store,
+    bucket: str,
+) -> None:
+    settings = make_settings(
+        lake_uri=f"{bucket}/lake", s3_endpoint_url=s3.endpoint_url, s3_region=s3.region
+    )
+    world = World(settings, instance)
+    for rows in (KEPT, KEPT[:3]):
+        world.land("Books", *rows)
+        assert world.update().failures == ()
+    (stored,) = s3_store.list(f"{bucket}/lake/train_ready")
+    assert stored.uri == f"{bucket}/lake/train_ready/amazon_reviews_us_Books.csv"
+    with closing(s3_store.open(stored.uri)) as stream:
+        digest = hashlib.sha256(stream.read()).hexdigest()
+    assert world.query("select uri, rows, bytes, sha256 from ratings.train_ready_ratings") == [
+        (stored.uri, 0, stored.size, digest)
+    ]
 
 
 def test_restoring_the_listing_is_refused_and_the_way_is_told() -> None:
