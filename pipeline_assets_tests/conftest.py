@@ -12,8 +12,9 @@ from pipeline_assets.lake.storage import S3Store
 from pipeline_assets.s3 import S3Access
 from pipeline_assets.settings import Settings
 
-# Timings never decide a test.
-hypothesis.settings.register_profile("house", deadline=None)
+# Neither timings nor luck decide a test; `--hypothesis-profile=search` looks for new examples.
+hypothesis.settings.register_profile("house", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("search", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile("house")
 
 MakeSettings = Callable[..., Settings]

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_assets.lake.raw_text import RESERVED_DELIMITER
@@ -10,8 +10,6 @@ from pipeline_assets.sample.taobao_verdict import (
     has_all_features,
     rejection,
 )
-
-UNTIMED = settings(deadline=None)  # a busy machine must not fail a test
 
 ONE = b"205\x024377107\x031.0"
 TWO = ONE + b"\x01109_14\x0212\x030.69315"
@@ -93,7 +91,6 @@ def test_a_line_that_the_file_ends_in_is_cut_if_anything_is_wrong(
     assert rejection(line, SKELETON) == reason
 
 
-@UNTIMED
 @given(st.integers(0, 20), st.booleans(), st.integers(0, 20))
 def test_the_number_of_features_is_compared_with_the_tokens(
     tokens: int, trailing: bool, feature_num: int

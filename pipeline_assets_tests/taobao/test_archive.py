@@ -9,13 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.taobao.archive import ExtractedMember, ExtractedPart, Extractor
-
-UNTIMED = settings(deadline=None)  # a busy machine must not fail a test
 
 NAME = "landing/taobao/taobao_train.tar.gz"
 MEMBERS = ("sample_skeleton_train.csv", "common_features_train.csv")
@@ -109,7 +107,6 @@ def test_members_come_in_the_order_asked_for() -> None:
     assert tuple(member.name for member in members) == MEMBERS
 
 
-@UNTIMED
 @given(st.lists(st.binary(max_size=30)), st.integers(1, 100), st.integers(1, 4))
 def test_every_part_reaches_the_store(lines: list[bytes], part_bytes: int, writers: int) -> None:
     content = b"".join(line.hex().encode() + b"\n" for line in lines)
