@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from pipeline_assets.automation.alerts import alert_sensor
 from pipeline_assets.automation.policies import policies_for
 from pipeline_assets.automation.sensors import AUTOMATION
 from pipeline_assets.deployment import Deployment
@@ -71,7 +72,15 @@ def build_definitions(
             *(source.spec() for source in landing),
             *(dagster_asset(asset, tables, policies) for asset in assets),
         ],
-        sensors=[AUTOMATION],
+        sensors=[
+            AUTOMATION,
+            alert_sensor(
+                deployment.channels,
+                watched=[asset.key for asset in assets],
+                sender=settings.deployment_name,
+                ui=settings.ui_url,
+            ),
+        ],
         resources={
             "lake": LakeIOManager(deployment.lake, tables, progress, store),
             "landing": LandingIOManager(deployment.landing, sources),

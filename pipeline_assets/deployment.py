@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline_assets.automation.channels import Channel, Email, SlackWebhook, SnsTopic
 from pipeline_assets.engines.embedded import EmbeddedEngine
 from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.router import Engines
@@ -73,6 +74,21 @@ class Deployment:
             )
             for name, dsn in dsns.items()
         }
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Where alerts go."""
+        settings = self.settings
+        smtp, slack, arn = (
+            settings.alert_smtp_url,
+            settings.alert_slack_webhook,
+            settings.alert_sns_topic_arn,
+        )
+        mail = smtp and Email(
+            smtp.get_secret_value(), settings.alert_email_from or "", settings.alert_recipients
+        )
+        found = (mail, slack and SlackWebhook(slack.get_secret_value()), arn and SnsTopic(arn))
+        return tuple(channel for channel in found if channel)
 
     def _engine(self, name: EngineName) -> Engine:
         makers: dict[EngineName, Callable[[], Engine]] = {

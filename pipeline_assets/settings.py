@@ -6,10 +6,19 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from pipeline_assets.errors import PipelineError
@@ -20,6 +29,10 @@ EngineName: TypeAlias = Literal["embedded", "spark", "emr", "emr-serverless"]
 PREFIX = "PIPELINE_"
 ENV_FILE = ".env"
 MEBIBYTE = 1024 * 1024
+ALERT_SCHEMES: Final = {
+    "alert_smtp_url": ("smtp", "smtps"),
+    "alert_slack_webhook": ("https", "http"),
+}
 
 
 class Settings(BaseSettings):
@@ -99,6 +112,19 @@ class Settings(BaseSettings):
         None, description="Endpoint of an S3 that is not Amazon's, for instance a test server."
     )
     s3_region: str | None = Field(None, description="Region of the buckets, if not the default.")
+    ui_url: str = Field("http://localhost:3000", description="Root of the UI, for links in alerts.")
+    alert_smtp_url: SecretStr | None = Field(
+        None,
+        description="Alert by e-mail over `smtp://[user:password@]host[:port]` or `smtps://…`.",
+    )
+    alert_email_from: str | None = Field(None, description="Address that e-mails come from.")
+    alert_email_to: str | None = Field(
+        None, description="Addresses that they go to, with commas between them."
+    )
+    alert_slack_webhook: SecretStr | None = Field(
+        None, description="Alert through this webhook of Slack."
+    )
+    alert_sns_topic_arn: str | None = Field(None, description="Alert through this topic of SNS.")
 
     @field_validator("lake_uri", "landing_uri")
     @classmethod
@@ -122,10 +148,33 @@ class Settings(BaseSettings):
             raise ValueError(str(error)) from None
         return dsn
 
+    @field_validator("alert_smtp_url", "alert_slack_webhook")
+    @classmethod
+    def _reachable(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        schemes = ALERT_SCHEMES[str(info.field_name)]
+        parts = urlsplit(url.get_secret_value()) if url else None
+        if parts and (parts.scheme not in schemes or not parts.hostname):
+            raise ValueError(f"is no URL that starts with {' or '.join(schemes)} and names a host")
+        return url
+
+    @model_validator(mode="after")
+    def _addressed(self) -> "Settings":
+        given = (self.alert_smtp_url, self.alert_email_from, self.alert_email_to)
+        if any(given) and not all(given):
+            raise ValueError("ALERT_SMTP_URL, ALERT_EMAIL_FROM and ALERT_EMAIL_TO go together")
+        return self
+
     @property
     def raw_part_bytes(self) -> int:
         """Size of one raw text part, in bytes."""
         return self.raw_part_mib * MEBIBYTE
+
+    @property
+    def alert_recipients(self) -> tuple[str, ...]:
+        """Addresses that alerts go to by e-mail."""
+        return tuple(
+            each.strip() for each in (self.alert_email_to or "").split(",") if each.strip()
+        )
 
     @classmethod
     def from_environment(cls) -> "Settings":

@@ -15,11 +15,11 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
 )
-from dagster_shared.error import SerializableErrorInfo
 
 from pipeline_assets.deployment import Deployment
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.asset import LakeAsset
+from pipeline_assets.lake.failures import root_message
 from pipeline_assets.lake.landing import LandingSource, Listing
 from pipeline_assets.lake.partitioning import Window
 from pipeline_assets.lake.staleness import Stale, World, stale_partitions
@@ -254,16 +254,7 @@ def _failures(result: dg.ExecuteInProcessResult) -> Iterator[str]:
     for event in result.all_events:
         if event.is_step_failure:
             error = event.step_failure_data.error
-            yield f"{str(event.step_key).replace('__', '/')}: {_root_message(error)}"
-
-
-def _root_message(error: SerializableErrorInfo | None) -> str:
-    """The first line of what really happened, below Dagster's own wrapping."""
-    while error is not None and error.cause is not None:
-        error = error.cause
-    if error is None:
-        return "failed without telling why"
-    return error.message.strip().splitlines()[0].partition(": ")[2] or error.message.strip()
+            yield f"{str(event.step_key).replace('__', '/')}: {root_message(error)}"
 
 
 def _is_dead(process: str) -> bool:

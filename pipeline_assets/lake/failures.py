@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 
 from pipeline_assets.errors import PipelineError
 
@@ -19,3 +20,12 @@ def told_by_dagster() -> Iterator[None]:
         yield
     except PipelineError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
+
+
+def root_message(error: SerializableErrorInfo | None) -> str:
+    """The first line of what really happened, below Dagster's own wrapping."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    if error is None:
+        return "failed without telling why"
+    return error.message.strip().splitlines()[0].partition(": ")[2] or error.message.strip()

@@ -1,0 +1,235 @@
+"""The sensor that tells people: it looks at finished runs and freshness, and writes to channels.
+
+What it knows lies in the instance, saved before anything is sent and after each delivery. So a
+channel that is down holds up no other and gets its alerts later, and none gets one twice.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import dagster as dg
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+    WILL_RETRY_TAG,
+)
+
+from pipeline_assets.automation.channels import Channel
+from pipeline_assets.automation.incidents import (
+    Alert,
+    Audience,
+    CheckOutcome,
+    Delivery,
+    FinishedRun,
+    Watch,
+    observe,
+)
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.lake.failures import root_message
+
+RUNS_PER_TICK: Final = 200
+UNDECIDED: Final = timedelta(minutes=1)
+"""How long Dagster has to say whether it will run again what has failed."""
+_JOURNAL: Final = "pipeline/alerts"
+_ENDS: Final = (
+    dg.DagsterEventType.RUN_SUCCESS,
+    dg.DagsterEventType.RUN_FAILURE,
+    dg.DagsterEventType.RUN_CANCELED,
+)
+_TELLING: Final = {
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    dg.DagsterEventType.STEP_FAILURE,
+}
+
+
+def alert_sensor(
+    channels: Sequence[Channel], watched: Collection[dg.AssetKey], sender: str, ui: str
+) -> dg.SensorDefinition:
+    """A sensor that tells of failed runs, failed checks and stale assets, once each.
+
+    Args:
+        channels: Who is told; without any it does not run by itself.
+        watched: Assets whose freshness counts.
+        sender: Put before every title.
+        ui: Root of the UI that links lead to.
+    """
+    audience = Audience(tuple(channel.name for channel in channels), sender, ui)
+    status = dg.DefaultSensorStatus.RUNNING if channels else dg.DefaultSensorStatus.STOPPED
+
+    @dg.sensor(
+        name="alerts",
+        minimum_interval_seconds=30,
+        default_status=status,
+        description="Tells people once of every failed run, failed check and stale asset.",
+    )
+    def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        journal = Journal(context.instance)
+        watch = look(context.instance, journal.load(), watched, audience)
+        journal.save(watch)
+        left, faults = deliver(watch, channels, journal)
+        if faults:
+            waiting = f"{len(left.waiting)} alerts are waiting"
+            raise PipelineError(f"{waiting}: {'; '.join(faults)}")
+        return dg.SkipReason(f"{len(watch.waiting)} alerts sent, {len(left.open)} incidents open")
+
+    return alerts
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Keeps a watch in the instance."""
+
+    instance: dg.DagsterInstance
+
+    def load(self) -> Watch:
+        """What was saved last."""
+        text = self.instance.daemon_cursor_storage.get_cursor_values({_JOURNAL}).get(_JOURNAL)
+        if text is None:
+            return Watch()
+        data = json.loads(text)
+        waiting = tuple(Delivery(Alert(**it["alert"]), it["channel"]) for it in data["waiting"])
+        return Watch(data["after"], frozenset(data["open"]), waiting)
+
+    def save(self, watch: Watch) -> None:
+        """Keep it, also if this process is killed at once."""
+        data = asdict(replace(watch, open=frozenset())) | {"open": sorted(watch.open)}
+        self.instance.daemon_cursor_storage.set_cursor_values({_JOURNAL: json.dumps(data)})
+
+
+def look(
+    instance: dg.DagsterInstance,
+    watch: Watch,
+    watched: Collection[dg.AssetKey],
+    audience: Audience,
+) -> Watch:
+    """Take in what has happened since; the first look starts with what happens from now on."""
+    stale = _stale_assets(instance, watched)
+    if watch.after is None:
+        return observe(replace(watch, after=_last_event(instance)), [], stale, audience)
+    ended = list(_settled(instance, _ended(instance, watch.after)))
+    after = max((event for event, _ in ended), default=watch.after)
+    runs = [_finished(instance, run) for _, run in ended]
+    return observe(replace(watch, after=after), runs, stale, audience)
+
+
+def deliver(
+    watch: Watch, channels: Sequence[Channel], journal: Journal
+) -> tuple[Watch, tuple[str, ...]]:
+    """Send what waits, oldest first; returns what is left and why.
+
+    A channel that refuses an alert is not asked again before the next look.
+    """
+    by_name = {channel.name: channel for channel in channels}
+    faults: dict[str, str] = {}
+    for delivery in watch.waiting:
+        if delivery.channel in faults:
+            continue
+        fault = _sent(by_name.get(delivery.channel), delivery.alert)
+        if fault:
+            faults[delivery.channel] = fault
+        else:
+            watch = watch.without(delivery)
+            journal.save(watch)
+    return watch, tuple(faults.values())
+
+
+def _sent(channel: Channel | None, alert: Alert) -> str | None:
+    """Why it was not; a channel that is no longer there takes everything."""
+    try:
+        if channel:
+            channel.send(alert)
+    except PipelineError as error:
+        return str(error)
+    return None
+
+
+def _stale_assets(instance: dg.DagsterInstance, watched: Collection[dg.AssetKey]) -> list[str]:
+    states = instance.event_log_storage.get_freshness_state_records(list(watched))
+    failing = (key for key, record in states.items() if record.freshness_state == "FAIL")
+    return sorted(key.to_user_string() for key in failing)
+
+
+def _last_event(instance: dg.DagsterInstance) -> int:
+    latest = [instance.fetch_run_status_changes(end, limit=1).records for end in _ENDS]
+    return max((record.storage_id for records in latest for record in records), default=0)
+
+
+def _ended(instance: dg.DagsterInstance, after: int) -> list[tuple[int, dg.DagsterRun]]:
+    """Runs with the event that ended them, oldest first."""
+    ends = (
+        (record.storage_id, record.event_log_entry.run_id)
+        for end in _ENDS
+        for record in instance.fetch_run_status_changes(
+            dg.RunStatusChangeRecordsFilter(end, after_storage_id=after),
+            limit=RUNS_PER_TICK,
+            ascending=True,
+        ).records
+    )
+    found = ((event, instance.get_run_by_id(run_id)) for event, run_id in sorted(ends))
+    return [(event, run) for event, run in found if run][:RUNS_PER_TICK]
+
+
+def _settled(
+    instance: dg.DagsterInstance, ended: Sequence[tuple[int, dg.DagsterRun]]
+) -> Iterator[tuple[int, dg.DagsterRun]]:
+    """Up to the first failed run of which it is not decided yet whether it is tried again."""
+    for event, run in ended:
+        if instance.run_retries_enabled and _is_undecided(instance, run):
+            return
+        yield event, run
+
+
+def _is_undecided(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    if run.status != dg.DagsterRunStatus.FAILURE or WILL_RETRY_TAG in run.tags:
+        return False
+    record = instance.get_run_record_by_id(run.run_id)
+    return record is not None and datetime.now(UTC) - record.update_timestamp < UNDECIDED
+
+
+def _finished(instance: dg.DagsterInstance, run: dg.DagsterRun) -> FinishedRun:
+    told = instance.all_logs(run.run_id, of_type=_TELLING)
+    events = [entry.get_dagster_event() for entry in told]
+    faults = {
+        str(event.step_key): root_message(event.step_failure_data.error)
+        for event in events
+        if event.is_step_failure
+    }
+    return FinishedRun(
+        run_id=run.run_id,
+        what=", ".join(step.replace("__", "/") for step in faults) or run.job_name,
+        partition=_partition(run.tags),
+        failed=run.status == dg.DagsterRunStatus.FAILURE and run.tags.get(WILL_RETRY_TAG) != "true",
+        faults=faults,
+        checks=_outcomes(event for event in events if not event.is_step_failure),
+    )
+
+
+def _outcomes(events: Iterable[dg.DagsterEvent]) -> tuple[CheckOutcome, ...]:
+    """The last one of each check: a step that is tried again evaluates its checks again."""
+    outcomes = map(_outcome, events)
+    return tuple({(outcome.asset, outcome.check): outcome for outcome in outcomes}.values())
+
+
+def _outcome(event: dg.DagsterEvent) -> CheckOutcome:
+    evaluation = event.asset_check_evaluation_data
+    counted = evaluation.metadata.get("failed_rows")
+    return CheckOutcome(
+        asset=evaluation.asset_key.to_user_string(),
+        check=evaluation.check_name,
+        step=str(event.step_key),
+        passed=evaluation.passed,
+        is_error=evaluation.severity == dg.AssetCheckSeverity.ERROR,
+        description=evaluation.description or "",
+        failed_rows=counted.value if isinstance(counted, dg.IntMetadataValue) else None,
+    )
+
+
+def _partition(tags: Mapping[str, str]) -> str:
+    first, last = (
+        tags.get(tag) for tag in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
+    )
+    return f"{first}…{last}" if first and last else tags.get(PARTITION_NAME_TAG, "")
