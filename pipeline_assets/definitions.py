@@ -96,4 +96,7 @@ def build_definitions(
     )
 
 
-defs = build_definitions(Settings.from_environment())
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The code location that Dagster loads: settings are those of the environment."""
+    return build_definitions(Settings.from_environment())

@@ -36,7 +36,7 @@ socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 started = []
 sys.addaudithook(lambda event, args: event == "subprocess.Popen" and started.append(str(args)))
 from pipeline_assets.definitions import defs
-graph = defs.resolve_asset_graph()
+graph = defs().resolve_asset_graph()
 keys = graph.materializable_asset_keys
 versions = {key.to_user_string(): graph.get(key).code_version for key in keys}
 print(json.dumps({"versions": versions, "started": started}))

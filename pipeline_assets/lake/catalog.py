@@ -1,4 +1,8 @@
-"""Opening the Iceberg catalog: SQLite or any SQL database by default, Glue on AWS."""
+"""Opening the Iceberg catalog: SQLite or any SQL database by default, Glue on AWS.
+
+SQLAlchemy takes a tenth of the time that importing the definitions takes, and only opening a
+catalog needs it: its imports are inside functions.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,20 +12,16 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import (
     CommitFailedException,
     NamespaceAlreadyExistsError,
     TableAlreadyExistsError,
     ValidationException,
 )
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 from tenacity import (
     RetryCallState,
     retry,
     retry_if_exception,
-    retry_if_exception_type,
     stop_after_attempt,
     wait_random_exponential,
 )
@@ -36,7 +36,6 @@ _LOST_RACE: Final = (
     ValidationException,
     NamespaceAlreadyExistsError,
     TableAlreadyExistsError,
-    IntegrityError,
 )
 
 
@@ -78,8 +77,16 @@ class CatalogAccess:
 
 def _came_second(error: BaseException) -> bool:
     """Whether another process has just created the catalog's own tables."""
-    is_database = isinstance(error, OperationalError | ProgrammingError | IntegrityError)
-    return is_database and ("exists" in str(error) or "locked" in str(error))
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
+
+    return isinstance(error, DBAPIError) and ("exists" in str(error) or "locked" in str(error))
+
+
+def _lost_race(error: BaseException) -> bool:
+    """Whether another process has changed the same table, or made it first."""
+    from sqlalchemy.exc import IntegrityError  # noqa: PLC0415
+
+    return isinstance(error, (*_LOST_RACE, IntegrityError))
 
 
 @retry(
@@ -90,6 +97,8 @@ def _came_second(error: BaseException) -> bool:
 )
 def _open_sql(uri: str, properties: dict[str, str]) -> Catalog:
     """Processes that start together may all try to create the tables: all but one try again."""
+    from pyiceberg.catalog.sql import SqlCatalog  # noqa: PLC0415
+
     return SqlCatalog(_NAME, uri=uri, **properties)
 
 
@@ -101,7 +110,7 @@ def _give_up(attempt: RetryCallState) -> None:
 
 
 beside_others: Final = retry(
-    retry=retry_if_exception_type(_LOST_RACE),
+    retry=retry_if_exception(_lost_race),
     wait=wait_random_exponential(multiplier=0.05, max=2),
     stop=stop_after_attempt(30),
     retry_error_callback=_give_up,
@@ -112,6 +121,8 @@ beside_others: Final = retry(
 @contextmanager
 def told_in_one_line(doing: str) -> Iterator[None]:
     """Turn faults of the catalog's database, its driver and the storage into a PipelineError."""
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
     try:
         yield
     except (OSError, ImportError, SQLAlchemyError, BotoCoreError, ClientError) as error:
@@ -119,6 +130,8 @@ def told_in_one_line(doing: str) -> Iterator[None]:
 
 
 def _make_parent(uri: str) -> None:
+    from sqlalchemy import make_url  # noqa: PLC0415
+
     url = make_url(uri)
     if url.get_backend_name() == "sqlite" and url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -126,5 +139,4 @@ def _make_parent(uri: str) -> None:
 
 def sqlite_uri(path: Path) -> str:
     """The SQLAlchemy URL of a SQLite file, patient with other writers."""
-    url = URL.create("sqlite", database=str(path), query={"timeout": "60"})
-    return url.render_as_string(hide_password=False)
+    return f"sqlite:///{path}?timeout=60"
