@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pyiceberg.catalog import Catalog, load_catalog
@@ -139,4 +140,4 @@ def _make_parent(uri: str) -> None:
 
 def sqlite_uri(path: Path) -> str:
     """The SQLAlchemy URL of a SQLite file, patient with other writers."""
-    return f"sqlite:///{path}?timeout=60"
+    return f"sqlite:///{quote(str(path))}?timeout=60"
