@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import dagster as dg
 
 from pipeline_assets.automation.alerts import alert_sensor
+from pipeline_assets.automation.completeness import completeness_checks
 from pipeline_assets.automation.policies import policies_for
+from pipeline_assets.automation.schedules import completeness_schedule
 from pipeline_assets.automation.sensors import AUTOMATION
 from pipeline_assets.deployment import Deployment
 from pipeline_assets.lake.asset import LakeAsset
@@ -66,11 +68,16 @@ def build_definitions(
     assets, landing = assets_for(settings, assets), landing_for(settings)
     tables = {asset.name: asset.table for asset in assets}
     sources = {source.key.to_user_string(): source for source in landing}
+    completeness = completeness_checks(assets)
     policies = policies_for({name for name, base in deployment.databases.items() if base.dsn})
     return dg.Definitions(
         assets=[
             *(source.spec() for source in landing),
             *(dagster_asset(asset, tables, policies) for asset in assets),
+        ],
+        asset_checks=[completeness],
+        schedules=[
+            completeness_schedule(completeness, is_hourly=settings.rentals_granularity == "hourly")
         ],
         sensors=[
             AUTOMATION,

@@ -1,28 +1,18 @@
 """How fresh assets must be and when they run by themselves, applied to all of them alike."""
 
 from collections.abc import Collection
-from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
 import dagster as dg
 
+from pipeline_assets.automation.freshness import freshness_of
 from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.dagster_assets import Policies
 
-FRESH_FOR: Final = timedelta(days=7)
-WINDOWS_LATE: Final = 2
-"""The current window is still open and the one before may take its time."""
 RENEWAL: Final = "0 4 1 * *"
 """When what is kept is renewed: on the first of each month."""
 
 Condition: TypeAlias = dg.AutomationCondition[Any]
-
-
-def freshness_of(asset: LakeAsset) -> dg.FreshnessPolicy:
-    """Fail once a window has passed without a materialisation; warn at half of it."""
-    length = asset.partitioning.window_length if asset.partitioning else None
-    window = length * WINDOWS_LATE if length else FRESH_FOR
-    return dg.FreshnessPolicy.time_window(fail_window=window, warn_window=window / 2)
 
 
 def automation_of(asset: LakeAsset) -> Condition:

@@ -160,6 +160,16 @@ class Lake:
                 records=records if chosen is None else {key: records[key] for key in chosen},
             )
 
+    def records(self, table: LakeTable) -> Mapping[str, PartitionRecord]:
+        """What is published now, without looking for its files.
+
+        Raises:
+            PipelineError: The catalog or the table's metadata cannot be read.
+        """
+        with told_in_one_line(f"read {table}"):
+            iceberg = self.load(table)
+            return _current_records(iceberg) if iceberg else {}
+
     def rows(self, table: LakeTable, state: TableState) -> pa.Table:
         """All rows of what was read, for tables small enough to list files.
 
