@@ -22,7 +22,7 @@ from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.maintenance import expire, remove_orphans
 from pipeline_assets.lake.progress import SILENT, Progress
 from pipeline_assets.lake.query import query as run_query
-from pipeline_assets.lake.staleness import Stale
+from pipeline_assets.lake.staleness import Again, Stale, never_again
 from pipeline_assets.lake.tables import LakeTable
 from pipeline_assets.sample import write_samples
 from pipeline_assets.settings import Settings
@@ -84,17 +84,22 @@ def sample(out: Path, scale: float, seed: int, damage: float) -> None:
 @cli.command()
 @click.option("--select", help="Dagster asset selection, for instance 'key:\"taobao/*\"'.")
 @click.option("--partition", help="Only this partition key.")
+@click.option("--again", is_flag=True, help="Make what is chosen even if nothing has changed.")
 @click.pass_obj
-def update(session: Session, select: str | None, partition: str | None) -> None:
-    """Find new or changed landing objects and make what depends on them; safe to run again."""
+def update(session: Session, select: str | None, partition: str | None, again: bool) -> None:
+    """Find what has changed outside the lake and make what depends on it; safe to run again."""
+    if again and not (select or partition):
+        raise PipelineError("--again would make everything anew: add --select or --partition")
     updater = session.updater()
+    chosen = _choice(updater, select, partition)
     listings = updater.listings()
     offers = updater.offers()
     updater.bury_dead_runs()
     updater.register(listings)
     problems = [problem for listing in listings.values() for problem in listing.problems]
     problems += offers.problems
-    stale = _chosen(updater, updater.stale(listings, offers), select, partition)
+    found = updater.stale(listings, offers, chosen if again else never_again)
+    stale = [item for item in found if chosen(item.asset, item.key)]
     failures = _run(session, stale) if stale else ()
     for line in (*problems, *failures):
         click.echo(f"error: {line}", err=True)
@@ -103,19 +108,11 @@ def update(session: Session, select: str | None, partition: str | None) -> None:
     click.echo(_summary(session) if stale else "Everything is up to date; nothing was run.")
 
 
-def _chosen(
-    updater: Updater, stale: list[Stale], select: str | None, partition: str | None
-) -> list[Stale]:
-    keys = (
-        dg.AssetSelection.from_string(select).resolve(updater.definitions.resolve_asset_graph())
-        if select
-        else None
-    )
-    return [
-        item
-        for item in stale
-        if (keys is None or item.asset.key in keys) and partition in (None, item.key)
-    ]
+def _choice(updater: Updater, select: str | None, partition: str | None) -> Again:
+    """Whether a partition of an asset is among those that the options choose."""
+    selection = dg.AssetSelection.from_string(select) if select else dg.AssetSelection.all()
+    keys = selection.resolve(updater.definitions.resolve_asset_graph())
+    return lambda asset, key: asset.key in keys and partition in (None, key)
 
 
 def _run(session: Session, stale: list[Stale]) -> tuple[str, ...]:

@@ -1,13 +1,17 @@
 """Is everything there that the pipeline needs, and if not, what to do."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 from pipeline_assets.deployment import Deployment
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.instance import open_instance
+from pipeline_assets.lake.dsn import SecretDsn
+from pipeline_assets.lake.postgres import connect, execute
 from pipeline_assets.lake.storage import free_space
 
 GIBIBYTE = 1024**3
@@ -30,6 +34,9 @@ def examine(deployment: Deployment, dagster_home: Path) -> Iterator[Finding]:
     yield _finding("catalog", lambda: _catalog(deployment))
     yield _finding("embedded engine", lambda: _embedded(deployment))
     yield _finding("dagster", lambda: _dagster(dagster_home))
+    for database in deployment.databases.values():
+        if database.dsn:
+            yield _finding(database.setting, partial(_connected, database.dsn))
     free = free_space(settings.lake_uri)
     if free is not None:
         enough = free > GIBIBYTE
@@ -68,6 +75,12 @@ def _embedded(deployment: Deployment) -> str:
         (version,) = connection.execute("SELECT version()").fetchone() or ("?",)
     settings = deployment.settings
     return f"DuckDB {version}, {settings.threads} threads, {settings.memory_limit_mib} MiB"
+
+
+def _connected(dsn: SecretDsn) -> str:
+    with closing(connect(dsn)) as connection:
+        (server,) = execute(connection, dsn, "SELECT current_setting('server_version') AS version")
+    return f"Postgres {server['version']}, {dsn}"
 
 
 def _dagster(home: Path) -> str:

@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import dagster as dg
@@ -17,13 +17,12 @@ from dagster._core.storage.tags import (
 )
 
 from pipeline_assets.deployment import Deployment
-from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.failures import root_message
 from pipeline_assets.lake.landing import LandingSource, Listing
-from pipeline_assets.lake.partitioning import Window
-from pipeline_assets.lake.staleness import Stale, World, stale_partitions
+from pipeline_assets.lake.staleness import Again, Stale, World, never_again, stale_partitions
 from pipeline_assets.lake.storage import StoredObject, fingerprint
+from pipeline_assets.lake.systems import Offers, ask
 
 PROCESS_TAG: Final = "pipeline/process"
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -57,21 +56,6 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Offers:
-    """What systems outside the lake can fill.
-
-    Attributes:
-        keys: Partitions by asset, of those that ask such a system.
-        idle: Why nothing is expected of an asset: its system is not configured.
-        problems: Systems that could not be asked, a line for each.
-    """
-
-    keys: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    idle: Mapping[str, str] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Updater:
     """Updates one lake.
 
@@ -100,22 +84,7 @@ class Updater:
 
     def offers(self) -> Offers:
         """What databases have for us; one that cannot be reached has nothing, and is a problem."""
-        keys: dict[str, frozenset[str]] = {}
-        idle: dict[str, str] = {}
-        problems: list[str] = []
-        databases = self.deployment.databases
-        for asset in self.assets:
-            if asset.system and databases[asset.system].dsn is None:
-                idle[asset.name] = f"{databases[asset.system].setting} is not set"
-            elif asset.system and asset.extent:
-                try:
-                    keys[asset.name] = _filled(
-                        asset, asset.extent(databases[asset.system].require())
-                    )
-                except PipelineError as error:
-                    keys[asset.name] = frozenset()
-                    problems.append(f"{asset.name}: {error}")
-        return Offers(keys, idle, tuple(problems))
+        return ask(self.assets, self.deployment.databases)
 
     def register(self, listings: Mapping[str, Listing]) -> None:
         """Tell Dagster of new partition keys and of new or overwritten objects."""
@@ -127,8 +96,19 @@ class Updater:
             for key, objects in partitions.items():
                 self._report_landed(source, key, objects)
 
-    def stale(self, listings: Mapping[str, Listing], offers: Offers | None = None) -> list[Stale]:
-        """What has to be made, in dependency order; databases are asked if nobody did yet."""
+    def stale(
+        self,
+        listings: Mapping[str, Listing],
+        offers: Offers | None = None,
+        again: Again = never_again,
+    ) -> list[Stale]:
+        """What has to be made, in dependency order.
+
+        Args:
+            listings: What has landed.
+            offers: What databases have for us; they are asked if nobody did yet.
+            again: Which partitions to make even if nothing about them has changed.
+        """
         offers = offers or self.offers()
         lake = self.deployment.lake
         graph = self.definitions.resolve_asset_graph()
@@ -146,8 +126,8 @@ class Updater:
                     for name, listing in listings.items()
                 },
                 instance=self.instance,
-                offered=offers.keys,
-                idle=offers.idle,
+                offers=offers,
+                again=again,
             )
         )
 
@@ -191,13 +171,6 @@ class Updater:
                     tags={DATA_VERSION_TAG: version},
                 )
             )
-
-
-def _filled(asset: LakeAsset, extent: Window | None) -> frozenset[str]:
-    """The closed windows between the first and the last moment that a system has data of."""
-    if extent is None or asset.partitioning is None:
-        return frozenset()
-    return asset.partitioning.closed_keys(*extent)
 
 
 def batches(stale: Sequence[Stale]) -> list[Batch]:

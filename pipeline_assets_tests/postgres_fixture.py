@@ -2,7 +2,7 @@
 
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -64,6 +64,20 @@ def pagila_dsn(postgres_server: SecretDsn) -> SecretDsn:
     database = ensure_database(postgres_server, "pagila")
     run_psql(database, PAGILA / "pagila-schema.sql", PAGILA / "pagila-data.sql")
     return database
+
+
+@pytest.fixture
+def require_password() -> Callable[[SecretDsn, str], None]:
+    """Puts a rule for a user before the one that trusts everybody on this machine."""
+
+    def require(dsn: SecretDsn, user: str) -> None:
+        with closing(connect(dsn, autocommit=True)) as connection:
+            (found,) = execute(connection, dsn, "SELECT current_setting('hba_file') AS path")
+            rules = Path(found["path"])
+            rules.write_text(f"local all {user} scram-sha-256\n{rules.read_text()}")
+            execute(connection, dsn, "SELECT pg_reload_conf() AS done")
+
+    return require
 
 
 def run_psql(dsn: SecretDsn, *scripts: Path) -> None:

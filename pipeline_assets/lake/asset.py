@@ -10,7 +10,7 @@ lake as objects.
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
 import dagster as dg
@@ -21,16 +21,18 @@ from pipeline_assets.lake.dsn import SecretDsn
 from pipeline_assets.lake.exports import Export, ExportedObjects
 from pipeline_assets.lake.inputs import InputSpec, table_parameters
 from pipeline_assets.lake.landing import LandingSource
-from pipeline_assets.lake.partitioning import Partitioning
+from pipeline_assets.lake.partitioning import Partitioning, Window
 from pipeline_assets.lake.plots import Plot, Text
 from pipeline_assets.lake.tables import LakeTable
 from pipeline_assets.lake.warehouse_export import WarehouseExport
 
 CONFIG: Final = "config"
+PARTITIONS: Final = "partitions"
+"""The parameter that gets the keys of the partitions to be made, of a function that wants them."""
 DEFAULT_PARTITIONS_PER_RUN: Final = 31
 DEFAULT_OWNERS: Final = ("team:recommender-data",)
 Kind: TypeAlias = Literal["expression", "ingest", "export"]
-Extent: TypeAlias = Callable[[SecretDsn], tuple[datetime, datetime] | None]
+SourceVersions: TypeAlias = Callable[[SecretDsn, timedelta, Window | None], Mapping[datetime, str]]
 Declare: TypeAlias = Callable[[Callable[..., Any]], "LakeAsset"]
 
 
@@ -54,7 +56,9 @@ class LakeAsset:
         export: What an export asset writes, and to where.
         system: Setting of the outside system it needs, such as ``oltp``; where that is not set,
             `update` leaves the asset alone.
-        extent: For an asset that reads such a system: the first and the last moment it holds.
+        source_versions: For an asset that reads such a system: from its connection string, the
+            length of windows and the span to look at (None for all of it) to the version of each
+            window that the system holds anything of, by the window's start in UTC.
         keeps: Once made, new input alone does not make it stale; somebody has to ask.
     """
 
@@ -71,7 +75,7 @@ class LakeAsset:
     code_version: str | None = None
     export: Export | WarehouseExport | None = None
     system: str | None = None
-    extent: Extent | None = None
+    source_versions: SourceVersions | None = None
     keeps: bool = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function

@@ -30,6 +30,7 @@ from pipeline_assets.lake.partitioning import Window
 from pipeline_assets.lake.progress import Progress
 from pipeline_assets.lake.sql import schema_names
 from pipeline_assets.lake.storage import ObjectStore
+from pipeline_assets.lake.systems import outside_versions
 from pipeline_assets.lake.tables import WHOLE_TABLE, Lake, PartitionRecord
 from pipeline_assets.lake.versions import digest, evaluate, function_parameters, input_versions
 from pipeline_assets.lake.warehouse_export import WarehouseExport, WarehouseWriter
@@ -136,16 +137,15 @@ class Stager:
         _require_few(asset, request.keys)
         token = f"{request.run_id[:8]}-{uuid4().hex[:12]}"
         location = f"{self.lake.location(asset.table)}/data/{token}"
-        attempt = _Attempt(asset, inputs, request, token, location)
+        outside = outside_versions(asset, self.databases, request.keys)
+        attempt = _Attempt(asset, inputs, request, token, location, outside)
         if asset.kind == "ingest":
             return self._ingest(attempt)
         return self._export(attempt, asset.export) if asset.export else self._compute(attempt)
 
     def _compute(self, attempt: "_Attempt") -> Staged:
         engine = self.engines.for_asset(attempt.asset.name)
-        computation = _requested(
-            attempt, evaluate(attempt.asset, attempt.tables, attempt.request.config)
-        )
+        computation = _requested(attempt, _evaluated(attempt))
         compiled = compile_computation(computation, attempt.asset.table.contract, engine.dialect)
         manifest = engine.run(_job(attempt, compiled, engine), attempt.request.log)
         _require_settled(attempt, manifest)
@@ -157,7 +157,7 @@ class Stager:
 
     def _export(self, attempt: "_Attempt", export: Export | WarehouseExport) -> Staged:
         """Write what leaves the lake, then the table that lists it."""
-        rows = export.rows.conform(evaluate(attempt.asset, attempt.tables, attempt.request.config))
+        rows = export.rows.conform(_evaluated(attempt))
         if isinstance(export, WarehouseExport):
             return self._load(attempt, export, rows)
         writer = ExportWriter(
@@ -254,6 +254,7 @@ class _Attempt:
     request: Request
     token: str
     location: str
+    outside: Mapping[str, str]
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -286,6 +287,11 @@ class _Attempt:
             for name, loaded in self.inputs.items()
             if isinstance(loaded, LandedInput)
         }
+
+
+def _evaluated(attempt: _Attempt) -> Any:  # noqa: ANN401 - as the function returns
+    request = attempt.request
+    return evaluate(attempt.asset, attempt.tables, request.config, request.keys)
 
 
 def _requested(attempt: _Attempt, computation: Computation) -> Computation:
@@ -375,7 +381,9 @@ def _records(attempt: _Attempt, manifest: Manifest) -> dict[str, PartitionRecord
 
 
 def _input_versions(attempt: _Attempt, key: str) -> dict[str, str]:
-    return input_versions(attempt.asset, attempt.inputs, key)
+    versions = input_versions(attempt.asset, attempt.inputs, key)
+    system, outside = attempt.asset.system, attempt.outside
+    return {**versions, system: outside[key]} if system and key in outside else versions
 
 
 def _record(attempt: _Attempt, key: str, rows: int, size: int) -> PartitionRecord:

@@ -1,18 +1,27 @@
 """Which partitions have to be made, and why: told by comparing versions, never by dates."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 import dagster as dg
 
 from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.inputs import ABSENT, InputSpec
+from pipeline_assets.lake.systems import Offers
 from pipeline_assets.lake.tables import WHOLE_TABLE, PartitionRecord
 from pipeline_assets.lake.versions import input_version
 
 NEVER: Final = "never published"
 CODE: Final = "its code changed"
+AGAIN: Final = "asked for again"
+
+Again: TypeAlias = Callable[[LakeAsset, str], bool]
+
+
+def never_again(_asset: LakeAsset, _key: str) -> bool:
+    """Nobody asked for a partition that is up to date."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -43,8 +52,8 @@ class World:
         records: Of each published table, by asset key, then by partition key.
         landed: Version of each landing source's partitions, by asset key, then by partition key.
         instance: Knows dynamic partitions.
-        offered: Partitions that outside systems can fill, by the asset that reads them.
-        idle: Assets whose outside system is not configured, so that nothing is expected of them.
+        offers: What systems outside the lake can fill and where they are.
+        again: Whether somebody asked for a partition to be made, stale or not.
     """
 
     assets: Sequence[LakeAsset]
@@ -52,8 +61,8 @@ class World:
     records: Mapping[str, Mapping[str, PartitionRecord]]
     landed: Mapping[str, Mapping[str, str]]
     instance: dg.DagsterInstance
-    offered: Mapping[str, Collection[str]] = field(default_factory=dict)
-    idle: Collection[str] = ()
+    offers: Offers = field(default_factory=Offers)
+    again: Again = never_again
 
 
 def stale_partitions(world: World) -> list[Stale]:
@@ -88,10 +97,10 @@ class _Survey:
 
     def _wanted_keys(self, asset: LakeAsset) -> set[str]:
         """Partitions for which every input is there or will be; one is enough of optional ones."""
-        if asset.name in self._world.idle:
+        if asset.name in self._world.offers.idle:
             return set()
-        if asset.name in self._world.offered:
-            return set(self._world.offered[asset.name])
+        if asset.name in self._world.offers.versions:
+            return set(self._world.offers.versions[asset.name])
         own = [self._available.get(spec.upstream, set()) for spec in asset.inputs]
         if asset.partitioning is None:
             return {WHOLE_TABLE} if all(own) else set()
@@ -111,15 +120,26 @@ class _Survey:
     def _reason(self, asset: LakeAsset, key: str, record: PartitionRecord | None) -> str | None:
         if record is None:
             return NEVER
-        if asset.keeps:
-            return None if self._is_current(asset, record) else CODE
+        if self._world.again(asset, key):
+            return AGAIN
+        changed = None if asset.keeps else self._changed_input(asset, key, record)
+        return changed or (None if self._is_current(asset, record) else CODE)
+
+    def _changed_input(self, asset: LakeAsset, key: str, record: PartitionRecord) -> str | None:
         for spec in asset.inputs:
             keys = self._upstream_keys(asset, spec, key)
             if any((spec.upstream, upstream) in self._stale for upstream in keys):
                 return f"{spec.name} is made anew"
             if self._version(asset, spec, key, keys) != record.inputs.get(spec.name):
                 return f"{spec.name} changed"
-        return None if self._is_current(asset, record) else CODE
+        if asset.system and self._outside(asset, key) != record.inputs.get(asset.system):
+            return f"the {asset.system} database changed"
+        return None
+
+    def _outside(self, asset: LakeAsset, key: str) -> str | None:
+        """What the record would say of the asset's outside system if it were asked now."""
+        offers = self._world.offers
+        return offers.versions.get(asset.name, {}).get(key) or offers.destinations.get(asset.name)
 
     def _is_current(self, asset: LakeAsset, record: PartitionRecord) -> bool:
         return record.code_version == self._world.code_versions[asset.name]

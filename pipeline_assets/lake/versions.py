@@ -7,13 +7,15 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-from pipeline_assets.lake.asset import CONFIG, LakeAsset
+from pipeline_assets.lake.asset import CONFIG, PARTITIONS, LakeAsset
 from pipeline_assets.lake.computation import compile_computation
 from pipeline_assets.lake.inputs import Input, InputSpec, unbound
 from pipeline_assets.lake.sql import schema_names
 from pipeline_assets.lake.tables import LakeTable
 
 VERSION_DIGITS = 16
+ANY_PARTITION = ("",)
+"""Stands for the partitions to be made where only the code is looked at."""
 
 
 def digest(value: Any) -> str:  # noqa: ANN401 - anything JSON can write
@@ -45,11 +47,15 @@ def code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
     return digest([compiled.kind, compiled.sql, compiled.parameters, *exported])
 
 
-def evaluate(asset: LakeAsset, inputs: Mapping[str, ir.Table], config: Any) -> Any:  # noqa: ANN401
+def evaluate(
+    asset: LakeAsset,
+    inputs: Mapping[str, ir.Table],
+    config: Any,  # noqa: ANN401 - the asset's own config class
+    keys: Sequence[str] = ANY_PARTITION,
+) -> Any:  # noqa: ANN401 - what the function returns
     """Call an asset's function with its own parameters; inputs of checks are not among them."""
-    names = function_parameters(asset)
-    arguments = {name: value for name, value in inputs.items() if name in names}
-    return asset.function(**arguments, **({CONFIG: config} if CONFIG in names else {}))
+    offered = {**inputs, CONFIG: config, PARTITIONS: keys}
+    return asset.function(**{name: offered[name] for name in function_parameters(asset)})
 
 
 def function_parameters(asset: LakeAsset) -> Sequence[str]:

@@ -122,7 +122,7 @@ class WarehouseWriter:
         with self.engine.stream(inputs, to_sql(rows, self.engine.dialect)) as batches:
             counted = _counted(batches, self.export.partition_column, counts)
             load_partitions(self.dsn, self.export.table, list(values.values()), counted)
-        uri = f"{_uri(self.dsn)}/{self.export.place}"
+        uri = f"{address(self.dsn)}/{self.export.place}"
         return [
             LoadedPartition(key, uri, counts[value], self.versions[key])
             for key, value in values.items()
@@ -151,7 +151,7 @@ def _counted(
         yield batch
 
 
-def _uri(dsn: SecretDsn) -> str:
+def address(dsn: SecretDsn) -> str:
     """Server and database without user and password; a socket's folder is percent-encoded."""
     found = dsn.options
     host = quote(found.get("host") or found.get("hostaddr") or "localhost", safe="")

@@ -1,12 +1,13 @@
 """From payments and film reviews to what every customer does, window by window."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Final
 
 import dagster as dg
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pyarrow as pa
 from pydantic import Field
@@ -41,7 +42,7 @@ from pipeline_assets.rentals.contracts import (
     UserPurchases,
     ViewingSimilarity,
 )
-from pipeline_assets.rentals.database import first_and_last_payment, known_customers, purchases
+from pipeline_assets.rentals.database import known_customers, payment_versions, purchases
 from pipeline_assets.rentals.plots import ACTIVITY, CONFUSION, REPORT, SPENDING
 from pipeline_assets.rentals.records import COLUMNS, accepted, rejected
 
@@ -68,7 +69,7 @@ class SentimentConfig(dg.Config):
     partitions=DAYS,
     checks=[every_payment_has_a_film],
     system="oltp",
-    extent=first_and_last_payment,
+    source_versions=payment_versions,
 )
 def user_purchases(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """What customers paid for, from one consistent look at the shop's database."""
@@ -165,11 +166,8 @@ def user_behavior_metric(user_purchases: ir.Table, classified_movie_reviews: ir.
     mappings={"user_purchases": UP_TO_NOW},
     plots=[ACTIVITY],
 )
-def viewing_similarity(user_purchases: ir.Table) -> ir.Table:
-    """Whether customers stay with what they know: all rentals up to the end of each window.
-
-    A window without any purchase has no rows.
-    """
+def viewing_similarity(user_purchases: ir.Table, partitions: Sequence[str]) -> ir.Table:
+    """Whether customers stay with what they know: all rentals up to the end of each window."""
     rented = user_purchases
     before = rented.category.lag().over(
         group_by="customer_id", order_by=[rented.purchased_at, rented.payment_id]
@@ -178,7 +176,9 @@ def viewing_similarity(user_purchases: ir.Table) -> ir.Table:
     steps = pairs.group_by("customer_id", "insert_date").aggregate(
         rentals=pairs.count(), same=pairs.same.sum(), pairs=pairs.same.count()
     )
-    windows = rented.select(until="insert_date").distinct()
+    # Not the windows of the purchases: one without any still has all those before it.
+    made = ibis.array(list(partitions)).cast(dt.Array(rented.insert_date.type()))
+    windows = made.unnest().name("until").as_table()
     past = windows.join(steps, windows.until >= steps.insert_date).select(
         "customer_id", "until", "rentals", "same", "pairs"
     )

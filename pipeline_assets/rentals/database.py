@@ -6,7 +6,7 @@ is a row, neither lost nor doubled.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -17,7 +17,8 @@ from pipeline_assets.lake.dsn import SecretDsn
 from pipeline_assets.lake.partitioning import Window
 from pipeline_assets.lake.postgres import Snapshot, snapshot
 
-PURCHASES: Final = """
+WITHIN: Final = "WHERE p.payment_date >= %(start)s AND p.payment_date < %(end)s"
+PURCHASES: Final = f"""
     SELECT p.payment_id, p.customer_id, f.film_id, f.title, c.name AS category, p.amount,
            p.payment_date::timestamp AS purchased_at
     FROM payment AS p
@@ -27,23 +28,39 @@ PURCHASES: Final = """
     LEFT JOIN (SELECT film_id, min(category_id) AS category_id FROM film_category GROUP BY film_id)
         AS fc ON fc.film_id = f.film_id
     LEFT JOIN category AS c ON c.category_id = fc.category_id
-    WHERE p.payment_date >= %(start)s AND p.payment_date < %(end)s"""
-EXTENT: Final = """
-    SELECT min(payment_date)::timestamp AS first, max(payment_date)::timestamp AS last
-    FROM payment"""
+    {WITHIN}"""  # noqa: S608 - constants
+VERSIONS: Final = """
+    SELECT date_trunc(%(unit)s, p.payment_date)::timestamp AS start, count(*)::text || '-' ||
+           sum(hashtext((p.payment_id, p.customer_id, p.rental_id, p.amount, p.payment_date)::text)
+               ::bigint) AS version
+    FROM payment AS p
+    {within}
+    GROUP BY 1"""
+UNITS: Final = {timedelta(days=1): "day", timedelta(hours=1): "hour"}
 KNOWN: Final = "SELECT customer_id FROM customer WHERE customer_id IN ({ids})"
 
 
-def first_and_last_payment(dsn: SecretDsn) -> Window | None:
-    """When the first and the last payment was made; None if there is none.
+def payment_versions(
+    dsn: SecretDsn, length: timedelta, within: Window | None
+) -> dict[datetime, str]:
+    """A fingerprint of the payments of each window that has any, by its start in UTC.
+
+    It changes with the number of payments and with any value of one that the database keeps in
+    ``payment``; the films behind them are looked at when payments are.
+
+    Args:
+        dsn: The shop's database.
+        length: Of a window; a day or an hour.
+        within: The half-open span to look at; None for all.
 
     Raises:
-        PipelineError: The database cannot be reached or lacks the table.
+        PipelineError: The database cannot be reached or lacks the table or a column.
     """
+    bounds = {"start": within[0], "end": within[1]} if within else {}
+    query = VERSIONS.format(within=WITHIN if within else "")
     with snapshot(dsn) as database:
-        (row,) = database.read(EXTENT).read_all().to_pylist()
-    first, last = row["first"], row["last"]
-    return (first.replace(tzinfo=UTC), last.replace(tzinfo=UTC)) if first else None
+        found = database.read(query, {"unit": UNITS[length], **bounds}).read_all().to_pylist()
+    return {row["start"].replace(tzinfo=UTC): row["version"] for row in found}
 
 
 def purchases(

@@ -1,9 +1,9 @@
 import itertools
 import traceback
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -249,7 +249,9 @@ def test_an_unknown_user_is_said(postgres_dsn: SecretDsn) -> None:
     assert "the server has no such user" in failure(stranger, "SELECT 1 AS one")
 
 
-def test_a_wrong_password_is_said_and_never_shown(postgres_dsn: SecretDsn) -> None:
+def test_a_wrong_password_is_said_and_never_shown(
+    postgres_dsn: SecretDsn, require_password: Callable[[SecretDsn, str], None]
+) -> None:
     run(postgres_dsn, "DROP ROLE IF EXISTS ada", "CREATE ROLE ada LOGIN PASSWORD 'right-one'")
     require_password(postgres_dsn, "ada")
     host = quote(postgres_dsn.options["host"], safe="")
@@ -259,14 +261,6 @@ def test_a_wrong_password_is_said_and_never_shown(postgres_dsn: SecretDsn) -> No
     assert "the server refused user or password" in message
     assert "wrong" not in message
     assert rows(right, "SELECT 1 AS one") == [{"one": 1}]
-
-
-def require_password(dsn: SecretDsn, user: str) -> None:
-    """Put a rule before the one that trusts every local user."""
-    (found,) = rows(dsn, "SELECT current_setting('hba_file') AS path")
-    rules = Path(str(found["path"]))
-    rules.write_text(f"local all {user} scram-sha-256\n{rules.read_text()}")
-    run(dsn, "SELECT pg_reload_conf() AS done")
 
 
 def test_a_lost_connection_is_said(payments: SecretDsn) -> None:

@@ -9,8 +9,9 @@ from pipeline_assets.lake.computation import compile_computation
 from pipeline_assets.lake.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.lake.inputs import unbound
 from pipeline_assets.lake.versions import evaluate
+from pipeline_assets.sample.postgres_server import ensure_database
 from pipeline_assets_tests.rentals.conftest import MakeWorld
-from pipeline_assets_tests.rentals.world import ASSETS, World, sql
+from pipeline_assets_tests.rentals.world import ASSETS, World, pay, sql
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
 
@@ -20,14 +21,6 @@ METRIC = (
     "select customer_id, amount_spent, purchase_count, review_score, review_count "
     "from rentals.user_behavior_metric where insert_date = '{day}' order by 1"
 )
-
-
-def pay(shop: SecretDsn, number: int, customer: int, inventory: int, amount: str, at: str) -> None:
-    sql(
-        shop,
-        f"INSERT INTO rental VALUES ({number}, {inventory}, {customer});"
-        f"INSERT INTO payment VALUES ({number}, {customer}, {number}, {amount}, '{at}')",
-    )
 
 
 def land_training(world: World, day: str = "2025-12-01") -> None:
@@ -228,11 +221,46 @@ def test_a_database_that_is_down_is_one_line_and_leaves_what_there_is(
     assert "hunter2-secret" not in "".join([*told, *map(str, records)])
 
 
-def test_a_missing_table_or_column_is_named(make_world: MakeWorld, shop: SecretDsn) -> None:
+def test_a_window_without_purchases_still_has_everybodys_past(
+    make_world: MakeWorld, shop: SecretDsn
+) -> None:
+    world = make_world(oltp_dsn=shop.reveal())
     pay(shop, 1, 1, 1, "1.00", f"{DAY} 01:00")
-    sql(shop, "ALTER TABLE film DROP COLUMN title")
-    (failure,) = make_world(oltp_dsn=shop.reveal()).update()
-    assert "a column is missing" in failure
-    sql(shop, "DROP TABLE payment")
-    (problem,) = make_world(oltp_dsn=shop.reveal()).update()
-    assert "a table is missing" in problem
+    pay(shop, 2, 1, 1, "1.00", "2026-01-03 01:00")
+    assert world.update() == ()
+    assert world.query(
+        "select insert_date::text, rental_count from rentals.viewing_similarity order by 1"
+    ) == [(DAY, 1), (NEXT, 1), ("2026-01-03", 2)]
+
+
+def test_a_late_or_corrected_payment_is_noticed(make_world: MakeWorld, shop: SecretDsn) -> None:
+    world = make_world(oltp_dsn=shop.reveal())
+    pay(shop, 1, 1, 1, "1.00", f"{DAY} 01:00")
+    pay(shop, 2, 1, 1, "2.00", f"{NEXT} 01:00")
+    assert world.update() == ()
+    sql(shop, "UPDATE payment SET customer_id = 2 WHERE payment_id = 2")
+    assert f"user_purchases[{DAY}]" not in world.stale()
+    assert f"user_purchases[{NEXT}]" in world.stale()
+    assert world.update() == ()
+    pay(shop, 3, 1, 1, "4.00", f"{DAY} 23:59:59.999999")
+    assert f"user_purchases[{DAY}]" in world.stale()
+    assert world.update() == ()
+    assert world.query(
+        "select insert_date::text, customer_id, amount_spent from rentals.user_behavior_metric "
+        "order by 1, 2"
+    ) == [(DAY, 1, Decimal("5.00000")), (NEXT, 2, Decimal("2.00000"))]
+    assert world.stale() == []
+
+
+def test_another_warehouse_gets_everything(
+    make_world: MakeWorld, shop: SecretDsn, postgres_server: SecretDsn
+) -> None:
+    world = make_world(oltp_dsn=shop.reveal(), warehouse_dsn=shop.reveal())
+    pay(shop, 1, 1, 1, "1.00", f"{DAY} 01:00")
+    assert world.update() == ()
+    elsewhere = ensure_database(postgres_server, "elsewhere")
+    world = make_world(oltp_dsn=shop.reveal(), warehouse_dsn=elsewhere.reveal())
+    assert world.stale() == [f"user_behavior_metric[{DAY}]"]
+    assert world.update() == ()
+    assert [row["customer_id"] for row in sql(elsewhere, METRIC.format(day=DAY))] == [1]
+    assert world.stale() == []

@@ -114,3 +114,11 @@ def sql(dsn: SecretDsn, statements: str) -> list[dict[str, Any]]:
         for statement in statements.split(";"):
             rows = execute(connection, dsn, statement)
     return rows
+
+
+def pay(shop: SecretDsn, number: int, customer: int, inventory: int, amount: str, at: str) -> None:
+    sql(
+        shop,
+        f"INSERT INTO rental VALUES ({number}, {inventory}, {customer});"
+        f"INSERT INTO payment VALUES ({number}, {customer}, {number}, {amount}, '{at}')",
+    )
