@@ -24,8 +24,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pipeline_assets.engines.sentiment import SentimentModel, predict, sentiment_of_score
 from pipeline_assets.engines.sentiment_fit import fit
-from pipeline_assets.engines.sentiment_lexicon import ENGLISH, Lexicon, Tone
 from pipeline_assets.engines.sentiment_report import report
+from spark_resources.sentiment_lexicon import ENGLISH, Lexicon, Tone
 
 SNIPPETS: Final = Path("../shared/data/vader-reviews/movieReviewSnippets_GroundTruth.txt")
 HELD_OUT: Final = 0.2

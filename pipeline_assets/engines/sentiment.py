@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pipeline_assets.engines.sentiment_lexicon import Lexicon
 from pipeline_assets.engines.sentiment_text import (
     BUCKETS,
     CUE_COUNT,
@@ -30,8 +29,9 @@ from pipeline_assets.engines.sentiment_text import (
     text_features,
 )
 from pipeline_assets.errors import PipelineError
+from spark_resources.sentiment_lexicon import Lexicon
+from spark_resources.sentiment_rules import CLASSES, HEADER, misfit
 
-CLASSES: Final = ("negative", "neutral", "positive")
 NEGATIVE, NEUTRAL, POSITIVE = range(3)
 FORMAT: Final = "pipeline-assets sentiment model"
 FORMAT_VERSION: Final = 1
@@ -39,7 +39,6 @@ VIEWS: Final = ("words", "characters", "tone")
 VIEW_WEIGHTS: Final = (1.0, 1.0, 0.5)
 CUE_WEIGHT: Final = 0.2
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-_HEADER: Final = "header.json"
 _LAYOUT: Final = {
     **{f"{view}_buckets": np.dtype(np.int32) for view in VIEWS},
     **{f"{view}_rarity": np.dtype(np.float32) for view in VIEWS},
@@ -168,7 +167,7 @@ def to_bytes(model: SentimentModel) -> bytes:
     """The stored form; equal models give equal bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo(_HEADER, _EPOCH), _header(model))
+        archive.writestr(zipfile.ZipInfo(HEADER, _EPOCH), _header(model))
         for name, array in _arrays(model).items():
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), _npy(array))
     return buffer.getvalue()
@@ -182,7 +181,7 @@ def from_bytes(blob: bytes) -> SentimentModel:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(blob)) as archive:
-            header = _known(json.loads(archive.read(_HEADER)))
+            header = _known(json.loads(archive.read(HEADER)))
             return _assemble(header, {name: _array(archive, name) for name in _LAYOUT})
     except _DAMAGE as fault:
         raise PipelineError(
@@ -219,15 +218,17 @@ def _npy(array: NDArray[Any]) -> bytes:
 
 
 def _known(header: Any) -> dict[str, Any]:  # noqa: ANN401 (whatever the JSON holds)
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise PipelineError("the stored object is no sentiment model: point to one, or train again")
-    version = header["version"]
+    known: dict[str, Any] = header if isinstance(header, dict) else {}
+    problem = misfit(known.get("format"), FORMAT)
+    if problem is not None:
+        raise PipelineError(problem)
+    version = known["version"]
     if not isinstance(version, int) or version > FORMAT_VERSION:
         raise PipelineError(
             f"the sentiment model has format version {version}, this release reads up to "
             f"{FORMAT_VERSION}: upgrade pipeline-assets or train again"
         )
-    return header
+    return known
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:

@@ -29,7 +29,6 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pipeline_assets.engines.sentiment import (
-    CLASSES,
     Floats,
     SentimentModel,
     Terms,
@@ -37,8 +36,7 @@ from pipeline_assets.engines.sentiment import (
     softmax,
     weigh,
 )
-from pipeline_assets.engines.sentiment_lexicon import ENGLISH, Lexicon
-from pipeline_assets.engines.sentiment_report import SentimentReport, report
+from pipeline_assets.engines.sentiment_report import report
 from pipeline_assets.engines.sentiment_text import (
     BUCKETS,
     CUE_COUNT,
@@ -49,10 +47,11 @@ from pipeline_assets.engines.sentiment_text import (
     text_features,
 )
 from pipeline_assets.errors import PipelineError
+from spark_resources.sentiment_lexicon import ENGLISH, Lexicon
+from spark_resources.sentiment_report import SentimentReport
+from spark_resources.sentiment_rules import CLASSES, HELD_OUT_PARTS, MINIMUM_TEXTS, shortage
 
-MINIMUM_TEXTS: Final = 5
 TRAINING_CHARACTERS: Final = 6_000_000
-HELD_OUT_PARTS: Final = 5
 SEARCH_TEXTS: Final = 4_000
 SEARCH_FOLDS: Final = 3
 MARGINS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -188,13 +187,9 @@ def _require_labels(texts: int, labels: Sequence[int]) -> None:
 def _require_every_class(labels: Labels, distinct: Labels) -> None:
     leaders = labels[np.unique(distinct, return_index=True)[1]]
     counts = np.bincount(leaders, minlength=3)
-    scarce = [name for name, count in zip(CLASSES, counts, strict=True) if count < MINIMUM_TEXTS]
-    if scarce:
-        found = ", ".join(f"{count} {name}" for name, count in zip(CLASSES, counts, strict=True))
-        raise PipelineError(
-            f"too few {' and '.join(scarce)} reviews to train on: found {found} distinct texts, "
-            f"each class needs {MINIMUM_TEXTS}; land more scored reviews"
-        )
+    problem = shortage(counts.tolist())
+    if problem is not None:
+        raise PipelineError(problem)
 
 
 def _ranks(labels: Labels, distinct: Labels, seed: int) -> tuple[Labels, Labels]:

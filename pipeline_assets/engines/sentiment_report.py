@@ -2,47 +2,12 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline_assets.engines.sentiment import CLASSES
-
-CALIBRATION_BINS: Final = 15
-
-
-@dataclass(frozen=True)
-class ClassReport:
-    """One class: shares from 0 to 1 (0 where undefined) and how many texts truly belong to it."""
-
-    name: str
-    precision: float
-    recall: float
-    f1: float
-    support: int
-
-
-@dataclass(frozen=True)
-class SentimentReport:
-    """Measured on a held-out part.
-
-    Attributes:
-        classes: one report per class, from negative to positive.
-        accuracy: share of right answers.
-        macro_f1: plain mean of the three F1 scores.
-        calibration_error: expected calibration error, the mean distance of confidence from accuracy
-            over `CALIBRATION_BINS` equal bins (Guo et al., "On Calibration of Modern Neural
-            Networks", 2017).
-        confusion: counts, true classes down, predicted classes across.
-    """
-
-    classes: tuple[ClassReport, ...]
-    accuracy: float
-    macro_f1: float
-    calibration_error: float
-    confusion: tuple[tuple[int, ...], ...]
+from spark_resources.sentiment_report import SentimentReport, report_of
+from spark_resources.sentiment_rules import CALIBRATION_BINS, CLASSES
 
 
 def report(
@@ -50,26 +15,7 @@ def report(
 ) -> SentimentReport:
     """Compares n >= 1 predictions (classes 0 to 2 and their confidence) with the truth."""
     confusion = np.bincount(3 * truth + predicted, minlength=9).reshape(3, 3)
-    classes = tuple(_class_report(confusion, label) for label in range(3))
-    return SentimentReport(
-        classes=classes,
-        accuracy=float(np.trace(confusion) / len(truth)),
-        macro_f1=float(np.mean([each.f1 for each in classes])),
-        calibration_error=calibration_error(truth == predicted, confidence),
-        confusion=tuple(tuple(map(int, row)) for row in confusion),
-    )
-
-
-def _class_report(confusion: NDArray[np.integer], label: int) -> ClassReport:
-    hits, support = int(confusion[label, label]), int(confusion[label].sum())
-    claimed = int(confusion[:, label].sum())
-    return ClassReport(
-        name=CLASSES[label],
-        precision=hits / max(claimed, 1),
-        recall=hits / max(support, 1),
-        f1=2 * hits / max(claimed + support, 1),
-        support=support,
-    )
+    return report_of(confusion.tolist(), calibration_error(truth == predicted, confidence))
 
 
 def calibration_error(right: NDArray[np.bool_], confidence: NDArray[np.float64]) -> float:

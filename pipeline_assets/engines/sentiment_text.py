@@ -29,9 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pipeline_assets.engines.sentiment_lexicon import NO_TONE, Lexicon, Tone
+from spark_resources.sentiment_lexicon import NO_TONE, Lexicon, Tone
+from spark_resources.sentiment_rules import EDGE
 
-EDGE: Final = 5_000
 BUCKETS: Final = 1 << 22
 NEGATION_REACH: Final = 4
 CHARACTER_RUNS: Final = (2, 5)

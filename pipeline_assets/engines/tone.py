@@ -13,6 +13,7 @@ from pipeline_assets.engines.engine import Log
 from pipeline_assets.engines.prepared import Prepared
 from pipeline_assets.errors import PipelineError
 from spark_resources.job import Job
+from spark_resources.sentiment_rules import NO_MODEL
 
 ANSWERED: Final = "answered"
 ROWS_AT_ONCE: Final = 10_000
@@ -54,7 +55,7 @@ def sentiment_predict(connection: duckdb.DuckDBPyConnection, job: Job, _log: Log
 
     stored = connection.execute(job.parameters["model_sql"]).fetchone()
     if stored is None:
-        raise PipelineError("there is no sentiment model yet; materialise rentals/sentiment_model")
+        raise PipelineError(NO_MODEL)
     reader = connection.cursor().execute(job.sql).to_arrow_reader(ROWS_AT_ONCE)
     schema = pa.schema([*reader.schema, *_ANSWERS])
     answers = pa.RecordBatchReader.from_batches(schema, _answers(from_bytes(stored[0]), reader))

@@ -19,16 +19,17 @@ from pipeline_assets.engines.sentiment import (
     sentiment_of_score,
     to_bytes,
 )
-from pipeline_assets.engines.sentiment_fit import MINIMUM_TEXTS, Trained, fit, train
-from pipeline_assets.engines.sentiment_lexicon import ENGLISH, NO_TONE, Lexicon, Tone
+from pipeline_assets.engines.sentiment_fit import Trained, fit, train
 from pipeline_assets.engines.sentiment_report import (
     calibration_error,
     confusion_png,
     report,
     to_markdown,
 )
-from pipeline_assets.engines.sentiment_text import EDGE, normalise, text_features
+from pipeline_assets.engines.sentiment_text import normalise, text_features
 from pipeline_assets.errors import PipelineError
+from spark_resources.sentiment_lexicon import ENGLISH, NO_TONE, Lexicon, Tone
+from spark_resources.sentiment_rules import EDGE, MINIMUM_TEXTS
 
 SNIPPETS = Path("../shared/data/vader-reviews/movieReviewSnippets_GroundTruth.txt")
 SUBJECTS = ["the film", "this story", "its ending", "the cast", "the music", "every scene"]
