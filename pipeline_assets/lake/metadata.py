@@ -127,10 +127,10 @@ def _table(rows: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue | dg.Text
 
 
 def _plain(value: object) -> str | int | float | bool | None:
-    """A value that Dagster's table shows; long texts and lists are cut."""
+    """A value that Dagster's table shows; long texts and lists are cut, bytes are counted."""
     if value is None or isinstance(value, bool | float):
         return value
     if isinstance(value, int):
         return value if abs(value) < 2**53 else str(value)
-    text = str(value)
+    text = f"{len(value):,} bytes" if isinstance(value, bytes) else str(value)
     return text if len(text) <= 120 else text[:119] + "…"

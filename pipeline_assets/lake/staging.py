@@ -146,10 +146,14 @@ class Stager:
     def _compute(self, attempt: "_Attempt") -> Staged:
         engine = self.engines.for_asset(attempt.asset.name)
         computation = _requested(attempt, _evaluated(attempt))
-        compiled = compile_computation(computation, attempt.asset.table.contract, engine.dialect)
+        contract = attempt.asset.table.contract
+        compiled = compile_computation(computation, contract, engine.dialect)
         manifest = engine.run(_job(attempt, compiled, engine), attempt.request.log)
         _require_settled(attempt, manifest)
-        return Staged(manifest, _records(attempt, manifest), column_lineage(table_of(computation)))
+        lineage = column_lineage(table_of(computation))
+        # What a job learns from has columns of its own; those it passes on are the table's too.
+        kept = {name: found for name, found in lineage.items() if name in contract.schema}
+        return Staged(manifest, _records(attempt, manifest), kept)
 
     def _ingest(self, attempt: "_Attempt") -> Staged:
         manifest = self._write(attempt, attempt.asset.function(**self._arguments(attempt)))

@@ -66,8 +66,7 @@ def _spending(user_behavior_metric: ir.Table) -> ir.Table:
 
 def _draw_spending(axes: "Axes", rows: Rows) -> None:
     axes.bar([row["spent"] for row in rows], [row["customers"] for row in rows], align="edge")
-    axes.set_xlabel("spent in the window")
-    axes.set_ylabel("customers")
+    axes.set(xlabel=f"spent in a window; {MOST_SPENT} and more in the last bar", ylabel="customers")
 
 
 def _by_activity(viewing_similarity: ir.Table) -> ir.Table:
@@ -84,7 +83,12 @@ def _by_activity(viewing_similarity: ir.Table) -> ir.Table:
 def _draw_activity(axes: "Axes", rows: Rows) -> None:
     sizes = [10 + 2 * row["customers"] for row in rows]
     axes.scatter([r["rentals"] for r in rows], [r["similarity"] for r in rows], s=sizes, alpha=0.6)
-    axes.set(xlabel="films rented", ylabel="mean similarity", ylim=(0, 1))
+    axes.set(
+        title="Customers with as many rentals; the larger the dot, the more of them",
+        xlabel=f"films rented; {MOST_RENTALS} and more in the last dot",
+        ylabel="share of pairs in one category",
+    )
+    axes.set_ylim(bottom=0)
 
 
 CONFUSION: Final = Plot("confusion_matrix", _latest_report, _draw_confusion)
