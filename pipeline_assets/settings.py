@@ -105,7 +105,10 @@ class Settings(BaseSettings):
         "daily", description="Cut the rentals tables by the day, or `hourly`, in UTC."
     )
     rentals_start: date = Field(
-        FIRST_DAY, description="First day of the rentals tables; earlier payments are left out."
+        FIRST_DAY,
+        description="First day of the rentals tables; earlier payments are left out. Choose a "
+        "recent one for hourly tables: Dagster counts all hours, and twenty years of them take it "
+        "2 s a step.",
     )
     raw_part_mib: int = Field(16, ge=1, le=1024, description="Size of one raw text part, in MiB.")
     s3_endpoint_url: str | None = Field(

@@ -3,7 +3,8 @@
 Run with ``python -m benchmarks.rentals.sentiment [--repeats N]`` from the repository; prints
 Markdown. Texts: the rated movie snippets beside the repository (mean valence below -1 negative,
 above 1 positive, else neutral) in three training sizes, the sample's film reviews, and made-up
-product reviews with a skewed distribution of scores, whose words the model's lists do not know. Times are CPU seconds of one core: neighbours on the machine matter less.
+product reviews with a skewed distribution of scores, in words that the model's lists do not know.
+Times are CPU seconds of one core: neighbours on the machine matter less.
 """
 
 import argparse

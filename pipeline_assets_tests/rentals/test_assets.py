@@ -17,6 +17,7 @@ pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
 
 DAY, NEXT = "2026-01-01", "2026-01-02"
 WORDS = {1: "awful boring mess", 3: "it is fine", 5: "wonderful lovely film"}
+TRAINING = [(1, f"{text} {n}", score) for score, text in WORDS.items() for n in range(12)]
 METRIC = (
     "select customer_id, amount_spent, purchase_count, review_score, review_count "
     "from rentals.user_behavior_metric where insert_date = '{day}' order by 1"
@@ -24,8 +25,7 @@ METRIC = (
 
 
 def land_training(world: World, day: str = "2025-12-01") -> None:
-    rows = [(1, f"{text} {n}", score) for score, text in WORDS.items() for n in range(12)]
-    world.land(day, *rows)
+    world.land(day, *TRAINING)
 
 
 @pytest.mark.parametrize("dialect", ["duckdb", "pyspark"])
@@ -264,3 +264,82 @@ def test_another_warehouse_gets_everything(
     assert world.update() == ()
     assert [row["customer_id"] for row in sql(elsewhere, METRIC.format(day=DAY))] == [1]
     assert world.stale() == []
+
+
+def test_hours_are_a_setting(make_world: MakeWorld, shop: SecretDsn) -> None:
+    world = make_world(
+        oltp_dsn=shop.reveal(),
+        warehouse_dsn=shop.reveal(),
+        rentals_granularity="hourly",
+        rentals_start="2025-12-01",
+    )
+    pay(shop, 1, 1, 1, "1.00", f"{DAY} 04:59:59.999999")
+    pay(shop, 2, 1, 1, "2.00", f"{DAY} 05:00:00")
+    pay(shop, 3, 1, 2, "4.00", f"{DAY} 07:00:00")
+    world.land(f"{DAY}T05", *TRAINING, (2, f"{WORDS[1]} again", 1))
+    world.land(DAY, (1, "a day is no hour", 3))
+    (problem,) = world.update()
+    assert f"insert_date '{DAY}' is no window from 2025-12-01T00 on" in problem
+    first, second = f"{DAY}T04", f"{DAY}T05"
+    assert world.query(METRIC.format(day=first)) == [(1, Decimal("1.00000"), 1, 0, 0)]
+    assert world.query(METRIC.format(day=second)) == [
+        (1, Decimal("2.00000"), 1, 12, 36),
+        (2, Decimal("0.00000"), 0, 0, 1),
+    ]
+    spent = "SELECT insert_date, amount_spent FROM rentals.user_behavior_metric"
+    assert [
+        tuple(row.values()) for row in sql(shop, f"{spent} WHERE amount_spent > 0 ORDER BY 1")
+    ] == [
+        (first, "1.00000"),
+        (second, "2.00000"),
+        (f"{DAY}T07", "4.00000"),
+    ]
+    assert world.query(
+        "select insert_date, rental_count from rentals.viewing_similarity order by 1"
+    ) == [(first, 1), (second, 2), (f"{DAY}T06", 2), (f"{DAY}T07", 3)]
+    pay(shop, 4, 1, 1, "8.00", f"{DAY} 05:59:59")
+    made = [name for name in world.stale() if name.startswith("user_purchases")]
+    assert made == [f"user_purchases[{second}]"]
+
+
+def test_a_day_delivered_again_replaces_what_it_said_also_in_the_warehouse(
+    make_world: MakeWorld, shop: SecretDsn
+) -> None:
+    world = make_world(oltp_dsn=shop.reveal(), warehouse_dsn=shop.reveal())
+    land_training(world)
+    world.land(DAY, (1, WORDS[1], 1), (2, WORDS[5], 5), (2, "sixth star", 6))
+    assert world.update() == ()
+    world.land(DAY, (1, WORDS[5], 5), (2, WORDS[5], 5), (2, "fifth star", 5))
+    assert world.update() == ()
+    expected = [(1, Decimal("0.00000"), 0, 1, 1), (2, Decimal("0.00000"), 0, 2, 2)]
+    counts = METRIC.format(day=DAY).replace("amount_spent, ", "")
+    assert world.query(METRIC.format(day=DAY))[0][:2] == expected[0][:2]
+    assert [tuple(row.values()) for row in sql(shop, counts)] == world.query(counts)
+    assert world.query("select count(*) from rentals.rejected_rows") == [(0,)]
+    assert (
+        world.query(f"select score from rentals.movie_reviews where insert_date = '{DAY}'")
+        == [(5,)] * 3
+    )
+
+
+def test_a_text_of_a_megabyte_and_texts_of_any_language_are_classified(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world()
+    land_training(world)
+    texts = [
+        "wonderful " * 100_000,
+        "素晴らしい映画",
+        "фильм ужасный",
+        "👎👎👎",
+        " ",
+        'a\r\n"b"',
+    ]
+    world.land(DAY, *[(1, text, "") for text in texts])
+    assert world.update() == ()
+    found = world.query(
+        "select review_str, confidence between 0.3 and 1 from rentals.classified_movie_reviews "
+        f"where insert_date = '{DAY}'"
+    )
+    assert sorted(text for text, _ in found) == sorted(texts)
+    assert all(sure for _, sure in found)
