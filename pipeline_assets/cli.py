@@ -19,8 +19,12 @@ from pipeline_assets.deployment import Deployment
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.instance import open_instance
 from pipeline_assets.lake.asset import LakeAsset
-from pipeline_assets.lake.maintenance import expire, remove_orphans
+from pipeline_assets.lake.maintenance import compact, expire, remove_orphans
+from pipeline_assets.lake.plots import png
+from pipeline_assets.lake.profile_plot import profile_plot
+from pipeline_assets.lake.profiles import PROFILES, history_of
 from pipeline_assets.lake.progress import SILENT, Progress
+from pipeline_assets.lake.query import Answer
 from pipeline_assets.lake.query import query as run_query
 from pipeline_assets.lake.staleness import Again, Stale, never_again
 from pipeline_assets.lake.tables import LakeTable
@@ -49,6 +53,11 @@ class Session:
     def assets(self) -> list[LakeAsset]:
         """Of the whole graph."""
         return assets_for(self.settings)
+
+    @cached_property
+    def tables(self) -> list[LakeTable]:
+        """Of the whole lake."""
+        return [*(asset.table for asset in self.assets), PROFILES]
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
@@ -138,8 +147,7 @@ def _summary(session: Session) -> str:
 def query(session: Session, sql: str, format_: Format) -> None:
     """Run read-only SQL over the lake: select count(*) from taobao.core_features."""
     deployment = session.deployment
-    tables = [asset.table for asset in session.assets]
-    with run_query(sql, deployment.lake, tables, deployment.embedded) as answer:
+    with run_query(sql, deployment.lake, session.tables, deployment.embedded) as answer:
         show(answer, format_)
 
 
@@ -157,6 +165,23 @@ def history(session: Session, table: str) -> None:
         click.echo(
             f"{mark} {entry.snapshot_id:<20} {entry.committed_at:%Y-%m-%d %H:%M:%S} {changes}"
         )
+
+
+@cli.command()
+@click.argument("table")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw it into this PNG instead.")
+@click.pass_obj
+def profile(session: Session, table: str, plot: Path | None) -> None:
+    """Show how the partitions of a table look beside each other."""
+    chosen = _table(session, table)
+    found = history_of(session.deployment.lake, chosen)
+    if plot:
+        plot.write_bytes(png(profile_plot(table), found.to_pylist()))
+        click.echo(f"{plot}: {table}, each measure relative to its median")
+        return
+    columns = found.column_names
+    rows = (tuple(row[name] for name in columns) for row in found.to_pylist())
+    show(Answer(tuple(columns), rows), "table")
 
 
 @cli.command()
@@ -199,11 +224,12 @@ def clean(session: Session, older_than: float) -> None:
     before = datetime.now(UTC) - timedelta(hours=older_than)
     lake = session.deployment.lake
     store = session.deployment.store(session.settings.lake_uri)
-    for asset in session.assets:
-        expired = expire(lake, asset.table, before)
-        removed = remove_orphans(lake, store, asset.table, before)
+    compact(lake, PROFILES)
+    for table in session.tables:
+        expired = expire(lake, table, before)
+        removed = remove_orphans(lake, store, table, before)
         click.echo(
-            f"{asset.table!s:<36} {len(expired.snapshot_ids)} snapshots expired, "
+            f"{table!s:<36} {len(expired.snapshot_ids)} snapshots expired, "
             f"{removed.files} files ({removed.bytes:,} bytes) removed"
         )
 
@@ -228,7 +254,7 @@ def _refuse_exports(session: Session, name: str) -> None:
 
 
 def _table(session: Session, name: str) -> LakeTable:
-    tables = {str(asset.table): asset.table for asset in session.assets}
+    tables = {str(table): table for table in session.tables}
     if name not in tables:
         raise PipelineError(f"There is no table {name}; tables are {', '.join(tables)}")
     return tables[name]

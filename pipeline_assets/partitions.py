@@ -14,7 +14,9 @@ Granularity: TypeAlias = Literal["daily", "hourly"]
 
 SPLITS = Partitioning("split", dg.StaticPartitionsDefinition(["train", "test"]))
 CATEGORIES = Partitioning("category", dg.DynamicPartitionsDefinition(name="category"))
-SNAPSHOTS = Partitioning("snapshot", dg.DynamicPartitionsDefinition(name="snapshot"))
+SNAPSHOTS = Partitioning(
+    "snapshot", dg.DynamicPartitionsDefinition(name="snapshot"), follows_time=True
+)
 
 
 @cache

@@ -8,21 +8,20 @@ from pyspark.sql import SparkSession
 from spark_resources.job import Audit, AuditResult
 
 
-def evaluate(spark: SparkSession, audit: Audit) -> tuple[int, tuple[AuditResult, ...]]:
-    """Count rows and failures in one query; fetch examples only of what failed."""
-    summary = rows_of(spark, audit.summary_sql)[0]
-    failures = {name: count or 0 for name, count in summary.items() if name != "rows"}
+def evaluate(
+    spark: SparkSession, audit: Audit
+) -> tuple[int, tuple[AuditResult, ...], Mapping[str, Any]]:
+    """Rows, failures and measures in one query; examples are fetched only of what failed."""
+    summary = dict(rows_of(spark, audit.summary_sql)[0])
+    rows = summary.pop("rows")
+    failures = {name: summary.pop(name) or 0 for name in audit.examples_sql}
     results = tuple(
-        AuditResult(name, count, _examples(spark, audit, name) if count else ())
+        AuditResult(name, count, rows_of(spark, audit.examples_sql[name]) if count else ())
         for name, count in failures.items()
     )
-    return summary["rows"], results
+    return rows, results, summary
 
 
 def rows_of(spark: SparkSession, sql: str) -> tuple[Mapping[str, Any], ...]:
     """The rows of a small query."""
     return tuple(row.asDict(recursive=True) for row in spark.sql(sql).collect())
-
-
-def _examples(spark: SparkSession, audit: Audit, name: str) -> tuple[Mapping[str, Any], ...]:
-    return rows_of(spark, audit.examples_sql[name]) if name in audit.examples_sql else ()

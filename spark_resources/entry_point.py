@@ -103,10 +103,11 @@ def _report(session: SparkSession, job: Job, result: Result, timings: dict[str, 
     with _timed(timings, "audit"):
         files = output.data_files(session, job)
         output.written(session, job).createOrReplaceTempView("output")
-        rows, results = audits.evaluate(session, job.audit)
+        rows, results, measures = audits.evaluate(session, job.audit)
         reports = {n: audits.rows_of(session, sql) for n, sql in job.audit.report_sql.items()}
     manifest = Manifest(job.token, rows, files, results, reports, timings)
-    return replace(manifest, facts={**_engine_facts(session), **result.facts})
+    facts = {**_engine_facts(session), **result.facts}
+    return replace(manifest, facts=facts, measures=measures)
 
 
 def _engine_facts(session: SparkSession) -> dict[str, Any]:

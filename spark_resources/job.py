@@ -78,7 +78,8 @@ class Audit:
     """Queries over what the job wrote (table ``output``) and its inputs.
 
     Attributes:
-        summary_sql: One row: the column ``rows``, then for each check the number of failing rows.
+        summary_sql: One row: the column ``rows``, then for each check the number of failing rows,
+            then measures of the output.
         examples_sql: For each check, a query for a few failing rows; run only where some fail.
         report_sql: Named small queries whose rows travel back in the manifest (preview, plots).
     """
@@ -178,6 +179,7 @@ class Manifest:
         reports: Rows of the job's report queries.
         timings: Seconds by phase.
         facts: What the engine wants people to know: versions, memory, rounds, remote job ids.
+        measures: Columns of the audit's summary that are no checks.
     """
 
     token: str
@@ -187,6 +189,7 @@ class Manifest:
     reports: Mapping[str, tuple[Mapping[str, Json], ...]] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, Json] = field(default_factory=dict)
+    measures: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
@@ -216,6 +219,7 @@ class Manifest:
             reports={name: tuple(rows) for name, rows in data["reports"].items()},
             timings=data["timings"],
             facts=data["facts"],
+            measures=data["measures"],
         )
 
 

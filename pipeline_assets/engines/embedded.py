@@ -150,7 +150,7 @@ def _run(
     written = time.perf_counter()
     output = tuple(SourceFile(file.uri) for file in files)
     _register(connection, OUTPUT, Source("parquet", job.schema, output))
-    rows, audits = _audit(connection, job)
+    rows, audits, measures = _audit(connection, job)
     return Manifest(
         token=job.token,
         rows=rows,
@@ -159,6 +159,7 @@ def _run(
         reports={name: _rows(connection, sql) for name, sql in job.audit.report_sql.items()},
         timings={"write": written - started, "audit": time.perf_counter() - written},
         facts={**facts, **prepared.facts},
+        measures=measures,
     )
 
 
@@ -186,13 +187,17 @@ def _partition(values: dict[str, str] | None, keys: tuple[str, ...]) -> str | No
     return keys[0] if keys else None
 
 
-def _audit(connection: duckdb.DuckDBPyConnection, job: Job) -> tuple[int, tuple[AuditResult, ...]]:
+def _audit(
+    connection: duckdb.DuckDBPyConnection, job: Job
+) -> tuple[int, tuple[AuditResult, ...], Mapping[str, Any]]:
     (summary,) = _rows(connection, job.audit.summary_sql)
+    rows = summary.pop("rows")
+    failures = {name: summary.pop(name) for name in job.audit.examples_sql}
     results = tuple(
-        AuditResult(name, summary[name], _rows(connection, examples) if summary[name] else ())
-        for name, examples in job.audit.examples_sql.items()
+        AuditResult(name, count, _rows(connection, job.audit.examples_sql[name]) if count else ())
+        for name, count in failures.items()
     )
-    return summary["rows"], results
+    return rows, results, summary
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[dict[str, Any], ...]:

@@ -5,6 +5,7 @@ count each in a single pass over it; the others become one-row subqueries beside
 """
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import ibis.expr.operations as ops
@@ -25,8 +26,9 @@ def build_audit(
     checks: Iterable[Check],
     reports: Mapping[str, ir.Table],
     dialect: Dialect,
+    measures: Mapping[str, ir.Scalar] = MappingProxyType({}),
 ) -> Audit:
-    """Compile checks and reports.
+    """Compile checks, reports and measures.
 
     Args:
         output: The unbound table named ``output``, with the contract's schema.
@@ -34,13 +36,14 @@ def build_audit(
         checks: What to count and exemplify.
         reports: Named small tables that travel back in the manifest.
         dialect: The engine's.
+        measures: Aggregates of the output that are taken in the same pass as the checks.
     """
     failing = {
         check.name: check.failing(output, *(inputs[name] for name in check.inputs))
         for check in checks
     }
     return Audit(
-        summary_sql=to_sql(_summary(output, failing), dialect),
+        summary_sql=to_sql(_summary(output, failing, measures), dialect),
         examples_sql={
             name: to_sql(table.limit(EXAMPLES), dialect) for name, table in failing.items()
         },
@@ -48,14 +51,16 @@ def build_audit(
     )
 
 
-def _summary(output: ir.Table, failing: Mapping[str, ir.Table]) -> ir.Table:
+def _summary(
+    output: ir.Table, failing: Mapping[str, ir.Table], measures: Mapping[str, ir.Scalar]
+) -> ir.Table:
     filters = {name: _predicate(table, output) for name, table in failing.items()}
     counts = {
         name: output.count(where=predicate)
         for name, predicate in filters.items()
         if predicate is not None
     }
-    summary = output.aggregate(rows=output.count(), **counts)
+    summary = output.aggregate(rows=output.count(), **counts, **measures)
     for name, predicate in filters.items():
         if predicate is None:
             summary = summary.cross_join(failing[name].aggregate(**{name: failing[name].count()}))

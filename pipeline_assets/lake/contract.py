@@ -48,12 +48,21 @@ class Contract(pa.DataFrameModel):
 
 @dataclass(frozen=True)
 class Column:
-    """One column: name, Ibis type, whether nulls are allowed, and what it means."""
+    """One column.
+
+    Attributes:
+        name: Its name.
+        type: Its Ibis type.
+        nullable: Whether nulls are allowed.
+        description: What it means.
+        classes: The values it may have, if these are all there are.
+    """
 
     name: str
     type: dt.DataType
     nullable: bool
     description: str
+    classes: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,13 @@ class TableContract:
         if set(schema.columns) != _declared(model):
             raise ValueError(f"{model.__name__}: give every column a Field of its own")
         columns = tuple(
-            Column(name, column.dtype.type, column.nullable, column.description or "")
+            Column(
+                name,
+                column.dtype.type,
+                column.nullable,
+                column.description or "",
+                _classes(column),
+            )
             for name, column in schema.columns.items()
         )
         return cls(
@@ -138,6 +153,11 @@ class TableContract:
 def _declared(model: type[Contract]) -> set[str]:
     contracts = [base for base in model.__mro__ if issubclass(base, Contract)]
     return {name for base in contracts for name in vars(base).get("__annotations__", {})}
+
+
+def _classes(column: Any) -> tuple[Any, ...]:  # noqa: ANN401 - pandera is untyped
+    allowed = (check.statistics.get("allowed_values") for check in column.checks)
+    return tuple(sorted(next((values for values in allowed if values), ())))
 
 
 def _cast(value: ir.Value, column: Column) -> ir.Value:

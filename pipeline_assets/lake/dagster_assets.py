@@ -3,24 +3,31 @@
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 
 from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.contract import Check
+from pipeline_assets.lake.drift import drift_of
 from pipeline_assets.lake.failures import told_by_dagster
 from pipeline_assets.lake.metadata import (
     check_metadata,
     config_metadata,
     definition_metadata,
+    drift_metadata,
     partition_metadata,
     staged_metadata,
 )
+from pipeline_assets.lake.profiles import profiles_in
 from pipeline_assets.lake.staging import Request, Staged, partition_checks
-from pipeline_assets.lake.tables import LakeTable
+from pipeline_assets.lake.tables import Lake, LakeTable
 from pipeline_assets.lake.versions import code_version
 
+LIKE_BEFORE: Final = "like_before"
+_DRIFT: Final = (
+    "Rows, nulls, classes, means and deviations are like those of the partitions before."
+)
 IO_RETRIES = dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL)
 
 
@@ -55,7 +62,10 @@ def dagster_asset(
             tags=dict(asset.tags or {}),
             metadata=definition_metadata(asset),
             partitions_def=asset.partitioning.definition if asset.partitioning else None,
-            check_specs=[_check_spec(asset, check) for check in _checks(asset)],
+            check_specs=[
+                *(_check_spec(asset, check) for check in _checks(asset)),
+                dg.AssetCheckSpec(LIKE_BEFORE, asset=asset.key, description=_DRIFT),
+            ],
             io_manager_key="lake",
             required_resource_keys={"stager"},
             code_version=version,
@@ -118,8 +128,10 @@ def _execute(
         staged: Staged = context.resources.stager.stage(asset, inputs, request)
     yield from _check_results(asset, staged)
     _refuse_broken(asset, staged)
+    with told_by_dagster():
+        yield _drift_result(asset, context.resources.stager.lake, staged)
     for key in keys:
-        context.add_asset_metadata(partition_metadata(staged, key), partition_key=key)
+        context.add_asset_metadata(partition_metadata(asset, staged, key), partition_key=key)
     yield dg.Output(
         staged,
         metadata={**staged_metadata(asset, staged), **config_metadata(config)},
@@ -139,6 +151,19 @@ def _check_results(asset: LakeAsset, staged: Staged) -> Iterator[dg.AssetCheckRe
             description=check.description,
             metadata=check_metadata(result),
         )
+
+
+def _drift_result(asset: LakeAsset, lake: Lake, staged: Staged) -> dg.AssetCheckResult:
+    """Only warns: what is new may well be right."""
+    profiles = profiles_in(staged.manifest, asset.table, staged.records)
+    found, compared = drift_of(asset, lake, profiles)
+    return dg.AssetCheckResult(
+        passed=not found,
+        check_name=LIKE_BEFORE,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=_DRIFT,
+        metadata=drift_metadata(found, compared),
+    )
 
 
 def _refuse_broken(asset: LakeAsset, staged: Staged) -> None:

@@ -23,6 +23,7 @@ from pipeline_assets.lake.inputs import (
 )
 from pipeline_assets.lake.landing import LandingSource, LandingZone
 from pipeline_assets.lake.metadata import publish_metadata
+from pipeline_assets.lake.profiles import keep, profiles_in
 from pipeline_assets.lake.progress import Progress
 from pipeline_assets.lake.sql import schema_names
 from pipeline_assets.lake.staging import Staged
@@ -70,9 +71,11 @@ class LakeIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, staged: Staged) -> None:
         """Publish: give exported objects their names, then commit.
 
-        In this order, because a table that is ahead of its objects would look up to date.
+        In this order, because a table that is ahead of its objects would look up to date. Profiles
+        come first: one of a publish that fails is never looked at, a missing one would be missed.
         """
         table = self.tables[context.asset_key.to_user_string()]
+        keep(self.lake, table, profiles_in(staged.manifest, table, staged.records), context.run_id)
         for written, name in staged.moves.items():
             self.store.move(written, name)
         files = [file.uri for file in staged.manifest.files]

@@ -102,6 +102,32 @@ def remove_orphans(
     return Removed(len(found), sum(item.size for item in found))
 
 
+def compact(lake: Lake, table: LakeTable) -> int:
+    """Write a table that grows by small files anew, as few large ones.
+
+    Rows that another process appends meanwhile are kept: the commit is refused and tried again.
+
+    Returns:
+        Its rows.
+
+    Raises:
+        PipelineError: The table cannot be read or written.
+    """
+    with told_in_one_line(f"compact {table}"):
+        return _compact(lake, table)
+
+
+@beside_others
+def _compact(lake: Lake, table: LakeTable) -> int:
+    iceberg = lake.load(table)
+    if iceberg is None:
+        return 0
+    rows = iceberg.scan().to_arrow()
+    with iceberg.transaction() as transaction:
+        transaction.overwrite(rows)
+    return int(rows.num_rows)
+
+
 @beside_others
 def _expire(lake: Lake, table: LakeTable, older_than: datetime) -> Expired:
     iceberg = lake.load(table)

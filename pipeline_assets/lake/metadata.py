@@ -1,14 +1,17 @@
 """What people see of an asset in Dagster: schema, lineage, counts, preview, plots."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
 
 from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.contract import TableContract
+from pipeline_assets.lake.drift import Drift
 from pipeline_assets.lake.inputs import InputSpec
 from pipeline_assets.lake.plots import markdown
+from pipeline_assets.lake.profiles import ColumnProfile, profiles_in
 from pipeline_assets.lake.sql import type_name
 from pipeline_assets.lake.staging import PREVIEW, Lineage, Staged
 from pipeline_assets.lake.tables import Lake, LakeTable
@@ -59,10 +62,31 @@ def staged_metadata(asset: LakeAsset, staged: Staged) -> Metadata:
     }
 
 
-def partition_metadata(staged: Staged, key: str) -> Metadata:
-    """What is true of one partition only."""
+def partition_metadata(asset: LakeAsset, staged: Staged, key: str) -> Metadata:
+    """What is true of one partition only; its numbers become curves over partitions in the UI."""
     record = staged.records[key]
-    return {"dagster/partition_row_count": record.rows, "bytes": record.bytes}
+    profile = profiles_in(staged.manifest, asset.table, staged.records).get(key, ())
+    return {
+        "dagster/partition_row_count": record.rows,
+        "bytes": record.bytes,
+        **{_curve(each): value for each in profile if (value := _told(each)) is not None},
+    }
+
+
+def drift_metadata(drifts: Iterable[Drift], compared: int) -> Metadata:
+    """With how much a publish was compared, and what differs."""
+    rows = [asdict(drift) for drift in drifts]
+    return {"compared_partitions": compared, **({"drifts": _table(rows)} if rows else {})}
+
+
+def _curve(profile: ColumnProfile) -> str:
+    suffix = "mean" if profile.class_name is None else f"is {profile.class_name}"
+    return f"profile/{profile.column_name} {suffix}"
+
+
+def _told(profile: ColumnProfile) -> float | None:
+    """The mean of a number, the share of a class."""
+    return profile.mean if profile.class_name is None else profile.share
 
 
 def config_metadata(config: dg.Config | None) -> Metadata:

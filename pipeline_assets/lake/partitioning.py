@@ -22,11 +22,13 @@ class Partitioning:
         definition: One shared object per partitioning, so that Dagster maps partitions one to one.
             Windows of time are in UTC, and their keys sort by time.
         column_type: Of the column, where it is not the one that contracts declare.
+        follows_time: Whether dynamic keys follow each other in time, as dates do.
     """
 
     column: str
     definition: dg.PartitionsDefinition[str]
     column_type: dt.DataType | None = None
+    follows_time: bool = False
 
     def keys(self, instance: dg.DagsterInstance) -> Sequence[str]:
         """All keys there are now; of windows of time, those that have ended."""
@@ -51,6 +53,11 @@ class Partitioning:
         if upstream.in_time and isinstance(subset, TimeWindowPartitionsSubset):
             return _in_windows(among, subset.included_time_windows, upstream.in_time.fmt)
         return [name for name in among if name in subset]
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the order of keys is an order in time."""
+        return self.follows_time or self.in_time is not None
 
     @property
     def in_time(self) -> dg.TimeWindowPartitionsDefinition | None:

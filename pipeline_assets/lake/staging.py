@@ -27,6 +27,7 @@ from pipeline_assets.lake.exports import Export, ExportWriter
 from pipeline_assets.lake.inputs import Input, LandedInput, LazyTable
 from pipeline_assets.lake.lineage import InputColumn, column_lineage
 from pipeline_assets.lake.partitioning import Window
+from pipeline_assets.lake.profiles import profile_queries
 from pipeline_assets.lake.progress import Progress
 from pipeline_assets.lake.sql import schema_names
 from pipeline_assets.lake.storage import ObjectStore
@@ -354,8 +355,9 @@ def _audit(attempt: _Attempt, engine: Engine) -> Audit:
         plot.name: plot.table(output, *(attempt.stored[name] for name in plot.inputs))
         for plot in asset.plots
     }
-    reports = {PREVIEW: output.limit(PREVIEW_ROWS), **plots}
-    return build_audit(output, attempt.stored, checks, reports, engine.dialect)
+    measures, profile = profile_queries(output, asset.table, attempt.request.keys)
+    reports = {PREVIEW: output.limit(PREVIEW_ROWS), **plots, **profile}
+    return build_audit(output, attempt.stored, checks, reports, engine.dialect, measures)
 
 
 def partition_checks(asset: LakeAsset, keys: Iterable[str]) -> list[Check]:

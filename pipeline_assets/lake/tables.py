@@ -5,14 +5,14 @@ present, and in the summary of the snapshot that published it, which tells the p
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import pyarrow as pa
 from pyiceberg.exceptions import NoSuchTableError
-from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In
+from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, In
 from pyiceberg.io.pyarrow import parquet_files_to_data_files
 from pyiceberg.manifest import DataFile as IcebergFile
 from pyiceberg.partitioning import PartitionField, PartitionSpec
@@ -183,6 +183,34 @@ class Lake:
             filter_ = _in_partitions(table, list(state.records))
             return iceberg.scan(row_filter=filter_, snapshot_id=state.snapshot_id).to_arrow()
 
+    def select(self, table: LakeTable, values: Mapping[str, Collection[str]]) -> pa.Table:
+        """The rows of a table whose columns have one of some values each.
+
+        Raises:
+            PipelineError: The catalog or a file cannot be read.
+        """
+        with told_in_one_line(f"read {table}"):
+            iceberg = self.load(table)
+            if iceberg is None:
+                return self.arrow_schema(table).empty_table()
+            every: BooleanExpression = AlwaysTrue()
+            for column, found in values.items():
+                every = And(every, In(term=column, literals=set(found)))
+            return iceberg.scan(row_filter=every).to_arrow()
+
+    def append(self, table: LakeTable, rows: pa.Table) -> None:
+        """Add rows to a table that keeps no records of partitions.
+
+        Raises:
+            PipelineError: The catalog or a file cannot be written.
+        """
+        with told_in_one_line(f"append to {table}"):
+            self._append(table, rows)
+
+    def arrow_schema(self, table: LakeTable) -> pa.Schema:
+        """The columns of a table as Arrow has them."""
+        return iceberg_schema(table.contract).as_arrow()
+
     def history(self, table: LakeTable) -> list[HistoryEntry]:
         """Every publish that is still kept, oldest first.
 
@@ -248,6 +276,13 @@ class Lake:
             _replace_files(transaction, table, replaced, files, records)
             _set_records(transaction, records)
         return int(iceberg.metadata.current_snapshot_id or 0)
+
+    @beside_others
+    def _append(self, table: LakeTable, rows: pa.Table) -> None:
+        iceberg = self.load(table) or self._create(table)
+        iceberg.metadata = _without_history(iceberg.metadata)
+        with iceberg.transaction() as transaction:
+            transaction.append(rows)
 
     def _create(self, table: LakeTable) -> Table:
         catalog, schema = self.access.open(), iceberg_schema(table.contract)

@@ -199,7 +199,7 @@ def test_a_disk_that_is_full_at_the_commit_is_told_in_one_line(bench: Workbench)
     room = largest(bench, ".parquet") + 100
     assert room < largest(bench, ".metadata.json")
     (told,) = in_process(run_with_small_files, bench.settings, "fri", room)
-    assert told.startswith("Cannot publish diary.pages: ")
+    assert told.startswith("Cannot append to lake.profiles: ")
     assert "\n" not in told
     assert entries(bench) == sunny
     assert run_day(bench, "fri") == []

@@ -1,0 +1,66 @@
+"""A picture of how a table's partitions look beside each other."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final
+
+import ibis.expr.types as ir
+
+from pipeline_assets.lake.plots import Plot, Rows
+from pipeline_assets.lake.profiles import PARTITION
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_CURVES: Final = 12
+"""More cannot be told apart."""
+
+
+def profile_plot(title: str) -> Plot:
+    """Draws what :func:`pipeline_assets.lake.profiles.history_of` finds.
+
+    Every measure over the partitions, relative to its median: what is as it was is a line at 1.
+    """
+    return Plot(title, _as_it_is, _draw(title))
+
+
+def _as_it_is(profiles: ir.Table) -> ir.Table:
+    return profiles
+
+
+def _draw(title: str) -> "Callable[[Axes, Rows], None]":
+    def draw(axes: "Axes", rows: Rows) -> None:
+        partitions = list(dict.fromkeys(str(row[PARTITION]) for row in rows))
+        for name, values in list(_curves(rows).items())[:_CURVES]:
+            usual = median(values.values())
+            if usual:
+                places = [partitions.index(key) for key in values]
+                relative = [value / usual for value in values.values()]
+                axes.plot(places, relative, marker=".", label=name)
+        shown = range(0, len(partitions), max(1, len(partitions) // 8))
+        axes.set_xticks(list(shown), [partitions[place] for place in shown])
+        axes.set_title(f"{title}, relative to the median")
+        if rows:
+            axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+
+    return draw
+
+
+def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Values by partition, of each measure."""
+    curves: dict[str, dict[str, float]] = {}
+    for row in rows:
+        for name, value in _measures(row):
+            if value is not None:
+                curves.setdefault(name, {})[str(row[PARTITION])] = float(value)
+    return curves
+
+
+def _measures(row: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
+    column, class_name = row["column_name"], row["class_name"]
+    yield "rows", row["rows"]
+    if class_name is None:
+        yield f"{column} mean", row["mean"]
+        yield f"{column} null", row["share"]
+    else:
+        yield f"{column} is {class_name}", row["share"]
