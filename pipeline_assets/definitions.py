@@ -8,7 +8,7 @@ from pipeline_assets.automation.alerts import alert_sensor
 from pipeline_assets.automation.completeness import completeness_checks
 from pipeline_assets.automation.policies import policies_for
 from pipeline_assets.automation.schedules import completeness_schedule
-from pipeline_assets.automation.sensors import AUTOMATION
+from pipeline_assets.automation.sensors import sensors_for
 from pipeline_assets.deployment import Deployment
 from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.dagster_assets import dagster_asset
@@ -80,7 +80,7 @@ def build_definitions(
             completeness_schedule(completeness, is_hourly=settings.rentals_granularity == "hourly")
         ],
         sensors=[
-            AUTOMATION,
+            *sensors_for(landing, assets, deployment),
             alert_sensor(
                 deployment.channels,
                 watched=[asset.key for asset in assets],
@@ -88,6 +88,7 @@ def build_definitions(
                 ui=settings.ui_url,
             ),
         ],
+        executor=deployment.executor,
         resources={
             "lake": LakeIOManager(deployment.lake, tables, progress, store),
             "landing": LandingIOManager(deployment.landing, sources),

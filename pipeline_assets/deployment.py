@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import dagster as dg
+
 from pipeline_assets.automation.channels import Channel, Email, SlackWebhook, SnsTopic
 from pipeline_assets.engines.embedded import EmbeddedEngine
 from pipeline_assets.engines.engine import Engine
@@ -89,6 +91,15 @@ class Deployment:
         )
         found = (mail, slack and SlackWebhook(slack.get_secret_value()), arn and SnsTopic(arn))
         return tuple(channel for channel in found if channel)
+
+    @property
+    def executor(self) -> dg.ExecutorDefinition:
+        """Runs the steps of a run in processes forked from one that has imported everything."""
+        if not self.settings.isolated_steps:
+            return dg.in_process_executor
+        preloaded = {"preload_modules": ["pipeline_assets.definitions"]}
+        config = {"start_method": {"forkserver": preloaded}}
+        return dg.multiprocess_executor.configured(config, name="multiprocess")
 
     def _engine(self, name: EngineName) -> Engine:
         makers: dict[EngineName, Callable[[], Engine]] = {

@@ -110,6 +110,28 @@ class Settings(BaseSettings):
         "recent one for hourly tables: Dagster counts all hours, and twenty years of them take it "
         "2 s a step.",
     )
+    isolated_steps: bool = Field(
+        True,
+        description="A process for each step of a run that a sensor or the UI starts. Without, "
+        "they follow one another in the run's process, which is quicker where data are small.",
+    )
+    sensor_seconds: int = Field(
+        30, ge=1, description="How often sensors look at the landing zone and at what is stale."
+    )
+    landing_settle_seconds: float = Field(
+        60, ge=0, description="Landing objects count once they have not changed for so long."
+    )
+    landing_objects_per_look: int = Field(
+        20_000, ge=1000, description="Landing objects that a sensor lists before it takes a break."
+    )
+    landing_queue_url: str | None = Field(
+        None,
+        description="SQS queue of S3's event notifications for the landing zone: they are followed "
+        "at once, and the zone is listed once an hour only.",
+    )
+    sqs_endpoint_url: str | None = Field(
+        None, description="Endpoint of an SQS that is not Amazon's, for instance a test server."
+    )
     raw_part_mib: int = Field(16, ge=1, le=1024, description="Size of one raw text part, in MiB.")
     s3_endpoint_url: str | None = Field(
         None, description="Endpoint of an S3 that is not Amazon's, for instance a test server."

@@ -7,10 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import dagster as dg
-from dagster._core.definitions.data_version import (
-    DATA_VERSION_TAG,
-    extract_data_version_from_entry,
-)
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -21,7 +17,7 @@ from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.failures import root_message
 from pipeline_assets.lake.landing import LandingSource, Listing
 from pipeline_assets.lake.staleness import Again, Stale, World, never_again, stale_partitions
-from pipeline_assets.lake.storage import StoredObject, fingerprint
+from pipeline_assets.lake.storage import fingerprint
 from pipeline_assets.lake.systems import Offers, ask
 
 PROCESS_TAG: Final = "pipeline/process"
@@ -94,7 +90,9 @@ class Updater:
             if isinstance(definition, dg.DynamicPartitionsDefinition) and definition.name:
                 self.instance.add_dynamic_partitions(definition.name, sorted(partitions))
             for key, objects in partitions.items():
-                self._report_landed(source, key, objects)
+                event = source.unreported(key, objects, self.instance)
+                if event:
+                    self.instance.report_runless_asset_event(event)
 
     def stale(
         self,
@@ -120,7 +118,7 @@ class Updater:
                 code_versions={
                     asset.name: graph.get(asset.key).code_version or "" for asset in assets
                 },
-                records={asset.name: lake.read(asset.table).records for asset in assets},
+                records={asset.name: lake.records(asset.table) for asset in assets},
                 landed={
                     name: {key: fingerprint(found) for key, found in listing.partitions.items()}
                     for name, listing in listings.items()
@@ -152,25 +150,6 @@ class Updater:
         for run in dead:
             self.instance.report_run_failed(run, "The process that executed this run is gone.")
         return [run.run_id for run in dead]
-
-    def _report_landed(
-        self, source: LandingSource, key: str, objects: Sequence[StoredObject]
-    ) -> None:
-        version = fingerprint(objects)
-        latest = self.instance.get_latest_data_version_record(source.key, partition_key=key)
-        known = extract_data_version_from_entry(latest.event_log_entry) if latest else None
-        if known is None or known.value != version:
-            self.instance.report_runless_asset_event(
-                dg.AssetMaterialization(
-                    source.key,
-                    partition=key,
-                    metadata={
-                        "objects": dg.MetadataValue.json([item.uri for item in objects]),
-                        "bytes": sum(item.size for item in objects),
-                    },
-                    tags={DATA_VERSION_TAG: version},
-                )
-            )
 
 
 def batches(stale: Sequence[Stale]) -> list[Batch]:

@@ -15,16 +15,31 @@ RENEWAL: Final = "0 4 1 * *"
 Condition: TypeAlias = dg.AutomationCondition[Any]
 
 
-def automation_of(asset: LakeAsset) -> Condition:
-    """Follow the inputs as soon as what blocks them has passed."""
+def automation_of(asset: LakeAsset) -> Condition | None:
+    """Follow the inputs as soon as what blocks them has passed; landing sensors make ingests."""
+    if asset.kind == "ingest" and asset.inputs:
+        return None
     audited = dg.AutomationCondition.all_deps_blocking_checks_passed()
     if asset.keeps:
         return (_renewal() & audited).with_label("monthly_if_upstream_ok")
-    eager: Condition = dg.AutomationCondition.eager()
-    if any(spec.optional or spec.partition_mapping for spec in asset.inputs):
-        # Not all that may feed it will ever be there.
-        eager = _on_updates()
-    return (eager & audited).with_label("eager_if_upstream_ok")
+    return (_following(asset) & audited).with_label("eager_if_upstream_ok")
+
+
+def _following(asset: LakeAsset) -> Condition:
+    """What makes an asset run; only what has no input is made because it is missing.
+
+    A landing sensor's run makes everything at once, and while a slow evaluation goes on, what it
+    has just made could pass for missing.
+    """
+    conditions = dg.AutomationCondition
+    if not asset.inputs:
+        return conditions.eager()
+    if any(spec.partition_mapping for spec in asset.inputs):
+        return conditions.in_latest_time_window() & _on_updates()
+    # A window that closed long ago may be delivered, or delivered again.
+    if any(spec.optional for spec in asset.inputs):
+        return _on_updates()
+    return _on_updates() & ~conditions.any_deps_missing()
 
 
 def kinds_of(asset: LakeAsset) -> set[str]:
@@ -47,8 +62,7 @@ def policies_for(systems: Collection[str]) -> Policies:
 def _on_updates() -> Condition:
     conditions = dg.AutomationCondition
     return (
-        conditions.in_latest_time_window()
-        & conditions.any_deps_updated().since_last_handled()
+        conditions.any_deps_updated().since_last_handled()
         & ~conditions.any_deps_in_progress()
         & ~conditions.in_progress()
     )

@@ -1,12 +1,24 @@
 """What runs by itself."""
 
-from typing import Final
+from collections.abc import Sequence
 
 import dagster as dg
 
-AUTOMATION: Final = dg.AutomationConditionSensorDefinition(
-    name="automation",
-    target=dg.AssetSelection.all(),
-    description="Makes what has become stale as soon as its inputs have passed their audits.",
-    default_status=dg.DefaultSensorStatus.RUNNING,
-)
+from pipeline_assets.automation.landing import landing_sensors
+from pipeline_assets.deployment import Deployment
+from pipeline_assets.lake.asset import LakeAsset
+from pipeline_assets.lake.landing import LandingSource
+
+
+def sensors_for(
+    sources: Sequence[LandingSource], assets: Sequence[LakeAsset], deployment: Deployment
+) -> list[dg.SensorDefinition]:
+    """What follows the landing zone, and what follows that."""
+    automation = dg.AutomationConditionSensorDefinition(
+        name="automation",
+        target=dg.AssetSelection.all(),
+        description="Makes what has become stale as soon as its inputs have passed their audits.",
+        minimum_interval_seconds=deployment.settings.sensor_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    return [automation, *landing_sensors(sources, assets, deployment)]

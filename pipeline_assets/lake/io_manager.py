@@ -27,7 +27,7 @@ from pipeline_assets.lake.profiles import keep, profiles_in
 from pipeline_assets.lake.progress import Progress
 from pipeline_assets.lake.sql import schema_names
 from pipeline_assets.lake.staging import Staged
-from pipeline_assets.lake.storage import ObjectStore, fingerprint
+from pipeline_assets.lake.storage import ObjectStore, StoredObject, fingerprint
 from pipeline_assets.lake.tables import Lake, LakeTable, TableState
 from spark_resources.job import Source, SourceFile
 
@@ -95,16 +95,19 @@ class LandingIOManager(dg.IOManager):
     def load_input(self, context: dg.InputContext) -> LandedInput:
         """The objects of the partitions that feed this step, as they lie there now."""
         source = self.sources[context.asset_key.to_user_string()]
-        listed = self.zone.list(source).partitions
-        missing = [key for key in context.asset_partition_keys if key not in listed]
+        objects = {key: self._delivered(source, key) for key in context.asset_partition_keys}
+        missing = [key for key, items in objects.items() if not items]
         if missing:
             raise PipelineError(
                 f"Nothing has landed for {source.partitioning.column} {', '.join(missing)}: "
                 f"expected {self.zone.uri}/{source.pattern.pattern}"
             )
-        objects = {key: listed[key] for key in context.asset_partition_keys}
         versions = {key: fingerprint(items) for key, items in objects.items()}
         return LandedInput(Landed(objects, self.zone.store), versions)
+
+    def _delivered(self, source: LandingSource, key: str) -> tuple[StoredObject, ...]:
+        """Its objects; while its window of time is open there are none yet."""
+        return () if source.partitioning.is_open(key) else self.zone.partition(source, key)
 
     def handle_output(self, context: dg.OutputContext, _obj: object) -> None:
         """Never called: landing assets are external."""

@@ -46,8 +46,13 @@ class ObjectStore(Protocol):
         """Fail with a PipelineError unless this folder or bucket can be reached."""
         ...
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        """All objects below a prefix, ordered by URI; nothing where there is no such folder."""
+    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        """The objects below a prefix, ordered by URI; nothing where there is no such folder.
+
+        Args:
+            prefix: A folder.
+            after: Only those whose URI comes after this one, be there such an object or not.
+        """
         ...
 
     def open(self, uri: str) -> BinaryIO:
@@ -91,10 +96,11 @@ class LocalStore:
         if not Path(root).is_dir():
             raise PipelineError(f"Folder {root} does not exist; create it or set its PIPELINE_ URI")
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
+    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
         """See :class:`ObjectStore`; the etag is size and modification time."""
         tree = os.walk(prefix, onerror=_refuse_unless_gone)
-        paths = sorted(os.path.join(folder, name) for folder, _, names in tree for name in names)
+        found = (os.path.join(folder, name) for folder, _, names in tree for name in names)
+        paths = sorted(path for path in found if path > after)
         described = (_describe_file(Path(path)) for path in paths)
         return (item for item in described if item)
 
@@ -191,11 +197,11 @@ class S3Store:
         except (ClientError, BotoCoreError) as error:
             raise _unreachable(root, error) from error
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
+    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
         """See :class:`ObjectStore`; listed page by page."""
         bucket, key = split_s3_uri(prefix)
         pages = self.client.get_paginator("list_objects_v2").paginate(
-            Bucket=bucket, Prefix=key and f"{key}/"
+            Bucket=bucket, Prefix=key and f"{key}/", StartAfter=split_s3_uri(after)[1]
         )
         try:
             for page in pages:

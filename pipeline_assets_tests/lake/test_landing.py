@@ -92,8 +92,10 @@ class Delivered(LocalStore):
     def require(self, root: str) -> None:
         pass
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        yield StoredObject(f"{prefix}/{self.path}", "etag", 0, datetime.now(UTC))
+    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        uri = f"{prefix}/{self.path}"
+        if uri > after:
+            yield StoredObject(uri, "etag", 0, datetime.now(UTC))
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))

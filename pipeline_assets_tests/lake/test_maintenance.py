@@ -147,8 +147,8 @@ def test_a_run_that_still_writes_is_left_alone(lake: Lake) -> None:
 
 def test_what_is_committed_while_orphans_are_looked_for_is_none(lake: Lake) -> None:
     class PublishesWhileListed(LocalStore):
-        def list(self, prefix: str) -> Iterator[StoredObject]:
-            listed = list(super().list(prefix))
+        def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+            listed = list(super().list(prefix, after))
             publish(lake, {"tue": {"ada": 2}})
             return iter(listed)
 
