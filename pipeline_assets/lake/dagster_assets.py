@@ -24,15 +24,11 @@ from pipeline_assets.lake.staging import Request, Staged, partition_checks
 from pipeline_assets.lake.tables import Lake, LakeTable
 from pipeline_assets.lake.versions import code_version
 
-<<<<<<< HEAD
 LIKE_BEFORE: Final = "like_before"
 _DRIFT: Final = (
     "Rows, nulls, classes, means and deviations are like those of the partitions before."
 )
 IO_RETRIES = dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL)
-=======
-IO_RETRIES: Final = dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL)
->>>>>>> 57c0661 (Landing sensors by listing and by S3's events)
 
 
 @dataclass(frozen=True)
