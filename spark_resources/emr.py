@@ -9,7 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from spark_resources.errors import JobFailedError
-from spark_resources.runner import Outcome, RemoteJob, Status, Submission, token_suffix
+from spark_resources.runner import (
+    Outcome,
+    RemoteJob,
+    Status,
+    Submission,
+    token_of,
+    token_suffix,
+)
 
 if TYPE_CHECKING:
     from types_boto3_emr import EMRClient
@@ -170,7 +177,7 @@ class EmrSteps:
             for step in (step for page in steps for step in page["Steps"]):
                 labels = _labels(step)
                 if labels.get("deployment") == self.config.deployment:
-                    yield RemoteJob(cluster_id, step["Id"], labels)
+                    yield RemoteJob(cluster_id, step["Id"], labels, token_of(step.get("Name", "")))
 
     def _step(self, submission: Submission) -> "StepConfigTypeDef":
         transient = isinstance(self.config.cluster, TransientCluster)

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from spark_resources.emr import tag_value
-from spark_resources.runner import Outcome, RemoteJob, Status, Submission, token_suffix
+from spark_resources.runner import (
+    Outcome,
+    RemoteJob,
+    Status,
+    Submission,
+    token_of,
+    token_suffix,
+)
 
 if TYPE_CHECKING:
     from types_boto3_emr_serverless import EMRServerlessClient
@@ -146,7 +153,8 @@ class EmrServerless:
             )["jobRun"]
             tags = run.get("tags", {})
             if tags.get("deployment") == tag_value(self.config.deployment):
-                yield RemoteJob(self.config.application_id, listed["id"], tags)
+                token = token_of(run.get("name", ""))
+                yield RemoteJob(self.config.application_id, listed["id"], tags, token)
 
     def _list(self, states: tuple["JobRunStateType", ...]) -> Iterator["JobRunSummaryTypeDef"]:
         pages = self.client.get_paginator("list_job_runs").paginate(

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, TypeAlias
+from uuid import uuid4
 
 FORMAT_VERSION: Final = 1
 
@@ -23,6 +24,11 @@ Json: TypeAlias = Any
 
 class JobFormatError(ValueError):
     """A job or manifest was written by another format version or is not one at all."""
+
+
+def fresh_token() -> str:
+    """The token of an attempt that nobody else can know of."""
+    return uuid4().hex
 
 
 @dataclass(frozen=True)

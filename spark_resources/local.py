@@ -14,7 +14,7 @@ from dagster_pyspark import LazyPySparkResource
 
 from spark_resources.entry_point import execute
 from spark_resources.errors import JobFailedError, last_lines, reason_of
-from spark_resources.job import Job, Manifest
+from spark_resources.job import Job, Manifest, fresh_token
 from spark_resources.jvm import choose_java, environment
 
 if TYPE_CHECKING:
@@ -86,6 +86,10 @@ class LocalRunner:
         with _starting, _environment(environment(java.home, sys.executable)):
             session: SparkSession = self._resource.spark_session
         return session
+
+    def token(self, _work: Callable[[], str], _log: Callable[[str], None]) -> str:
+        """See :class:`~spark_resources.runner.Runner`; attempts end with their process."""
+        return fresh_token()
 
     def run(self, job: Job, log: Callable[[str], None]) -> Manifest:
         """Execute a job; an interruption or any other exception stops its Spark tasks.

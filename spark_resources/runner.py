@@ -3,9 +3,11 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from typing import Any, Literal, Protocol, TypeAlias
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,6 +23,14 @@ Outcome: TypeAlias = Literal["going", "succeeded", "failed"]
 
 class Runner(Protocol):
     """Executes one job to its end."""
+
+    def token(self, work: Callable[[], str], log: Log) -> str:
+        """The token of the next attempt at some work, which ``work`` identifies when asked.
+
+        Raises:
+            JobFailedError: The service cannot be asked.
+        """
+        ...
 
     def run(self, job: Job, log: Log) -> Manifest:
         """Execute a job.
@@ -58,11 +68,13 @@ class RemoteJob:
         parent: The cluster or application it runs on.
         id: The step or job run.
         tags: Who runs it, as far as the service was asked.
+        token: The attempt, as far as the service was asked.
     """
 
     parent: str
     id: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    token: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,6 +149,25 @@ class RemoteRunner:
     deployment: str
     poll: PollPolicy = field(default_factory=PollPolicy)
 
+    def token(self, work: Callable[[], str], log: Log) -> str:
+        """See :class:`Runner`; attempts that came to nothing are passed over.
+
+        So a process that takes over from one that was killed finds the job that it left behind,
+        while a retry of what has failed starts another.
+        """
+        patience = Patience(self.poll, self.poll.outage_seconds, log)
+        tokens = (attempt_token(work_id, number) for work_id in (work(),) for number in count())
+        with _told(self.service):
+            return next(t for t in tokens if patience(partial(self._is_open, t)))
+
+    def _is_open(self, token: str) -> bool:
+        """Whether an attempt is still to be made, is under way, or has left a result."""
+        remote = self.service.find(token)
+        outcome = self.service.status(remote).outcome if remote else "going"
+        if outcome != "succeeded":
+            return outcome == "going"
+        return self.staging.exists(self.staging.manifest_uri(token))
+
     def run(self, job: Job, log: Log) -> Manifest:
         """Execute a job, or re-attach to the attempt that another process started.
 
@@ -145,10 +176,8 @@ class RemoteRunner:
         Raises:
             JobFailedError: The job failed, took too long, or left no manifest of its own.
         """
-        try:
+        with _told(self.service):
             return self._run(job, log)
-        except (ClientError, BotoCoreError) as error:
-            raise JobFailedError(f"{self.service.name} refused: {error}") from error
 
     def _run(self, job: Job, log: Log) -> Manifest:
         patience = Patience(self.poll, self.poll.outage_seconds, log)
@@ -251,9 +280,26 @@ class RemoteRunner:
             log(f"{self.service.name}: could not clean up, look at its console: {error}")
 
 
-def idempotency_token(run_id: str, step_key: str, attempt: int) -> str:
-    """The token of an attempt: a retry of the same attempt, in any process, has the same."""
-    return hashlib.sha256(f"{run_id}\n{step_key}\n{attempt}".encode()).hexdigest()[:32]
+@contextmanager
+def _told(service: Service) -> Iterator[None]:
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise JobFailedError(f"{service.name} refused: {error}") from error
+
+
+def attempt_token(work: str, number: int) -> str:
+    """The token of an attempt at some work: in any process the same."""
+    return hashlib.sha256(f"{work}\n{number}".encode()).hexdigest()[:32]
+
+
+def token_of(name: str) -> str:
+    """The token that a name made by :func:`submission_name` ends in; empty without one.
+
+    >>> token_of("prod: taobao/impressions train [t1]"), token_of("somebody's step")
+    ('t1', '')
+    """
+    return name.rpartition(" [")[2][:-1] if name.endswith("]") and " [" in name else ""
 
 
 def submission_name(deployment: str, job: Job) -> str:

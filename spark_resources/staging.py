@@ -58,6 +58,11 @@ class Staging:
         """Upload a job."""
         self.put(self.job_uri(job.token), job.to_json().encode())
 
+    def owner(self, token: str) -> str | None:
+        """The run that last asked for an attempt; None where nobody did."""
+        content = self.read(self.job_uri(token))
+        return Job.from_json(content.decode()).labels.get("run") if content else None
+
     def job_uri(self, token: str) -> str:
         """Where an attempt's job lies."""
         return f"{self.uri.rstrip('/')}/jobs/{token}/job.json"

@@ -1,7 +1,7 @@
 """The embedded engine: DuckDB in this process, streaming from storage to storage."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,15 @@ from pipeline_assets.engines.kinds import KINDS
 from pipeline_assets.engines.spill import spill_folder
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.s3 import S3_SCHEME, S3Access
-from spark_resources.job import AuditResult, DataFile, Job, Manifest, Source, SourceFile
+from spark_resources.job import (
+    AuditResult,
+    DataFile,
+    Job,
+    Manifest,
+    Source,
+    SourceFile,
+    fresh_token,
+)
 
 OUTPUT: Final = "output"
 BATCH_ROWS: Final = 50_000
@@ -47,6 +55,10 @@ class EmbeddedEngine:
     def dialect(self) -> Dialect:
         """DuckDB's."""
         return "duckdb"
+
+    def token(self, _work: Callable[[], str], _log: Log) -> str:
+        """See :class:`pipeline_assets.engines.engine.Engine`; attempts end with their process."""
+        return fresh_token()
 
     def run(
         self, job: Job, log: Log, arrow: Mapping[str, pa.RecordBatchReader] | None = None

@@ -22,6 +22,19 @@ class Engine(Protocol):
         """The Ibis dialect its SQL must be compiled to."""
         ...
 
+    def token(self, work: Callable[[], str], log: Log) -> str:
+        """The token of the next attempt at some work.
+
+        Args:
+            work: Asked, where attempts outlive processes, for what identifies the work; equal work
+                gets the token of the attempt that is under way or has a result nobody took.
+            log: Told about progress.
+
+        Raises:
+            PipelineError: The engine cannot be reached.
+        """
+        ...
+
     def run(self, job: Job, log: Log) -> Manifest:
         """Execute one job to its end.
 

@@ -1,5 +1,6 @@
 """Spark as an engine, wherever it runs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -26,6 +27,13 @@ class SparkEngine:
     runner: Runner
 
     dialect: Final[Dialect] = "pyspark"
+
+    def token(self, work: Callable[[], str], log: Log) -> str:
+        """See :class:`pipeline_assets.engines.engine.Engine`."""
+        try:
+            return self.runner.token(work, log)
+        except JobFailedError as error:
+            raise PipelineError(f"{self.name}: {error}") from error
 
     def run(self, job: Job, log: Log) -> Manifest:
         """See :class:`pipeline_assets.engines.engine.Engine`.

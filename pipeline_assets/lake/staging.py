@@ -2,9 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, TypeAlias
-from uuid import uuid4
 
 import ibis
 import ibis.expr.types as ir
@@ -35,7 +34,7 @@ from pipeline_assets.lake.systems import outside_versions
 from pipeline_assets.lake.tables import WHOLE_TABLE, Lake, PartitionRecord
 from pipeline_assets.lake.versions import digest, evaluate, function_parameters, input_versions
 from pipeline_assets.lake.warehouse_export import WarehouseExport, WarehouseWriter
-from spark_resources.job import Audit, Destination, Job, Manifest, Source
+from spark_resources.job import Audit, Destination, Job, Manifest, Source, fresh_token
 
 PREVIEW: Final = "preview"
 PREVIEW_ROWS: Final = 5
@@ -136,10 +135,9 @@ class Stager:
                 than one run of the asset may make.
         """
         _require_few(asset, request.keys)
-        token = f"{request.run_id[:8]}-{uuid4().hex[:12]}"
-        location = f"{self.lake.location(asset.table)}/data/{token}"
+        home = f"{self.lake.location(asset.table)}/data"
         outside = outside_versions(asset, self.databases, request.keys)
-        attempt = _Attempt(asset, inputs, request, token, location, outside)
+        attempt = _Attempt(asset, inputs, request, fresh_token(), home, outside)
         if asset.kind == "ingest":
             return self._ingest(attempt)
         return self._export(attempt, asset.export) if asset.export else self._compute(attempt)
@@ -147,14 +145,26 @@ class Stager:
     def _compute(self, attempt: "_Attempt") -> Staged:
         engine = self.engines.for_asset(attempt.asset.name)
         computation = _requested(attempt, _evaluated(attempt))
-        contract = attempt.asset.table.contract
+        contract, log = attempt.asset.table.contract, attempt.request.log
         compiled = compile_computation(computation, contract, engine.dialect)
-        manifest = engine.run(_job(attempt, compiled, engine), attempt.request.log)
+        token = engine.token(lambda: self._work(attempt, compiled, engine), log)
+        manifest = engine.run(_job(replace(attempt, token=token), compiled, engine), log)
         _require_settled(attempt, manifest)
         lineage = column_lineage(table_of(computation))
         # What a job learns from has columns of its own; those it passes on are the table's too.
         kept = {name: found for name, found in lineage.items() if name in contract.schema}
         return Staged(manifest, _records(attempt, manifest), kept)
+
+    def _work(self, attempt: "_Attempt", compiled: Compiled, engine: Engine) -> str:
+        """What is computed from what, and what it will replace: the same again is the same work.
+
+        Once it is published, to make it anew is other work, which needs files of its own.
+        """
+        versions = {key: _input_versions(attempt, key) for key in attempt.keys}
+        records = self.lake.records(attempt.asset.table)
+        replaced = {key: records[key].run_id for key in attempt.keys if key in records}
+        audit = asdict(_audit(attempt, engine))
+        return digest([attempt.home, asdict(compiled), audit, versions, replaced])
 
     def _ingest(self, attempt: "_Attempt") -> Staged:
         manifest = self._write(attempt, attempt.asset.function(**self._arguments(attempt)))
@@ -258,8 +268,12 @@ class _Attempt:
     inputs: Mapping[str, Input]
     request: Request
     token: str
-    location: str
+    home: str
     outside: Mapping[str, str]
+
+    @property
+    def location(self) -> str:
+        return f"{self.home}/{self.token}"
 
     @property
     def keys(self) -> tuple[str, ...]:

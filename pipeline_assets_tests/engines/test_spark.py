@@ -18,6 +18,12 @@ JOB = a_job("/out", "SELECT 1 AS n", {"n": "int"})
 class FakeRunner:
     error: BaseException | None = None
 
+    def token(self, work: Callable[[], str], log: Callable[[str], None]) -> str:
+        log("looking")
+        if self.error is not None:
+            raise self.error
+        return f"first of {work()}"
+
     def run(self, job: Job, log: Callable[[str], None]) -> Manifest:
         log("running")
         if self.error is not None:
@@ -40,6 +46,12 @@ def test_failures_become_the_projects_own(error: Exception) -> None:
         SparkEngine("emr", FakeRunner(error)).run(JOB, print)
     assert str(caught.value) == f"emr: {error}"
     assert caught.value.__cause__ is error
+
+
+def test_the_runner_names_attempts() -> None:
+    assert SparkEngine("emr", FakeRunner()).token(lambda: "work", print) == "first of work"
+    with pytest.raises(PipelineError, match="emr: no such cluster"):
+        SparkEngine("emr", FakeRunner(JobFailedError("no such cluster"))).token(str, print)
 
 
 def test_interruptions_pass_through() -> None:

@@ -65,6 +65,9 @@ class StopsInTheFile:
     def dialect(self) -> Dialect:
         return self.engine.dialect
 
+    def token(self, work: Callable[[], str], log: Log) -> str:
+        return self.engine.token(work, log)
+
     def run(self, job: Job, log: Log) -> Manifest:
         schema = pa.schema([("page", pa.string()), ("line_number", pa.int32())])
         endless = pa.RecordBatchReader.from_batches(schema, self._rows(schema))

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,7 +38,7 @@ from spark_resources.errors import JobFailedError
 from spark_resources.janitor import cancel_orphans
 from spark_resources.job import Job, Manifest
 from spark_resources.polling import PollPolicy
-from spark_resources.runner import RemoteRunner, Service, idempotency_token
+from spark_resources.runner import RemoteRunner, Service, attempt_token
 from spark_resources.staging import Staging
 
 QUICK = PollPolicy(
@@ -342,7 +343,8 @@ def test_the_janitor_cancels_jobs_of_runs_that_are_over(rig: Rig) -> None:
         job = replace(JOB, token=run, labels={**JOB.labels, "run": run})
         threading.Thread(target=_swallow, args=(rig, job), daemon=True).start()
     wait_for(lambda: len(rig.states()) == 2)
-    cancelled = cancel_orphans(rig.runner.service, lambda run: run == "over", rig.messages.append)
+    runner, is_over = rig.runner, "over".__eq__
+    cancelled = cancel_orphans(runner.service, runner.staging, is_over, rig.messages.append)
     assert [job.tags["run"] for job in cancelled] == ["over"]
     wait_for(lambda: sorted(rig.states())[0] == "CANCELLED")
     assert sorted(rig.states())[1] != "CANCELLED"
@@ -354,7 +356,20 @@ def test_the_janitor_leaves_other_deployments_alone(rig: Rig) -> None:
     wait_for(lambda: len(rig.states()) == 1)
     service: Any = rig.runner.service
     stranger = replace(service, config=replace(service.config, deployment="staging"))
-    assert cancel_orphans(stranger, lambda _: True, rig.messages.append) == ()
+    staging = rig.runner.staging
+    assert cancel_orphans(stranger, staging, lambda _: True, rig.messages.append) == ()
+
+
+def test_the_janitor_leaves_a_job_to_the_run_that_took_it_over(rig: Rig) -> None:
+    """Tags name the run that was killed; the staged job names the one that waits now."""
+    rig.double.body = hang
+    for run in ("killed", "retry"):
+        job = replace(JOB, labels={**JOB.labels, "run": run})
+        threading.Thread(target=_swallow, args=(rig, job), daemon=True).start()
+        wait_for(lambda: len(rig.states()) == 1)  # the retry finds it
+        wait_for(lambda run=run: rig.runner.staging.owner(JOB.token) == run)  # type: ignore[misc]
+    runner, is_over = rig.runner, "killed".__eq__
+    assert cancel_orphans(runner.service, runner.staging, is_over, rig.messages.append) == ()
 
 
 def test_our_package_is_uploaded_once(rig: Rig) -> None:
@@ -366,15 +381,29 @@ def test_our_package_is_uploaded_once(rig: Rig) -> None:
     assert [o["LastModified"] for o in again] == [o["LastModified"] for o in package]
 
 
-def test_tokens_tell_attempts_apart() -> None:
-    tokens = {
-        idempotency_token(run, step, attempt)
-        for run in ("r1", "r2")
-        for step in ("a", "b")
-        for attempt in (0, 1)
-    }
-    assert len(tokens) == 8
-    assert all(len(token) <= 64 for token in tokens)
+def test_a_token_stands_for_an_attempt_at_some_work(rig: Rig) -> None:
+    """Equal work under way or done is found again; what came to nothing is tried anew."""
+    token = partial(rig.runner.token, lambda: "some work", rig.messages.append)
+    first = token()
+    assert token() == first
+    assert rig.runner.token(lambda: "other work", print) != first
+    rig.run(replace(JOB, token=first))
+    assert token() == first
+    for body in (fail, forget_manifest):
+        attempt = attempt_token(body.__name__, 0)
+        rig.double.body = body
+        rig.failure(replace(JOB, token=attempt))
+        assert rig.runner.token(lambda body=body: body.__name__, print) == attempt_token(  # type: ignore[misc]
+            body.__name__, 1
+        )
+
+
+def test_tokens_are_asked_for_with_patience(rig: Rig) -> None:
+    rig.double.throttled = 3
+    assert rig.runner.token(lambda: "some work", rig.messages.append)
+    rig.double.denied = True
+    with pytest.raises(JobFailedError, match=r"refused: .*AccessDenied"):
+        rig.runner.token(lambda: "some work", rig.messages.append)
 
 
 def _swallow(rig: Rig, job: Job) -> None:
