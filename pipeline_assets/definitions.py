@@ -6,6 +6,7 @@ import dagster as dg
 
 from pipeline_assets.automation.alerts import alert_sensor
 from pipeline_assets.automation.completeness import completeness_checks
+from pipeline_assets.automation.janitor import janitor_sensor
 from pipeline_assets.automation.policies import policies_for
 from pipeline_assets.automation.schedules import completeness_schedule
 from pipeline_assets.automation.sensors import sensors_for
@@ -22,6 +23,7 @@ from pipeline_assets.partitions import DAYS, windows
 from pipeline_assets.ratings import assets as ratings
 from pipeline_assets.rentals import assets as rentals
 from pipeline_assets.settings import Settings
+from pipeline_assets.spark import remote_runners
 from pipeline_assets.taobao import assets as taobao
 from pipeline_assets.warehouse.assets import warehouse_load
 
@@ -69,7 +71,9 @@ def build_definitions(
     tables = {asset.name: asset.table for asset in assets}
     sources = {source.key.to_user_string(): source for source in landing}
     completeness = completeness_checks(assets)
-    policies = policies_for({name for name, base in deployment.databases.items() if base.dsn})
+    engines = deployment.engines
+    systems = {name for name, base in deployment.databases.items() if base.dsn}
+    policies = policies_for(systems, engines)
     return dg.Definitions(
         assets=[
             *(source.spec() for source in landing),
@@ -81,6 +85,7 @@ def build_definitions(
         ],
         sensors=[
             *sensors_for(landing, assets, deployment),
+            janitor_sensor(remote_runners(engines.routed)),
             alert_sensor(
                 deployment.channels,
                 watched=[asset.key for asset in assets],
@@ -95,7 +100,7 @@ def build_definitions(
             "stager": Stager(
                 lake=deployment.lake,
                 store=store,
-                engines=deployment.engines,
+                engines=engines,
                 part_bytes=settings.raw_part_bytes,
                 progress=progress,
                 databases=deployment.databases,

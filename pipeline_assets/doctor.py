@@ -13,6 +13,8 @@ from pipeline_assets.instance import open_instance
 from pipeline_assets.lake.dsn import SecretDsn
 from pipeline_assets.lake.postgres import connect, execute
 from pipeline_assets.lake.storage import free_space
+from pipeline_assets.settings import Settings
+from spark_resources.jvm import choose_java
 
 GIBIBYTE = 1024**3
 
@@ -33,6 +35,7 @@ def examine(deployment: Deployment, dagster_home: Path) -> Iterator[Finding]:
     yield _finding("lake storage", lambda: _storage(deployment))
     yield _finding("catalog", lambda: _catalog(deployment))
     yield _finding("embedded engine", lambda: _embedded(deployment))
+    yield _spark(settings)
     yield _finding("dagster", lambda: _dagster(dagster_home))
     for database in deployment.databases.values():
         if database.dsn:
@@ -81,6 +84,15 @@ def _connected(dsn: SecretDsn) -> str:
     with closing(connect(dsn)) as connection:
         (server,) = execute(connection, dsn, "SELECT current_setting('server_version') AS version")
     return f"Postgres {server['version']}, {dsn}"
+
+
+def _spark(settings: Settings) -> Finding:
+    """Which Java local Spark would run on; none is a fault only where assets are routed there."""
+    wrapper = settings.dagster_home.resolve() / "spark" / "java"
+    java = choose_java(settings.java_home, wrapper)
+    is_needed = "spark" in {settings.engine, *settings.engine_overrides.values()}
+    use = "" if is_needed else " (no asset is routed to local Spark)"
+    return Finding("local spark", java.chosen is not None or not is_needed, java.explain() + use)
 
 
 def _dagster(home: Path) -> str:

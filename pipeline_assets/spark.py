@@ -1,9 +1,11 @@
 """From settings to Spark engines: this machine, EMR steps, EMR Serverless."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.spark import SparkEngine
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.s3 import S3_SCHEME, S3Access
@@ -22,9 +24,22 @@ from spark_resources.polling import PollPolicy
 from spark_resources.runner import RemoteRunner, Service
 from spark_resources.staging import Staging
 
+S3_FILES: Final = "spark.hadoop.fs.s3.impl"
+"""The Spark property that says how ``s3://`` is read; EMR's own Spark knows by itself."""
+
 
 def local_spark(settings: Settings) -> SparkEngine:
-    """Spark on this machine; the session starts with the first job."""
+    """Spark on this machine; the session starts with the first job.
+
+    Raises:
+        PipelineError: The lake is on S3, which this Spark was not taught to read.
+    """
+    if settings.lake_uri.startswith(S3_SCHEME) and S3_FILES not in settings.spark_conf:
+        raise PipelineError(
+            f"Spark on this machine cannot read {settings.lake_uri} by itself: give it Hadoop's "
+            f"S3A in {PREFIX}SPARK_CONF (spark.jars.packages and {S3_FILES}), or use emr, "
+            "emr-serverless or embedded"
+        )
     config = LocalConfig(
         work_folder=settings.dagster_home.resolve() / "spark",
         java_home=settings.java_home,
@@ -65,6 +80,13 @@ def emr_serverless(settings: Settings, access: S3Access) -> SparkEngine:
     )
     client = emr_serverless_client(access.region_name, settings.emr_endpoint_url)
     return SparkEngine("emr-serverless", _remote(EmrServerless(client, config), settings, access))
+
+
+def remote_runners(engines: Iterable[Engine]) -> list[RemoteRunner]:
+    """The runners of those engines whose jobs outlive a process, each service once."""
+    runners = [engine.runner for engine in engines if isinstance(engine, SparkEngine)]
+    remote = [runner for runner in runners if isinstance(runner, RemoteRunner)]
+    return list({runner.service.name: runner for runner in remote}.values())
 
 
 def _remote(service: Service, settings: Settings, access: S3Access) -> RemoteRunner:

@@ -1,11 +1,13 @@
 """How fresh assets must be and when they run by themselves, applied to all of them alike."""
 
 from collections.abc import Collection
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import dagster as dg
 
 from pipeline_assets.automation.freshness import freshness_of
+from pipeline_assets.engines.router import Engines
 from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.dagster_assets import Policies
 
@@ -49,14 +51,33 @@ def kinds_of(asset: LakeAsset) -> set[str]:
     return {"iceberg", *computed_by, *goes_to}
 
 
-def policies_for(systems: Collection[str]) -> Policies:
-    """The policies where these outside systems are configured; what needs another one waits."""
+def pool_of(asset: LakeAsset, engines: Engines) -> str:
+    """What limits how many assets are made at once: the engine that computes them.
+
+    What reads or fills an outside system always runs in Dagster's own process.
+    """
+    engine = engines.for_asset(asset.name) if asset.kind == "expression" else engines.embedded
+    return engine.name.replace("-", "_")
+
+
+def policies_for(systems: Collection[str], engines: Engines) -> Policies:
+    """The policies of a deployment.
+
+    Args:
+        systems: The outside systems that are configured; what needs another one waits.
+        engines: What computes assets.
+    """
 
     def automation(asset: LakeAsset) -> Condition | None:
         is_idle = asset.system is not None and asset.system not in systems
         return None if is_idle else automation_of(asset)
 
-    return Policies(freshness=freshness_of, automation=automation, kinds=kinds_of)
+    return Policies(
+        freshness=freshness_of,
+        automation=automation,
+        kinds=kinds_of,
+        pool=partial(pool_of, engines=engines),
+    )
 
 
 def _on_updates() -> Condition:

@@ -22,6 +22,11 @@ class Engines:
     default: Engine
     overrides: Mapping[str, Engine] = field(default_factory=dict)
 
+    @property
+    def routed(self) -> tuple[Engine, ...]:
+        """Those that assets are routed to."""
+        return (self.default, *self.overrides.values())
+
     def for_asset(self, name: str) -> Engine:
         """The engine of an asset, named ``domain/name``."""
         for pattern, engine in self.overrides.items():

@@ -38,6 +38,7 @@ class Policies:
     freshness: Callable[[LakeAsset], dg.FreshnessPolicy | None]
     automation: Callable[[LakeAsset], dg.AutomationCondition[Any] | None]
     kinds: Callable[[LakeAsset], set[str]]
+    pool: Callable[[LakeAsset], str]
 
 
 def dagster_asset(
@@ -59,6 +60,7 @@ def dagster_asset(
             group_name=asset.table.namespace,
             owners=list(asset.owners),
             kinds=policies.kinds(asset),
+            pool=policies.pool(asset),
             tags=dict(asset.tags or {}),
             metadata=definition_metadata(asset),
             partitions_def=asset.partitioning.definition if asset.partitioning else None,

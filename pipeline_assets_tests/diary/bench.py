@@ -13,7 +13,10 @@ from pipeline_assets_tests.diary.assets import ASSETS, PAGES
 from pipeline_assets_tests.workbench import Workbench
 
 POLICIES = Policies(
-    freshness=lambda _: None, automation=lambda _: None, kinds=lambda asset: {asset.kind}
+    freshness=lambda _: None,
+    automation=lambda _: None,
+    kinds=lambda asset: {asset.kind},
+    pool=lambda asset: asset.kind,
 )
 TABLES = {asset.name: asset.table for asset in ASSETS}
 
