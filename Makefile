@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SCALE ?= 1
+EMR_SCALE ?= 0.1
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 
-.PHONY: help demo dev test lint format docs bench clean
+.PHONY: help demo demo-emr dev test lint format docs bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -20,6 +21,10 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY) ## write sample landing files and a Postgres, bring the whole graph up to date, say what was made
 	$(BIN)/python -m pipeline_assets.demo --scale $(SCALE)
+
+demo-emr: $(READY) ## the whole graph through EMR steps, then EMR Serverless, on a double of Amazon in this process
+	DAGSTER_HOME=$(CURDIR)/.dagster-emr PIPELINE_LANDING_URI=$(CURDIR)/.dagster-emr/landing \
+		$(BIN)/python -m pipeline_assets_tests.demo_emr --scale $(EMR_SCALE)
 
 dev: $(READY) ## the Dagster UI on the same lake, on port 3000
 	$(BIN)/pipeline-assets doctor
@@ -44,4 +49,4 @@ bench: $(READY) ## side-by-side timings against hand-written peers; see benchmar
 	$(BIN)/python -m benchmarks
 
 clean: ## remove the environment, the sample landing zone and the local lake
-	rm -rf $(VENV) landing lake .dagster build
+	rm -rf $(VENV) landing lake .dagster .dagster-emr build

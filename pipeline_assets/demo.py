@@ -5,6 +5,8 @@ and holds the shop's database and the warehouse. A second demo finds nothing to 
 """
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -22,25 +24,44 @@ DAMAGE: Final = 0.01
 
 
 def run_demo(settings: Settings, scale: float, seed: int = 0) -> None:
-    """Write the samples, start Postgres, bring the whole graph up to date, stop Postgres.
+    """Bring the whole graph up to date with :func:`shop_and_samples`.
+
+    Raises:
+        PipelineError: As :func:`shop_and_samples`.
+        SystemExit: As :func:`update_all`.
+    """
+    with shop_and_samples(settings, scale, seed) as ready:
+        update_all(ready)
+
+
+def update_all(settings: Settings) -> None:
+    """What ``pipeline-assets update`` does.
+
+    Raises:
+        SystemExit: Some asset failed; what and why is on standard error.
+    """
+    cli.main(["update"], prog_name="demo", obj=Session(settings), standalone_mode=False)
+
+
+@contextmanager
+def shop_and_samples(settings: Settings, scale: float, seed: int = 0) -> Iterator[Settings]:
+    """Write the samples and start Postgres; yields the settings with the databases in it.
 
     Args:
-        settings: Where lake and landing zone lie; both must be folders.
+        settings: Where the landing zone and Dagster's home lie; both must be folders.
         scale: Of the samples.
         seed: Same seed, same samples.
 
     Raises:
         PipelineError: Something cannot be written or started, or the database of an earlier demo
             holds a sample of another scale.
-        SystemExit: Some asset failed; what and why is on standard error.
     """
     write_samples(Path(settings.landing_uri), scale, seed, DAMAGE)
     with running_postgres(settings.dagster_home / SERVER) as server:
         shop = ensure_database(server, "shop")
         fill_rentals(shop, scale, seed, days=RENTAL_DAYS)
         warehouse = ensure_database(server, "warehouse")
-        session = Session(_with_databases(settings, shop, warehouse))
-        cli.main(["update"], prog_name="demo", obj=session, standalone_mode=False)
+        yield _with_databases(settings, shop, warehouse)
 
 
 def _with_databases(settings: Settings, shop: SecretDsn, warehouse: SecretDsn) -> Settings:

@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.dsn import parse_dsn
 from pipeline_assets.partitions import FIRST_DAY, Granularity
+from spark_resources.emr import InstanceRate
 
 EngineName: TypeAlias = Literal["embedded", "spark", "emr", "emr-serverless"]
 PREFIX = "PIPELINE_"
@@ -91,6 +92,15 @@ class Settings(BaseSettings):
     )
     emr_endpoint_url: str | None = Field(
         None, description="Endpoint of an EMR that is not Amazon's, for instance a test server."
+    )
+    emr_rates: Mapping[str, InstanceRate] = Field(
+        default_factory=dict,
+        description="What instance types of the cluster are and cost, EMR's share included, as "
+        'JSON: `{"m7g.xlarge": {"vcpus": 4, "memory_gb": 16, "usd_per_hour": 0.2}}`. Without it '
+        "the cost of a step is not estimated.",
+    )
+    job_poll_seconds: float = Field(
+        2, gt=0, description="First pause between two looks at a remote job; later ones are longer."
     )
     job_deadline_hours: float = Field(6, gt=0, description="A longer remote job is cancelled.")
     oltp_dsn: SecretStr | None = Field(

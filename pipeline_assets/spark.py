@@ -60,6 +60,7 @@ def emr(settings: Settings, access: S3Access) -> SparkEngine:
         cluster=_cluster(settings),
         deployment=settings.deployment_name,
         spark_conf=settings.spark_conf,
+        rates=settings.emr_rates,
     )
     client = emr_client(access.region_name, settings.emr_endpoint_url)
     return SparkEngine("emr", _remote(EmrSteps(client, config), settings, access))
@@ -97,7 +98,10 @@ def _remote(service: Service, settings: Settings, access: S3Access) -> RemoteRun
         service=service,
         staging=Staging(access.client(), uri),
         deployment=settings.deployment_name,
-        poll=PollPolicy(deadline_seconds=settings.job_deadline_hours * 3600),
+        poll=PollPolicy(
+            first_seconds=settings.job_poll_seconds,
+            deadline_seconds=settings.job_deadline_hours * 3600,
+        ),
     )
 
 

@@ -126,7 +126,7 @@ def _execute(
     """Stage; report every check; then fail, or hand over to the IO manager."""
     keys = tuple(context.partition_keys) if asset.partitioning else ()
     request = Request(keys, context.run.run_id, version, config, context.log.info)
-    with told_by_dagster():
+    with told_by_dagster(keys):
         staged: Staged = context.resources.stager.stage(asset, inputs, request)
     yield from _check_results(asset, staged)
     _refuse_broken(asset, staged)

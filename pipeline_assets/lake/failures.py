@@ -1,17 +1,25 @@
 """Faults, as Dagster tells them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.lake.job_metadata import Metadata, job_metadata
+from spark_resources.errors import JobFailedError
+
+REMAINING: Final = "still_to_be_made"
 
 
 @contextmanager
-def told_by_dagster() -> Iterator[None]:
+def told_by_dagster(keys: Sequence[str] = ()) -> Iterator[None]:
     """Fail the step with a PipelineError's one line, at once: trying again would not mend it.
+
+    Args:
+        keys: Of the partitions that will not be published; told where there are several.
 
     Raises:
         dg.Failure: In place of a PipelineError.
@@ -19,7 +27,15 @@ def told_by_dagster() -> Iterator[None]:
     try:
         yield
     except PipelineError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+        text, metadata = str(error), _job(error.__cause__)
+        if len(keys) > 1:
+            text += f"\nNone of {len(keys)} partitions is published: {keys[0]} to {keys[-1]}"
+            metadata |= {REMAINING: dg.MetadataValue.json(list(keys))}
+        raise dg.Failure(text, metadata=metadata, allow_retries=False) from error
+
+
+def _job(cause: BaseException | None) -> Metadata:
+    return job_metadata(cause.facts) if isinstance(cause, JobFailedError) else {}
 
 
 def root_message(error: SerializableErrorInfo | None) -> str:

@@ -10,14 +10,13 @@ from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.contract import TableContract
 from pipeline_assets.lake.drift import Drift
 from pipeline_assets.lake.inputs import InputSpec
+from pipeline_assets.lake.job_metadata import Metadata, job_metadata
 from pipeline_assets.lake.plots import markdown
 from pipeline_assets.lake.profiles import ColumnProfile, profiles_in
 from pipeline_assets.lake.sql import type_name
 from pipeline_assets.lake.staging import PREVIEW, Lineage, Staged
 from pipeline_assets.lake.tables import Lake, LakeTable
 from spark_resources.job import AuditResult
-
-Metadata = dict[str, Any]
 
 
 def column_schema(contract: TableContract) -> dg.TableSchema:
@@ -58,6 +57,7 @@ def staged_metadata(asset: LakeAsset, staged: Staged) -> Metadata:
             for plot in asset.plots
         },
         **{f"seconds/{name}": round(took, 3) for name, took in staged.manifest.timings.items()},
+        **job_metadata(staged.manifest.facts),
         "engine": dg.MetadataValue.json(dict(staged.manifest.facts)),
     }
 

@@ -1,0 +1,55 @@
+"""A remote job as Dagster's pages show it: who it was, what became of it, where to look."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import dagster as dg
+
+Metadata = dict[str, Any]
+
+_IDS: Final = ("cluster_id", "step_id", "application_id", "job_run_id")
+_FIGURES: Final[Mapping[str, str]] = {
+    "duration_seconds": "job/duration_seconds",
+    "vcpu_hours": "job/vcpu_hours",
+    "memory_gb_hours": "job/memory_gb_hours",
+    "estimated_cost_usd": "job/estimated_cost_usd",
+}
+
+
+def job_metadata(facts: Mapping[str, Any]) -> Metadata:
+    """What an engine tells of a remote job; nothing of one that ran in this process."""
+    if not any(name in facts for name in _IDS):
+        return {}
+    ids = " / ".join(str(facts[name]) for name in _IDS if facts.get(name))
+    return {
+        "job/id": ids,
+        **_history(facts.get("state_history") or {}),
+        **_links(facts),
+        **{shown: facts[name] for name, shown in _FIGURES.items() if name in facts},
+    }
+
+
+def _history(states: Mapping[str, str]) -> Metadata:
+    if not states:
+        return {}
+    records = [dg.TableRecord({"state": state, "since": since}) for state, since in states.items()]
+    return {"job/states": dg.MetadataValue.table(records)}
+
+
+def _links(facts: Mapping[str, Any]) -> Metadata:
+    log, console = facts.get("log_uri"), facts.get("console_url")
+    return {
+        **({"job/log": dg.MetadataValue.path(log)} if log else {}),
+        **({"job/log_link": dg.MetadataValue.url(log_link(log))} if log else {}),
+        **({"job/console": dg.MetadataValue.url(console)} if console else {}),
+    }
+
+
+def log_link(uri: str) -> str:
+    """The page of Amazon's console that lists a folder on S3.
+
+    >>> log_link("s3://logs/emr/j-1/steps/s-1")
+    'https://console.aws.amazon.com/s3/buckets/logs?prefix=emr/j-1/steps/s-1/'
+    """
+    bucket, _, prefix = uri.partition("://")[2].partition("/")
+    return f"https://console.aws.amazon.com/s3/buckets/{bucket}?prefix={prefix.rstrip('/')}/"
