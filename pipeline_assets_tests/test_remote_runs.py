@@ -78,6 +78,14 @@ class Cloud:
     def states(self) -> list[str]:
         return list(self.double.states().values())
 
+    @property
+    def run_of_the_job(self) -> dg.DagsterRun:
+        """The run that the only remote job is tagged with."""
+        (execution,) = self.double.executions.values()
+        run = self.instance.get_run_by_id(execution.job().labels["run"])
+        assert run is not None
+        return run
+
     def land(self, *days: str) -> None:
         for day in days:
             self.world.land(day, (1, "Fine.", 4))
@@ -155,18 +163,10 @@ def test_a_run_that_is_terminated_cancels_its_job_within_seconds(cloud: Cloud) -
     process = cloud.start(DAY)
     os.kill(process.pid, signal.SIGTERM)
     wait_for(lambda: cloud.states == ["CANCELLED"], seconds=15)
-    process.join(60)
-    assert process.exitcode is not None
-    (run,) = cloud.instance.get_runs(filters=dg.RunsFilter(run_ids=[remote_run(cloud)]))
-    assert run.is_finished
-    assert not run.is_success
+    wait_for(lambda: cloud.run_of_the_job.is_finished)
+    process.kill()
+    assert not cloud.run_of_the_job.is_success
     assert cloud.published() == 0
-
-
-def remote_run(cloud: Cloud) -> str:
-    """The run that the only remote job is tagged with."""
-    (execution,) = cloud.double.executions.values()
-    return execution.job().labels["run"]
 
 
 def test_the_janitor_cancels_the_job_of_a_run_that_is_over(cloud: Cloud) -> None:
@@ -178,8 +178,9 @@ def test_the_janitor_cancels_the_job_of_a_run_that_is_over(cloud: Cloud) -> None
     now = datetime.now(UTC)
     assert sweep(cloud.runners, cloud.instance, now + 2 * GRACE, print) == []
 
-    (run,) = cloud.instance.get_runs(filters=dg.RunsFilter(run_ids=[remote_run(cloud)]))
-    cloud.instance.report_run_failed(run, "as run monitoring says of a process that is gone")
+    cloud.instance.report_run_failed(
+        cloud.run_of_the_job, "as run monitoring says of a process that is gone"
+    )
     tick = janitor_sensor(cloud.runners)(dg.build_sensor_context(cloud.instance))
     assert isinstance(tick, dg.SkipReason)
     assert tick.skip_message == "cancelled nothing"  # somebody may take it over yet

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import dagster as dg
+from dagster._core.errors import DagsterError, DagsterExecutionInterruptedError
 from dagster_shared.error import SerializableErrorInfo
 
 from pipeline_assets.errors import PipelineError
@@ -12,6 +13,14 @@ from pipeline_assets.lake.job_metadata import Metadata, job_metadata
 from spark_resources.errors import JobFailedError
 
 REMAINING: Final = "still_to_be_made"
+
+
+class RunInterruptedError(DagsterError, DagsterExecutionInterruptedError):
+    """The run was told to stop.
+
+    Retry policies take an interruption for a failure and would start what was just cancelled once
+    more; only errors of Dagster's own do they leave alone.
+    """
 
 
 @contextmanager
@@ -23,9 +32,12 @@ def told_by_dagster(keys: Sequence[str] = ()) -> Iterator[None]:
 
     Raises:
         dg.Failure: In place of a PipelineError.
+        RunInterruptedError: The run was told to stop.
     """
     try:
         yield
+    except (KeyboardInterrupt, DagsterExecutionInterruptedError) as stop:
+        raise RunInterruptedError("the run was told to stop") from stop
     except PipelineError as error:
         text, metadata = str(error), _job(error.__cause__)
         if len(keys) > 1:
