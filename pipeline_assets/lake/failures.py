@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from typing import Final
 
 import dagster as dg
-from dagster._core.errors import DagsterError, DagsterExecutionInterruptedError
-from dagster_shared.error import SerializableErrorInfo
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster_shared.error import DagsterError, SerializableErrorInfo
 
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.job_metadata import Metadata, job_metadata
