@@ -1,6 +1,7 @@
 """The metric on Pagila, beside plain SQL in Postgres; in the lake and in the warehouse."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 from pipeline_assets.lake.dsn import SecretDsn
 from pipeline_assets.sample.postgres_server import ensure_database
 from pipeline_assets_tests.rentals.conftest import world_in
-from pipeline_assets_tests.rentals.world import World, sql
+from pipeline_assets_tests.rentals.world import ASSETS, World, sql
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
 
+IN_ONE_RUN = tuple(replace(asset, partitions_per_run=1000) for asset in ASSETS)
 MADE = ("user_purchases", "user_behavior_metric")
 TOTALS = "select sum(amount_spent), count(distinct customer_id), sum(purchase_count) from"
 METRIC = "rentals.user_behavior_metric"
@@ -39,7 +41,7 @@ def loaded(
     with dg.DagsterInstance.ephemeral() as instance:
         folder = tmp_path_factory.mktemp("pagila")
         dsns = {"oltp_dsn": pagila_dsn.reveal(), "warehouse_dsn": warehouse.reveal()}
-        world = world_in(folder, instance, **dsns)
+        world = replace(world_in(folder, instance, **dsns), assets=IN_ONE_RUN)
         assert world.update(*MADE) == ()
         yield world, pagila_dsn, warehouse
 
