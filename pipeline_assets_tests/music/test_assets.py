@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from pipeline_assets.music.assets import ASSETS
 from pipeline_assets.sample.music import MusicTruth, write_music
-from pipeline_assets_tests.music.world import DAY, TOP_ARTISTS, USERS, Updated, World
+from pipeline_assets_tests.music.world import DAY, TOP_ARTISTS, USERS, World
+from pipeline_assets_tests.updating import Updated
 
 Sample = tuple[World, MusicTruth, Updated]
 

@@ -9,26 +9,17 @@ import dagster as dg
 
 from pipeline_assets.definitions import build_definitions
 from pipeline_assets.deployment import Deployment
-from pipeline_assets.lake.query import query
 from pipeline_assets.music.assets import ASSETS
 from pipeline_assets.music.deliveries import LISTENING
 from pipeline_assets.settings import Settings
-from pipeline_assets.update import Updater, batches
+from pipeline_assets.update import Updater
+from pipeline_assets_tests.updating import Updated, read_lake, update
 
 DAY = "2026-01-01"
 USERS = "user_id,country,total_scrobbles\n"
 TOP_ARTISTS = "user_id,rank,artist_name,playcount,mbid\n"
 QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 Row = tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Updated:
-    """What an update found to do, what it could not place, and what failed."""
-
-    made: tuple[str, ...]
-    problems: tuple[str, ...]
-    failures: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -54,15 +45,7 @@ class World:
         return path
 
     def update(self) -> Updated:
-        listings = self.updater.listings()
-        self.updater.register(listings)
-        stale = self.updater.stale(listings)
-        outcomes = list(self.updater.run(batches(stale)))
-        return Updated(
-            made=tuple(f"{item.asset.table.name}[{item.key}]" for item in stale),
-            problems=tuple(line for listing in listings.values() for line in listing.problems),
-            failures=tuple(line for outcome in outcomes for line in outcome.failures),
-        )
+        return update(self.updater)
 
     def materialize(self, *names: str, **config: dict[str, Any]) -> dg.ExecuteInProcessResult:
         """Run some assets, as the Launchpad does; `config` is by asset."""
@@ -77,10 +60,7 @@ class World:
         )
 
     def query(self, sql: str) -> list[Row]:
-        deployment = Deployment(self.settings)
-        tables = [asset.table for asset in ASSETS]
-        with query(sql, deployment.lake, tables, deployment.embedded) as answer:
-            return list(answer.rows)
+        return read_lake(self.settings, ASSETS, sql)
 
     def counts(self, sql: str) -> dict[Any, Any]:
         """The answer to a query for names and values."""

@@ -14,7 +14,8 @@ from pipeline_assets.sample.ratings import RatingsTruth, write_ratings
 from pipeline_assets.sample.ratings_reviews import COLUMNS
 from pipeline_assets.settings import Settings
 from pipeline_assets.update import Batch
-from pipeline_assets_tests.ratings.world import Updated, World
+from pipeline_assets_tests.ratings.world import World
+from pipeline_assets_tests.updating import Updated
 
 VIDEO = "Digital_Video_Download"
 CATEGORIES = [VIDEO, "Gift_Card"]

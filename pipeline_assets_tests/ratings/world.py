@@ -11,23 +11,13 @@ import dagster as dg
 from pipeline_assets.definitions import build_definitions
 from pipeline_assets.deployment import Deployment
 from pipeline_assets.lake.asset import LakeAsset
-from pipeline_assets.lake.query import query
-from pipeline_assets.lake.staleness import Stale
 from pipeline_assets.ratings.assets import ASSETS, FILES
 from pipeline_assets.sample.ratings_reviews import COLUMNS
 from pipeline_assets.settings import Settings
-from pipeline_assets.update import Updater, batches
+from pipeline_assets.update import Updater
+from pipeline_assets_tests.updating import Updated, read_lake, update
 
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Updated:
-    """What an update found to do, what it could not place, and what failed."""
-
-    made: tuple[str, ...]
-    problems: tuple[str, ...]
-    failures: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -55,16 +45,7 @@ class World:
         return path
 
     def update(self) -> Updated:
-        updater = self.updater
-        listings = updater.listings()
-        updater.register(listings)
-        stale: list[Stale] = updater.stale(listings)
-        outcomes = list(updater.run(batches(stale)))
-        return Updated(
-            made=tuple(f"{item.asset.table.name}[{item.key}]" for item in stale),
-            problems=tuple(line for listing in listings.values() for line in listing.problems),
-            failures=tuple(line for outcome in outcomes for line in outcome.failures),
-        )
+        return update(self.updater)
 
     def materialize(
         self, category: str, *names: str, config: Row | None = None
@@ -81,7 +62,4 @@ class World:
         )
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        deployment = Deployment(self.settings)
-        tables = [asset.table for asset in ASSETS]
-        with query(sql, deployment.lake, tables, deployment.embedded) as answer:
-            return list(answer.rows)
+        return read_lake(self.settings, ASSETS, sql)

@@ -15,13 +15,12 @@ from pipeline_assets.deployment import Deployment
 from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.dsn import SecretDsn
 from pipeline_assets.lake.postgres import connect, execute
-from pipeline_assets.lake.query import query
-from pipeline_assets.lake.staleness import Stale
 from pipeline_assets.partitions import DAYS
 from pipeline_assets.rentals import assets as rentals
 from pipeline_assets.settings import Settings
-from pipeline_assets.update import Updater, batches
+from pipeline_assets.update import Updater
 from pipeline_assets.warehouse.assets import warehouse_load
+from pipeline_assets_tests.updating import read_lake, update
 
 ASSETS = (*rentals.ASSETS, warehouse_load(rentals.user_behavior_metric))
 HEADER = ("cid", "review_str", "score")
@@ -73,16 +72,9 @@ class World:
 
     def update(self, *names: str) -> tuple[str, ...]:
         """Bring everything, or some tables, up to date; what failed."""
-        updater = self.updater
         Path(self.settings.landing_uri).mkdir(exist_ok=True)
-        listings, offers = updater.listings(), updater.offers()
-        updater.register(listings)
-        found: list[Stale] = updater.stale(listings, offers)
-        stale = [item for item in found if not names or item.asset.table.name in names]
-        outcomes = list(updater.run(batches(stale)))
-        told = [problem for listing in listings.values() for problem in listing.problems]
-        failed = [failure for outcome in outcomes for failure in outcome.failures]
-        return (*told, *offers.problems, *failed)
+        updated = update(self.updater, *names)
+        return (*updated.problems, *updated.failures)
 
     def run(self, *names: str, keys: Sequence[str] = ()) -> dg.ExecuteInProcessResult:
         """Make some assets of any configured system, as the UI does, even if up to date."""
@@ -101,10 +93,7 @@ class World:
         )
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        deployment = Deployment(self.settings)
-        tables = [asset.table for asset in assets_for(self.settings, self.assets)]
-        with query(sql, deployment.lake, tables, deployment.embedded) as answer:
-            return list(answer.rows)
+        return read_lake(self.settings, self.assets, sql)
 
 
 def sql(dsn: SecretDsn, statements: str) -> list[dict[str, Any]]:
