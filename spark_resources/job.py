@@ -78,6 +78,11 @@ class Destination:
     partition_column: str | None = None
     partition_keys: tuple[str, ...] = ()
 
+    @property
+    def is_one_partition(self) -> bool:
+        """Whether all rows belong to the same partition."""
+        return len(self.partition_keys) == 1
+
 
 @dataclass(frozen=True)
 class Audit:

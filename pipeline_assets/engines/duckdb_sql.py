@@ -57,13 +57,24 @@ def source_query(source: Source) -> str:
     return " UNION ALL ".join(_lines(list(files), source) for _, files in runs)
 
 
-def conform(sql: str, schema: Mapping[str, str]) -> str:
+def conform(sql: str, schema: Mapping[str, str], destination: Destination | None = None) -> str:
     """Exactly the columns of a schema, in its types: a sum of BIGINT, for one, is a HUGEINT."""
-    columns = (
-        f"CAST({identifier(name)} AS {sql_type(type_)}) AS {identifier(name)}"
-        for name, type_ in schema.items()
-    )
-    return f"SELECT {', '.join(columns)} FROM ({sql})"
+    types = {name: f"CAST({identifier(name)} AS {sql_type(it)})" for name, it in schema.items()}
+    columns = types | (_key(schema, destination) if destination else {})
+    listed = ", ".join(f"{cast} AS {identifier(name)}" for name, cast in columns.items())
+    return f"SELECT {listed} FROM ({sql})"
+
+
+def _key(schema: Mapping[str, str], destination: Destination) -> dict[str, str]:
+    """A single key as an enumeration of one: text that costs next to nothing to write.
+
+    What is not the key becomes NULL: an audit refuses that as it would refuse another partition.
+    """
+    column = destination.partition_column
+    if column is None or not destination.is_one_partition or schema[column] != "string":
+        return {}
+    (key,) = destination.partition_keys
+    return {column: f"TRY_CAST({identifier(column)} AS ENUM ({literal(key)}))"}
 
 
 def parquet(uris: Iterable[str]) -> str:

@@ -183,7 +183,7 @@ def _register(connection: duckdb.DuckDBPyConnection, name: str, source: Source) 
 def _write(connection: duckdb.DuckDBPyConnection, sql: str, job: Job) -> tuple[DataFile, ...]:
     if not job.destination.uri.startswith(S3_SCHEME):
         Path(job.destination.uri).mkdir(parents=True, exist_ok=True)
-    conformed = duckdb_sql.conform(sql, job.schema)
+    conformed = duckdb_sql.conform(sql, job.schema, job.destination)
     written = connection.execute(duckdb_sql.copy_statement(conformed, job.destination)).fetchall()
     keys = job.destination.partition_keys
     return tuple(
