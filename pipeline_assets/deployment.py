@@ -31,7 +31,8 @@ class Deployment:
     @property
     def s3(self) -> S3Access:
         """How to reach S3."""
-        return S3Access(self.settings.s3_endpoint_url, self.settings.s3_region)
+        settings = self.settings
+        return S3Access(settings.s3_endpoint_url, settings.s3_region, settings.kms_key_id)
 
     def store(self, uri: str) -> ObjectStore:
         """The storage that a URI lies in."""

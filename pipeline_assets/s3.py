@@ -13,13 +13,21 @@ S3_SCHEME: Final = "s3://"
 
 @dataclass(frozen=True)
 class S3Access:
-    """Endpoint and region where they are not the default ones.
+    """Endpoint and region where they are not the default ones, and the key that encrypts writes.
 
     Credentials come from boto3's default chain and are never part of this value.
     """
 
     endpoint_url: str | None = None
     region: str | None = None
+    kms_key_id: str | None = None
+
+    @property
+    def encryption(self) -> dict[str, str]:
+        """What boto3 is told with every write; nothing where the bucket's default is to decide."""
+        if self.kms_key_id is None:
+            return {}
+        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key_id}
 
     @property
     def region_name(self) -> str:

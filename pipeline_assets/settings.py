@@ -147,6 +147,12 @@ class Settings(BaseSettings):
         None, description="Endpoint of an S3 that is not Amazon's, for instance a test server."
     )
     s3_region: str | None = Field(None, description="Region of the buckets, if not the default.")
+    kms_key_id: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9:/_-]+$",
+        description="KMS key (id, ARN, alias) that encrypts what is written to S3; by default "
+        "the bucket decides.",
+    )
     ui_url: str = Field("http://localhost:3000", description="Root of the UI, for links in alerts.")
     alert_smtp_url: SecretStr | None = Field(
         None,

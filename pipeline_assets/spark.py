@@ -59,7 +59,7 @@ def emr(settings: Settings, access: S3Access) -> SparkEngine:
     config = EmrStepConfig(
         cluster=_cluster(settings),
         deployment=settings.deployment_name,
-        spark_conf=settings.spark_conf,
+        spark_conf={**encryption(settings.kms_key_id), **settings.spark_conf},
         rates=settings.emr_rates,
     )
     client = emr_client(access.region_name, settings.emr_endpoint_url)
@@ -77,7 +77,7 @@ def emr_serverless(settings: Settings, access: S3Access) -> SparkEngine:
         execution_role_arn=_required(settings, "emr_execution_role_arn"),
         deployment=settings.deployment_name,
         log_uri=settings.emr_log_uri,
-        spark_conf=settings.spark_conf,
+        spark_conf={**encryption(settings.kms_key_id), **settings.spark_conf},
     )
     client = emr_serverless_client(access.region_name, settings.emr_endpoint_url)
     return SparkEngine("emr-serverless", _remote(EmrServerless(client, config), settings, access))
@@ -90,13 +90,29 @@ def remote_runners(engines: Iterable[Engine]) -> list[RemoteRunner]:
     return list({runner.service.name: runner for runner in remote}.values())
 
 
+def encryption(kms_key_id: str | None) -> dict[str, str]:
+    """Spark properties that encrypt what is written, by EMR's own S3 client and by Hadoop's.
+
+    https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-emrfs-encryption-ssekms.html
+    https://hadoop.apache.org/docs/stable/hadoop-aws/tools/hadoop-aws/encryption.html
+    """
+    if kms_key_id is None:
+        return {}
+    return {
+        "spark.hadoop.fs.s3.enableServerSideEncryption": "true",
+        "spark.hadoop.fs.s3.serverSideEncryption.kms.keyId": kms_key_id,
+        "spark.hadoop.fs.s3a.encryption.algorithm": "SSE-KMS",
+        "spark.hadoop.fs.s3a.encryption.key": kms_key_id,
+    }
+
+
 def _remote(service: Service, settings: Settings, access: S3Access) -> RemoteRunner:
     uri = settings.emr_staging_uri or f"{settings.lake_uri}/_jobs"
     if not uri.startswith(S3_SCHEME):
         raise PipelineError(f"EMR needs a lake on S3: set {PREFIX}LAKE_URI=s3://bucket/prefix")
     return RemoteRunner(
         service=service,
-        staging=Staging(access.client(), uri),
+        staging=Staging(access.client(), uri, kms_key_id=settings.kms_key_id),
         deployment=settings.deployment_name,
         poll=PollPolicy(
             first_seconds=settings.job_poll_seconds,

@@ -1,7 +1,8 @@
 """A lake, its definitions and a Dagster instance, ready for runs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -42,12 +43,15 @@ class Workbench:
     def tables(self) -> dict[str, LakeTable]:
         return {str(asset.table): asset.table for asset in self.assets}
 
-    def run(self, *keys: str, only: Iterable[str] = ()) -> Result:
+    def run(
+        self, *keys: str, only: Iterable[str] = (), tags: Mapping[str, str] = MappingProxyType({})
+    ) -> Result:
         """Make one partition, or the range from the first key to the last, in one run.
 
         Args:
             keys: None for tables without partitions.
             only: Tables to make; by default all that have partitions, or have none, as the keys.
+            tags: Of the run.
         """
         return self.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             instance=self.instance,
@@ -57,7 +61,7 @@ class Workbench:
                 if (str(asset.table) in only if only else bool(keys) == bool(asset.partitioning))
             ],
             partition_key=keys[0] if len(keys) == 1 else None,
-            tags={_FIRST: keys[0], _LAST: keys[-1]} if len(keys) > 1 else {},
+            tags={**tags, **({_FIRST: keys[0], _LAST: keys[-1]} if len(keys) > 1 else {})},
             run_config=_QUIET,
             raise_on_error=False,
         )

@@ -111,6 +111,7 @@ def enable_s3(connection: duckdb.DuckDBPyConnection, access: S3Access) -> None:
         "SECRET": credentials["secret_key"],
         "SESSION_TOKEN": credentials.get("token"),
         "REGION": access.region_name,
+        "KMS_KEY_ID": access.kms_key_id,
         **_endpoint(access),
     }
     written = ", ".join(f"{name} {literal(value)}" for name, value in options.items() if value)

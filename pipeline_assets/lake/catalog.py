@@ -31,6 +31,7 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.s3 import S3_SCHEME, S3Access
 
 GLUE: Final = "glue"
+ENCRYPTING_IO: Final = "pipeline_assets.lake.encrypting_io.EncryptingFileIO"
 _NAME: Final = "lake"
 _LOST_RACE: Final = (
     CommitFailedException,
@@ -72,6 +73,8 @@ class CatalogAccess:
             "s3.access-key-id": credentials["access_key"],
             "s3.secret-access-key": credentials["secret_key"],
             "s3.session-token": credentials.get("token"),
+            "s3.sse-kms-key-id": self.s3.kms_key_id,
+            "py-io-impl": self.s3.kms_key_id and ENCRYPTING_IO,
         }
         return {name: value for name, value in properties.items() if value}
 

@@ -26,7 +26,7 @@ from pipeline_assets.lake.metadata import publish_metadata
 from pipeline_assets.lake.profiles import keep, profiles_in
 from pipeline_assets.lake.progress import Progress
 from pipeline_assets.lake.sql import schema_names
-from pipeline_assets.lake.staging import Staged
+from pipeline_assets.lake.staging import AlreadyPublished, Staged
 from pipeline_assets.lake.storage import ObjectStore, StoredObject, fingerprint
 from pipeline_assets.lake.tables import Lake, LakeTable, TableState
 from spark_resources.job import Source, SourceFile
@@ -68,13 +68,16 @@ class LakeIOManager(dg.IOManager):
         return LazyTable(lines, sources, versions, rows)
 
     @told_by_dagster()
-    def handle_output(self, context: dg.OutputContext, staged: Staged) -> None:
+    def handle_output(self, context: dg.OutputContext, staged: Staged | AlreadyPublished) -> None:
         """Publish: give exported objects their names, then commit.
 
         In this order, because a table that is ahead of its objects would look up to date. Profiles
         come first: one of a publish that fails is never looked at, a missing one would be missed.
         """
         table = self.tables[context.asset_key.to_user_string()]
+        if isinstance(staged, AlreadyPublished):
+            self.progress.published(str(table), sum(it.rows for it in staged.records.values()))
+            return
         keep(self.lake, table, profiles_in(staged.manifest, table, staged.records), context.run_id)
         for written, name in staged.moves.items():
             self.store.move(written, name)

@@ -85,6 +85,18 @@ class Staged:
 
 
 @dataclass(frozen=True)
+class AlreadyPublished:
+    """Partitions that are published just as they would be made now."""
+
+    records: Mapping[str, PartitionRecord]
+
+    @property
+    def version(self) -> str:
+        """Of all of them together, as :attr:`Staged.version`."""
+        return digest({key: record.version for key, record in self.records.items()})
+
+
+@dataclass(frozen=True)
 class Workspace:
     """What an ingesting function may use besides its landed objects.
 
@@ -135,12 +147,31 @@ class Stager:
                 than one run of the asset may make.
         """
         _require_few(asset, request.keys)
-        home = f"{self.lake.location(asset.table)}/data"
-        outside = outside_versions(asset, self.databases, request.keys)
-        attempt = _Attempt(asset, inputs, request, fresh_token(), home, outside)
+        attempt = self._attempt(asset, inputs, request)
         if asset.kind == "ingest":
             return self._ingest(attempt)
         return self._export(attempt, asset.export) if asset.export else self._compute(attempt)
+
+    def already_published(
+        self, asset: LakeAsset, inputs: Mapping[str, Input], request: Request
+    ) -> AlreadyPublished | None:
+        """What was asked for, if all of it is published from the same inputs by the same code.
+
+        Raises:
+            PipelineError: The catalog or a system outside the lake cannot be read.
+        """
+        attempt = self._attempt(asset, inputs, request)
+        published = self.lake.records(asset.table)
+        records = {key: published[key] for key in attempt.keys if key in published}
+        is_same = all(record.version == _version(attempt, key) for key, record in records.items())
+        return AlreadyPublished(records) if is_same and len(records) == len(attempt.keys) else None
+
+    def _attempt(
+        self, asset: LakeAsset, inputs: Mapping[str, Input], request: Request
+    ) -> "_Attempt":
+        home = f"{self.lake.location(asset.table)}/data"
+        outside = outside_versions(asset, self.databases, request.keys)
+        return _Attempt(asset, inputs, request, fresh_token(), home, outside)
 
     def _compute(self, attempt: "_Attempt") -> Staged:
         engine = self.engines.for_asset(attempt.asset.name)
@@ -409,6 +440,12 @@ def _input_versions(attempt: _Attempt, key: str) -> dict[str, str]:
 def _record(attempt: _Attempt, key: str, rows: int, size: int) -> PartitionRecord:
     request = attempt.request
     inputs = _input_versions(attempt, key)
-    config = request.config.model_dump(mode="json") if request.config else None
-    version = digest([request.code_version, config, inputs])
+    version = _version(attempt, key)
     return PartitionRecord(version, inputs, request.code_version, request.run_id, rows, size)
+
+
+def _version(attempt: _Attempt, key: str) -> str:
+    """Of a partition, if it is made by this attempt."""
+    request = attempt.request
+    config = request.config.model_dump(mode="json") if request.config else None
+    return digest([request.code_version, config, _input_versions(attempt, key)])

@@ -190,6 +190,10 @@ class S3Store:
         """Made once: that takes a while, and a client may be shared between threads."""
         return cast("S3Client", self.access.client())
 
+    @property
+    def _encryption(self) -> Any:  # noqa: ANN401 - arguments of several requests
+        return self.access.encryption
+
     def require(self, root: str) -> None:
         """See :class:`ObjectStore`."""
         try:
@@ -223,7 +227,7 @@ class S3Store:
         """See :class:`ObjectStore`."""
         bucket, key = split_s3_uri(uri)
         try:
-            self.client.put_object(Bucket=bucket, Key=key, Body=data)
+            self.client.put_object(Bucket=bucket, Key=key, Body=data, **self._encryption)
         except (ClientError, BotoCoreError) as error:
             raise _unreachable(uri, error) from error
 
@@ -232,7 +236,9 @@ class S3Store:
         bucket, key = split_s3_uri(source)
         to_bucket, to_key = split_s3_uri(target)
         try:
-            self.client.copy({"Bucket": bucket, "Key": key}, to_bucket, to_key)
+            self.client.copy(
+                {"Bucket": bucket, "Key": key}, to_bucket, to_key, ExtraArgs=self._encryption
+            )
             self.client.delete_object(Bucket=bucket, Key=key)
         except (ClientError, BotoCoreError) as error:
             raise _unreachable(target, error) from error

@@ -15,7 +15,7 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.io_manager import LakeIOManager
 from pipeline_assets.lake.maintenance import expire, remove_orphans
 from pipeline_assets.lake.progress import Progress
-from pipeline_assets.lake.staging import Staged
+from pipeline_assets.lake.staging import AlreadyPublished, Staged
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.diary.bench import diary, land, resources
 from pipeline_assets_tests.processes import (
@@ -87,7 +87,7 @@ class StopsBeforeTheCommit(LakeIOManager):
 
     moment: Event
 
-    def handle_output(self, context: dg.OutputContext, staged: Staged) -> None:
+    def handle_output(self, context: dg.OutputContext, staged: Staged | AlreadyPublished) -> None:
         if context.asset_key.path[-1] == "entries":
             wait_to_be_killed(self.moment)
         super().handle_output(context, staged)
