@@ -3,11 +3,12 @@
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 import click
 import dagster as dg
@@ -19,7 +20,7 @@ from pipeline_assets.deployment import Deployment
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.instance import open_instance
 from pipeline_assets.lake.asset import LakeAsset
-from pipeline_assets.lake.maintenance import compact, expire, remove_orphans
+from pipeline_assets.lake.maintenance import clean, compact
 from pipeline_assets.lake.plots import png
 from pipeline_assets.lake.profile_plot import profile_plot
 from pipeline_assets.lake.profiles import PROFILES, history_of
@@ -31,6 +32,9 @@ from pipeline_assets.lake.tables import LakeTable
 from pipeline_assets.sample import write_samples
 from pipeline_assets.settings import Settings
 from pipeline_assets.update import Updater, batches
+
+LISTED: Final = 3
+"""Partitions that `missing` names one by one."""
 
 
 class Session:
@@ -210,28 +214,39 @@ def missing(session: Session) -> None:
         click.echo(f"{name:<36} {'':<24} not expected: {reason}")
     for problem in offers.problems:
         click.echo(f"error: {problem}", err=True)
-    for item in stale:
-        click.echo(f"{item.asset.name:<36} {item.key:<24} {item.reason}")
+    for (name, reason), keys in _by_reason(stale).items():
+        click.echo(f"{name:<36} {_ends(keys):<24} {reason}")
     counts = Counter(item.asset.name for item in stale)
     click.echo(f"{sum(counts.values())} partitions of {len(counts)} assets have to be made.")
 
 
-@cli.command()
+def _by_reason(stale: Iterable[Stale]) -> dict[tuple[str, str], list[str]]:
+    """Keys of what is left, by asset and reason."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for item in stale:
+        found.setdefault((item.asset.name, item.reason), []).append(item.key)
+    return found
+
+
+def _ends(keys: Sequence[str]) -> str:
+    """Few keys as they are, of many the first, the last and their number."""
+    if len(keys) <= LISTED:
+        return ", ".join(keys)
+    ordered = sorted(keys)
+    return f"{ordered[0]} … {ordered[-1]} ({len(keys)})"
+
+
+@cli.command("clean")
 @click.option("--older-than", type=float, default=24.0, help="Hours; younger ones are kept.")
 @click.pass_obj
-def clean(session: Session, older_than: float) -> None:
+def clean_up(session: Session, older_than: float) -> None:
     """Expire old snapshots and remove files that no table refers to."""
     before = datetime.now(UTC) - timedelta(hours=older_than)
     lake = session.deployment.lake
     store = session.deployment.store(session.settings.lake_uri)
     compact(lake, PROFILES)
-    for table in session.tables:
-        expired = expire(lake, table, before)
-        removed = remove_orphans(lake, store, table, before)
-        click.echo(
-            f"{table!s:<36} {len(expired.snapshot_ids)} snapshots expired, "
-            f"{removed.files} files ({removed.bytes:,} bytes) removed"
-        )
+    for cleaned in clean(lake, store, session.tables, before):
+        click.echo(str(cleaned))
 
 
 @cli.command()

@@ -8,13 +8,14 @@ from pipeline_assets.automation.alerts import alert_sensor
 from pipeline_assets.automation.completeness import completeness_checks
 from pipeline_assets.automation.janitor import janitor_sensor
 from pipeline_assets.automation.policies import policies_for
-from pipeline_assets.automation.schedules import completeness_schedule
+from pipeline_assets.automation.schedules import completeness_schedule, maintenance_schedule
 from pipeline_assets.automation.sensors import sensors_for
 from pipeline_assets.deployment import Deployment
 from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.dagster_assets import dagster_asset
 from pipeline_assets.lake.io_manager import LakeIOManager, LandingIOManager
 from pipeline_assets.lake.landing import LandingSource
+from pipeline_assets.lake.profiles import PROFILES
 from pipeline_assets.lake.progress import SILENT, Progress
 from pipeline_assets.lake.staging import Stager
 from pipeline_assets.music import assets as music
@@ -81,7 +82,8 @@ def build_definitions(
         ],
         asset_checks=[completeness],
         schedules=[
-            completeness_schedule(completeness, is_hourly=settings.rentals_granularity == "hourly")
+            completeness_schedule(completeness, is_hourly=settings.rentals_granularity == "hourly"),
+            maintenance_schedule([*(asset.table for asset in assets), PROFILES]),
         ],
         sensors=[
             *sensors_for(landing, assets, deployment),

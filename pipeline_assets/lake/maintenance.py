@@ -47,6 +47,40 @@ class Removed:
     bytes: int
 
 
+@dataclass(frozen=True)
+class Cleaned:
+    """What was let go of in one table."""
+
+    table: LakeTable
+    expired: Expired
+    removed: Removed
+
+    def __str__(self) -> str:
+        return (
+            f"{self.table!s:<36} {len(self.expired.snapshot_ids)} snapshots expired, "
+            f"{self.removed.files} files ({self.removed.bytes:,} bytes) removed"
+        )
+
+
+def clean(
+    lake: Lake, store: ObjectStore, tables: Iterable[LakeTable], older_than: datetime
+) -> Iterator[Cleaned]:
+    """Expire the old snapshots of tables, one after the other, and remove their orphans.
+
+    Args:
+        lake: The published tables.
+        store: Where their files lie.
+        tables: Which ones.
+        older_than: As for :func:`orphans`.
+
+    Raises:
+        PipelineError: A table or its files cannot be read or written.
+    """
+    for table in tables:
+        expired = expire(lake, table, older_than)
+        yield Cleaned(table, expired, remove_orphans(lake, store, table, older_than))
+
+
 def expire(lake: Lake, table: LakeTable, older_than: datetime) -> Expired:
     """Forget what was replaced before a moment, so that the table can be restored to any since.
 
