@@ -7,7 +7,7 @@ SCALE ?= 1
 EMR_SCALE ?= 0.1
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 
-.PHONY: help demo demo-emr dev test lint format docs bench clean
+.PHONY: help demo demo-emr dev test lint format docs bench clean test-daemon
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -32,6 +32,9 @@ dev: $(READY) ## the Dagster UI on the same lake, on port 3000
 
 test: $(READY) ## run every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-daemon: $(READY) ## deliver to a lake in S3 and let Dagster's own daemon make everything, once
+	$(BIN)/python -m pytest -m daemon
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .

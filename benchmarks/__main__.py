@@ -15,6 +15,8 @@ ALL: Final = (
     "rentals.sentiment",
     "rentals.metric",
     "spark.transforms",
+    "automation.listing",
+    "automation.interleavings",
 )
 
 

@@ -21,7 +21,7 @@ def automation_of(asset: LakeAsset) -> Condition | None:
     """Follow the inputs as soon as what blocks them has passed; landing sensors make ingests."""
     if asset.kind == "ingest" and asset.inputs:
         return None
-    audited = dg.AutomationCondition.all_deps_blocking_checks_passed()
+    audited = _audited()
     if asset.keeps:
         return (_renewal() & audited).with_label("monthly_if_upstream_ok")
     return (_following(asset) & audited).with_label("eager_if_upstream_ok")
@@ -78,6 +78,14 @@ def policies_for(systems: Collection[str], engines: Engines) -> Policies:
         kinds=kinds_of,
         pool=partial(pool_of, engines=engines),
     )
+
+
+def _audited() -> Condition:
+    """What is there of the inputs has passed what blocks it; an optional one may not be there."""
+    conditions = dg.AutomationCondition
+    passes = conditions.check_passed() | conditions.will_be_requested()
+    passed = conditions.all_checks_match(passes, blocking_only=True)
+    return conditions.all_deps_match(conditions.missing() | passed).with_label("inputs_audited")
 
 
 def _on_updates() -> Condition:

@@ -1,0 +1,51 @@
+import dagster as dg
+import pytest
+
+from pipeline_assets.definitions import build_definitions
+from pipeline_assets_tests.conftest import MakeSettings
+
+DAY = "2019-05-01"
+CLASSIFIED = dg.AssetKey(["rentals", "classified_movie_reviews"])
+METRIC = dg.AssetKey(["rentals", "user_behavior_metric"])
+
+
+def publish(definitions: dg.Definitions, instance: dg.DagsterInstance, *, passed: bool) -> None:
+    """As a run does that makes an asset: its checks, then the partition."""
+    for key in definitions.resolve_asset_graph().get(CLASSIFIED).check_keys:
+        instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=CLASSIFIED, check_name=key.name, passed=passed, metadata={}
+            )
+        )
+    instance.report_runless_asset_event(dg.AssetMaterialization(CLASSIFIED, partition=DAY))
+
+
+@pytest.mark.parametrize("passed", [True, False], ids=["audited", "audit failed"])
+def test_a_day_long_gone_is_followed_once_though_optional_inputs_lack(
+    make_settings: MakeSettings, instance: dg.DagsterInstance, passed: bool
+) -> None:
+    definitions = build_definitions(make_settings())
+    before = dg.evaluate_automation_conditions(definitions, instance)
+    publish(definitions, instance, passed=passed)
+    after = dg.evaluate_automation_conditions(definitions, instance, cursor=before.cursor)
+    assert after.get_requested_partitions(METRIC) == ({DAY} if passed else set())
+    again = dg.evaluate_automation_conditions(definitions, instance, cursor=after.cursor)
+    assert again.total_requested == 0
+
+
+def test_what_reads_landing_objects_is_left_to_the_sensors(make_settings: MakeSettings) -> None:
+    graph = build_definitions(make_settings()).resolve_asset_graph()
+    readers = {
+        key.to_user_string()
+        for key in graph.materializable_asset_keys
+        if graph.get(key).automation_condition is None
+    }
+    assert readers == {
+        "taobao/raw_files",
+        "ratings/raw_reviews",
+        "music/raw_users",
+        "music/raw_user_top_artists",
+        "rentals/raw_movie_reviews",
+        "rentals/user_purchases",
+        *(key for key in readers if key.startswith("warehouse/")),
+    }
