@@ -207,7 +207,7 @@ def usage(used: Mapping[str, Any], rates: ServerlessRates) -> dict[str, float]:
         + storage * rates.usd_per_storage_gb_hour
     )
     return {
-        "vcpu_hours": vcpu,
-        "memory_gb_hours": memory,
+        "vcpu_hours": round(vcpu, 4),
+        "memory_gb_hours": round(memory, 4),
         "estimated_cost_usd": round(dollars, 4),
     }

@@ -1,0 +1,127 @@
+"""What Spark learns beside what the embedded engine learns, from the same lists and reviews.
+
+Run: ``python -m benchmarks.spark.learning [scale]``. Purity: the share of an artist's ten nearest
+that are of its genre, over the sample's listeners. Accuracy: the share of right answers on a fifth
+of the sample's scored reviews that neither model has seen. Prints Markdown; exits with 1 if Spark
+is more than two points worse.
+"""
+
+import random
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pyspark.sql import SparkSession
+
+from benchmarks.music.embeddings import Listening, planted
+from pipeline_assets.engines.neighbours import top_neighbours
+from pipeline_assets.engines.sentiment import predict as embedded_predict
+from pipeline_assets.engines.sentiment_fit import fit as embedded_fit
+from pipeline_assets.engines.word2vec import Word2VecParameters, train
+from pipeline_assets.sample.review_texts import review_text
+from spark_resources import sentiment, word2vec
+from spark_resources.local import LocalConfig, LocalRunner
+
+TOP: Final = 10
+TOLERATED: Final = 0.02
+REVIEWS: Final = 3_000
+SEED: Final = 1
+MIN_COUNT: Final = 1
+SCORED: Final = "review_str STRING, sentiment INT, insert_date STRING"
+
+Review = tuple[str, int, str]
+
+
+def main(scale: float = 1.0) -> int:
+    """Print both comparisons; how many of them are out of bounds."""
+    listening, reviews = planted(scale, SEED), scored_reviews(round(REVIEWS * scale))
+    with tempfile.TemporaryDirectory() as folder:
+        spark = LocalRunner(LocalConfig(Path(folder), threads=2, memory_mib=2048)).session()
+        rows = {
+            f"genre purity@{TOP}, {len(listening.genres):,} artists": (
+                purity(embedded_vectors(listening), listening.genres),
+                purity(spark_vectors(spark, listening), listening.genres),
+            ),
+            f"sentiment accuracy, {len(reviews):,} reviews": (
+                embedded_accuracy(reviews),
+                spark_accuracy(spark, reviews, folder),
+            ),
+        }
+    print("| | embedded | Spark |\n|---|---:|---:|")
+    for name, (embedded, on_spark) in rows.items():
+        print(f"| {name} | {embedded:.3f} | {on_spark:.3f} |")
+    return sum(embedded - on_spark > TOLERATED for embedded, on_spark in rows.values())
+
+
+def embedded_vectors(listening: Listening) -> dict[str, NDArray[np.float32]]:
+    """What gensim learns."""
+    learnt = train(lambda: iter(listening.lists), Word2VecParameters(min_count=MIN_COUNT))
+    batch = learnt.record_batch()
+    vectors = batch["embedding"].flatten().to_numpy().reshape(batch.num_rows, -1)
+    return dict(zip(batch["artist_name"].to_pylist(), vectors, strict=True))
+
+
+def spark_vectors(spark: SparkSession, listening: Listening) -> dict[str, NDArray[np.float32]]:
+    """What Spark ML learns."""
+    rows = [
+        (user, str(name), int(weight))
+        for user, listed in enumerate(listening.lists)
+        for name, weight in listed
+    ]
+    lists = spark.createDataFrame(rows, "user_id LONG, artist_name STRING, weight INT")
+    learnt = word2vec.embeddings(lists, {"min_count": MIN_COUNT}).collect()
+    return {row["artist_name"]: np.array(row["embedding"], np.float32) for row in learnt}
+
+
+def purity(vectors: Mapping[str, NDArray[np.float32]], genres: Mapping[str, int]) -> float:
+    """Of all pairs of an artist and one of its nearest, the share of one genre."""
+    names = sorted(vectors)
+    same = [
+        genres[artist] == genres[neighbour]
+        for batch in top_neighbours(names, np.array([vectors[name] for name in names]), TOP)
+        for artist, neighbour in zip(
+            batch["artist_name"].to_pylist(), batch["neighbour"].to_pylist(), strict=True
+        )
+    ]
+    return sum(same) / len(same)
+
+
+def scored_reviews(count: int) -> list[Review]:
+    """Reviews of the sample's grammar, with the class of their score; the first fifth is unseen."""
+    draw = random.Random(SEED)
+    scores = [draw.randint(1, 5) for _ in range(count)]
+    labels = [0 if score <= 2 else 1 if score == 3 else 2 for score in scores]
+    texts = [review_text(draw, score, "Iron Garden") for score in scores]
+    return [(text, label, "2026-01-01") for text, label in zip(texts, labels, strict=True)]
+
+
+def embedded_accuracy(reviews: list[Review]) -> float:
+    """Of scikit-learn's model."""
+    unseen, seen = halves(reviews)
+    model = embedded_fit([text for text, _, _ in seen], [label for _, label, _ in seen])
+    answers, _ = embedded_predict(model, [text for text, _, _ in unseen])
+    return float(np.mean(answers == [label for _, label, _ in unseen]))
+
+
+def spark_accuracy(spark: SparkSession, reviews: list[Review], folder: str) -> float:
+    """Of Spark ML's pipeline."""
+    unseen, seen = halves(reviews)
+    frame = spark.createDataFrame(seen, SCORED).repartition(2)
+    learnt = sentiment.fit(frame, SEED, "benchmark", f"{folder}/fit")
+    asked = spark.createDataFrame(unseen, SCORED.replace("sentiment", "truth"))
+    answered = sentiment.predict(asked, learnt.model, f"{folder}/predict")
+    right = answered.filter("truth = sentiment").count()
+    return right / len(unseen)
+
+
+def halves(reviews: list[Review]) -> tuple[list[Review], list[Review]]:
+    """What is kept back, and what is learnt from."""
+    return reviews[: len(reviews) // 5], reviews[len(reviews) // 5 :]
+
+
+if __name__ == "__main__":
+    sys.exit(bool(main(*map(float, sys.argv[1:]))))
