@@ -31,6 +31,7 @@ from spark_resources.jvm import choose_java, environment
 from spark_resources.spark_types import ddl
 
 VERSION: Final = "3.5.9"
+A_DAY: Final = "2026-02-01"
 DIALECT: Final[Dialect] = "pyspark"
 TABLES: Final = {asset.name: asset.table for asset in ASSETS}
 
@@ -42,12 +43,14 @@ from pyspark.sql import SparkSession
 spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
 spark.sparkContext.setLogLevel("OFF")
 spark.conf.set("spark.sql.timestampType", "TIMESTAMP_NTZ")
-refused = []
+refused, empty = [], {}
 for ansi in ("true", "false"):
     spark.conf.set("spark.sql.ansi.enabled", ansi)
     for item in json.load(open(sys.argv[1])):
         for name, schema in item["tables"].items():
-            spark.createDataFrame([], schema).createOrReplaceTempView("`" + name + "`")
+            if schema not in empty:
+                empty[schema] = spark.createDataFrame([], schema)
+            empty[schema].createOrReplaceTempView("`" + name + "`")
         try:
             frame = spark.sql(item["sql"])
             if item["creates"]:
@@ -94,7 +97,8 @@ def _computed(asset: LakeAsset) -> Iterator[Statement]:
     if asset.kind != "expression":
         return
     inputs = {spec.name: unbound(spec, TABLES[spec.upstream]) for spec in asset.inputs}
-    computation = evaluate(asset, inputs, asset.config_type and asset.config_type())
+    config = asset.config_type and asset.config_type()
+    computation = evaluate(asset, inputs, config, [A_DAY])
     compiled = compile_computation(computation, asset.result, DIALECT)
     tables = {table.get_name(): _ddl(table) for table in inputs.values()}
     yield Statement(f"{asset.name}: {compiled.kind}", compiled.sql, tables, creates=STATE)
