@@ -137,6 +137,7 @@ class EmbeddedEngine:
             "threads": self.threads,
             "temp_directory": spill,
             "autoinstall_known_extensions": False,
+            "enable_progress_bar": False,  # runs tell their own progress
             "autoload_known_extensions": False,
         }
 
