@@ -7,6 +7,7 @@ from typing import Final
 ALL: Final = (
     "taobao.extraction",
     "taobao.transforms",
+    "taobao.scaling",
     "ratings.ingest",
     "ratings.filter",
     "music.rankings",

@@ -69,7 +69,8 @@ PLAYS: Final = """
 
 def _copy(source: Path, target: Path, sql: str) -> dict[str, float]:
     started = time.perf_counter()
-    connection = duckdb.connect(config={"memory_limit": "2GiB", "enable_progress_bar": False})
+    connection = duckdb.connect(config={"memory_limit": "2GiB"})
+    connection.execute("SET enable_progress_bar = false")
     connection.execute("SET preserve_insertion_order = false")
     plays = PLAYS.format(
         top_artists=files(source, "user_top_artists"), users=files(source, "users")

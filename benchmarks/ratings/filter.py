@@ -86,7 +86,8 @@ def files(source: Path) -> list[str]:
 def with_duckdb(source: Path, target: Path, method: str) -> Outcome:
     """In SQL."""
     started = time.perf_counter()
-    connection = duckdb.connect(config={"memory_limit": "2GiB", "enable_progress_bar": False})
+    connection = duckdb.connect(config={"memory_limit": "2GiB"})
+    connection.execute("SET enable_progress_bar = false")
     connection.execute("SET enable_progress_bar = false")
     connection.execute(f"CREATE VIEW reviews AS FROM read_parquet({files(source)})")
     query = ONE_SHOT.format(table="reviews")

@@ -85,7 +85,8 @@ def _copy(
     source: Path, target: Path, member: str, names: tuple[str, ...], sql: str
 ) -> dict[str, float]:
     started = time.perf_counter()
-    connection = duckdb.connect(config={"memory_limit": "2GiB", "enable_progress_bar": False})
+    connection = duckdb.connect(config={"memory_limit": "2GiB"})
+    connection.execute("SET enable_progress_bar = false")
     columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
     connection.execute(
         f"CREATE VIEW lines AS FROM read_csv({_files(source, member)}, columns = {{{columns}}}, "

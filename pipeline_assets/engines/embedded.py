@@ -127,6 +127,7 @@ class EmbeddedEngine:
             closing(duckdb.connect(config=self._config(str(spill)))) as connection,
         ):
             connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET enable_progress_bar = false")  # runs tell their own progress
             if uses_s3:
                 duckdb_sql.enable_s3(connection, self.s3)
             yield connection
@@ -137,7 +138,6 @@ class EmbeddedEngine:
             "threads": self.threads,
             "temp_directory": spill,
             "autoinstall_known_extensions": False,
-            "enable_progress_bar": False,  # runs tell their own progress
             "autoload_known_extensions": False,
         }
 
