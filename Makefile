@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SCALE ?= 1
 EMR_SCALE ?= 0.1
+SEEDS ?= 20
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 
-.PHONY: help demo demo-emr dev test lint format docs bench clean test-daemon
+.PHONY: help demo demo-emr dev test lint format docs bench chaos clean test-daemon
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -50,6 +51,9 @@ docs: $(READY) ## renew the generated pages of docs/
 
 bench: $(READY) ## side-by-side timings against hand-written peers; see benchmarks/README.md
 	$(BIN)/python -m benchmarks
+
+chaos: $(READY) ## kill updates, spoil S3's answers, fill the disk: many seeds; see benchmarks/README.md
+	$(BIN)/python -W ignore -m pipeline_assets_tests.chaos --seeds $(SEEDS)
 
 clean: ## remove the environment, the sample landing zone and the local lake
 	rm -rf $(VENV) landing lake .dagster .dagster-emr build

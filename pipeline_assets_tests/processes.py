@@ -16,7 +16,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["pipeline_assets_tests.diary.bench"])
+CONTEXT.set_forkserver_preload(
+    ["pipeline_assets_tests.diary.bench", "pipeline_assets_tests.chaos.updates"]
+)
 _PATIENCE_SECONDS = 120
 
 

@@ -1,0 +1,73 @@
+"""A few seeds of ``make chaos``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.lake.storage import S3Store
+from pipeline_assets.s3 import S3Access
+from pipeline_assets_tests.chaos.trial import Expected
+from pipeline_assets_tests.chaos.trials import Trials, expected_in
+from pipeline_assets_tests.chaos.weather import KINDS, Weather, in_weather
+
+VARIANTS, TABLES = 2, 3
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Expected:
+    return expected_in(tmp_path_factory.mktemp("expected"), VARIANTS, TABLES)
+
+
+@pytest.mark.parametrize("seed", [0])
+def test_whatever_happens_to_a_lake_in_a_folder(
+    seed: int, expected: Expected, tmp_path: Path
+) -> None:
+    found = Trials(tmp_path, expected, rounds=2).run(seed)
+    assert found.violations == []
+    assert found.looks
+    assert found.faults
+
+
+@pytest.mark.parametrize("seed", [0])
+def test_whatever_happens_to_a_lake_on_s3(
+    seed: int, expected: Expected, tmp_path: Path, s3: S3Access
+) -> None:
+    found = Trials(tmp_path, expected, rounds=2, s3=s3).run(seed)
+    assert found.violations == []
+    assert found.looks
+    assert found.faults
+
+
+@pytest.fixture
+def weather() -> Weather:
+    return Weather(Random(0))
+
+
+@pytest.fixture
+def exposed(s3: S3Access, weather: Weather) -> Iterator[S3Store]:
+    """The tests' S3, in this weather."""
+    assert s3.endpoint_url
+    with in_weather(s3.endpoint_url, weather) as endpoint:
+        yield S3Store(S3Access(endpoint, s3.region))
+
+
+def test_objects_get_through_bad_weather_whole(
+    exposed: S3Store, weather: Weather, bucket: str
+) -> None:
+    data = Random(0).randbytes(100_000)
+    exposed.put(f"{bucket}/object", data)
+    weather.rate = 0.2
+    for _ in range(60):
+        with exposed.open(f"{bucket}/object") as stream:
+            assert stream.read() == data
+    assert weather.counts["S3: truncated answer"] > 1
+
+
+def test_a_storm_that_does_not_end_is_told(exposed: S3Store, weather: Weather, bucket: str) -> None:
+    weather.rate = 1
+    with pytest.raises(PipelineError, match="S3"):
+        exposed.put(f"{bucket}/object", b"")
+    assert weather.counts.keys() <= KINDS.keys()

@@ -1,0 +1,304 @@
+"""One seed: a lake that is updated while things go wrong, and what has to hold all the same."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+from pipeline_assets.deployment import Deployment
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.lake.asset import LakeAsset
+from pipeline_assets.lake.maintenance import clean, orphans
+from pipeline_assets.lake.profiles import PROFILES
+from pipeline_assets.lake.storage import ObjectStore
+from pipeline_assets.ratings.assets import ASSETS
+from pipeline_assets.settings import Settings
+from pipeline_assets_tests.chaos.updates import Order, Outcome, Update
+from pipeline_assets_tests.chaos.weather import Weather
+from pipeline_assets_tests.chaos.zone import CATEGORIES, Delivery, Mark, Zone, marks
+
+_ALWAYS = datetime.max.replace(tzinfo=UTC)
+_DAY = 86_400.0
+SKEW, FULL, OVERWRITTEN, MEANWHILE, KILLED = (
+    "landing object with a clock ahead or far behind",
+    "full disk",
+    "landing object overwritten between updates",
+    "landing object overwritten while it is read",
+    "process killed",
+)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What an undisturbed lake makes of each delivery.
+
+    Attributes:
+        variants: Where the deliveries are.
+        marks: By variant, then by table and category.
+        seconds: How long an update of one category takes.
+        tables: How many of the domain's there are.
+    """
+
+    variants: Path
+    marks: Sequence[Mapping[tuple[str, str], Mark]]
+    seconds: float
+    tables: int
+
+    @property
+    def assets(self) -> Sequence[LakeAsset]:
+        """Those that make them."""
+        return ASSETS[: self.tables]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What happens in one round.
+
+    Attributes:
+        delivery: Lands before the update.
+        age: By the vendor's clock, in seconds.
+        kill_at: When the update is killed, as a share of the time that it should take.
+        next_at: When ``next_`` lands, likewise.
+        next_: Lands in the midst of the update.
+        largest_file: What the disk has room for.
+        storms: Share of the requests to S3 that something happens to.
+    """
+
+    delivery: Delivery
+    age: float = 0.0
+    kill_at: float | None = None
+    next_at: float = 0.0
+    next_: Delivery | None = None
+    largest_file: int | None = None
+    storms: float = 0.0
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether the update has no reason to fail."""
+        return not (self.next_ or self.largest_file or self.storms or self.kill_at)
+
+
+def draw(chance: Random, variants: int, *, on_s3: bool) -> Plan:
+    """A round by chance; some kinds of fault need a disk and others an S3."""
+
+    def delivery() -> Delivery:
+        return Delivery(chance.choice(CATEGORIES), chance.randrange(variants))
+
+    def at() -> float:
+        return chance.uniform(0, 1.2)
+
+    faults = chance.choice(["kill", "kill", "next", "place", "place", "place and kill"])
+    first, second = delivery(), delivery()
+    full = "place" in faults and not on_s3
+    return Plan(
+        delivery=first,
+        age=0.0 if on_s3 else chance.choice([0.0, -2 * _DAY, -60.0, 900 * _DAY, chance.random()]),
+        kill_at=at() if "kill" in faults else None,
+        next_at=at(),
+        next_=Delivery(first.category, second.variant) if "next" in faults else None,
+        largest_file=int(10 ** chance.uniform(2, 5.3)) if full else None,
+        storms=chance.uniform(0.01, 0.3) if "place" in faults and on_s3 else 0.0,
+    )
+
+
+@dataclass
+class Findings:
+    """What happened in trials, and what should not have."""
+
+    trials: int = 0
+    looks: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    endings: Counter[str] = field(default_factory=Counter)
+    violations: list[str] = field(default_factory=list)
+
+    def add(self, other: "Findings") -> None:
+        """Count what another found as well."""
+        self.trials += other.trials
+        self.looks += other.looks
+        self.faults += other.faults
+        self.endings += other.endings
+        self.violations += other.violations
+
+
+@dataclass
+class Trial:
+    """One lake.
+
+    Attributes:
+        expected: What it should come to.
+        zone: Its landing zone, reached in any weather.
+        settings: For readers and those who clean up, whom nothing happens to.
+        exposed: For updates.
+        weather: Of the S3 that these reach.
+        findings: What is found.
+        landed: Variant by category and version of a landing partition.
+        present: What lies in the landing zone now, by category.
+    """
+
+    expected: Expected
+    zone: Zone
+    settings: Settings
+    exposed: Settings
+    weather: Weather
+    findings: Findings = field(default_factory=lambda: Findings(trials=1))
+    landed: dict[tuple[str, str], int] = field(default_factory=dict)
+    present: dict[str, int] = field(default_factory=dict)
+
+    def run(self, plans: Iterable[Plan]) -> Findings:
+        """Play all rounds, then let the storm pass and see what is left."""
+        for plan in plans:
+            self.play(plan)
+        self.settle()
+        self.findings.faults += self.weather.counts
+        return self.findings
+
+    def play(self, plan: Plan) -> None:
+        """One update under a plan, watched by a reader."""
+        if plan.delivery.category in self.present:
+            self.findings.faults[OVERWRITTEN] += 1
+        self.findings.faults[SKEW] += abs(plan.age) > 1
+        self._land(plan.delivery, plan.age)
+        self.weather.rate = plan.storms
+        with _timers() as later:
+            update = Update(Order(self.exposed, self.expected.tables, plan.largest_file))
+            if plan.kill_at is not None:
+                later(plan.kill_at * self.expected.seconds, update.kill)
+            if plan.next_:
+                later(plan.next_at * self.expected.seconds, self._overwrite, plan.next_)
+            while not update.is_over(0.2):
+                self._look("during an update")
+        self.weather.rate = 0.0
+        self._note(plan, update.outcome())
+        self._look("after an update")
+        self._check_accounts()
+
+    def settle(self) -> None:
+        """Undisturbed, the next update converges, the one after it makes nothing."""
+        self._require(self._undisturbed().ending == "done", "an undisturbed update failed")
+        self._require_current("after an undisturbed update")
+        self._require(self._undisturbed().made == (), "a further update made something")
+        self._clean_up()
+        self._require_current("after cleaning up")
+
+    def _land(self, delivery: Delivery, age: float = 0.0) -> None:
+        version = self.zone.land(delivery, age)
+        self.landed[delivery.category, version] = delivery.variant
+        self.present[delivery.category] = delivery.variant
+
+    def _overwrite(self, delivery: Delivery) -> None:
+        self.findings.faults[MEANWHILE] += 1
+        self._land(delivery)
+
+    def _note(self, plan: Plan, outcome: Outcome) -> None:
+        self.findings.endings[outcome.ending] += 1
+        self.findings.faults[KILLED] += outcome.ending == "killed"
+        self.findings.faults[FULL] += bool(plan.largest_file and outcome.ending == "failed")
+        self._require(outcome.ending != "crashed", f"not told in one line: {outcome.said}")
+        for line in outcome.said:
+            self._require("\n" not in line, f"not told in one line: {line!r}")
+        is_well = outcome.ending == "done" or not plan.is_calm
+        self._require(is_well, f"failed for no reason: {outcome.said}")
+
+    def _undisturbed(self) -> Outcome:
+        outcome = Update(Order(self.settings, self.expected.tables)).outcome()
+        self.findings.endings[outcome.ending] += 1
+        return outcome
+
+    def _look(self, when: str) -> None:
+        """Whoever reads sees each partition as one of the deliveries makes it."""
+        self.findings.looks += 1
+        try:
+            seen = marks(self.settings, self.expected.assets)
+        except PipelineError as error:
+            self._require(False, f"a reader failed {when}: {error}")
+            return
+        for place, mark in seen.items():
+            known = [made.get(place) for made in self.expected.marks]
+            self._require(mark in known, f"{place} is no version that ever was, {when}: {mark}")
+
+    def _check_accounts(self) -> None:
+        """A raw partition is the delivery it says; what is read from it is all accounted for."""
+        seen = marks(self.settings, self.expected.assets)
+        raw, rejected, read = (
+            Deployment(self.settings).lake.records(asset.table) for asset in ASSETS[:3]
+        )
+        for category, record in raw.items():
+            (version,) = record.inputs.values()
+            variant = self.landed.get((category, version))
+            self._require(variant is not None, f"raw_reviews[{category}] names no delivery")
+            made = self.expected.marks[variant or 0]
+            says = seen.get(("raw_reviews", category)) == made["raw_reviews", category]
+            self._require(says, f"raw_reviews[{category}] is not the delivery that it says")
+            parts = [it[category] for it in (rejected, read) if category in it]
+            if len(parts) == 2 and all(record.version in it.inputs.values() for it in parts):
+                total = sum(it.rows for it in parts)
+                self._require(total == record.rows, f"{category}: {total} of {record.rows} rows")
+
+    def _require_current(self, when: str) -> None:
+        wanted = {
+            (table, category): mark
+            for category, variant in self.present.items()
+            for (table, its), mark in self.expected.marks[variant].items()
+            if its == category
+        }
+        found = marks(self.settings, self.expected.assets)
+        wrong = sorted(key for key, mark in wanted.items() if found.get(key) != mark)
+        said = [(key, found.get(key), wanted[key]) for key in wrong]
+        self._require(not wrong and found.keys() == wanted.keys(), f"wrong {when}: {said}")
+
+    def _clean_up(self) -> None:
+        lake, store = Deployment(self.settings).lake, self._store
+        tables = [*(asset.table for asset in self.expected.assets), PROFILES]
+        list(clean(lake, store, tables, _ALWAYS))
+        left = [it.uri for table in tables for it in orphans(lake, store, table, _ALWAYS)]
+        homes = tuple(f"{lake.location(table)}/" for table in tables)
+        named = tuple(f"{self.settings.lake_uri}/{name}" for name in ("train_ready/am", "catalog."))
+        listed = [it.uri for it in store.list(self.settings.lake_uri)]
+        left += [uri for uri in listed if not uri.startswith((*homes, *named))]
+        self._require(not left, f"left after cleaning up: {left}")
+
+    @property
+    def _store(self) -> ObjectStore:
+        return Deployment(self.settings).store(self.settings.lake_uri)
+
+    def _require(self, holds: bool, violation: str) -> None:
+        if not holds:
+            self.findings.violations.append(violation)
+
+
+@contextmanager
+def _timers() -> Iterator[Callable[..., None]]:
+    """Have functions called some seconds later; what has not been called at the end never is."""
+    timers: list[threading.Timer] = []
+
+    def later(seconds: float, function: Callable[..., None], *args: object) -> None:
+        timers.append(threading.Timer(seconds, function, args))
+        timers[-1].start()
+
+    try:
+        yield later
+    finally:
+        for timer in timers:
+            timer.cancel()
+            timer.join()
+
+
+def expect(folder: Path, settings: Settings, variants: int, tables: int) -> Expected:
+    """Make every delivery's tables on a lake where nothing goes wrong."""
+    deployment = Deployment(settings)
+    zone = Zone(folder, settings.landing_uri, deployment.store(settings.landing_uri))
+    found, seconds = [], 0.0
+    for variant in range(variants):
+        for category in CATEGORIES:
+            zone.land(Delivery(category, variant))
+        start = time.monotonic()
+        outcome = Update(Order(settings, tables)).outcome()
+        assert outcome.ending == "done", outcome
+        seconds = (time.monotonic() - start) / len(CATEGORIES)
+        found.append(marks(settings, ASSETS[:tables]))
+    return Expected(folder, found, seconds, tables)

@@ -1,0 +1,112 @@
+"""What vendors deliver to the lake of a trial, and what each delivery has to become."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+from uuid import uuid4
+
+from pipeline_assets.deployment import Deployment
+from pipeline_assets.lake.asset import LakeAsset
+from pipeline_assets.lake.query import query
+from pipeline_assets.lake.storage import LocalStore, ObjectStore, fingerprint
+from pipeline_assets.ratings.assets import FILES
+from pipeline_assets.sample.ratings import SUFFIXES, write_ratings
+from pipeline_assets.settings import Settings
+
+Mark: TypeAlias = tuple[int, str]
+"""Rows of a partition, and the sum of their hashes: equal for equal multisets of rows."""
+
+Marks: TypeAlias = Mapping[tuple[str, str], Mark]
+"""By table and category."""
+
+CATEGORIES = tuple(SUFFIXES)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One version of one category's file."""
+
+    category: str
+    variant: int
+
+    @property
+    def path(self) -> str:
+        """Below the landing zone."""
+        return f"amazon_reviews/amazon_reviews_us_{self.category}_v1_00{SUFFIXES[self.category]}"
+
+
+def write_variants(folder: Path, variants: int) -> Path:
+    """Write so many versions of the categories' files, of different sizes and with other faults."""
+    for variant in range(variants):
+        scale, damage = 0.01 * (1 + variant), 0.02 * variant
+        write_ratings(folder / str(variant), scale, seed=variant, damage=damage)
+    return folder
+
+
+@dataclass(frozen=True)
+class Zone:
+    """A landing zone that objects are put into as vendors do: whole.
+
+    Attributes:
+        variants: What :func:`write_variants` wrote.
+        uri: Of the landing zone.
+        store: Where it lies.
+    """
+
+    variants: Path
+    uri: str
+    store: ObjectStore
+
+    def land(self, delivery: Delivery, age: float = 0.0) -> str:
+        """Create or overwrite an object.
+
+        Args:
+            delivery: Which one.
+            age: How long ago it was written by the vendor's clock, in seconds; only in a folder.
+
+        Returns:
+            The version that this gives the partition.
+        """
+        data = (self.variants / str(delivery.variant) / delivery.path).read_bytes()
+        uri = f"{self.uri}/{delivery.path}"
+        if isinstance(self.store, LocalStore):
+            _replace(Path(uri), data, time.time() - age)
+        else:
+            self.store.put(uri, data)
+        return fingerprint(
+            it for it in self.store.list(f"{self.uri}/{FILES.prefix}") if it.uri == uri
+        )
+
+
+def _replace(path: Path, data: bytes, modified: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{uuid4().hex}")
+    partial.write_bytes(data)
+    os.utime(partial, (modified, modified))
+    partial.replace(path)
+
+
+def marks(settings: Settings, assets: Sequence[LakeAsset]) -> dict[tuple[str, str], Mark]:
+    """What is published, as any reader sees it."""
+    return {
+        (asset.table.name, category): (rows, total)
+        for asset in assets
+        for category, rows, total in _marks(settings, asset)
+    }
+
+
+def _marks(settings: Settings, asset: LakeAsset) -> Iterator[tuple[str, int, str]]:
+    """Places differ between lakes: of them only the name counts."""
+    deployment = Deployment(settings)
+    places = [name for name in ("source_uri", "uri") if name in asset.table.contract.schema]
+    names = [f"regexp_extract({name}, '[^/]+$') AS {name}" for name in places]
+    columns = f"* REPLACE ({', '.join(names)})" if names else "*"
+    sql = (
+        "SELECT category, count(*), sum(hash(it::VARCHAR)::HUGEINT)::VARCHAR "
+        f"FROM (SELECT {columns} FROM {asset.table}) it GROUP BY category"
+    )
+    with query(sql, deployment.lake, [asset.table], deployment.embedded) as answer:
+        yield from answer.rows
