@@ -15,6 +15,17 @@ _ERROR = "<Error><Code>{}</Code><Message>We encountered an error. Try again.</Me
 _OF_THE_CONNECTION = {"connection", "transfer-encoding", "content-length", "date", "server"}
 
 
+TRUNCATED = "S3: truncated answer"
+KINDS: Mapping[str, int] = {
+    "S3: 500": 3,
+    "S3: 503 slow down": 3,
+    "S3: 500 after it was done": 2,
+    "S3: slow answer": 3,
+    "S3: no answer": 2,
+    TRUNCATED: 6,
+}
+
+
 @dataclass
 class Weather:
     """What happens to requests.
@@ -23,19 +34,22 @@ class Weather:
         chance: Decides; requests come from many threads, so the same chance is never quite the
             same weather.
         rate: Share of the requests that something happens to.
+        kinds: What may happen, with its weight.
         counts: What happened how often.
     """
 
     chance: Random
     rate: float = 0.0
+    kinds: Mapping[str, int] = field(default_factory=lambda: KINDS)
     counts: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def strikes(self, kinds: Mapping[str, int]) -> str:
-        """What happens to a request, of kinds with their weights; mostly nothing."""
+    def strikes(self, command: str) -> str:
+        """What happens to a request; mostly nothing."""
         with self.lock:
             if self.chance.random() >= self.rate:
                 return ""
+            kinds = {it: n for it, n in self.kinds.items() if it != TRUNCATED or command == "GET"}
             (kind,) = self.chance.choices(list(kinds), list(kinds.values()))
             self.counts[kind] += 1
             return kind
@@ -51,16 +65,6 @@ class Answer:
     size: int
 
 
-KINDS: Mapping[str, int] = {
-    "S3: 500": 3,
-    "S3: 503 slow down": 3,
-    "S3: 500 after it was done": 2,
-    "S3: slow answer": 3,
-    "S3: no answer": 2,
-}
-OF_BODIES: Mapping[str, int] = {**KINDS, "S3: truncated answer": 6}
-
-
 class _Proxy(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     backend: str
@@ -69,15 +73,14 @@ class _Proxy(BaseHTTPRequestHandler):
     def answer(self) -> None:
         """Pass the request on, unless something happens."""
         request = self._body()
-        kinds = OF_BODIES if self.command == "GET" else KINDS
-        kind = self.weather.strikes(kinds)
+        kind = self.weather.strikes(self.command)
         acts: dict[str, Callable[[bytes], None]] = {
             "S3: 500": lambda _: self._refuse(500, "InternalError"),
             "S3: 503 slow down": lambda _: self._refuse(503, "SlowDown"),
             "S3: 500 after it was done": self._pass_and_refuse,
             "S3: slow answer": self._pass_slowly,
             "S3: no answer": lambda _: self._hang_up(),
-            "S3: truncated answer": self._pass_half,
+            TRUNCATED: self._pass_half,
         }
         acts.get(kind, self._pass)(request)
 
