@@ -31,8 +31,7 @@ class Deployment:
     @property
     def s3(self) -> S3Access:
         """How to reach S3."""
-        settings = self.settings
-        return S3Access(settings.s3_endpoint_url, settings.s3_region, settings.kms_key_id)
+        return self.settings.s3
 
     def store(self, uri: str) -> ObjectStore:
         """The storage that a URI lies in."""

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from pipeline_assets.deployment import Deployment
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.instance import open_instance
+from pipeline_assets.instance import instance_dsn, open_instance
 from pipeline_assets.lake.dsn import SecretDsn
 from pipeline_assets.lake.postgres import connect, execute
 from pipeline_assets.lake.storage import free_space
@@ -32,11 +32,13 @@ def examine(deployment: Deployment, dagster_home: Path) -> Iterator[Finding]:
     """Look at everything; nothing is changed but a probe object that is removed again."""
     settings = deployment.settings
     yield _finding("landing zone", lambda: _landing(deployment))
-    yield _finding("lake storage", lambda: _storage(deployment))
+    yield _finding("lake storage", lambda: _writable(deployment, settings.lake_uri))
+    if logs := settings.compute_logs_uri:
+        yield _finding("compute logs", lambda: _writable(deployment, logs))
     yield _finding("catalog", lambda: _catalog(deployment))
     yield _finding("embedded engine", lambda: _embedded(deployment))
     yield _spark(settings)
-    yield _finding("dagster", lambda: _dagster(dagster_home))
+    yield _finding("dagster", lambda: _dagster(settings, dagster_home))
     for database in deployment.databases.values():
         if database.dsn:
             yield _finding(database.setting, partial(_connected, database.dsn))
@@ -58,14 +60,14 @@ def _landing(deployment: Deployment) -> str:
     return deployment.landing.uri
 
 
-def _storage(deployment: Deployment) -> str:
-    uri = f"{deployment.settings.lake_uri}/.doctor-{uuid4().hex}"
+def _writable(deployment: Deployment, folder: str) -> str:
+    uri = f"{folder.rstrip('/')}/.doctor-{uuid4().hex}"
     store = deployment.store(uri)
     store.put(uri, b"probe")
     with store.open(uri) as stream:
         stream.read()
     store.delete([uri])
-    return f"{deployment.settings.lake_uri} can be written and read"
+    return f"{folder} can be written and read"
 
 
 def _catalog(deployment: Deployment) -> str:
@@ -95,6 +97,6 @@ def _spark(settings: Settings) -> Finding:
     return Finding("local spark", java.chosen is not None or not is_needed, java.explain() + use)
 
 
-def _dagster(home: Path) -> str:
+def _dagster(settings: Settings, home: Path) -> str:
     with open_instance(home, Path.cwd()) as instance:
-        return f"{instance.get_runs_count()} runs in {home.resolve()}"
+        return f"{instance.get_runs_count()} runs in {instance_dsn(settings) or home.resolve()}"

@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.dsn import parse_dsn
 from pipeline_assets.partitions import FIRST_DAY, Granularity
+from pipeline_assets.s3 import S3Access
 from spark_resources.emr import InstanceRate
 
 EngineName: TypeAlias = Literal["embedded", "spark", "emr", "emr-serverless"]
@@ -55,6 +56,15 @@ class Settings(BaseSettings):
         Path(".dagster"),
         validation_alias=AliasChoices("dagster_home", "PIPELINE_DAGSTER_HOME", "DAGSTER_HOME"),
         description="Where Dagster keeps runs and events; DAGSTER_HOME sets it too.",
+    )
+    instance_dsn: SecretStr | None = Field(
+        None,
+        description="Postgres in which Dagster keeps runs and events; by default they are SQLite "
+        "files in the Dagster home.",
+    )
+    compute_logs_uri: str | None = Field(
+        None,
+        description="s3:// prefix for what steps print; by default it stays in the Dagster home.",
     )
     engine: EngineName = Field("embedded", description="Engine that computes every asset.")
     engine_overrides: Mapping[str, EngineName] = Field(
@@ -178,7 +188,14 @@ class Settings(BaseSettings):
             raise ValueError(f"'{uri}' is neither a folder nor an s3:// prefix")
         return str(Path(uri).expanduser().resolve())
 
-    @field_validator("oltp_dsn", "warehouse_dsn")
+    @field_validator("compute_logs_uri")
+    @classmethod
+    def _in_a_bucket(cls, uri: str | None) -> str | None:
+        if uri is not None and not re.match("s3://[^/]", uri):
+            raise ValueError(f"'{uri}' is no s3:// prefix")
+        return uri
+
+    @field_validator("instance_dsn", "oltp_dsn", "warehouse_dsn")
     @classmethod
     def _readable(cls, dsn: SecretStr | None) -> SecretStr | None:
         if dsn is None:
@@ -204,6 +221,11 @@ class Settings(BaseSettings):
         if any(given) and not all(given):
             raise ValueError("ALERT_SMTP_URL, ALERT_EMAIL_FROM and ALERT_EMAIL_TO go together")
         return self
+
+    @property
+    def s3(self) -> S3Access:
+        """How to reach S3."""
+        return S3Access(self.s3_endpoint_url, self.s3_region, self.kms_key_id)
 
     @property
     def raw_part_bytes(self) -> int:

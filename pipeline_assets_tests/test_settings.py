@@ -101,7 +101,7 @@ def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch, name: str) -
     assert "s3cret" not in f"{settings!r} {settings}"
 
 
-@pytest.mark.parametrize("name", ["OLTP_DSN", "WAREHOUSE_DSN"])
+@pytest.mark.parametrize("name", ["INSTANCE_DSN", "OLTP_DSN", "WAREHOUSE_DSN"])
 def test_an_unreadable_password_is_not_told_either(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

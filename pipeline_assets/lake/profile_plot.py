@@ -12,14 +12,15 @@ from pipeline_assets.lake.profiles import PARTITION
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_CURVES: Final = 12
-"""More cannot be told apart."""
+_CURVES: Final = 10
+"""As many as matplotlib has colours."""
 
 
 def profile_plot(title: str) -> Plot:
     """Draws what :func:`pipeline_assets.lake.profiles.history_of` finds.
 
-    Every measure over the partitions, relative to its median: what is as it was is a line at 1.
+    Every measure over the partitions, relative to its median: what is as it was is a line at 1. A
+    share whose median is 0 has no such ratio; it is added to 1, unless it is 0 everywhere.
     """
     return Plot(title, _as_it_is, _draw(title))
 
@@ -31,19 +32,32 @@ def _as_it_is(profiles: ir.Table) -> ir.Table:
 def _draw(title: str) -> "Callable[[Axes, Rows], None]":
     def draw(axes: "Axes", rows: Rows) -> None:
         partitions = list(dict.fromkeys(str(row[PARTITION]) for row in rows))
-        for name, values in list(_curves(rows).items())[:_CURVES]:
-            usual = median(values.values())
-            if usual:
-                places = [partitions.index(key) for key in values]
-                relative = [value / usual for value in values.values()]
-                axes.plot(places, relative, marker=".", label=name)
-        shown = range(0, len(partitions), max(1, len(partitions) // 8))
-        axes.set_xticks(list(shown), [partitions[place] for place in shown])
+        curves = {name: _relative(values) for name, values in _curves(rows).items()}
+        drawn = {name: values for name, values in curves.items() if values}
+        for name, values in list(drawn.items())[:_CURVES]:
+            places = [partitions.index(key) for key in values]
+            axes.plot(places, list(values.values()), marker=".", alpha=0.8, label=name)
+        _name_places(axes, partitions)
         axes.set_title(f"{title}, relative to the median")
         if rows:
             axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
 
     return draw
+
+
+def _name_places(axes: "Axes", partitions: Sequence[str]) -> None:
+    """Names of some partitions, aslant so that long ones do not run into each other."""
+    shown = range(0, len(partitions), max(1, len(partitions) // 8))
+    names = [partitions[place] for place in shown]
+    axes.set_xticks(list(shown), names, rotation=30, ha="right", rotation_mode="anchor")
+
+
+def _relative(values: Mapping[str, float]) -> dict[str, float]:
+    """Each value by its partition as a multiple of the median."""
+    usual = median(values.values())
+    if usual:
+        return {key: value / usual for key, value in values.items()}
+    return {key: 1 + value for key, value in values.items()} if any(values.values()) else {}
 
 
 def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
