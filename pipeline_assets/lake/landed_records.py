@@ -58,7 +58,7 @@ def _opener(item: StoredObject, store: ObjectStore, workspace: Workspace) -> Ope
     def advance(amount: int) -> None:
         workspace.progress.advance(item.uri, amount, item.size)
 
-    return lambda: cast(BinaryIO, _Watched(store.open(item.uri), advance))
+    return lambda: cast(BinaryIO, _Watched(store.open(item.uri, item.etag), advance))
 
 
 class _Watched:

@@ -55,8 +55,14 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def open(self, uri: str) -> BinaryIO:
-        """A stream over an object's bytes."""
+    def open(self, uri: str, etag: str | None = None) -> BinaryIO:
+        """A stream over an object's bytes.
+
+        Args:
+            uri: Of the object.
+            etag: Fail with a PipelineError if it has another one now: it was overwritten since it
+                was listed, and what was to be made of it would bear the wrong version.
+        """
         ...
 
     def put(self, uri: str, data: bytes) -> None:
@@ -104,12 +110,13 @@ class LocalStore:
         described = (_describe_file(Path(path)) for path in paths)
         return (item for item in described if item)
 
-    def open(self, uri: str) -> BinaryIO:
-        """See :class:`ObjectStore`."""
-        try:
-            return Path(uri).open("rb")
-        except OSError as error:
-            raise PipelineError(f"Cannot read {uri}: {error.strerror}") from error
+    def open(self, uri: str, etag: str | None = None) -> BinaryIO:
+        """See :class:`ObjectStore`; a file that is replaced later is read on as it was."""
+        stream = _opened(uri)
+        if etag not in (None, _etag(os.fstat(stream.fileno()))):
+            stream.close()
+            raise _overwritten(uri)
+        return stream
 
     def put(self, uri: str, data: bytes) -> None:
         """See :class:`ObjectStore`."""
@@ -137,6 +144,13 @@ class LocalStore:
             _remove_empty_parents(path)
 
 
+def _opened(uri: str) -> BinaryIO:
+    try:
+        return Path(uri).open("rb")
+    except OSError as error:
+        raise PipelineError(f"Cannot read {uri}: {error.strerror}") from error
+
+
 @contextmanager
 def _replacing(target: Path) -> Iterator[BinaryIO]:
     """A file that takes its place only when it is complete."""
@@ -161,8 +175,15 @@ def _describe_file(path: Path) -> StoredObject | None:
     except FileNotFoundError:
         return None
     modified = datetime.fromtimestamp(status.st_mtime, UTC)
-    etag = f"{status.st_size:x}-{status.st_mtime_ns:x}"
-    return StoredObject(str(path), etag, status.st_size, modified)
+    return StoredObject(str(path), _etag(status), status.st_size, modified)
+
+
+def _etag(status: os.stat_result) -> str:
+    return f"{status.st_size:x}-{status.st_mtime_ns:x}"
+
+
+def _overwritten(uri: str) -> PipelineError:
+    return PipelineError(f"{uri} was overwritten while it was read; run again")
 
 
 def _remove_empty_parents(path: Path) -> None:
@@ -219,9 +240,9 @@ class S3Store:
         except (ClientError, BotoCoreError) as error:
             raise _unreachable(prefix, error) from error
 
-    def open(self, uri: str) -> BinaryIO:
+    def open(self, uri: str, etag: str | None = None) -> BinaryIO:
         """See :class:`ObjectStore`; a broken connection is resumed where it broke."""
-        return cast(BinaryIO, _ResumingReader(self.client, uri))
+        return cast(BinaryIO, _ResumingReader(self.client, uri, etag))
 
     def put(self, uri: str, data: bytes) -> None:
         """See :class:`ObjectStore`."""
@@ -270,12 +291,12 @@ class _ResumingReader:
 
     RETRIES = 5
 
-    def __init__(self, client: "S3Client", uri: str) -> None:
+    def __init__(self, client: "S3Client", uri: str, etag: str | None = None) -> None:
         self._client = client
         self._uri = uri
         self._bucket, self._key = split_s3_uri(uri)
         self._position = 0
-        self._etag: str | None = None
+        self._etag = etag
         self._body = self._request()
 
     def read(self, size: int = -1) -> bytes:
@@ -304,13 +325,20 @@ class _ResumingReader:
     def _request(self) -> Any:  # noqa: ANN401 - botocore's StreamingBody
         resumed: dict[str, Any] = {}
         if self._etag:
-            resumed = {"IfMatch": self._etag, "Range": f"bytes={self._position}-"}
+            resumed["IfMatch"] = f'"{self._etag}"'
+        if self._position:
+            resumed["Range"] = f"bytes={self._position}-"
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=self._key, **resumed)
         except (ClientError, BotoCoreError) as error:
-            raise _unreachable(self._uri, error) from error
-        self._etag = answer["ETag"]
+            raise _unreadable(self._uri, error) from error
+        self._etag = answer["ETag"].strip('"')
         return answer["Body"]
+
+
+def _unreadable(uri: str, error: Exception) -> PipelineError:
+    code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
+    return _overwritten(uri) if code == "PreconditionFailed" else _unreachable(uri, error)
 
 
 def _unreachable(uri: str, error: Exception) -> PipelineError:

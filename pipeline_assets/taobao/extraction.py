@@ -32,7 +32,7 @@ def extract_split(
         progress=lambda done: workspace.progress.advance(archive.uri, done, archive.size),
     )
     names = {layout.file_name(split): layout.member for layout in LAYOUTS}
-    with closing(store.open(archive.uri)) as stream:
+    with closing(store.open(archive.uri, archive.etag)) as stream:
         members = extractor.extract(stream, archive.uri, list(names))
     rows = [
         row | {"split": split, "member": names[member.name]}

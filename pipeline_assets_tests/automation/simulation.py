@@ -8,6 +8,7 @@ they have started some of their runs; events come twice, late, and in any order.
 import hashlib
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -58,6 +59,7 @@ class World:
         run_keys: All that were ever started; false for those whose run failed.
         repeats: Publishes of what was published already.
         queue: Messages by id: the path they tell of, and when they can be received next.
+        faults: What went wrong how often.
     """
 
     now: float = FOREVER
@@ -69,6 +71,7 @@ class World:
     queue: dict[int, tuple[str, float]] = field(default_factory=dict)
     cursor: str | None = None
     messages: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
 
     def put(self, path: str, content: str, age: float) -> None:
         """Create or overwrite an object, as written some time ago."""
@@ -252,6 +255,7 @@ class Simulation:
         started = requests[: self.chance.randint(0, len(requests))] if is_lost else requests
         for request in started:
             self.world.start(request)
+        self.world.faults["sensor: lost tick"] += is_lost
         if not is_lost:
             self.world.cursor = result.cursor
 
@@ -280,6 +284,7 @@ class Simulation:
     def _vendor_puts(self) -> None:
         path = f"boxes/{self.chance.choice('abcdefgh')}/{self.chance.choice('123')}"
         age = self.chance.choice([0, 0, 0, 5, 3600, -5])
+        self.world.faults["sensor: object that comes late or from a clock ahead"] += age != 0
         self.world.put(path, self.chance.choice("xyz"), age)
         self._tell(path)
 
@@ -290,8 +295,12 @@ class Simulation:
             self._tell(path)
 
     def _tell(self, path: str) -> None:
-        for _ in range(self.chance.choice([1, 1, 2])):
-            self.world.tell(path, self.chance.choice([0, 0, 5, 200]))
+        copies = self.chance.choice([1, 1, 2])
+        self.world.faults["sensor: event sent twice"] += copies > 1
+        for _ in range(copies):
+            delay = self.chance.choice([0, 0, 5, 200])
+            self.world.faults["sensor: event out of order"] += delay > 0
+            self.world.tell(path, delay)
 
     def _time_passes(self) -> None:
         self.world.now += self.chance.choice([0, 1, 5, 30, 70, 4000])
