@@ -26,7 +26,7 @@ CONFIG_FILE: Final = "dagster.yaml"
 INSTANCE_DSN: Final = f"{PREFIX}INSTANCE_DSN"
 LOG_UPLOAD_SECONDS: Final = 30
 _OURS: Final = "instance_class:\n  module: pipeline_assets.instance\n  class: PipelineInstance\n"
-_MINIMAL: Final = f"telemetry:\n  enabled: false\n{_OURS}"
+_MINIMAL: Final = f"telemetry:\n  enabled: false\nnux:\n  enabled: false\n{_OURS}"
 
 
 class PipelineInstance(dg.DagsterInstance):
