@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -13,7 +14,10 @@ def drawn(*rows: dict[str, object]) -> dict[str, list[float]]:
     """The points of each curve by its name."""
     axes = Figure().subplots()
     profile_plot("films.reviews").draw(axes, rows)
-    return {str(line.get_label()): [float(y) for y in line.get_ydata()] for line in axes.lines}
+    return {
+        str(line.get_label()): np.asarray(line.get_ydata(), dtype=float).tolist()
+        for line in axes.lines
+    }
 
 
 def test_a_measure_is_drawn_relative_to_its_median() -> None:
