@@ -9,9 +9,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
 from spark_resources import sentiment
-from spark_resources.hadoop import delete, exact_path
+from spark_resources.hadoop import delete
 from spark_resources.job import Job
 from spark_resources.neighbours import nearest
+from spark_resources.output import materialised
 from spark_resources.spark_types import ddl
 from spark_resources.word2vec import embeddings
 
@@ -72,20 +73,16 @@ def _placed(learnt: DataFrame, job: Job) -> DataFrame:
 
 def _fixpoint(session: SparkSession, job: Job, work: str) -> Result:
     """Each round is written and read back, so that no plan grows with the number of rounds."""
-    state, rows = _materialised(session, session.sql(job.sql), f"{work}/round-0")
+    state = materialised(session.sql(job.sql), f"{work}/round-0")
+    rows = state.count()
     number, before = 0, -1
     while rows != before and number < job.parameters["max_rounds"]:
         number, before = number + 1, rows
         state.createOrReplaceTempView("state")
         step = session.sql(job.parameters["step_sql"])
-        state, rows = _materialised(session, step, f"{work}/round-{number}")
+        state = materialised(step, f"{work}/round-{number}")
+        rows = state.count()
         delete(session, f"{work}/round-{number - 1}")
     state.createOrReplaceTempView("state")
     result = session.sql(job.parameters["result_sql"])
     return Result(result, {"rounds": number, "converged": rows == before})
-
-
-def _materialised(session: SparkSession, frame: DataFrame, uri: str) -> tuple[DataFrame, int]:
-    frame.write.parquet(uri)
-    stored = session.read.schema(frame.schema).parquet(exact_path(uri))
-    return stored, stored.count()

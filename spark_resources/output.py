@@ -38,6 +38,15 @@ def written(spark: SparkSession, job: Job) -> DataFrame:
     return reader.parquet(exact_path(job.destination.uri))
 
 
+def materialised(frame: DataFrame, uri: str) -> DataFrame:
+    """The same rows read back from files, so that what follows carries none of their plan.
+
+    Every task of every later job would else bring the whole plan along, and unpack it again.
+    """
+    frame.write.parquet(uri)
+    return frame.sparkSession.read.schema(frame.schema).parquet(exact_path(uri))
+
+
 def data_files(spark: SparkSession, job: Job) -> tuple[DataFile, ...]:
     """The files that hold rows.
 

@@ -16,6 +16,7 @@ from pyspark.sql import functions as sf
 
 from spark_resources import ml_pipeline, sentiment_text
 from spark_resources.hadoop import jvm
+from spark_resources.output import materialised
 from spark_resources.sentiment_report import SentimentReport, report_of
 from spark_resources.sentiment_rules import (
     CALIBRATION_BINS,
@@ -91,7 +92,8 @@ def fit(reviews: DataFrame, seed: int, snapshots: str, work: str) -> Learnt:
     reader = ml_pipeline.fitted(
         reviews, list(sentiment_text.stages(jvm(spark).org.apache.spark.ml.feature))
     )
-    terms = _terms(ml_pipeline.applied(reader, _parted(reviews, seed))).cache()
+    read = _terms(ml_pipeline.applied(reader, _parted(reviews, seed)))
+    terms = materialised(read, f"{work}/sentiment-terms").cache()
     try:
         _require_every_class(terms)
         seen, unseen = terms.filter("part <> 0"), terms.filter("part = 0")
