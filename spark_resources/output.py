@@ -23,7 +23,7 @@ def write(frame: DataFrame, job: Job) -> None:
     to = job.destination
     if to.partition_column is None:
         typed.write.mode("append").parquet(to.uri)
-    elif len(to.partition_keys) == 1:
+    elif to.is_one_partition:
         # Nothing to separate: spare every task the sort by partition.
         typed.write.parquet(
             f"{to.uri}/by_{to.partition_column}={quote(to.partition_keys[0], safe='')}"
@@ -83,7 +83,7 @@ def _partition(to: Destination) -> Column:
 
 def _strays(to: Destination) -> Column:
     """How many rows of a file lie in the wrong one; many keys were separated by Spark itself."""
-    if to.partition_column is None or len(to.partition_keys) != 1:
+    if to.partition_column is None or not to.is_one_partition:
         return sf.lit(0)
     return sf.count_if(~_partition(to).eqNullSafe(sf.lit(to.partition_keys[0])))
 

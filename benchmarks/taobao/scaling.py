@@ -10,7 +10,6 @@ makes one asset, under a memory limit of 2 GiB.
 import argparse
 from functools import partial
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final
 
@@ -37,11 +36,6 @@ def races(source: Path, scratch: Path, rounds: int) -> dict[str, Race]:
     }
 
 
-def fixed_seconds(race: Race) -> float:
-    """The median of whole assets."""
-    return median(run.measured["whole"] for run in race.results["ours"])
-
-
 def main() -> None:
     """Make three lakes, make the tables in each, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -55,7 +49,7 @@ def main() -> None:
     rows = [
         [
             table,
-            f"{fixed_seconds(tiny[table]):.2f}",
+            f"{tiny[table].seconds('ours', 'whole'):.2f}",
             f"{once[table].peak_mib('ours'):.0f}",
             f"{tenfold[table].peak_mib('ours'):.0f}",
             f"{tenfold[table].peak_mib('ours') / once[table].peak_mib('ours'):.2f}",

@@ -1,7 +1,7 @@
 """From lake assets to Dagster assets: the one place where the two meet."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from pipeline_assets.lake.metadata import (
     partition_metadata,
     staged_metadata,
 )
-from pipeline_assets.lake.profiles import profiles_in
+from pipeline_assets.lake.profiles import ColumnProfile, profiles_in
 from pipeline_assets.lake.repeats import checks_of, is_repeat
 from pipeline_assets.lake.staging import (
     AlreadyPublished,
@@ -144,10 +144,12 @@ def _execute(
         staged = stager.stage(asset, inputs, request)
     yield from _check_results(asset, staged)
     _refuse_broken(asset, staged)
+    profiles = profiles_in(staged.manifest, asset.table, staged.records)
     with told_by_dagster():
-        yield _drift_result(asset, stager.lake, staged)
+        yield _drift_result(asset, stager.lake, profiles)
     for key in keys:
-        context.add_asset_metadata(partition_metadata(asset, staged, key), partition_key=key)
+        metadata = partition_metadata(staged.records[key], profiles.get(key, ()))
+        context.add_asset_metadata(metadata, partition_key=key)
     yield dg.Output(
         staged,
         metadata={**staged_metadata(asset, staged), **config_metadata(config)},
@@ -193,9 +195,10 @@ def _check_results(asset: LakeAsset, staged: Staged) -> Iterator[dg.AssetCheckRe
         )
 
 
-def _drift_result(asset: LakeAsset, lake: Lake, staged: Staged) -> dg.AssetCheckResult:
+def _drift_result(
+    asset: LakeAsset, lake: Lake, profiles: Mapping[str, Sequence[ColumnProfile]]
+) -> dg.AssetCheckResult:
     """Only warns: what is new may well be right."""
-    profiles = profiles_in(staged.manifest, asset.table, staged.records)
     found, compared = drift_of(asset, lake, profiles)
     return dg.AssetCheckResult(
         passed=not found,

@@ -12,10 +12,10 @@ from pipeline_assets.lake.drift import Drift
 from pipeline_assets.lake.inputs import InputSpec
 from pipeline_assets.lake.job_metadata import Metadata, job_metadata
 from pipeline_assets.lake.plots import markdown
-from pipeline_assets.lake.profiles import ColumnProfile, profiles_in
+from pipeline_assets.lake.profiles import ColumnProfile
 from pipeline_assets.lake.sql import type_name
 from pipeline_assets.lake.staging import PREVIEW, Lineage, Staged
-from pipeline_assets.lake.tables import Lake, LakeTable
+from pipeline_assets.lake.tables import Lake, LakeTable, PartitionRecord
 from spark_resources.job import AuditResult
 
 
@@ -62,10 +62,8 @@ def staged_metadata(asset: LakeAsset, staged: Staged) -> Metadata:
     }
 
 
-def partition_metadata(asset: LakeAsset, staged: Staged, key: str) -> Metadata:
+def partition_metadata(record: PartitionRecord, profile: Iterable[ColumnProfile]) -> Metadata:
     """What is true of one partition only; its numbers become curves over partitions in the UI."""
-    record = staged.records[key]
-    profile = profiles_in(staged.manifest, asset.table, staged.records).get(key, ())
     return {
         "dagster/partition_row_count": record.rows,
         "bytes": record.bytes,
