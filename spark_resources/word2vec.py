@@ -1,8 +1,13 @@
 """Word2Vec over weighted lists with Spark ML, the twin of the embedded engine's.
 
-A list with highest weight R becomes R sentences; a name of weight w stands in w of them, once in
-each, at an even step of R / w from a random start. So weights count, and no name is its own
-context. Spark ML learns by skip-gram with hierarchical softmax.
+A list with highest weight R becomes R sentences every epoch; a name of weight w stands in w of
+them, once in each, at an even step of R / w from a random start. So weights count, and no name is
+its own context. Spark ML learns by skip-gram with hierarchical softmax; it knows no
+counter-examples, so ``negative`` means nothing to it.
+
+All epochs are one long text that is read once. Spark ML's own iterations would show the same
+sentences again, and each would begin with 10,000 words at the full learning rate, as if nothing had
+been learnt: on short texts the rate never falls.
 """
 
 from collections.abc import Mapping
@@ -19,9 +24,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "epochs": 10,
     "min_count": 1,
     "seed": 1,
-    # More partitions learn side by side and are averaged: faster, and less well.
-    "partitions": 1,
-    "step_size": 0.025,
+    "step_size": 0.1,
 }
 
 
@@ -42,35 +45,38 @@ def embeddings(lists: DataFrame, parameters: Mapping[str, Any]) -> DataFrame:
     names = lists.groupBy("artist_name").count().filter(sf.col("count") >= chosen["min_count"])
     known = lists.join(names.select("artist_name"), "artist_name")
     nothing = sf.array_repeat(sf.lit(0.0).cast("float"), int(chosen["vector_size"]))
-    learnt = _fit(sentences(known, int(chosen["seed"])), chosen)
+    learnt = _fit(sentences(known, int(chosen["seed"]), int(chosen["epochs"])), chosen)
     return names.join(learnt, "artist_name", "left").select(
         "artist_name", sf.coalesce("embedding", nothing).alias("embedding")
     )
 
 
-def sentences(lists: DataFrame, seed: int) -> DataFrame:
-    """The shuffled sentences of all lists, those of one word left out, in one fixed order."""
-    named = lists.select("user_id", "artist_name", sf.col("weight").cast("int").alias("weight"))
-    rounds = named.groupBy("user_id").agg(sf.max("weight").alias("rounds"))
-    start = sf.pmod(sf.xxhash64(sf.lit(seed), "user_id", "artist_name"), sf.col("rounds"))
-    turns = named.join(rounds, "user_id").select(
-        "user_id",
-        "artist_name",
-        "rounds",
-        "weight",
-        start.alias("start"),
-        sf.explode(sf.sequence(sf.lit(0), sf.col("weight") - 1)).alias("turn"),
-    )
-    placed = turns.select(
-        "user_id",
-        "artist_name",
-        sf.expr("(start + turn * rounds div weight) % rounds").alias("sentence"),
-    )
-    shuffle = sf.xxhash64(sf.lit(seed), "sentence", "user_id", "artist_name")
+def sentences(lists: DataFrame, seed: int, epochs: int) -> DataFrame:
+    """The sentences of all epochs, shuffled anew in each, those of one word left out.
+
+    Returns:
+        ``epoch``, ``user_id`` and ``words``, in one fixed order.
+    """
+    placed = _placed(lists, seed, epochs)
+    shuffle = sf.xxhash64(sf.lit(seed), "epoch", "sentence", "user_id", "artist_name")
     words = sf.sort_array(sf.collect_list(sf.struct(shuffle.alias("place"), "artist_name")))
-    grouped = placed.groupBy("user_id", "sentence").agg(words.alias("words"))
-    spoken = grouped.filter(sf.size("words") > 1).orderBy("user_id", "sentence")
-    return spoken.select(sf.col("words.artist_name").alias("words"))
+    grouped = placed.groupBy("epoch", "user_id", "sentence").agg(words.alias("words"))
+    spoken = grouped.filter(sf.size("words") > 1).orderBy("epoch", "user_id", "sentence")
+    return spoken.select("epoch", "user_id", sf.col("words.artist_name").alias("words"))
+
+
+def _placed(lists: DataFrame, seed: int, epochs: int) -> DataFrame:
+    """Every name once for each sentence of its list that it stands in."""
+    rounds = lists.groupBy("user_id").agg(sf.max("weight").cast("int").alias("rounds"))
+    start = sf.pmod(sf.xxhash64(sf.lit(seed), "epoch", "user_id", "artist_name"), sf.col("rounds"))
+    return (
+        lists.join(rounds, "user_id")
+        .withColumn("weight", sf.col("weight").cast("int"))
+        .withColumn("epoch", sf.explode(sf.sequence(sf.lit(1), sf.lit(epochs))))
+        .withColumn("start", start)
+        .withColumn("turn", sf.explode(sf.sequence(sf.lit(0), sf.col("weight") - 1)))
+        .withColumn("sentence", sf.expr("(start + turn * rounds div weight) % rounds"))
+    )
 
 
 def _fit(spoken: DataFrame, chosen: Mapping[str, Any]) -> DataFrame:
@@ -82,14 +88,14 @@ def _fit(spoken: DataFrame, chosen: Mapping[str, Any]) -> DataFrame:
         .setInputCol("words")
         .setVectorSize(int(chosen["vector_size"]))
         .setWindowSize(int(chosen["window"]))
-        .setMaxIter(int(chosen["epochs"]))
+        .setMaxIter(1)
         .setMinCount(1)
         .setSeed(int(chosen["seed"]))
         .setStepSize(float(chosen["step_size"]))
         .setMaxSentenceLength(10_000)
-        .setNumPartitions(int(chosen["partitions"]))
     )
-    # One partition, so that equally frequent words keep their order and vectors repeat exactly.
+    # One partition: several would learn apart and be averaged at the end, and equally frequent
+    # words would not keep their order, so that vectors would not repeat exactly.
     one = spoken.coalesce(1).cache()
     try:
         if one.isEmpty():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
 
 from pipeline_assets_tests.spark_resources.jobs import a_job
 from spark_resources.entry_point import execute
@@ -67,10 +67,14 @@ def test_genres_are_neighbours_and_runs_repeat(spark: SparkSession, tmp_path: Pa
     assert again == vectors
 
 
-def test_weights_count_and_no_name_meets_itself(spark: SparkSession) -> None:
+def spoken_lists(spark: SparkSession, epochs: int) -> list[Row]:
     rows = [(1, "a", 5), (1, "b", 2), (1, "c", 1), (2, "d", 3)]
     lists = spark.createDataFrame(rows, "user_id LONG, artist_name STRING, weight INT")
-    spoken = [row["words"] for row in sentences(lists, seed=1).collect()]
+    return sentences(lists, seed=1, epochs=epochs).collect()
+
+
+def test_weights_count_and_no_name_meets_itself(spark: SparkSession) -> None:
+    spoken = [row["words"] for row in spoken_lists(spark, epochs=1)]
     words = Counter(word for sentence in spoken for word in sentence)
     assert all(len(sentence) > 1 for sentence in spoken)
     assert words["b"] == 2
@@ -79,6 +83,14 @@ def test_weights_count_and_no_name_meets_itself(spark: SparkSession) -> None:
     assert words["d"] == 0
     assert not any(a == b for sentence in spoken for a, b in pairwise(sentence))
     assert all(len(set(sentence)) == len(sentence) for sentence in spoken)
+
+
+def test_every_epoch_has_all_names_in_sentences_of_its_own(spark: SparkSession) -> None:
+    rows = spoken_lists(spark, epochs=20)
+    epochs = [[row["words"] for row in rows if row["epoch"] == number] for number in range(1, 21)]
+    assert [row["epoch"] for row in rows] == sorted(row["epoch"] for row in rows)
+    assert {sum(words.count("b") for words in spoken) for spoken in epochs} == {2}
+    assert len({str(spoken) for spoken in epochs}) > 5
 
 
 def test_nobody_listens_to_anything(spark: SparkSession, tmp_path: Path) -> None:
