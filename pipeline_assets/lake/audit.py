@@ -43,7 +43,7 @@ def build_audit(
         for check in checks
     }
     return Audit(
-        summary_sql=to_sql(_summary(output, failing, measures), dialect),
+        summary_sql=to_sql(_summary(output, failing, measures, dialect), dialect),
         examples_sql={
             name: to_sql(table.limit(EXAMPLES), dialect) for name, table in failing.items()
         },
@@ -52,11 +52,14 @@ def build_audit(
 
 
 def _summary(
-    output: ir.Table, failing: Mapping[str, ir.Table], measures: Mapping[str, ir.Scalar]
+    output: ir.Table,
+    failing: Mapping[str, ir.Table],
+    measures: Mapping[str, ir.Scalar],
+    dialect: Dialect,
 ) -> ir.Table:
     filters = {name: _predicate(table, output) for name, table in failing.items()}
     counts = {
-        name: output.count(where=predicate)
+        name: output.count(where=_by_dictionary(predicate) if dialect == "duckdb" else predicate)
         for name, predicate in filters.items()
         if predicate is not None
     }
@@ -76,3 +79,10 @@ def _predicate(table: ir.Table, output: ir.Table) -> ir.BooleanValue | None:
     for predicate in rest:
         first = first & predicate
     return first
+
+
+def _by_dictionary(predicate: ir.BooleanValue) -> ir.BooleanValue:
+    """Ask lists for texts: DuckDB looks each entry of a dictionary up once, but IN every row."""
+    texts = (found for found in predicate.op().find(ops.InValues) if found.value.dtype.is_string())
+    lists = {found: ops.ArrayContains(ops.Array(found.options), found.value) for found in texts}
+    return predicate.op().replace(lists).to_expr()
