@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 from uuid import uuid4
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 Kind: TypeAlias = Literal[
     "query", "fixpoint", "word2vec", "neighbours", "sentiment_fit", "sentiment_predict"
@@ -85,6 +85,19 @@ class Destination:
 
 
 @dataclass(frozen=True)
+class KeyedCheck:
+    """A check that compares rows with equal keys only, such as that a key is unique.
+
+    Attributes:
+        key: Its columns; an engine may look at rows with some of the keys at a time and add up.
+        sql: One row with one column: the number of failing rows.
+    """
+
+    key: tuple[str, ...]
+    sql: str
+
+
+@dataclass(frozen=True)
 class Audit:
     """Queries over what the job wrote (table ``output``) and its inputs.
 
@@ -93,11 +106,13 @@ class Audit:
             then measures of the output.
         examples_sql: For each check, a query for a few failing rows; run only where some fail.
         report_sql: Named small queries whose rows travel back in the manifest (preview, plots).
+        keyed: The checks that are not in the summary, by name.
     """
 
     summary_sql: str
     examples_sql: Mapping[str, str] = field(default_factory=dict)
     report_sql: Mapping[str, str] = field(default_factory=dict)
+    keyed: Mapping[str, KeyedCheck] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -153,7 +168,7 @@ class Job:
                 partition_column=data["destination"]["partition_column"],
                 partition_keys=tuple(data["destination"]["partition_keys"]),
             ),
-            audit=Audit(**data["audit"]),
+            audit=_audit(data["audit"]),
             parameters=data["parameters"],
             labels=data["labels"],
         )
@@ -237,6 +252,13 @@ class Manifest:
 def _source(data: Mapping[str, Any]) -> Source:
     files = tuple(SourceFile(**file) for file in data["files"])
     return Source(data["format"], data["schema"], files, data.get("snapshot_id"))
+
+
+def _audit(data: Mapping[str, Any]) -> Audit:
+    keyed = {
+        name: KeyedCheck(tuple(check["key"]), check["sql"]) for name, check in data["keyed"].items()
+    }
+    return Audit(**{**data, "keyed": keyed})
 
 
 def _versioned(text: str, key: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from pipeline_assets.engines import duckdb_sql
 from pipeline_assets.engines.engine import Dialect, Log
+from pipeline_assets.engines.keyed_checks import failures_by_bucket
 from pipeline_assets.engines.kinds import KINDS
 from pipeline_assets.engines.spill import spill_folder
 from pipeline_assets.errors import PipelineError
@@ -203,14 +204,34 @@ def _partition(values: dict[str, str] | None, keys: tuple[str, ...]) -> str | No
 def _audit(
     connection: duckdb.DuckDBPyConnection, job: Job
 ) -> tuple[int, tuple[AuditResult, ...], Mapping[str, Any]]:
-    (summary,) = _rows(connection, job.audit.summary_sql)
+    audit = job.audit
+    (summary,) = _rows(connection, audit.summary_sql)
     rows = summary.pop("rows")
-    failures = {name: summary.pop(name) for name in job.audit.examples_sql}
     results = tuple(
-        AuditResult(name, count, _rows(connection, job.audit.examples_sql[name]) if count else ())
-        for name, count in failures.items()
+        _keyed(connection, name, job)
+        if name in audit.keyed
+        else _result(connection, name, summary.pop(name), sql)
+        for name, sql in audit.examples_sql.items()
     )
     return rows, results, summary
+
+
+def _result(
+    connection: duckdb.DuckDBPyConnection, name: str, failed: int, examples_sql: str
+) -> AuditResult:
+    return AuditResult(name, failed, _rows(connection, examples_sql) if failed else ())
+
+
+def _keyed(connection: duckdb.DuckDBPyConnection, name: str, job: Job) -> AuditResult:
+    """Counted bucket by bucket, with examples of the first one in which something fails."""
+    tables = {name: it.schema for name, it in job.inputs.items() if it.format == "parquet"}
+    schemas = {OUTPUT: job.schema, **tables}
+    found = [
+        _result(connection, name, failed, job.audit.examples_sql[name])
+        for failed in failures_by_bucket(connection, job.audit.keyed[name], schemas)
+    ]
+    examples = next((result.examples for result in found if result.failed), ())
+    return AuditResult(name, sum(result.failed for result in found), examples)
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[dict[str, Any], ...]:

@@ -233,17 +233,24 @@ def export_asset(
     return lambda function: replace(declare(function), kind="export", export=export)
 
 
-def check(severity: Severity) -> Callable[[Callable[..., ir.Table]], Check]:
+def check(
+    severity: Severity, key: Iterable[str] = ()
+) -> Callable[[Callable[..., ir.Table]], Check]:
     """Declare a promise: a function from the asset's table to the rows that break it.
 
     The first parameter is the asset's own table, the others are inputs by name. The docstring says
     what holds when the check passes.
+
+    Args:
+        severity: Whether a broken promise keeps the table from being published.
+        key: See :class:`pipeline_assets.lake.contract.Check`.
     """
 
     def declare(function: Callable[..., ir.Table]) -> Check:
         _, *inputs = inspect.signature(function).parameters
         description = inspect.getdoc(function) or ""
-        return Check(function.__name__, description, severity, function, tuple(inputs))
+        name = function.__name__
+        return Check(name, description, severity, function, tuple(inputs), tuple(key))
 
     return declare
 

@@ -1,7 +1,8 @@
 """From checks to one audit query.
 
 Every check is a query for failing rows. Those that only filter the output become one conditional
-count each in a single pass over it; the others become one-row subqueries beside it.
+count each in a single pass over it; the others become one-row subqueries beside it. A check with a
+key is counted by itself on DuckDB, which can do so in little memory, some of the keys at a time.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,7 @@ import ibis.expr.types as ir
 from pipeline_assets.engines.engine import Dialect
 from pipeline_assets.lake.contract import Check
 from pipeline_assets.lake.sql import to_sql
-from spark_resources.job import Audit
+from spark_resources.job import Audit, KeyedCheck
 
 OUTPUT: Final = "output"
 EXAMPLES: Final = 5
@@ -38,16 +39,23 @@ def build_audit(
         dialect: The engine's.
         measures: Aggregates of the output that are taken in the same pass as the checks.
     """
+    checks = tuple(checks)
     failing = {
         check.name: check.failing(output, *(inputs[name] for name in check.inputs))
         for check in checks
     }
+    keys = {check.name: check.key for check in checks if check.key and dialect == "duckdb"}
+    summarised = {name: table for name, table in failing.items() if name not in keys}
     return Audit(
-        summary_sql=to_sql(_summary(output, failing, measures, dialect), dialect),
+        summary_sql=to_sql(_summary(output, summarised, measures, dialect), dialect),
         examples_sql={
             name: to_sql(table.limit(EXAMPLES), dialect) for name, table in failing.items()
         },
         report_sql={name: to_sql(table, dialect) for name, table in reports.items()},
+        keyed={
+            name: KeyedCheck(key, to_sql(_counted(failing[name], name), dialect))
+            for name, key in keys.items()
+        },
     )
 
 
@@ -66,8 +74,12 @@ def _summary(
     summary = output.aggregate(rows=output.count(), **counts, **measures)
     for name, predicate in filters.items():
         if predicate is None:
-            summary = summary.cross_join(failing[name].aggregate(**{name: failing[name].count()}))
+            summary = summary.cross_join(_counted(failing[name], name))
     return summary
+
+
+def _counted(failing: ir.Table, name: str) -> ir.Table:
+    return failing.aggregate(**{name: failing.count()})
 
 
 def _predicate(table: ir.Table, output: ir.Table) -> ir.BooleanValue | None:

@@ -75,6 +75,8 @@ class Check:
         severity: ``error`` keeps the table from being published; ``warn`` only tells.
         failing: From the output table and the input tables named by ``inputs`` to the failing rows.
         inputs: Names of the asset's inputs it looks at besides the output.
+        key: Columns, if rows that differ in them never matter to each other: the check can then be
+            evaluated on some of the keys at a time, in little memory.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Check:
     severity: Severity
     failing: Callable[..., ir.Table]
     inputs: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,8 @@ def _unique_check(schema: Any) -> Iterator[Check]:  # noqa: ANN401 - pandera is 
     if schema.unique:
         key = list(schema.unique)
         described = ", ".join(f"`{name}`" for name in key)
-        yield Check("unique_key", f"{described} identify a row.", "error", _duplicates(key))
+        failing = _duplicates(key)
+        yield Check("unique_key", f"{described} identify a row.", "error", failing, key=tuple(key))
 
 
 def _duplicates(key: list[str]) -> Callable[[ir.Table], ir.Table]:

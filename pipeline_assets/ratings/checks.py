@@ -20,7 +20,7 @@ def every_record_accounted(
     return balance.filter(balance.unaccounted != 0)
 
 
-@check("warn")
+@check("warn", key=["review_id"])
 def review_id_is_unique(reviews: ir.Table) -> ir.Table:
     """No identifier is on two reviews; the published files have a few that are."""
     counted = reviews.group_by("review_id").aggregate(copies=reviews.count())

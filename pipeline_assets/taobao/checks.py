@@ -42,13 +42,13 @@ def conversion_implies_click(impressions: ir.Table) -> ir.Table:
     return impressions.filter((impressions.conversion_label == 1) & (impressions.click_label == 0))
 
 
-@check("warn")
+@check("warn", key=["split", "sample_id"])
 def num_features_equals_core_tokens(core_features: ir.Table, impressions: ir.Table) -> ir.Table:
     """Each impression has as many tokens as its `num_features` says."""
     return _miscounted(core_features, impressions, "sample_id")
 
 
-@check("warn")
+@check("warn", key=["split", "common_features_index"])
 def num_features_equals_common_tokens(
     common_features: ir.Table, common_features_summary: ir.Table
 ) -> ir.Table:

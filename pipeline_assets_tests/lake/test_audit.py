@@ -1,4 +1,5 @@
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -31,7 +32,7 @@ def plays_a_lot(plays: ir.Table) -> ir.Table:
     return plays.filter(plays.plays < 2, plays.day != "sun")
 
 
-@check("error")
+@check("error", key=["listener", "day"])
 def listener_is_there_once(plays: ir.Table) -> ir.Table:
     """A listener has one row a day."""
     counted = plays.group_by(["listener", "day"]).aggregate(n=plays.count())
@@ -56,8 +57,11 @@ def evaluate(sql: str, *rows: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def failed(*rows: Mapping[str, Any]) -> dict[str, int]:
-    (summary,) = evaluate(audit().summary_sql, *rows)
+    asked = audit()
+    (summary,) = evaluate(asked.summary_sql, *rows)
     assert summary.pop("rows") == len(rows)
+    for keyed in asked.keyed.values():
+        summary |= evaluate(keyed.sql, *rows)[0]
     return {name: count for name, count in summary.items() if count}
 
 
@@ -75,13 +79,35 @@ def test_each_bad_row_fails_its_check() -> None:
     assert failed(GOOD, GOOD, GOOD) == {"listener_is_there_once": 1}
 
 
-def test_all_checks_are_one_query_that_reads_the_output_once_for_all_plain_conditions() -> None:
+def scans(sql: str) -> int:
+    """How often a query reads the output."""
+    (query,) = sqlglot.parse(sql, dialect="duckdb")
+    assert query is not None
+    return [table.name for table in query.find_all(sqlglot.exp.Table)].count("output")
+
+
+def test_all_plain_conditions_are_one_query_that_reads_the_output_once() -> None:
     plain = [check for check in CHECKS if check not in {listener_is_known, listener_is_there_once}]
-    for checks, scans in ((plain, 1), (CHECKS, 3)):
-        (summary,) = sqlglot.parse(audit(checks).summary_sql, dialect="duckdb")
-        assert summary is not None
-        tables = [table.name for table in summary.find_all(sqlglot.exp.Table)]
-        assert tables.count("output") == scans
+    assert scans(audit(plain).summary_sql) == 1
+    assert scans(audit(CHECKS).summary_sql) == 2
+
+
+def test_a_check_with_a_key_is_a_query_of_its_own_on_duckdb() -> None:
+    assert audit().keyed.keys() == {"listener_is_there_once"}
+    assert audit().keyed["listener_is_there_once"].key == ("listener", "day")
+    spark = build_audit(OUTPUT, {"listeners": LISTENERS}, CHECKS, {}, "pyspark")
+    assert not spark.keyed
+    assert "listener_is_there_once" in spark.summary_sql
+
+
+def test_texts_are_looked_up_in_lists() -> None:
+    """DuckDB evaluates IN for every row, a lookup in a list once for each entry of a dictionary."""
+    days = replace(plays_a_lot, failing=lambda plays: plays.filter(~plays.day.isin(["mon", "tue"])))
+    asked = audit([days])
+    assert "CONTAINS" in asked.summary_sql
+    rows = [GOOD | {"day": day} for day in ("mon", "tue", "wed", None)]
+    (summary,) = evaluate(asked.summary_sql, *rows)
+    assert summary["plays_a_lot"] == 1
 
 
 def test_every_check_has_a_few_examples() -> None:

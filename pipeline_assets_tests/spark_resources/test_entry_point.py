@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from pipeline_assets_tests.spark_resources.jobs import LINES, a_job, lines, partitioned, text_file
 from spark_resources.entry_point import execute
 from spark_resources.hadoop import read_text, write_text
-from spark_resources.job import Audit, Job, Manifest, Source, SourceFile
+from spark_resources.job import Audit, Job, KeyedCheck, Manifest, Source, SourceFile
 from spark_resources.output import UnexpectedPartitionError
 from spark_resources.sources import table
 
@@ -178,12 +178,18 @@ def test_no_files_are_an_empty_table(spark: SparkSession, tmp_path: Path, format
 def test_audit_sees_what_was_written(spark: SparkSession, tmp_path: Path) -> None:
     audit = Audit(
         "SELECT count(*) AS `rows`, count_if(n<0) AS negative, count_if(n>7) AS big FROM output",
-        {"negative": "SELECT * FROM nowhere", "big": "SELECT n FROM output WHERE n > 7 LIMIT 5"},
+        {
+            "negative": "SELECT * FROM nowhere",
+            "big": "SELECT n FROM output WHERE n > 7 LIMIT 5",
+            "even": "SELECT n FROM output WHERE n % 2 = 1 LIMIT 1",
+        },
         {"preview": "SELECT sum(n) AS total FROM output"},
+        {"even": KeyedCheck(("n",), "SELECT count(*) FROM output WHERE n % 2 = 1")},
     )
     job = a_job(tmp_path, "SELECT id AS n FROM range(10)", {"n": "long"})
     manifest = execute(spark, replace(job, audit=audit))
-    assert [(a.name, a.failed) for a in manifest.audits] == [("negative", 0), ("big", 2)]
+    failed = {audit.name: audit.failed for audit in manifest.audits}
+    assert failed == {"negative": 0, "big": 2, "even": 5}
     assert sorted(row["n"] for row in manifest.audits[1].examples) == [8, 9]
     assert manifest.reports["preview"] == ({"total": 45},)
     assert Manifest.from_json(manifest.to_json()) == manifest
