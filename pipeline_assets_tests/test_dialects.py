@@ -2,14 +2,13 @@
 
 from typing import get_args
 
-import ibis
 import pytest
 import sqlglot
 
 from pipeline_assets.definitions import ASSETS
 from pipeline_assets.engines.engine import Dialect
 from pipeline_assets.lake.asset import LakeAsset
-from pipeline_assets.lake.audit import OUTPUT, build_audit
+from pipeline_assets.lake.asset_audit import audit_of, partition_checks
 from pipeline_assets.lake.computation import compile_computation
 from pipeline_assets.lake.inputs import stored, unbound
 from pipeline_assets.lake.versions import evaluate
@@ -35,10 +34,7 @@ def test_every_audit_compiles_for_every_engine(asset: LakeAsset, dialect: Dialec
         for spec in asset.inputs
         if spec.read_as != "landed"
     }
-    output = ibis.table(asset.table.contract.schema, name=OUTPUT)
-    plots = {
-        plot.name: plot.table(output, *(inputs[name] for name in plot.inputs))
-        for plot in asset.plots
-    }
-    audit = build_audit(output, inputs, asset.all_checks, plots, dialect)
-    assert set(audit.examples_sql) == {check.name for check in asset.all_checks}
+    keys = ["2026-02-01"] if asset.partitioning else []
+    checks = (*asset.all_checks, *partition_checks(asset, keys))
+    audit = audit_of(asset, inputs, keys, dialect)
+    assert set(audit.examples_sql) == {check.name for check in checks}

@@ -22,7 +22,8 @@ import ibis
 from pipeline_assets.definitions import ASSETS
 from pipeline_assets.engines.engine import Dialect
 from pipeline_assets.lake.asset import LakeAsset
-from pipeline_assets.lake.audit import OUTPUT, build_audit
+from pipeline_assets.lake.asset_audit import audit_of
+from pipeline_assets.lake.audit import OUTPUT
 from pipeline_assets.lake.computation import STATE, compile_computation
 from pipeline_assets.lake.inputs import stored, unbound
 from pipeline_assets.lake.sql import schema_names
@@ -82,11 +83,7 @@ def statements(asset: LakeAsset) -> Iterator[Statement]:
         if spec.read_as != "landed"
     }
     output = ibis.table(asset.table.contract.schema, name=OUTPUT)
-    plots = {
-        plot.name: plot.table(output, *(inputs[name] for name in plot.inputs))
-        for plot in asset.plots
-    }
-    audit = build_audit(output, inputs, asset.all_checks, plots, DIALECT)
+    audit = audit_of(asset, inputs, (A_DAY,), DIALECT)
     tables = {table.get_name(): _ddl(table) for table in (output, *inputs.values())}
     asked = {"audit": audit.summary_sql, **audit.examples_sql, **audit.report_sql}
     for what, sql in asked.items():

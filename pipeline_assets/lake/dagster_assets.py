@@ -8,6 +8,7 @@ from typing import Any, Final
 import dagster as dg
 
 from pipeline_assets.lake.asset import LakeAsset
+from pipeline_assets.lake.asset_audit import partition_checks
 from pipeline_assets.lake.contract import Check
 from pipeline_assets.lake.drift import drift_of
 from pipeline_assets.lake.failures import told_by_dagster
@@ -26,7 +27,6 @@ from pipeline_assets.lake.staging import (
     Request,
     Staged,
     Stager,
-    partition_checks,
 )
 from pipeline_assets.lake.tables import Lake, LakeTable
 from pipeline_assets.lake.versions import code_version

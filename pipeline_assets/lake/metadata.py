@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from pipeline_assets.lake.asset import LakeAsset
+from pipeline_assets.lake.asset_audit import PREVIEW
 from pipeline_assets.lake.contract import TableContract
 from pipeline_assets.lake.drift import Drift
 from pipeline_assets.lake.inputs import InputSpec
@@ -14,7 +15,7 @@ from pipeline_assets.lake.job_metadata import Metadata, job_metadata
 from pipeline_assets.lake.plots import markdown
 from pipeline_assets.lake.profiles import ColumnProfile
 from pipeline_assets.lake.sql import type_name
-from pipeline_assets.lake.staging import PREVIEW, Lineage, Staged
+from pipeline_assets.lake.staging import Lineage, Staged
 from pipeline_assets.lake.tables import Lake, LakeTable, PartitionRecord
 from spark_resources.job import AuditResult
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
-import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
@@ -13,20 +12,18 @@ from pipeline_assets.engines.engine import Engine, Log
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.asset import LakeAsset
-from pipeline_assets.lake.audit import OUTPUT, build_audit
+from pipeline_assets.lake.asset_audit import audit_of
 from pipeline_assets.lake.computation import (
     Compiled,
     Computation,
     compile_computation,
     table_of,
 )
-from pipeline_assets.lake.contract import Check
 from pipeline_assets.lake.database import Database
 from pipeline_assets.lake.exports import Export, ExportWriter
 from pipeline_assets.lake.inputs import Input, LandedInput, LazyTable
 from pipeline_assets.lake.lineage import InputColumn, column_lineage
 from pipeline_assets.lake.partitioning import Window
-from pipeline_assets.lake.profiles import profile_queries
 from pipeline_assets.lake.progress import Progress
 from pipeline_assets.lake.sql import schema_names
 from pipeline_assets.lake.storage import ObjectStore
@@ -36,8 +33,6 @@ from pipeline_assets.lake.versions import digest, evaluate, function_parameters,
 from pipeline_assets.lake.warehouse_export import WarehouseExport, WarehouseWriter
 from spark_resources.job import Audit, Destination, Job, Manifest, Source, fresh_token
 
-PREVIEW: Final = "preview"
-PREVIEW_ROWS: Final = 5
 RECORDS: Final = "records"
 WAREHOUSE: Final = "warehouse"
 Lineage: TypeAlias = Mapping[str, frozenset[InputColumn]]
@@ -393,33 +388,8 @@ def _job(attempt: _Attempt, compiled: Compiled, engine: Engine) -> Job:
 
 
 def _audit(attempt: _Attempt, engine: Engine) -> Audit:
-    asset = attempt.asset
-    output = ibis.table(asset.table.contract.schema, name=OUTPUT)
-    checks = (*asset.all_checks, *partition_checks(asset, attempt.request.keys))
-    plots = {
-        plot.name: plot.table(output, *(attempt.stored[name] for name in plot.inputs))
-        for plot in asset.plots
-    }
-    measures, profile = profile_queries(output, asset.table, attempt.request.keys)
-    reports = {PREVIEW: output.limit(PREVIEW_ROWS), **plots, **profile}
-    return build_audit(output, attempt.stored, checks, reports, engine.dialect, measures)
-
-
-def partition_checks(asset: LakeAsset, keys: Iterable[str]) -> list[Check]:
-    """The check that nothing is written outside the partitions that were asked for."""
-    column = asset.table.partition_column
-    if column is None:
-        return []
-    return [
-        Check(
-            name="partition_as_requested",
-            description=f"`{column}` is one of the partitions that were asked for.",
-            severity="error",
-            failing=lambda output: output.filter(
-                ~output[column].cast("string").isin(list(keys)) | output[column].isnull()
-            ),
-        )
-    ]
+    request = attempt.request
+    return audit_of(attempt.asset, attempt.stored, request.keys, engine.dialect)
 
 
 def _records(attempt: _Attempt, manifest: Manifest) -> dict[str, PartitionRecord]:

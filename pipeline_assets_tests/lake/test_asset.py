@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 
 from pipeline_assets.lake.asset import check, domain_of, lake_asset
+from pipeline_assets.lake.asset_audit import partition_checks
 from pipeline_assets.lake.inputs import Landed, NumberedLines, RawLines, read_as
-from pipeline_assets.lake.staging import partition_checks
 from pipeline_assets_tests.diary import assets
 from pipeline_assets_tests.diary.assets import DAYS, Entries, Letters, entries, letters, pages
 
