@@ -1,6 +1,6 @@
 """Each Taobao table beside what one would write by hand in Polars and in DuckDB.
 
-    python -m benchmarks.taobao.transforms --scale 1000
+    python -m benchmarks.taobao.transforms --scale 200
 
 ``transform`` is what ours spends on executing and writing, ``whole asset`` also has its audit, the
 Iceberg commit, Dagster and all metadata, in a process that has made a tiny asset before: ``update``
@@ -150,7 +150,7 @@ def report(race: Race) -> list[list[str]]:
 def main() -> None:
     """Make the data, run the races, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scale", type=float, default=1000, help="1000 is 5 M impressions")
+    parser.add_argument("--scale", type=float, default=200, help="200 is 1 M impressions")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     with TemporaryDirectory() as name:
