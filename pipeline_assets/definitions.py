@@ -93,6 +93,7 @@ def build_definitions(
                 watched=[asset.key for asset in assets],
                 sender=settings.deployment_name,
                 ui=settings.ui_url,
+                waits=settings.retry_waits,
             ),
         ],
         executor=deployment.executor,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -138,6 +138,11 @@ class Settings(BaseSettings):
     sensor_seconds: int = Field(
         30, ge=1, description="How often sensors look at the landing zone and at what is stale."
     )
+    retry_minutes: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        (10, 60, 360),
+        description="What sensors have started and what failed is tried again after so many "
+        "minutes, then after so many more, as JSON; `[]` for never. Refused audits are not.",
+    )
     landing_settle_seconds: float = Field(
         60, ge=0, description="Landing objects count once they have not changed for so long."
     )
@@ -231,6 +236,11 @@ class Settings(BaseSettings):
     def raw_part_bytes(self) -> int:
         """Size of one raw text part, in bytes."""
         return self.raw_part_mib * MEBIBYTE
+
+    @property
+    def retry_waits(self) -> tuple[float, ...]:
+        """Before each further try of what failed, in seconds."""
+        return tuple(60 * minutes for minutes in self.retry_minutes)
 
     @property
     def alert_recipients(self) -> tuple[str, ...]:

@@ -5,31 +5,18 @@ channel that is down holds up no other and gets its alerts later, and none gets 
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import dagster as dg
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    PARTITION_NAME_TAG,
-    WILL_RETRY_TAG,
-)
+from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from pipeline_assets.automation.channels import Channel
-from pipeline_assets.automation.incidents import (
-    Alert,
-    Audience,
-    CheckOutcome,
-    Delivery,
-    FinishedRun,
-    Watch,
-    observe,
-)
+from pipeline_assets.automation.finished import finished
+from pipeline_assets.automation.incidents import Alert, Audience, Delivery, Watch, observe
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.lake.failures import root_message
 
 RUNS_PER_TICK: Final = 200
 UNDECIDED: Final = timedelta(minutes=1)
@@ -40,14 +27,14 @@ _ENDS: Final = (
     dg.DagsterEventType.RUN_FAILURE,
     dg.DagsterEventType.RUN_CANCELED,
 )
-_TELLING: Final = {
-    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
-    dg.DagsterEventType.STEP_FAILURE,
-}
 
 
 def alert_sensor(
-    channels: Sequence[Channel], watched: Collection[dg.AssetKey], sender: str, ui: str
+    channels: Sequence[Channel],
+    watched: Collection[dg.AssetKey],
+    sender: str,
+    ui: str,
+    waits: Sequence[float] = (),
 ) -> dg.SensorDefinition:
     """A sensor that tells of failed runs, failed checks and stale assets, once each.
 
@@ -56,6 +43,7 @@ def alert_sensor(
         watched: Assets whose freshness counts.
         sender: Put before every title.
         ui: Root of the UI that links lead to.
+        waits: Before each further try of a run that failed, in seconds.
     """
     audience = Audience(tuple(channel.name for channel in channels), sender, ui)
     status = dg.DefaultSensorStatus.RUNNING if channels else dg.DefaultSensorStatus.STOPPED
@@ -68,7 +56,7 @@ def alert_sensor(
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         journal = Journal(context.instance)
-        watch = look(context.instance, journal.load(), watched, audience)
+        watch = look(context.instance, journal.load(), watched, audience, waits)
         journal.save(watch)
         left, faults = deliver(watch, channels, journal)
         if faults:
@@ -105,6 +93,7 @@ def look(
     watch: Watch,
     watched: Collection[dg.AssetKey],
     audience: Audience,
+    waits: Sequence[float] = (),
 ) -> Watch:
     """Take in what has happened since; the first look starts with what happens from now on."""
     stale = _stale_assets(instance, watched)
@@ -112,7 +101,7 @@ def look(
         return observe(replace(watch, after=_last_event(instance)), [], stale, audience)
     ended = list(_settled(instance, _ended(instance, watch.after)))
     after = max((event for event, _ in ended), default=watch.after)
-    runs = [_finished(instance, run) for _, run in ended]
+    runs = [finished(instance, run, waits) for _, run in ended]
     return observe(replace(watch, after=after), runs, stale, audience)
 
 
@@ -188,48 +177,3 @@ def _is_undecided(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
         return False
     record = instance.get_run_record_by_id(run.run_id)
     return record is not None and datetime.now(UTC) - record.update_timestamp < UNDECIDED
-
-
-def _finished(instance: dg.DagsterInstance, run: dg.DagsterRun) -> FinishedRun:
-    told = instance.all_logs(run.run_id, of_type=_TELLING)
-    events = [entry.get_dagster_event() for entry in told]
-    faults = {
-        str(event.step_key): root_message(event.step_failure_data.error)
-        for event in events
-        if event.is_step_failure
-    }
-    return FinishedRun(
-        run_id=run.run_id,
-        what=", ".join(step.replace("__", "/") for step in faults) or run.job_name,
-        partition=_partition(run.tags),
-        failed=run.status == dg.DagsterRunStatus.FAILURE and run.tags.get(WILL_RETRY_TAG) != "true",
-        faults=faults,
-        checks=_outcomes(event for event in events if not event.is_step_failure),
-    )
-
-
-def _outcomes(events: Iterable[dg.DagsterEvent]) -> tuple[CheckOutcome, ...]:
-    """The last one of each check: a step that is tried again evaluates its checks again."""
-    outcomes = map(_outcome, events)
-    return tuple({(outcome.asset, outcome.check): outcome for outcome in outcomes}.values())
-
-
-def _outcome(event: dg.DagsterEvent) -> CheckOutcome:
-    evaluation = event.asset_check_evaluation_data
-    counted = evaluation.metadata.get("failed_rows")
-    return CheckOutcome(
-        asset=evaluation.asset_key.to_user_string(),
-        check=evaluation.check_name,
-        step=str(event.step_key),
-        passed=evaluation.passed,
-        is_error=evaluation.severity == dg.AssetCheckSeverity.ERROR,
-        description=evaluation.description or "",
-        failed_rows=counted.value if isinstance(counted, dg.IntMetadataValue) else None,
-    )
-
-
-def _partition(tags: Mapping[str, str]) -> str:
-    first, last = (
-        tags.get(tag) for tag in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
-    )
-    return f"{first}…{last}" if first and last else tags.get(PARTITION_NAME_TAG, "")

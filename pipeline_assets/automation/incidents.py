@@ -47,6 +47,8 @@ class FinishedRun:
         failed: Whether it failed and nothing will try it again.
         faults: What each failed step said.
         checks: Outcomes in the order of evaluation.
+        number: How often it was tried before.
+        waits: Before each further try, in seconds; empty if there will be none.
     """
 
     run_id: str
@@ -55,6 +57,19 @@ class FinishedRun:
     failed: bool = False
     faults: Mapping[str, str] = field(default_factory=dict)
     checks: tuple[CheckOutcome, ...] = ()
+    number: int = 0
+    waits: tuple[float, ...] = ()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it failed for its audits only: the same input would be refused again."""
+        refused = {it.step for it in self.checks if it.is_error and not it.passed}
+        return bool(self.faults) and refused >= self.faults.keys()
+
+    @property
+    def is_told(self) -> bool:
+        """Whether people hear of it: of the first try that failed and of the last."""
+        return self.failed and not self.is_refused and (self.number == 0 or not self.waits)
 
 
 @dataclass(frozen=True)
@@ -182,12 +197,11 @@ def _newly(still_open: set[str], incidents: Iterable[Incident]) -> list[Incident
 
 
 def _incidents(run: FinishedRun) -> Iterator[Incident]:
-    broken = [outcome for outcome in run.checks if not outcome.passed]
-    for outcome in broken:
-        yield _broken_check(run, outcome)
-    refused = {outcome.step for outcome in broken if outcome.is_error}
+    for outcome in run.checks:
+        if not outcome.passed:
+            yield _broken_check(run, outcome)
     # A step that refused to publish because of its audit has been told by its checks.
-    if run.failed and not (run.faults and refused >= run.faults.keys()):
+    if run.is_told:
         yield _failed_run(run)
 
 
@@ -206,13 +220,20 @@ def _broken_check(run: FinishedRun, outcome: CheckOutcome) -> Incident:
 
 def _failed_run(run: FinishedRun) -> Incident:
     faults = "\n".join(f"{step}: {fault}" for step, fault in run.faults.items())
+    text = faults or "It ended without saying why; see its log."
     return Incident(
         key=f"run/{run.run_id}",
-        title=f"Run failed: {run.what}",
+        title=f"{f'Given up after {run.number + 1} tries' if run.number else 'Run failed'}: "
+        f"{run.what}",
         partition=run.partition,
-        text=faults or "It ended without saying why; see its log.",
+        text=f"{text}\n{_further_tries(run.waits)}" if run.waits else text,
         page=f"runs/{run.run_id}",
     )
+
+
+def _further_tries(waits: Sequence[float]) -> str:
+    minutes = ", then ".join(f"{seconds / 60:g}" for seconds in waits)
+    return f"It will be tried again, after {minutes} minutes, unless a newer run takes its place."
 
 
 def _staleness(asset: str) -> Incident:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from pipeline_assets.automation.landing import landing_sensors
+from pipeline_assets.automation.retry_sensor import retry_sensor
 from pipeline_assets.deployment import Deployment
 from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.lake.landing import LandingSource
@@ -13,7 +14,7 @@ from pipeline_assets.lake.landing import LandingSource
 def sensors_for(
     sources: Sequence[LandingSource], assets: Sequence[LakeAsset], deployment: Deployment
 ) -> list[dg.SensorDefinition]:
-    """What follows the landing zone, and what follows that."""
+    """What follows the landing zone, what follows that, and what tries again what failed."""
     automation = dg.AutomationConditionSensorDefinition(
         name="automation",
         target=dg.AssetSelection.all(),
@@ -21,4 +22,8 @@ def sensors_for(
         minimum_interval_seconds=deployment.settings.sensor_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
-    return [automation, *landing_sensors(sources, assets, deployment)]
+    return [
+        automation,
+        *landing_sensors(sources, assets, deployment),
+        retry_sensor(assets, deployment.settings.retry_waits, deployment.settings.sensor_seconds),
+    ]

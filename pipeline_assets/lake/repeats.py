@@ -1,11 +1,15 @@
 """Runs that repeat what may be done already: backfills that are started again, and retries."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import dagster as dg
 from dagster._core.storage.tags import BACKFILL_ID_TAG
 
 from pipeline_assets.lake.staging import AlreadyPublished
+
+RETRY_OF_TAG: Final = "pipeline/retry_of"
+"""The id of the run that a sensor tries again."""
 
 
 def is_repeat(context: dg.AssetExecutionContext) -> bool:
@@ -14,7 +18,7 @@ def is_repeat(context: dg.AssetExecutionContext) -> bool:
     Any other run was asked for by somebody who wants it made.
     """
     is_retry = context.run.parent_run_id is not None or context.retry_number > 0
-    return is_retry or BACKFILL_ID_TAG in context.run.tags
+    return is_retry or bool({BACKFILL_ID_TAG, RETRY_OF_TAG} & context.run.tags.keys())
 
 
 def checks_of(

@@ -1,8 +1,8 @@
 """A landing zone, a lake and Dagster's bookkeeping in memory, in which anything may go wrong.
 
 The sensors are the real ones. Around them everything misbehaves: objects appear with old times, are
-overwritten, put back as they were, and go; runs are slow, read late and fail; ticks are lost after
-they have started some of their runs; events come twice, late, and in any order.
+overwritten, put back as they were, broken, and go; runs are slow, read late and fail; ticks are
+lost after they have started some of their runs; events come twice, late, and in any order.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from pipeline_assets.automation.cursor import Delivery
 from pipeline_assets.automation.events import Message
 from pipeline_assets.automation.follow import Followers
 from pipeline_assets.automation.landing import EventWatch, Watch
+from pipeline_assets.automation.retries import is_time, left
 from pipeline_assets.deployment import Deployment
 from pipeline_assets.lake.landing import LandingSource, LandingZone
 from pipeline_assets.lake.partitioning import Partitioning
@@ -35,16 +36,40 @@ SOURCE = LandingSource(
     description="Boxes.",
 )
 SETTLE = 10.0
+WAITS = (30.0, 100.0, 300.0)
 FOREVER = 100_000.0
+
+
+def etag(content: str) -> str:
+    return hashlib.md5(content.encode()).hexdigest()
+
+
+BROKEN = etag("no boxes")
+"""Of an object that every run fails on."""
 
 
 @dataclass
 class Run:
-    """A run: what it was requested for, and the version that it has read, if it has."""
+    """A run: what it was requested for, what it has read, if it has, and how it has ended.
+
+    Attributes:
+        key: The partition.
+        wanted: The version that it was requested for.
+        number: How often it was tried before.
+        read: The version that it has read.
+        failed_at: When, if it has.
+    """
 
     key: str
     wanted: str
+    number: int = 0
     read: str | None = None
+    failed_at: float | None = None
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether it has failed and nothing will try it again."""
+        return self.failed_at is not None and self.number == len(WAITS)
 
 
 @dataclass
@@ -56,7 +81,7 @@ class World:
         objects: Etag and modification time by path.
         published: Version of each partition of the lake, and how often it was published.
         runs: Those in progress.
-        run_keys: All that were ever started; false for those whose run failed.
+        started: All there ever were by run key, oldest first.
         repeats: Publishes of what was published already.
         queue: Messages by id: the path they tell of, and when they can be received next.
         faults: What went wrong how often.
@@ -66,7 +91,7 @@ class World:
     objects: dict[str, tuple[str, float]] = field(default_factory=dict)
     published: dict[str, tuple[str, int]] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
-    run_keys: dict[str, bool] = field(default_factory=dict)
+    started: dict[str, Run] = field(default_factory=dict)
     repeats: int = 0
     queue: dict[int, tuple[str, float]] = field(default_factory=dict)
     cursor: str | None = None
@@ -75,7 +100,7 @@ class World:
 
     def put(self, path: str, content: str, age: float) -> None:
         """Create or overwrite an object, as written some time ago."""
-        self.objects[path] = (hashlib.md5(content.encode()).hexdigest(), self.now - age)
+        self.objects[path] = (etag(content), self.now - age)
 
     def tell(self, path: str, delay: float) -> None:
         """Send an event."""
@@ -101,10 +126,20 @@ class World:
     def start(self, request: dg.RunRequest) -> None:
         """Dagster's part: a run key is never started twice."""
         assert request.run_key
-        if request.run_key not in self.run_keys:
-            self.run_keys[request.run_key] = True
-            wanted = request.run_key.split("/")[1]
-            self.runs[request.run_key] = Run(str(request.partition_key), wanted)
+        _, wanted, _ = request.run_key.split("/")
+        self._start(request.run_key, Run(str(request.partition_key), wanted))
+
+    def try_again(self) -> None:
+        """The retry sensor's part; its rules are the real ones."""
+        for place, (run_key, run) in enumerate(list(self.started.items())):
+            newer = list(self.started.values())[place + 1 :]
+            mine = left({"boxes"}, (), [{"boxes"} for each in newer if each.key == run.key])
+            if run.failed_at and mine and is_time(run.number, run.failed_at, WAITS, self.now):
+                self._start(f"again {run_key}", Run(run.key, run.wanted, run.number + 1))
+
+    def _start(self, run_key: str, run: Run) -> None:
+        if run_key not in self.started:
+            self.started[run_key] = self.runs[run_key] = run
 
     def read(self, run_key: str) -> None:
         """A run reads its objects."""
@@ -115,25 +150,37 @@ class World:
         """A run ends."""
         run = self.runs.pop(run_key)
         read = run.read or self.version(run.key)
-        if fails or read is None:
-            self.run_keys[run_key] = False
+        if fails or read is None or self.is_broken(run.key):
+            run.failed_at = self.now
             return
         before, count = self.published.get(run.key, ("", 0))
+        if run.number and before == read:
+            return  # a retry makes nothing that is published from the same input already
         # One that finds its objects put back as they were cannot know.
         self.repeats += before == read == run.wanted
         self.published[run.key] = (read, count + 1)
 
+    def is_broken(self, key: str) -> bool:
+        """Whether one of the objects of a partition is."""
+        found = (tag for path, (tag, _) in self.objects.items() if SOURCE.key_of(path) == key)
+        return BROKEN in found
+
     @property
     def missed(self) -> list[str]:
-        """Partitions whose objects were never made, although nothing failed."""
+        """Partitions whose objects were never made, although they could be."""
         keys = {SOURCE.key_of(path) or "" for path in self.objects}
         made = {key: version for key, (version, _) in self.published.items()}
-        versions = {key: self.version(key) or "" for key in keys}
+        last = {run.key: run for run in self.started.values()}
         return [
             key
-            for key, version in versions.items()
-            if made.get(key) != version and self.run_keys.get(self.run_key(key, version), True)
+            for key in keys
+            if made.get(key) != self.version(key) and not (key in last and last[key].is_given_up)
         ]
+
+    @property
+    def tries(self) -> int:
+        """How often the objects that were tried most were tried in a row."""
+        return max((run.number + 1 for run in self.started.values()), default=0)
 
 
 @dataclass(frozen=True)
@@ -267,6 +314,7 @@ class Simulation:
             (self._time_passes, 3),
             (self.tick, 5),
             (lambda: self.tick(is_lost=True), 1),
+            (self.world.try_again, 2),
             (self._run_reads, 2),
             (self._run_finishes, 3),
         ]
@@ -278,6 +326,7 @@ class Simulation:
         for _ in range(60):
             self.world.now += 20
             self.tick()
+            self.world.try_again()
             for run_key in list(self.world.runs):
                 self.world.finish(run_key, fails=False)
 
@@ -285,7 +334,9 @@ class Simulation:
         path = f"boxes/{self.chance.choice('abcdefgh')}/{self.chance.choice('123')}"
         age = self.chance.choice([0, 0, 0, 5, 3600, -5])
         self.world.faults["sensor: object that comes late or from a clock ahead"] += age != 0
-        self.world.put(path, self.chance.choice("xyz"), age)
+        content = self.chance.choice(["x", "y", "z", "x", "y", "z", "no boxes"])
+        self.world.faults["sensor: object that no run can read"] += etag(content) == BROKEN
+        self.world.put(path, content, age)
         self._tell(path)
 
     def _vendor_deletes(self) -> None:
@@ -312,7 +363,9 @@ class Simulation:
     def _run_finishes(self) -> None:
         if self.world.runs:
             run_key = self.chance.choice(sorted(self.world.runs))
-            self.world.finish(run_key, fails=self.chance.random() < 0.1)
+            fails = self.chance.random() < 0.2
+            self.world.faults["sensor: run that fails"] += fails
+            self.world.finish(run_key, fails=fails)
 
 
 def simulated(

@@ -13,6 +13,7 @@ from dagster._core.definitions.freshness import FreshnessState, FreshnessStateCh
 
 from pipeline_assets.automation.alerts import alert_sensor
 from pipeline_assets.automation.channels import Channel, Email, SlackWebhook, SnsTopic
+from pipeline_assets.automation.finished import RETRY_NUMBER_TAG
 from pipeline_assets.automation.incidents import Alert
 from pipeline_assets.deployment import Deployment
 from pipeline_assets.errors import PipelineError
@@ -189,6 +190,26 @@ def test_a_run_that_is_tried_again_is_no_incident_until_it_is_given_up(
             instance.add_run_tags(last.run_id, {"dagster/will_retry": "false"})
         tick(sensor, instance)
         assert len(slack.posts) == 1
+
+
+def test_a_sensors_run_that_will_be_tried_again_is_one_alert_until_it_is_given_up(
+    channels: tuple[Channel, ...], instance: dg.DagsterInstance, slack: Inbox
+) -> None:
+    sensor = alert_sensor(channels, [FLAKY], sender="dev", ui="http://ui", waits=(600, 3600))
+    tick(sensor, instance)
+    job = dg.Definitions([flaky]).resolve_implicit_global_asset_job_def()
+    for number in range(3):
+        job.execute_in_process(
+            asset_selection=[FLAKY],
+            run_config={"ops": {"flaky": {"config": {"fails": True}}}},
+            tags={"dagster/sensor_name": "landing_days", RETRY_NUMBER_TAG: str(number)},
+            instance=instance,
+            raise_on_error=False,
+        )
+        tick(sensor, instance)
+    heads = [post.splitlines()[0] for post in slack.posts]
+    assert heads == ["*[dev] Run failed: flaky*", "*[dev] Given up after 3 tries: flaky*"]
+    assert "tried again, after 10, then 60 minutes" in slack.posts[0]
 
 
 def test_sns_takes_it_and_a_fifo_topic_only_once(

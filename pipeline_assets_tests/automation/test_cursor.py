@@ -26,7 +26,7 @@ from pipeline_assets.automation.cursor import (
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.landing import Sighting
 from pipeline_assets.lake.storage import StoredObject
-from pipeline_assets_tests.automation.simulation import simulated
+from pipeline_assets_tests.automation.simulation import WAITS, simulated
 
 NOW = 1_000_000.0
 CALM = Circumstances(now=NOW, settle=60, limit=100)
@@ -67,6 +67,7 @@ def test_whatever_happens_every_delivery_is_made_once(
     with dg.DagsterInstance.ephemeral() as instance:
         world = simulated(chance, instance, by_events=by_events)
     assert (world.missed, world.repeats) == ([], 0)
+    assert world.tries <= 1 + len(WAITS)
     assert not (by_events and world.queue), "a message was never deleted"
 
 

@@ -38,6 +38,22 @@ def test_a_failed_run_is_told_with_its_faults_and_a_link() -> None:
     assert delivery.alert.link == "http://ui/runs/r1"
 
 
+def test_of_a_run_that_is_tried_again_the_first_and_the_last_failure_are_told() -> None:
+    first = replace(RUN, failed=True, faults={"music__users": "S3 is away"}, waits=(600, 3600))
+    second = replace(first, run_id="r2", number=1, waits=(3600,))
+    last = replace(first, run_id="r3", number=2, waits=())
+    told = [delivery.alert for delivery in after(first, second, last).waiting]
+    assert [alert.title for alert in told] == [
+        "[dev] Given up after 3 tries: music/users for 2026-01-01",
+        "[dev] Run failed: music/users for 2026-01-01",
+    ]
+    assert told[1].text.splitlines() == [
+        "music__users: S3 is away",
+        "It will be tried again, after 10, then 60 minutes, unless a newer run takes its place.",
+    ]
+    assert "again" not in told[0].text
+
+
 def test_an_audit_that_fails_its_run_is_told_once_as_what_it_is() -> None:
     run = replace(RUN, failed=True, faults={"music__users": "audit failed"}, checks=(BROKEN,))
     (delivery,) = after(run).waiting

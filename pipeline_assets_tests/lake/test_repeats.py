@@ -23,8 +23,11 @@ def publishes(bench: Workbench, name: str = "diary.entries") -> int:
     return len(bench.lake.history(bench.tables[name]))
 
 
-def test_what_is_published_from_the_same_inputs_is_not_made_again(bench: Workbench) -> None:
-    again = bench.run("mon", tags=BACKFILL)
+@pytest.mark.parametrize("tags", [BACKFILL, {"pipeline/retry_of": "r1"}], ids=["backfill", "retry"])
+def test_what_is_published_from_the_same_inputs_is_not_made_again(
+    bench: Workbench, tags: dict[str, str]
+) -> None:
+    again = bench.run("mon", tags=tags)
     assert again.success
     assert publishes(bench) == publishes(bench, "diary.pages") == 1
     (event,) = again.asset_materializations_for_node("diary__entries")
