@@ -14,6 +14,7 @@ from dagster._core.storage.tags import (
 
 from pipeline_assets.deployment import Deployment
 from pipeline_assets.lake.asset import LakeAsset
+from pipeline_assets.lake.catalog import told_in_one_line
 from pipeline_assets.lake.failures import root_message
 from pipeline_assets.lake.landing import LandingSource, Listing
 from pipeline_assets.lake.staleness import Again, Stale, World, never_again, stale_partitions
@@ -21,6 +22,7 @@ from pipeline_assets.lake.storage import fingerprint
 from pipeline_assets.lake.systems import Offers, ask
 
 PROCESS_TAG: Final = "pipeline/process"
+_KEEP_RECORDS: Final = "read or write Dagster's records"
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _LIVE: Final = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
 
@@ -82,8 +84,13 @@ class Updater:
         """What databases have for us; one that cannot be reached has nothing, and is a problem."""
         return ask(self.assets, self.deployment.databases)
 
+    @told_in_one_line(_KEEP_RECORDS)
     def register(self, listings: Mapping[str, Listing]) -> None:
-        """Tell Dagster of new partition keys and of new or overwritten objects."""
+        """Tell Dagster of new partition keys and of new or overwritten objects.
+
+        Raises:
+            PipelineError: Dagster's storage cannot be read or written, as on a disk that is full.
+        """
         for source in self.sources:
             partitions = listings[source.key.to_user_string()].partitions
             definition = source.partitioning.definition
@@ -94,6 +101,7 @@ class Updater:
                 if event:
                     self.instance.report_runless_asset_event(event)
 
+    @told_in_one_line(_KEEP_RECORDS)
     def stale(
         self,
         listings: Mapping[str, Listing],
@@ -106,6 +114,9 @@ class Updater:
             listings: What has landed.
             offers: What databases have for us; they are asked if nobody did yet.
             again: Which partitions to make even if nothing about them has changed.
+
+        Raises:
+            PipelineError: The lake or Dagster's storage cannot be read.
         """
         offers = offers or self.offers()
         lake = self.deployment.lake
@@ -130,19 +141,15 @@ class Updater:
         )
 
     def run(self, batches: Iterable[Batch]) -> Iterator[Outcome]:
-        """Make batches one after the other; in a batch nothing runs after what failed."""
-        job = self.definitions.resolve_implicit_global_asset_job_def()
-        for batch in batches:
-            result = job.execute_in_process(
-                instance=self.instance,
-                asset_selection=[asset.key for asset in batch.assets],
-                run_config=_QUIET,
-                raise_on_error=False,
-                tags={PROCESS_TAG: f"{socket.gethostname()}/{os.getpid()}", **_range_tags(batch)},
-                partition_key=batch.keys[0] if len(batch.keys) == 1 else None,
-            )
-            yield Outcome(batch, result.run_id, tuple(_failures(result)))
+        """Make batches one after the other; in a batch nothing runs after what failed.
 
+        Raises:
+            PipelineError: Dagster's storage cannot be read or written, as on a disk that is full.
+        """
+        job = self.definitions.resolve_implicit_global_asset_job_def()
+        yield from (self._outcome(job, batch) for batch in batches)
+
+    @told_in_one_line(_KEEP_RECORDS)
     def bury_dead_runs(self) -> list[str]:
         """Fail runs whose process on this machine is gone, and return their ids."""
         running = self.instance.get_runs(dg.RunsFilter(statuses=_LIVE))
@@ -150,6 +157,18 @@ class Updater:
         for run in dead:
             self.instance.report_run_failed(run, "The process that executed this run is gone.")
         return [run.run_id for run in dead]
+
+    @told_in_one_line(_KEEP_RECORDS)
+    def _outcome(self, job: dg.JobDefinition, batch: Batch) -> Outcome:
+        result = job.execute_in_process(
+            instance=self.instance,
+            asset_selection=[asset.key for asset in batch.assets],
+            run_config=_QUIET,
+            raise_on_error=False,
+            tags={PROCESS_TAG: f"{socket.gethostname()}/{os.getpid()}", **_range_tags(batch)},
+            partition_key=batch.keys[0] if len(batch.keys) == 1 else None,
+        )
+        return Outcome(batch, result.run_id, tuple(_failures(result)))
 
 
 def batches(stale: Sequence[Stale]) -> list[Batch]:

@@ -9,8 +9,10 @@ import pytest
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.storage import S3Store
 from pipeline_assets.s3 import S3Access
+from pipeline_assets.sample.ratings import write_ratings
 from pipeline_assets_tests.chaos.trial import Expected
-from pipeline_assets_tests.chaos.trials import Trials, expected_in
+from pipeline_assets_tests.chaos.trials import Trials, expected_in, settings_in
+from pipeline_assets_tests.chaos.updates import Order, Update
 from pipeline_assets_tests.chaos.weather import TRUNCATED, Weather, in_weather
 
 VARIANTS, TABLES = 2, 3
@@ -39,6 +41,18 @@ def test_whatever_happens_to_a_lake_on_s3(
     assert found.violations == []
     assert found.looks
     assert found.faults
+
+
+@pytest.mark.parametrize("largest_file", [100_000, 140_000, 180_000])
+def test_wherever_a_disk_is_full_it_is_told_in_one_line(tmp_path: Path, largest_file: int) -> None:
+    """The first is too small for Dagster's storage, the others for what it writes of a run."""
+    settings = settings_in(tmp_path / "lake")
+    write_ratings(Path(settings.landing_uri), 0.01, 0, 0.0)
+    outcome = Update(Order(settings, TABLES, largest_file)).outcome()
+    assert outcome.ending == "failed", outcome
+    (line,) = outcome.said
+    assert line.startswith(("Cannot open Dagster's storage", "Cannot read or write Dagster's"))
+    assert "\n" not in line
 
 
 @pytest.fixture
