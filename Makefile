@@ -35,7 +35,7 @@ test: $(READY) ## run every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-daemon: $(READY) ## deliver to a lake in S3 and let Dagster's own daemon make everything, once
-	$(BIN)/python -m pytest -m daemon
+	$(BIN)/python -m pytest -m daemon -n 2 --dist loadfile
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .

@@ -36,8 +36,8 @@ from pipeline_assets.lake.landing import LandingSource
 from pipeline_assets.s3 import S3Access
 from pipeline_assets.settings import Settings
 
-LOOK_SECONDS: Final = 1.0
-"""A look at a long listing ends with the segment in which this time has passed."""
+LOOK_SECONDS: Final = 1.2
+"""A look at a long listing ends before it would take longer; it covers one segment at least."""
 
 REQUESTS_AT_ONCE: Final = 50
 """Dagster starts the runs of a tick one after the other, and looks again when it has."""
@@ -123,13 +123,36 @@ class Watch:
 
     def _look(self, cursor: Cursor) -> Look:
         zone, most = self.followers.deployment.landing, self.settings.landing_objects_per_look
-        started = self.clock()
+        patience = Patience(most, self.clock, self.clock())
         return look(
-            cursor,
-            zone.scan(self.source, cursor.after),
-            lambda seen: seen >= most or self.clock() - started >= LOOK_SECONDS,
-            self.segment_objects,
+            cursor, zone.scan(self.source, cursor.after), patience.is_over, self.segment_objects
         )
+
+
+@dataclass
+class Patience:
+    """Ends a look before one more segment, as slow as the slowest, would make it too long.
+
+    Attributes:
+        most: Objects that are enough.
+        clock: In seconds.
+        started: When the look began.
+        slowest: What a segment took at most.
+        total: What all took that were seen.
+    """
+
+    most: int
+    clock: Callable[[], float]
+    started: float
+    slowest: float = 0.0
+    total: float = 0.0
+
+    def is_over(self, seen: int) -> bool:
+        """Asked after every segment; told how many objects were seen."""
+        total = self.clock() - self.started
+        self.slowest = max(self.slowest, total - self.total)
+        self.total = total
+        return seen >= self.most or total + self.slowest > LOOK_SECONDS
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate, count, repeat
 from pathlib import Path
 from uuid import uuid4
 
 import dagster as dg
 import pytest
 
-from pipeline_assets.automation.landing import landing_sensors
+from pipeline_assets.automation.landing import Patience, landing_sensors
 from pipeline_assets.definitions import assets_for, build_definitions, landing_for
 from pipeline_assets.deployment import Deployment
 from pipeline_assets.errors import PipelineError
@@ -135,6 +136,21 @@ def test_the_same_objects_on_top_of_the_same_tables_are_one_run_key(station: Mak
     assert first.run_key == second.run_key
     assert first.run_key
     assert first.run_key.startswith("amazon_reviews/Books/")
+
+
+def segments_seen(*seconds: float) -> int:
+    """How many segments a look covers that takes so long for each of them."""
+    clock = accumulate(seconds)
+    patience = Patience(20_000, lambda: next(clock), started=0.0)
+    return next(seen for seen in count(1) if patience.is_over(1000 * seen))
+
+
+def test_a_look_ends_before_one_more_segment_makes_it_too_long() -> None:
+    assert segments_seen(*repeat(0.125, 20)) == 9
+    assert segments_seen(0.9, 0.5) == 1
+    assert segments_seen(0.1, 0.6, 0.1) == 2
+    assert segments_seen(5.0) == 1
+    assert segments_seen(*repeat(0.001, 30)) == 20, "these are enough objects"
 
 
 def test_objects_that_grow_and_names_nobody_knows_are_told(station: MakeStation) -> None:
