@@ -98,13 +98,19 @@ class Retries:
     ) -> Iterator[dg.RunRequest]:
         for record in due:
             names = self._left(instance, record)
-            if names and not finished(instance, record.dagster_run).is_refused:
+            if names and _may_be_tried_again(instance, record.dagster_run):
                 yield _request(record.dagster_run, names)
 
     def _left(self, instance: dg.DagsterInstance, record: dg.RunRecord) -> frozenset[str]:
         run = record.dagster_run
         newer = [_names(each) for each in _newer(instance, record)]
         return left(_names(run) & self.assets, _made(instance, run.run_id), newer)
+
+
+def _may_be_tried_again(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Neither Dagster does it by itself, nor would its audits refuse the same once more."""
+    ended = finished(instance, run)
+    return ended.failed and not ended.is_refused
 
 
 def _request(run: dg.DagsterRun, names: frozenset[str]) -> dg.RunRequest:

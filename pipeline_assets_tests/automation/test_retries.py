@@ -146,6 +146,12 @@ def test_a_refused_audit_would_be_refused_again(site: Site) -> None:
     assert site.due_after(10) == []
 
 
+def test_what_dagster_tries_again_itself_is_left_to_it(site: Site) -> None:
+    failed = site.run()
+    site.instance.add_run_tags(failed.run_id, {"dagster/will_retry": "true"})
+    assert site.due_after(10) == []
+
+
 def test_a_newer_run_counts_from_then_on(site: Site) -> None:
     site.run()
     site.run(keys=(CLEAN,), tags={})
