@@ -190,7 +190,7 @@ def _check_results(asset: LakeAsset, staged: Staged) -> Iterator[dg.AssetCheckRe
             passed=result.failed == 0,
             check_name=result.name,
             severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
-            description=_told(result.failed, "Rows"),
+            description=check.description if result.failed else None,  # alerts tell it
             metadata=check_metadata(result),
         )
 
@@ -204,14 +204,9 @@ def _drift_result(
         passed=not found,
         check_name=LIKE_BEFORE,
         severity=dg.AssetCheckSeverity.WARN,
-        description=_told(len(found), "Measures"),
+        description=_DRIFT if found else None,
         metadata=drift_metadata(found, compared),
     )
-
-
-def _told(failed: int, what: str) -> str | None:
-    """Nothing of what holds: the check's own description says that."""
-    return f"{what} that break this: {failed:,}" if failed else None
 
 
 def _refuse_broken(asset: LakeAsset, staged: Staged) -> None:
