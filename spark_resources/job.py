@@ -132,7 +132,7 @@ class Job:
         destination: Where the output goes.
         audit: What is evaluated on the output before anybody may read it.
         parameters: What the kind needs beyond SQL.
-        labels: Who runs this: ``asset``, ``partition``, ``run``; become tags of a remote job.
+        labels: Who runs this: ``asset``, ``partitions``, ``run``; become tags of a remote job.
     """
 
     token: str

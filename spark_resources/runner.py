@@ -303,8 +303,9 @@ def token_of(name: str) -> str:
 
 
 def submission_name(deployment: str, job: Job) -> str:
-    """``deployment: asset partition [token]``, within the 256 characters that AWS allows."""
-    who = " ".join(filter(None, (job.labels.get("asset"), job.labels.get("partition")))) or job.kind
+    """``deployment: asset partitions [token]``, within the 256 characters that AWS allows."""
+    labels = (job.labels.get("asset"), job.labels.get("partitions"))
+    who = " ".join(filter(None, labels)) or job.kind
     text = f"{deployment}: {who}".encode("ascii", "replace").decode()
     return f"{text[: 200 - len(job.token)]} {token_suffix(job.token)}"
 

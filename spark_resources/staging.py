@@ -123,8 +123,8 @@ def split(uri: str) -> tuple[str, str]:
 
 
 def as_text(labels: Mapping[str, str]) -> str:
-    """Labels for people: ``asset partition``."""
-    return " ".join(labels[name] for name in ("asset", "partition") if labels.get(name))
+    """Labels for people: ``asset partitions``."""
+    return " ".join(labels[name] for name in ("asset", "partitions") if labels.get(name))
 
 
 def _means_missing(error: ClientError) -> bool:

@@ -18,7 +18,7 @@ def a_job(out: Path | str, sql: str, schema: Mapping[str, str], **inputs: Source
         schema=schema,
         destination=Destination(str(out)),
         audit=Audit("SELECT count(*) AS `rows` FROM output"),
-        labels={"asset": "taobao/impressions", "partition": "train", "run": "run-1"},
+        labels={"asset": "taobao/impressions", "partitions": "train", "run": "run-1"},
     )
 
 

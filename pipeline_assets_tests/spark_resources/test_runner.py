@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from pipeline_assets_tests.doubles.emr import (
     LOGS,
@@ -37,7 +38,7 @@ from spark_resources.emr_serverless import EmrServerless, EmrServerlessConfig
 from spark_resources.errors import JobFailedError
 from spark_resources.janitor import cancel_orphans
 from spark_resources.job import Job, Manifest
-from spark_resources.polling import PollPolicy
+from spark_resources.polling import Patience, PollPolicy
 from spark_resources.runner import RemoteRunner, Service, attempt_token
 from spark_resources.staging import Staging
 
@@ -189,6 +190,39 @@ def test_an_outage_is_sat_out(rig: Rig) -> None:
     threading.Timer(0.5, setattr, (rig.double, "network", True)).start()
     assert rig.run().rows == 3
     assert len(rig.states()) == 1
+
+
+def test_an_outage_while_the_job_runs_is_sat_out(rig: Rig) -> None:
+    release = threading.Event()
+    rig.double.body = lambda execution: succeed(execution) if release.wait(20) else 1
+
+    def reconnect() -> None:
+        rig.double.network = True
+        release.set()
+
+    def lose_network(message: str) -> None:
+        rig.messages.append(message)
+        if "RUNNING" in message:
+            rig.double.network = False
+            threading.Timer(0.5, reconnect).start()
+
+    assert rig.runner.run(JOB, lose_network).rows == 3
+    assert any("AWS does not answer" in message for message in rig.messages)
+    assert len(rig.states()) == 1
+
+
+def test_a_minute_without_network_is_sat_out_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("spark_resources.polling.time.sleep", slept.append)
+    monkeypatch.setattr("spark_resources.polling.time.monotonic", lambda: sum(slept))
+
+    def ask() -> str:
+        if sum(slept) < 60:
+            raise EndpointConnectionError(endpoint_url="https://elasticmapreduce.amazonaws.com")
+        return "answer"
+
+    policy = PollPolicy()
+    assert Patience(policy, policy.outage_seconds, log=print)(ask) == "answer"
 
 
 def test_an_endless_outage_is_a_failure(rig: Rig) -> None:
