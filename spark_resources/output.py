@@ -41,10 +41,13 @@ def written(spark: SparkSession, job: Job) -> DataFrame:
 def materialised(frame: DataFrame, uri: str) -> DataFrame:
     """The same rows read back from files, so that what follows carries none of their plan.
 
-    Every task of every later job would else bring the whole plan along, and unpack it again.
+    Every task of every later job would else bring the whole plan along, and unpack it again. The
+    schema stays in Java, because Python's imports NumPy for a column of vectors.
     """
     frame.write.parquet(uri)
-    return frame.sparkSession.read.schema(frame.schema).parquet(exact_path(uri))
+    session = frame.sparkSession
+    reader = session._jsparkSession.read().schema(frame._jdf.schema())
+    return DataFrame(reader.parquet(exact_path(uri)), session)
 
 
 def data_files(spark: SparkSession, job: Job) -> tuple[DataFile, ...]:

@@ -7,7 +7,7 @@ neutral and positive. It minimises log loss, which is what calibrates them.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -89,18 +89,18 @@ def fit(reviews: DataFrame, seed: int, snapshots: str, work: str) -> Learnt:
         SentimentError: A class has too few distinct texts.
     """
     spark = reviews.sparkSession
-    reader = ml_pipeline.fitted(
-        reviews, list(sentiment_text.stages(jvm(spark).org.apache.spark.ml.feature))
-    )
-    read = _terms(ml_pipeline.applied(reader, _parted(reviews, seed)))
-    terms = materialised(read, f"{work}/sentiment-terms").cache()
+    feature = jvm(spark).org.apache.spark.ml.feature
+    stages = [*sentiment_text.stages(feature), *_counters(feature)]
+    reader = ml_pipeline.fitted(reviews, stages)
+    read = _counted(ml_pipeline.applied(reader, _parted(reviews, seed)))
+    counts = materialised(read, f"{work}/sentiment-counts").cache()
     try:
-        _require_every_class(terms)
-        seen, unseen = terms.filter("part <> 0"), terms.filter("part = 0")
+        _require_every_class(counts)
+        seen, unseen = counts.filter("part <> 0"), counts.filter("part = 0")
         report = _report(_answered(_learnt(seen), unseen))
-        whole = ml_pipeline.joined(spark, [reader, _learnt(terms)])
+        whole = ml_pipeline.joined(spark, [reader, _learnt(counts)])
     finally:
-        terms.unpersist()
+        counts.unpersist()
     header = {"format": FORMAT, "version": FORMAT_VERSION, "spark": spark.version}
     model = ml_pipeline.pack(spark, whole, header, f"{work}/sentiment-model")
     return Learnt(model, report, *_origin(reviews, snapshots))
@@ -158,26 +158,32 @@ def _parted(reviews: DataFrame, seed: int) -> DataFrame:
     return readable.join(leaders.withColumn("part", part), "review_str")
 
 
-def _terms(read: DataFrame) -> DataFrame:
-    return read.select("review_str", "leader", "part", sf.col("sentiment").alias("label"), *VIEWS)
+def _counters(feature: Any) -> Iterator[Any]:  # noqa: ANN401 - Java's
+    """Stages that count the terms of each view in buckets: once, not in every pass of a fit."""
+    for view in VIEWS:
+        counter = feature.HashingTF().setInputCol(view).setOutputCol(f"{view}_counts")
+        # How often a tone is struck tells something; how often a word is repeated does not.
+        yield counter.setNumFeatures(BUCKETS[view]).setBinary(view != "tone")
 
 
-def _require_every_class(terms: DataFrame) -> None:
-    distinct = terms.select("review_str", "leader").distinct().groupBy("leader").count()
-    counts = {row["leader"]: row["count"] for row in distinct.collect()}
-    problem = shortage([counts.get(label, 0) for label in range(3)])
+def _counted(read: DataFrame) -> DataFrame:
+    counts = (f"{view}_counts" for view in VIEWS)
+    return read.select("review_str", "leader", "part", sf.col("sentiment").alias("label"), *counts)
+
+
+def _require_every_class(counts: DataFrame) -> None:
+    distinct = counts.select("review_str", "leader").distinct().groupBy("leader").count()
+    found = {row["leader"]: row["count"] for row in distinct.collect()}
+    problem = shortage([found.get(label, 0) for label in range(3)])
     if problem:
         raise SentimentError(problem)
 
 
-def _learnt(terms: DataFrame) -> Any:  # noqa: ANN401 - a Java object
-    spark = terms.sparkSession
+def _learnt(counts: DataFrame) -> Any:  # noqa: ANN401 - a Java object
+    spark = counts.sparkSession
     ml = jvm(spark).org.apache.spark.ml
     stages: list[Any] = []
     for view in VIEWS:
-        counted = ml.feature.HashingTF().setInputCol(view).setOutputCol(f"{view}_counts")
-        # How often a tone is struck tells something; how often a word is repeated does not.
-        stages.append(counted.setNumFeatures(BUCKETS[view]).setBinary(view != "tone"))
         stages.append(ml.feature.IDF().setInputCol(f"{view}_counts").setOutputCol(f"{view}_rarity"))
         stages.append(
             ml.feature.Normalizer().setInputCol(f"{view}_rarity").setOutputCol(f"{view}_unit")
@@ -189,7 +195,7 @@ def _learnt(terms: DataFrame) -> Any:  # noqa: ANN401 - a Java object
     stages.append(
         regression.setRegParam(REGULARISATION).setMaxIter(ROUNDS).setStandardization(False)
     )
-    return ml_pipeline.fitted(terms, stages)
+    return ml_pipeline.fitted(counts, stages)
 
 
 def _answered(pipeline: Any, texts: DataFrame) -> DataFrame:  # noqa: ANN401 - a Java object
