@@ -25,17 +25,22 @@ from spark_resources.sources import register
 WORK_FOLDER: Final = "_work"
 """Below a job's destination; Spark and Iceberg ignore names that start with an underscore."""
 
+PARALLELISM_FIRST: Final = "spark.sql.adaptive.coalescePartitions.parallelismFirst"
+"""Whether shuffled data are cut into a part per core, or only as large as is advised."""
+
 SESSION: Final[Mapping[str, str]] = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
     "spark.sql.parquet.compression.codec": "zstd",
     "spark.sql.parquet.writeLegacyFormat": "false",
     "spark.sql.adaptive.enabled": "true",
-    # Files of a size that scans like, rather than one per core.
+    # Files of a size that scans like.
     "spark.sql.adaptive.advisoryPartitionSizeInBytes": "128m",
-    "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",
     "spark.sql.sources.partitionOverwriteMode": "static",
 }
+
+FEW_CORES: Final = 8
+"""So many files of a table are few, whatever their size; an idle core costs more."""
 
 
 def execute(spark: SparkSession, job: Job) -> Manifest:
@@ -96,6 +101,8 @@ def _session(spark: SparkSession) -> SparkSession:
     session = spark.newSession()
     for key, value in SESSION.items():
         session.conf.set(key, value)
+    has_few_cores = spark.sparkContext.defaultParallelism <= FEW_CORES
+    session.conf.set(PARALLELISM_FIRST, str(has_few_cores).lower())
     return session
 
 

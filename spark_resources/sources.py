@@ -25,9 +25,18 @@ def table(spark: SparkSession, name: str, source: Source) -> DataFrame:
         _part(spark, f"{name}_{number}", source, dict(constants), files)
         for number, (constants, files) in enumerate(_by_constants(source.files))
     ]
-    if not parts:
-        return spark.createDataFrame([], ddl(source.schema))
-    return reduce(DataFrame.unionByName, parts)
+    return reduce(DataFrame.unionByName, parts) if parts else _empty(spark, source)
+
+
+def _empty(spark: SparkSession, source: Source) -> DataFrame:
+    """No rows, and the optimizer sees that there are none: a join with them costs nothing.
+
+    Of a table made in Python it cannot, and would start a Python worker to find out.
+    """
+    nothing = (
+        sf.lit(None).cast(spark_type(type_)).alias(name) for name, type_ in source.schema.items()
+    )
+    return spark.range(1).select(*nothing).filter(sf.lit(False))
 
 
 def _by_constants(files: Iterable[SourceFile]) -> Iterator[tuple[Constants, list[SourceFile]]]:

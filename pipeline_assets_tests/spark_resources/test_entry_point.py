@@ -175,6 +175,12 @@ def test_no_files_are_an_empty_table(spark: SparkSession, tmp_path: Path, format
     assert (manifest.rows, manifest.files) == (0, ())
 
 
+def test_a_join_with_no_files_is_no_join(spark: SparkSession) -> None:
+    nothing = table(spark, "nothing", Source("parquet", {"id": "long", "name": "string"}))
+    plan = spark.range(3).join(nothing, "id", "left_anti")._jdf.queryExecution().optimizedPlan()
+    assert "Join" not in plan.toString()
+
+
 def test_audit_sees_what_was_written(spark: SparkSession, tmp_path: Path) -> None:
     audit = Audit(
         "SELECT count(*) AS `rows`, count_if(n<0) AS negative, count_if(n>7) AS big FROM output",
