@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipeline_assets.engines import duckdb_sql
 from pipeline_assets.engines.engine import Dialect, Log
-from pipeline_assets.engines.keyed_checks import failures_by_bucket
+from pipeline_assets.engines.keyed_checks import failures_by_range
 from pipeline_assets.engines.kinds import KINDS
 from pipeline_assets.engines.spill import spill_folder
 from pipeline_assets.errors import PipelineError
@@ -223,12 +223,12 @@ def _result(
 
 
 def _keyed(connection: duckdb.DuckDBPyConnection, name: str, job: Job) -> AuditResult:
-    """Counted bucket by bucket, with examples of the first one in which something fails."""
+    """Counted range by range, with examples of the first one in which something fails."""
     tables = {name: it.schema for name, it in job.inputs.items() if it.format == "parquet"}
     schemas = {OUTPUT: job.schema, **tables}
     found = [
         _result(connection, name, failed, job.audit.examples_sql[name])
-        for failed in failures_by_bucket(connection, job.audit.keyed[name], schemas)
+        for failed in failures_by_range(connection, job.audit.keyed[name], schemas)
     ]
     examples = next((result.examples for result in found if result.failed), ())
     return AuditResult(name, sum(result.failed for result in found), examples)

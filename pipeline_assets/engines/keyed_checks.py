@@ -1,12 +1,14 @@
-"""Checks that compare rows of equal keys, evaluated a bucket of keys at a time.
+"""Checks that compare rows of equal keys, evaluated a range of keys at a time.
 
 Grouping a table by its key takes memory for every key. Rows of different keys never matter to each
-other, so the same query is asked once for each bucket of keys, and memory stays what one bucket
-takes, however many rows there are.
+other, so the same query is asked once for each range of an integer in the key, and memory stays
+what one range takes. Parquet keeps the least and greatest value of each row group: where rows come
+in the order of their keys, as in most deliveries, all ranges together read every row about once.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Final
 
 import duckdb
@@ -14,43 +16,57 @@ import duckdb
 from pipeline_assets.engines.duckdb_sql import identifier
 from spark_resources.job import KeyedCheck
 
-BUCKET_ROWS: Final = 1 << 20
-"""Rows of the smallest table involved that a bucket should have; some 60 bytes each."""
-_BUCKET: Final = "bucket"
+RANGE_ROWS: Final = 1 << 19
+"""Rows of the smallest table involved that a range should have; some 60 bytes each."""
+_INTEGERS: Final = frozenset({"int", "long"})
+_RANGE: Final = "one_range"
 
 
-def failures_by_bucket(
+def failures_by_range(
     connection: duckdb.DuckDBPyConnection,
     check: KeyedCheck,
     schemas: Mapping[str, Mapping[str, str]],
-    bucket_rows: int = BUCKET_ROWS,
+    range_rows: int = RANGE_ROWS,
 ) -> Iterator[int]:
-    """Failing rows of a check, bucket by bucket.
+    """Failing rows of a check, range by range.
 
-    While a count is looked at, tables hold only the rows of its bucket; consume all of them.
+    While a count is looked at, tables hold only the rows of its range; consume all of them.
 
     Args:
         connection: Where the tables are.
         check: Its key and its query.
         schemas: Columns of each Parquet table that the query may read, name to type.
-        bucket_rows: Rows that a bucket should have.
+        range_rows: Rows that a range should have.
     """
     keyed = {name: schema for name, schema in schemas.items() if schema.keys() >= set(check.key)}
-    # Equal values of different types have different hashes.
-    types = {tuple(schema[column] for column in check.key) for schema in keyed.values()}
-    buckets = _buckets(connection, keyed, bucket_rows) if len(types) == 1 else 1
-    hashed = f"hash({', '.join(map(identifier, check.key))})"
-    for number in range(buckets):
-        with _only(connection, keyed, f"{hashed} & {buckets - 1} = {number}"):
+    integers = [
+        column
+        for column in check.key
+        if all(schema[column] in _INTEGERS for schema in keyed.values())
+    ]
+    # Keys are listed from coarse to fine.
+    for condition in _ranges(connection, keyed, integers[-1], range_rows) if integers else ["true"]:
+        with _only(connection, keyed, condition):
             yield _number(connection, check.sql)
 
 
-def _buckets(connection: duckdb.DuckDBPyConnection, tables: Iterable[str], rows: int) -> int:
-    """How many, a power of two: buckets are told apart by the last bits of a hash."""
-    smallest = min(
-        _number(connection, f"SELECT count(*) FROM {identifier(name)}") for name in tables
-    )
-    return 1 << max(0, (smallest - 1) // rows).bit_length()
+def _ranges(
+    connection: duckdb.DuckDBPyConnection, tables: Iterable[str], column: str, rows: int
+) -> list[str]:
+    """Conditions of which each row meets one."""
+    sizes = {
+        name: _number(connection, f"SELECT count(*) FROM {identifier(name)}") for name in tables
+    }
+    smallest, key = min(sizes, key=lambda name: sizes[name]), identifier(column)
+    ranges = -(-sizes[smallest] // rows)
+    ends = f"SELECT min({key}), max({key}) FROM {identifier(smallest)}"
+    least, greatest = (connection.execute(ends).fetchone() if ranges > 1 else None) or (None, None)
+    if least is None:
+        return ["true"]
+    cuts = [least + (greatest - least + 1) * turn // ranges for turn in range(1, ranges)]
+    between = [f"{key} >= {lower} AND {key} < {upper}" for lower, upper in pairwise(cuts)]
+    # Open at both ends: the other tables may hold smaller and greater keys.
+    return [f"{key} IS NULL", f"{key} < {cuts[0]}", *between, f"{key} >= {cuts[-1]}"]
 
 
 @contextmanager
@@ -58,16 +74,16 @@ def _only(
     connection: duckdb.DuckDBPyConnection, tables: Iterable[str], condition: str
 ) -> Iterator[None]:
     """Let the tables' names stand for those of their rows for which a condition holds."""
-    connection.execute(f"CREATE SCHEMA {_BUCKET}")
+    connection.execute(f"CREATE SCHEMA {_RANGE}")
     for name in map(identifier, tables):
         rows = f"SELECT * FROM main.{name} WHERE {condition}"
-        connection.execute(f"CREATE VIEW {_BUCKET}.{name} AS {rows}")
-    connection.execute(f"SET search_path = '{_BUCKET},main'")
+        connection.execute(f"CREATE VIEW {_RANGE}.{name} AS {rows}")
+    connection.execute(f"SET search_path = '{_RANGE},main'")
     try:
         yield
     finally:
         connection.execute("SET search_path = 'main'")
-        connection.execute(f"DROP SCHEMA {_BUCKET} CASCADE")
+        connection.execute(f"DROP SCHEMA {_RANGE} CASCADE")
 
 
 def _number(connection: duckdb.DuckDBPyConnection, sql: str) -> int:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_assets.engines.keyed_checks import failures_by_bucket
+from pipeline_assets.engines.keyed_checks import failures_by_range
 from spark_resources.job import KeyedCheck
 
 Row = tuple[str | None, int | None]
@@ -15,6 +15,7 @@ DUPLICATES = "SELECT count(*) FROM (SELECT 1 FROM output GROUP BY day, id HAVING
 UNKNOWN = "SELECT count(*) FROM output ANTI JOIN customers USING (day, id)"
 KEY = ("day", "id")
 TYPES = {"day": "string", "id": "long"}
+BOTH = {"output": TYPES, "customers": TYPES}
 ROWS = st.lists(
     st.tuples(st.sampled_from(["mon", "tue", None]), st.none() | st.integers(0, 20)), max_size=40
 )
@@ -29,7 +30,7 @@ def failures(
     sql: str,
     output: Sequence[Row],
     customers: Sequence[Row] = (),
-    bucket_rows: int = 1,
+    range_rows: int = 1,
     schemas: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[int]:
     with duckdb.connect() as connection:
@@ -39,39 +40,36 @@ def failures(
         connection.execute("CREATE VIEW customers AS FROM customer_rows")
         given_schemas = schemas or {"output": TYPES}
         check = KeyedCheck(KEY, sql)
-        return list(failures_by_bucket(connection, check, given_schemas, bucket_rows))
+        return list(failures_by_range(connection, check, given_schemas, range_rows))
 
 
-@given(rows=ROWS, bucket_rows=st.integers(1, 50))
-def test_buckets_add_up_to_the_count_of_all_rows_at_once(rows: list[Row], bucket_rows: int) -> None:
+@given(rows=ROWS, range_rows=st.integers(1, 50))
+def test_ranges_add_up_to_the_count_of_all_rows_at_once(rows: list[Row], range_rows: int) -> None:
     twice = sum(copies > 1 for copies in Counter(rows).values())
-    assert sum(failures(DUPLICATES, rows, bucket_rows=bucket_rows)) == twice
+    assert sum(failures(DUPLICATES, rows, range_rows=range_rows)) == twice
 
 
 @given(output=ROWS, customers=ROWS)
 def test_tables_are_cut_alike(output: list[Row], customers: list[Row]) -> None:
     known = {row for row in customers if None not in row}
     unknown = sum(row not in known for row in output)
-    both = {"output": TYPES, "customers": TYPES}
-    assert sum(failures(UNKNOWN, output, customers, schemas=both)) == unknown
+    assert sum(failures(UNKNOWN, output, customers, schemas=BOTH)) == unknown
 
 
-@pytest.mark.parametrize(("bucket_rows", "buckets"), [(10, 1), (9, 2), (5, 2), (3, 4), (1, 16)])
-def test_there_are_as_many_buckets_as_rows_need(bucket_rows: int, buckets: int) -> None:
+@pytest.mark.parametrize(("range_rows", "ranges"), [(10, 1), (9, 2), (5, 2), (4, 3), (1, 10)])
+def test_there_are_as_many_ranges_as_rows_need_and_one_for_nulls(
+    range_rows: int, ranges: int
+) -> None:
+    rows = [("mon", number) for number in range(10)] * 2
+    found = failures(DUPLICATES, rows, rows[:10], range_rows, BOTH)
+    assert sum(found) == 10
+    assert len(found) == (ranges if ranges == 1 else ranges + 1)
+
+
+def test_keys_without_integers_are_looked_at_in_one_go() -> None:
+    texts = {"output": TYPES | {"id": "string"}}
     rows = [("mon", number) for number in range(10)]
-    assert len(failures(DUPLICATES, rows, bucket_rows=bucket_rows)) == buckets
-
-
-def test_the_smallest_table_decides() -> None:
-    tokens, customers = [("mon", 1)] * 40, [("mon", 1)]
-    both = {"output": TYPES, "customers": TYPES}
-    assert failures(UNKNOWN, tokens, customers, schemas=both) == [0]
-
-
-def test_keys_of_different_types_are_looked_at_in_one_go() -> None:
-    both = {"output": TYPES, "customers": TYPES | {"id": "int"}}
-    rows = [("mon", number) for number in range(10)]
-    assert failures(UNKNOWN, rows, rows, schemas=both) == [0]
+    assert failures(DUPLICATES, rows, schemas=texts) == [0]
 
 
 def test_tables_are_whole_again_afterwards() -> None:
@@ -79,5 +77,5 @@ def test_tables_are_whole_again_afterwards() -> None:
         connection.execute("CREATE TABLE output AS SELECT 'mon' AS day, range AS id FROM range(10)")
         check = KeyedCheck(KEY, "SELECT error('no such check')")
         with pytest.raises(duckdb.Error, match="no such check"):
-            list(failures_by_bucket(connection, check, {"output": TYPES}, bucket_rows=1))
+            list(failures_by_range(connection, check, {"output": TYPES}, range_rows=1))
         assert connection.execute("SELECT count(*) FROM output").fetchone() == (10,)
