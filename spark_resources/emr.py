@@ -21,7 +21,12 @@ from spark_resources.runner import (
 if TYPE_CHECKING:
     from types_boto3_emr import EMRClient
     from types_boto3_emr.literals import ClusterStateType
-    from types_boto3_emr.type_defs import ClusterSummaryTypeDef, StepConfigTypeDef, StepTypeDef
+    from types_boto3_emr.type_defs import (
+        ClusterStatusTypeDef,
+        ClusterSummaryTypeDef,
+        StepConfigTypeDef,
+        StepTypeDef,
+    )
 
 LABELS: Final = "--labels"
 """Steps cannot be tagged: their labels travel as an argument, which ``list_steps`` shows."""
@@ -125,15 +130,21 @@ class EmrSteps:
     def status(self, job: RemoteJob) -> Status:
         """See :class:`~spark_resources.runner.Service`; the step decides, and a dead cluster."""
         # The cluster first: once it is gone, what the step says afterwards is final.
-        cluster = self.emr.describe_cluster(ClusterId=job.parent)["Cluster"]["Status"]
+        cluster = self._cluster_status(job)
         step = self.emr.describe_step(ClusterId=job.parent, StepId=job.id)["Step"]["Status"]
+        if step["State"] == "CANCELLED":
+            # Its cluster may have been lost in between, of which a step says nothing.
+            cluster = self._cluster_status(job)
         lost = cluster["State"] in _LOST
         outcome = _OUTCOMES.get(step["State"], "failed" if lost else "going")
         details = step.get("FailureDetails", {})
         reasons = [details.get("Reason"), details.get("Message"), _message(step)]
-        if lost:
+        if lost or (step["State"], cluster["State"]) == ("CANCELLED", "TERMINATING"):
             reasons += [f"cluster {job.parent} is {cluster['State']}", _message(cluster)]
         return Status(step["State"], outcome, "; ".join(reason for reason in reasons if reason))
+
+    def _cluster_status(self, job: RemoteJob) -> "ClusterStatusTypeDef":
+        return self.emr.describe_cluster(ClusterId=job.parent)["Cluster"]["Status"]
 
     def cancel(self, job: RemoteJob) -> None:
         """See :class:`~spark_resources.runner.Service`."""

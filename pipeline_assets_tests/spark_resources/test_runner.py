@@ -330,6 +330,35 @@ def test_a_cluster_terminated_by_someone_is_told(double: AwsDouble) -> None:
     assert "Terminated by user request" in failure.reason
 
 
+def test_a_cluster_that_is_lost_between_two_questions_is_told(double: AwsDouble) -> None:
+    cluster_id = double.start_cluster()
+    double.body, double.logs = hang, "missing"
+    rig = emr_rig(double, ClusterById(cluster_id)).polling(log_seconds=0.1)
+    service = rig.runner.service
+    assert isinstance(service, EmrSteps)
+    late = LostBeforeItsStepIsAsked(double.client("emr"), double, cluster_id)
+    runner = replace(rig.runner, service=replace(service, emr=late))  # type: ignore[arg-type]
+    failure = replace(rig, runner=runner).failure()
+    assert f"cluster {cluster_id} is TERMINATED" in failure.reason
+
+
+@dataclass(frozen=True)
+class LostBeforeItsStepIsAsked:
+    """A client that looks at the step only once the cluster is gone and the step cancelled."""
+
+    client: Any
+    double: AwsDouble
+    cluster_id: str
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as the client
+        return getattr(self.client, name)
+
+    def describe_step(self, **asked: str) -> Any:  # noqa: ANN401 - as the client
+        self.double.lose_cluster(self.cluster_id)
+        wait_for(lambda: "CANCELLED" in self.double.states().values())
+        return self.client.describe_step(**asked)
+
+
 def test_clusters_are_found_by_name_newest_first(double: AwsDouble) -> None:
     old = double.start_cluster("nightly")
     double.clusters[old].creation_datetime = double.clusters[old].creation_datetime.replace(
