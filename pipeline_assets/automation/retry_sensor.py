@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Final
 
 import dagster as dg
@@ -75,7 +76,7 @@ class Retries:
         """One tick of the sensor."""
         failed = list(self._failed(context.instance))
         due = [record for record in failed if self._is_time(record)]
-        requests = list(self._requests(context.instance, due))[:RETRIES_AT_ONCE]
+        requests = list(islice(self._requests(context.instance, due), RETRIES_AT_ONCE))
         told = f"of {len(failed)} failed runs none has to be tried again now"
         return dg.SensorResult(run_requests=requests, skip_reason=None if requests else told)
 

@@ -1,7 +1,7 @@
 """The embedded engine: DuckDB in this process, streaming from storage to storage."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -204,34 +204,37 @@ def _partition(values: dict[str, str] | None, keys: tuple[str, ...]) -> str | No
 def _audit(
     connection: duckdb.DuckDBPyConnection, job: Job
 ) -> tuple[int, tuple[AuditResult, ...], Mapping[str, Any]]:
-    audit = job.audit
-    (summary,) = _rows(connection, audit.summary_sql)
+    (summary,) = _rows(connection, job.audit.summary_sql)
     rows = summary.pop("rows")
     results = tuple(
-        _keyed(connection, name, job)
-        if name in audit.keyed
-        else _result(connection, name, summary.pop(name), sql)
-        for name, sql in audit.examples_sql.items()
+        _result(connection, name, sql, _counts(connection, job, name, summary))
+        for name, sql in job.audit.examples_sql.items()
     )
     return rows, results, summary
 
 
-def _result(
-    connection: duckdb.DuckDBPyConnection, name: str, failed: int, examples_sql: str
-) -> AuditResult:
-    return AuditResult(name, failed, _rows(connection, examples_sql) if failed else ())
-
-
-def _keyed(connection: duckdb.DuckDBPyConnection, name: str, job: Job) -> AuditResult:
-    """Counted range by range, with examples of the first one in which something fails."""
+def _counts(
+    connection: duckdb.DuckDBPyConnection, job: Job, check: str, summary: dict[str, Any]
+) -> Iterable[int]:
+    """Failing rows of a check, taken out of the summary or counted range by range."""
+    if check not in job.audit.keyed:
+        return [summary.pop(check)]
     tables = {name: it.schema for name, it in job.inputs.items() if it.format == "parquet"}
     schemas = {OUTPUT: job.schema, **tables}
-    found = [
-        _result(connection, name, failed, job.audit.examples_sql[name])
-        for failed in failures_by_range(connection, job.audit.keyed[name], schemas)
-    ]
-    examples = next((result.examples for result in found if result.failed), ())
-    return AuditResult(name, sum(result.failed for result in found), examples)
+    return failures_by_range(connection, job.audit.keyed[check], schemas)
+
+
+def _result(
+    connection: duckdb.DuckDBPyConnection, check: str, examples_sql: str, counts: Iterable[int]
+) -> AuditResult:
+    """Counts add up; examples are those of the first that is not zero, looked at in its range."""
+    failed = 0
+    examples: tuple[dict[str, Any], ...] = ()
+    for count in counts:
+        if count and not failed:
+            examples = _rows(connection, examples_sql)
+        failed += count
+    return AuditResult(check, failed, examples)
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[dict[str, Any], ...]:

@@ -42,7 +42,11 @@ def filtered(ratings: ir.Table, config: FilterConfig) -> Computation:
     return Fixpoint(
         initial=_shrunk(pairs, config),
         step=lambda left: _shrunk(left, config),
-        result=lambda left: _of_both(ratings, left),
+        result=lambda left: _of_both(
+            ratings,
+            products=left.select("product_id").distinct(),
+            customers=left.select("customer_id").distinct(),
+        ),
         max_rounds=MAX_ROUNDS,
     )
 
@@ -52,9 +56,11 @@ def frequent(ratings: ir.Table, config: FilterConfig) -> ir.Table:
 
     A row without customer or product counts for the other one, and drops.
     """
-    products = _with_rows(ratings, "product_id", config.min_product_rows)
-    customers = _with_rows(ratings, "customer_id", config.min_customer_rows)
-    return ratings.semi_join(products, "product_id").semi_join(customers, "customer_id")
+    return _of_both(
+        ratings,
+        products=_with_rows(ratings, "product_id", config.min_product_rows),
+        customers=_with_rows(ratings, "customer_id", config.min_customer_rows),
+    )
 
 
 def _shrunk(left: ir.Table, config: FilterConfig) -> ir.Table:
@@ -67,10 +73,8 @@ def _shrunk(left: ir.Table, config: FilterConfig) -> ir.Table:
     return kept.semi_join(_with_rows(kept, "product_id", config.min_product_rows), "product_id")
 
 
-def _of_both(ratings: ir.Table, left: ir.Table) -> ir.Table:
-    """Ratings whose customer and whose product are left: nothing else removes one."""
-    products = left.select("product_id").distinct()
-    customers = left.select("customer_id").distinct()
+def _of_both(ratings: ir.Table, products: ir.Table, customers: ir.Table) -> ir.Table:
+    """Ratings of some products by some customers; once both are left, nothing removes a rating."""
     return ratings.semi_join(products, "product_id").semi_join(customers, "customer_id")
 
 
