@@ -1,9 +1,10 @@
 """The generated pages of ``docs/``: ``python -m pipeline_assets.docs`` renews them."""
 
 import inspect
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pipeline_assets.automation.completeness import NAME as COMPLETE
 from pipeline_assets.automation.freshness import (
@@ -14,6 +15,7 @@ from pipeline_assets.automation.freshness import (
     told,
 )
 from pipeline_assets.definitions import ASSETS, LANDING
+from pipeline_assets.engines.job_schema import job_schema, manifest_schema
 from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.settings import PREFIX, Settings
 
@@ -27,6 +29,8 @@ def pages() -> dict[str, str]:
         "catalogue.md": _page(catalogue()),
         "freshness.md": _page(freshness_table()),
         "settings.md": _page(settings_table()),
+        "job.schema.json": _json(job_schema()),
+        "manifest.schema.json": _json(manifest_schema()),
     }
 
 
@@ -117,6 +121,10 @@ def _is_in(asset: LakeAsset, domain: str) -> bool:
 
 def _page(lines: Iterable[str]) -> str:
     return "\n".join([_NOTE, "", *lines]).rstrip() + "\n"
+
+
+def _json(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2) + "\n"
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 from uuid import uuid4
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 
 Kind: TypeAlias = Literal[
     "query", "fixpoint", "word2vec", "neighbours", "sentiment_fit", "sentiment_predict"
@@ -91,10 +91,12 @@ class KeyedCheck:
     Attributes:
         key: Its columns; an engine may look at rows with some of the keys at a time and add up.
         sql: One row with one column: the number of failing rows.
+        is_unique: Whether what fails is that several rows of ``output`` have one key.
     """
 
     key: tuple[str, ...]
     sql: str
+    is_unique: bool = False
 
 
 @dataclass(frozen=True)
@@ -256,7 +258,8 @@ def _source(data: Mapping[str, Any]) -> Source:
 
 def _audit(data: Mapping[str, Any]) -> Audit:
     keyed = {
-        name: KeyedCheck(tuple(check["key"]), check["sql"]) for name, check in data["keyed"].items()
+        name: KeyedCheck(tuple(check["key"]), check["sql"], check["is_unique"])
+        for name, check in data["keyed"].items()
     }
     return Audit(**{**data, "keyed": keyed})
 

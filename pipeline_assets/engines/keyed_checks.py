@@ -18,6 +18,9 @@ from spark_resources.job import KeyedCheck
 
 RANGE_ROWS: Final = 1 << 19
 """Rows of the smallest table involved that a range should have; some 60 bytes each."""
+MAP_BITS: Final = 1 << 28
+"""Of the largest map of numbers, 32 MiB for each thread."""
+_MAP_BITS_OF_A_ROW: Final = 64
 _INTEGERS: Final = frozenset({"int", "long"})
 _RANGE: Final = "one_range"
 
@@ -45,12 +48,34 @@ def failures_by_range(
         if all(schema[column] in _INTEGERS for schema in keyed.values())
     ]
     # Keys are listed from coarse to fine.
+    if check.is_unique and integers and _all_differ(connection, integers[-1]):
+        yield 0
+        return
     ranges = _ranges(connection, keyed, integers[-1], range_rows) if integers else []
     for condition in ranges:
         with _only(connection, keyed, condition):
             yield _number(connection, check.sql)
     if not ranges:
         yield _number(connection, check.sql)
+
+
+def _all_differ(connection: duckdb.DuckDBPyConnection, column: str) -> bool:
+    """Whether no two rows of the output have the same number in a column.
+
+    Marked in a map of bits, which takes a quarter of the time of grouping and shows that any key
+    with this column is unique. Where rows have a number in common, or numbers lie far apart, it
+    says no: whether keys repeat is then found out by grouping.
+    """
+    name = identifier(column)
+    rows, least, greatest = connection.execute(
+        f"SELECT count(*), min({name}), max({name}) FROM output"
+    ).fetchone() or (0, None, None)
+    if least is None:
+        return False
+    if not rows <= greatest - least + 1 <= min(rows * _MAP_BITS_OF_A_ROW, MAP_BITS):
+        return False
+    marks = f"bitstring_agg({name}, {least}, {greatest})"
+    return _number(connection, f"SELECT bit_count({marks}) FROM output") == int(rows)
 
 
 def _ranges(

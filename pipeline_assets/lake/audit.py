@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 
 from pipeline_assets.engines.engine import Dialect
 from pipeline_assets.lake.contract import Check
-from pipeline_assets.lake.sql import to_sql
+from pipeline_assets.lake.sql import count_if, to_sql
 from spark_resources.job import Audit, KeyedCheck
 
 OUTPUT: Final = "output"
@@ -44,8 +44,8 @@ def build_audit(
         check.name: check.failing(output, *(inputs[name] for name in check.inputs))
         for check in checks
     }
-    keys = {check.name: check.key for check in checks if check.key and dialect == "duckdb"}
-    summarised = {name: table for name, table in failing.items() if name not in keys}
+    keyed = {check.name: check for check in checks if check.key and dialect == "duckdb"}
+    summarised = {name: table for name, table in failing.items() if name not in keyed}
     return Audit(
         summary_sql=to_sql(_summary(output, summarised, measures, dialect), dialect),
         examples_sql={
@@ -53,8 +53,10 @@ def build_audit(
         },
         report_sql={name: to_sql(table, dialect) for name, table in reports.items()},
         keyed={
-            name: KeyedCheck(key, to_sql(_counted(failing[name], name), dialect))
-            for name, key in keys.items()
+            name: KeyedCheck(
+                check.key, to_sql(_counted(failing[name], name), dialect), check.is_unique
+            )
+            for name, check in keyed.items()
         },
     )
 
@@ -67,7 +69,7 @@ def _summary(
 ) -> ir.Table:
     filters = {name: _predicate(table, output) for name, table in failing.items()}
     counts = {
-        name: output.count(where=_by_dictionary(predicate) if dialect == "duckdb" else predicate)
+        name: count_if(_by_dictionary(predicate) if dialect == "duckdb" else predicate)
         for name, predicate in filters.items()
         if predicate is not None
     }

@@ -77,6 +77,7 @@ class Check:
         inputs: Names of the asset's inputs it looks at besides the output.
         key: Columns, if rows that differ in them never matter to each other: the check can then be
             evaluated on some of the keys at a time, in little memory.
+        is_unique: Whether it promises that no two rows of the output have the same key.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Check:
     failing: Callable[..., ir.Table]
     inputs: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
+    is_unique: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,8 +200,14 @@ def _unique_check(schema: Any) -> Iterator[Check]:  # noqa: ANN401 - pandera is 
     if schema.unique:
         key = list(schema.unique)
         described = ", ".join(f"`{name}`" for name in key)
-        failing = _duplicates(key)
-        yield Check("unique_key", f"{described} identify a row.", "error", failing, key=tuple(key))
+        yield Check(
+            name="unique_key",
+            description=f"{described} identify a row.",
+            severity="error",
+            failing=_duplicates(key),
+            key=tuple(key),
+            is_unique=True,
+        )
 
 
 def _duplicates(key: list[str]) -> Callable[[ir.Table], ir.Table]:

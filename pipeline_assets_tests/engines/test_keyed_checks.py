@@ -32,6 +32,8 @@ def failures(
     customers: Sequence[Row] = (),
     range_rows: int = 1,
     schemas: Mapping[str, Mapping[str, str]] | None = None,
+    *,
+    is_unique: bool = False,
 ) -> list[int]:
     with duckdb.connect() as connection:
         connection.register("output_rows", table(output))
@@ -39,7 +41,7 @@ def failures(
         connection.execute("CREATE VIEW output AS FROM output_rows")
         connection.execute("CREATE VIEW customers AS FROM customer_rows")
         given_schemas = schemas or {"output": TYPES}
-        check = KeyedCheck(KEY, sql)
+        check = KeyedCheck(KEY, sql, is_unique)
         return list(failures_by_range(connection, check, given_schemas, range_rows))
 
 
@@ -47,6 +49,30 @@ def failures(
 def test_ranges_add_up_to_the_count_of_all_rows_at_once(rows: list[Row], range_rows: int) -> None:
     twice = sum(copies > 1 for copies in Counter(rows).values())
     assert sum(failures(DUPLICATES, rows, range_rows=range_rows)) == twice
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.sampled_from(["mon", "tue"]), st.none() | st.integers(-(2**63), 2**63 - 1))
+        | st.tuples(st.just("mon"), st.integers(-9, 9)),
+        max_size=12,
+    )
+)
+def test_repeats_are_found_however_numbers_lie(rows: list[Row]) -> None:
+    twice = sum(copies > 1 for copies in Counter(rows).values())
+    assert sum(failures(DUPLICATES, rows, range_rows=50, is_unique=True)) == twice
+
+
+def test_numbers_that_all_differ_need_no_grouping() -> None:
+    never = "SELECT error('grouped')"
+    rows = [("mon", number) for number in range(-5, 1_000)]
+    assert failures(never, rows, is_unique=True) == [0]
+    with pytest.raises(duckdb.Error, match="grouped"):
+        failures(never, [*rows, ("tue", 3)], is_unique=True)
+    with pytest.raises(duckdb.Error, match="grouped"):
+        failures(never, [*rows, ("mon", None)], is_unique=True)
+    with pytest.raises(duckdb.Error, match="grouped"):
+        failures(never, [*rows, ("mon", 10**12)], is_unique=True)
 
 
 @given(output=ROWS, customers=ROWS)

@@ -20,7 +20,7 @@ def a_whole_job(folder: Path) -> Job:
     raw = text_file(folder / "raw.csv", "1\n2\n")
     lines = Source("lines", {"line": "string"}, (raw, SourceFile("s3://b/2", {"member": "m"}, 7)))
     job = partitioned(a_job(folder, "SELECT 1 AS n", {"n": "int"}, raw=lines), "n", "1", "2")
-    keyed = {"unique_key": KeyedCheck(("day", "n"), "SELECT 0 AS unique_key")}
+    keyed = {"unique_key": KeyedCheck(("day", "n"), "SELECT 0 AS unique_key", is_unique=True)}
     audit = Audit("SELECT 1 AS `rows`", {"unique_key": "SELECT 1"}, {"preview": "SELECT 2"}, keyed)
     return Job(**{**vars(job), "audit": audit, "parameters": {"seed": 3}})
 
