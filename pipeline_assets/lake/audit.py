@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 
 from pipeline_assets.engines.engine import Dialect
 from pipeline_assets.lake.contract import Check
-from pipeline_assets.lake.sql import count_if, to_sql
+from pipeline_assets.lake.sql import rows_where, to_sql
 from spark_resources.job import Audit, KeyedCheck
 
 OUTPUT: Final = "output"
@@ -69,7 +69,7 @@ def _summary(
 ) -> ir.Table:
     filters = {name: _predicate(table, output) for name, table in failing.items()}
     counts = {
-        name: count_if(_by_dictionary(predicate) if dialect == "duckdb" else predicate)
+        name: rows_where(_by_dictionary(predicate) if dialect == "duckdb" else predicate)
         for name, predicate in filters.items()
         if predicate is not None
     }

@@ -22,7 +22,7 @@ from pipeline_assets.lake.contract import (
     TableContract,
     Timestamp,
 )
-from pipeline_assets.lake.sql import count_if
+from pipeline_assets.lake.sql import rows_where
 from pipeline_assets.lake.tables import Lake, LakeTable, PartitionRecord
 from spark_resources.job import Manifest
 
@@ -107,9 +107,9 @@ def measures(
     found: dict[str, ir.Scalar] = {_ROWS: output.count()}
     for place, column in _profiled(contract, partition_column):
         value = output[column.name]
-        found[f"profile_{place}_null"] = count_if(value.isnull())
+        found[f"profile_{place}_null"] = rows_where(value.isnull())
         for number, name in enumerate(column.classes):
-            found[f"profile_{place}_class_{number}"] = count_if(value == name)
+            found[f"profile_{place}_class_{number}"] = rows_where(value == name)
         if _is_measure(column, contract):
             found |= _moments(place, value)
     return found

@@ -62,6 +62,7 @@ def failed(*rows: Mapping[str, Any]) -> dict[str, int]:
     assert summary.pop("rows") == len(rows)
     for keyed in asked.keyed.values():
         summary |= evaluate(keyed.sql, *rows)[0]
+    assert None not in summary.values()
     return {name: count for name, count in summary.items() if count}
 
 
