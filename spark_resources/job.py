@@ -126,8 +126,9 @@ class Job:
         kind: ``query`` writes what ``sql`` selects. ``fixpoint`` starts from ``sql`` as table
             ``state`` and repeats ``parameters["step_sql"]`` until the number of rows stays the
             same, at most ``parameters["max_rounds"]`` times, then writes what
-            ``parameters["result_sql"]`` selects. The learning kinds feed what ``sql`` selects to a
-            model.
+            ``parameters["result_sql"]`` selects; steps do nothing with the columns in
+            ``parameters["keys"]`` but ask whether they are equal. The learning kinds
+            feed what ``sql`` selects to a model.
         inputs: Table name to source.
         sql: A single SELECT over the inputs.
         schema: Columns of the output, name to type, in order.

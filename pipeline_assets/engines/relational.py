@@ -1,7 +1,10 @@
 """Relational jobs on the embedded engine."""
 
+from collections.abc import Sequence
+
 import duckdb
 
+from pipeline_assets.engines.duckdb_sql import identifier
 from pipeline_assets.engines.engine import Log
 from pipeline_assets.engines.prepared import Prepared
 from spark_resources.job import Job
@@ -15,12 +18,39 @@ def query(_connection: duckdb.DuckDBPyConnection, job: Job, _log: Log) -> Prepar
 def fixpoint(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepared:
     """Repeat a shrinking step until the number of rows stays the same."""
     rows = _replace_state(connection, job.sql)
+    keys = job.parameters["keys"]
+    _number_keys(connection, keys)
     number, before = 0, -1
     while rows != before and number < int(job.parameters["max_rounds"]):
         number, before = number + 1, rows
         rows = _replace_state(connection, job.parameters["step_sql"])
         log(f"round {number}: {before:,} rows became {rows:,}")
+    _replace_state(connection, _exchanged(keys, "number", "key"))
     return Prepared(job.parameters["result_sql"], {"rounds": number, "converged": rows == before})
+
+
+def _number_keys(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None:
+    """Rounds over numbers take half the time of rounds over texts."""
+    for name in keys:
+        known = f"SELECT DISTINCT {identifier(name)} AS key FROM state WHERE key IS NOT NULL"
+        numbered = f"SELECT key, row_number() OVER () AS number FROM ({known})"
+        connection.execute(f"CREATE TEMP TABLE {_numbers(name)} AS {numbered}")
+    _replace_state(connection, _exchanged(keys, "key", "number"))
+
+
+def _exchanged(keys: Sequence[str], given: str, wanted: str) -> str:
+    """The state with numbers for keys or the other way round; what is NULL stays so."""
+    columns = [f"{_numbers(name)}.{wanted} AS {identifier(name)}" for name in keys]
+    joins = [
+        f"LEFT JOIN {_numbers(name)} ON state.{identifier(name)} = {_numbers(name)}.{given}"
+        for name in keys
+    ]
+    replaced = f" REPLACE ({', '.join(columns)})" if keys else ""
+    return f"SELECT state.*{replaced} FROM state {' '.join(joins)}"
+
+
+def _numbers(key: str) -> str:
+    return identifier(f"numbers of {key}")
 
 
 def _replace_state(connection: duckdb.DuckDBPyConnection, sql: str) -> int:

@@ -37,12 +37,15 @@ class Fixpoint:
         step: From what is left to what is left of that, with the same columns.
         result: From what is left in the end to the asset's rows; by default they are these.
         max_rounds: Beyond this many steps it fails.
+        keys: Columns that the step does nothing with but ask whether they are equal: an engine may
+            put numbers in their place during the rounds.
     """
 
     initial: ir.Table
     step: Callable[[ir.Table], ir.Table]
     result: Callable[[ir.Table], ir.Table] = lambda left: left
     max_rounds: int = 100
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,5 +101,6 @@ def _compile_fixpoint(computation: Fixpoint, contract: TableContract, dialect: D
         "step_sql": to_sql(step, dialect),
         "result_sql": to_sql(contract.conform(computation.result(state)), dialect),
         "max_rounds": computation.max_rounds,
+        "keys": list(computation.keys),
     }
     return Compiled("fixpoint", to_sql(computation.initial, dialect), parameters)

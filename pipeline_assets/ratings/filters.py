@@ -40,7 +40,7 @@ def filtered(ratings: ir.Table, config: FilterConfig) -> Computation:
         return frequent(ratings, config)
     pairs = ratings.select("customer_id", "product_id")
     return Fixpoint(
-        initial=_shrunk(pairs, config),
+        initial=_of_frequent(pairs, "customer_id", config.min_customer_rows),
         step=lambda left: _shrunk(left, config),
         result=lambda left: _of_both(
             ratings,
@@ -48,6 +48,7 @@ def filtered(ratings: ir.Table, config: FilterConfig) -> Computation:
             customers=left.select("customer_id").distinct(),
         ),
         max_rounds=MAX_ROUNDS,
+        keys=("customer_id", "product_id"),
     )
 
 
@@ -64,13 +65,16 @@ def frequent(ratings: ir.Table, config: FilterConfig) -> ir.Table:
 
 
 def _shrunk(left: ir.Table, config: FilterConfig) -> ir.Table:
-    """Customers first, then products in what these leave: the same end as both at once, sooner.
+    """Products first, then customers in what these leave: the same end as both at once, sooner.
 
-    Most customers write one review, so their turn leaves the least to look at.
+    The start has judged customers: most of them write one review, so that leaves the least.
     """
-    customers = _with_rows(left, "customer_id", config.min_customer_rows)
-    kept = left.semi_join(customers, "customer_id")
-    return kept.semi_join(_with_rows(kept, "product_id", config.min_product_rows), "product_id")
+    kept = _of_frequent(left, "product_id", config.min_product_rows)
+    return _of_frequent(kept, "customer_id", config.min_customer_rows)
+
+
+def _of_frequent(ratings: ir.Table, key: str, least: int) -> ir.Table:
+    return ratings.semi_join(_with_rows(ratings, key, least), key)
 
 
 def _of_both(ratings: ir.Table, products: ir.Table, customers: ir.Table) -> ir.Table:

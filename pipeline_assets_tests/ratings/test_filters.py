@@ -146,7 +146,7 @@ def test_spark_leaves_the_same_core(folder: Path, settings: Settings) -> None:
     assert core == Counter(pairs("1a", "1b", "2a", "2b"))
     spark_core, spark_facts = run(rows, config, folder, local_spark(settings))
     assert spark_core == core
-    assert spark_facts["rounds"] == facts["rounds"] == 3
+    assert spark_facts["rounds"] == facts["rounds"] == 4
 
 
 @pytest.mark.parametrize(
