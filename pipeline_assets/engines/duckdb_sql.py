@@ -1,6 +1,6 @@
 """The SQL that DuckDB needs around a job's own query: sources as views, files out, access to S3."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ LINE_SEPARATOR: Final = "\x1c\x1d\x1e\x1f"
 # Extraction keeps lines below 1 MiB; a larger limit makes DuckDB ask for far larger buffers.
 MAX_LINE_BYTES: Final = 2_000_000
 FILE_BYTES: Final = 256 * 1024 * 1024
+NUMBERED_SCANS: Final = 16
 _TYPES: Final = {
     "int": "INTEGER",
     "long": "BIGINT",
@@ -54,7 +55,8 @@ def source_query(source: Source) -> str:
         written = f"SELECT * FROM {parquet(file.uri for file in source.files)}"
         return conform(f"{nothing} UNION ALL BY NAME {written}", source.schema)
     runs = groupby(source.files, key=lambda file: tuple(sorted(file.constants.items())))
-    return " UNION ALL ".join(_lines(list(files), source) for _, files in runs)
+    scans = (scan for _, files in runs for scan in _scans(list(files), source))
+    return " UNION ALL ".join(_lines(scan, source) for scan in scans)
 
 
 def conform(sql: str, schema: Mapping[str, str], destination: Destination | None = None) -> str:
@@ -133,6 +135,13 @@ def _endpoint(access: S3Access) -> dict[str, str]:
         return {}
     url = urlparse(access.endpoint_url)
     return {"ENDPOINT": url.netloc, "URL_STYLE": "path", "USE_SSL": str(url.scheme == "https")}
+
+
+def _scans(files: list[SourceFile], source: Source) -> Iterator[list[SourceFile]]:
+    """Lines of one scan are numbered by one thread, so other threads need scans of their own."""
+    count = NUMBERED_SCANS if "line_number" in source.schema else 1
+    size = -(-len(files) // count)
+    return (files[start : start + size] for start in range(0, len(files), size))
 
 
 def _lines(files: list[SourceFile], source: Source) -> str:

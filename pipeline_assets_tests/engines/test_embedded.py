@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline_assets.engines.duckdb_sql import NUMBERED_SCANS
 from pipeline_assets.engines.embedded import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.raw_text import split_into_parts
@@ -14,7 +15,7 @@ from pipeline_assets.lake.sql import schema_names
 from pipeline_assets.lake.storage import S3Store
 from pipeline_assets.s3 import S3Access
 from pipeline_assets_tests.lake.plays import PLAYS, local_lake, record
-from spark_resources.job import Audit, Destination, Job, Source, SourceFile
+from spark_resources.job import Audit, Destination, Job, Source, SourceFile, fresh_token
 
 ENGINE = EmbeddedEngine(memory_limit_mib=256, threads=2)
 COUNT = Audit("SELECT count(*) AS rows FROM output")
@@ -275,3 +276,15 @@ def test_a_job_reads_and_writes_s3(s3: S3Access, s3_store: S3Store, bucket: str)
     )
     assert manifest.rows == 100
     assert {item.uri for item in s3_store.list(f"{bucket}/out")} == {f.uri for f in manifest.files}
+
+
+def test_lines_of_many_files_are_numbered_through_on_several_threads(tmp_path: Path) -> None:
+    lines = [f"{number}" * 20 for number in range(1, 5_001)]
+    parts = store(tmp_path, "lines", ("\n".join(lines) + "\n").encode(), part_bytes=10_000)
+    assert len(parts) > NUMBERED_SCANS
+    source = {"raw": Source("lines", NUMBERED, tuple(parts))}
+    for sql in ("SELECT * FROM raw", "SELECT DISTINCT * FROM raw"):
+        manifest = ENGINE.run(job(sql, NUMBERED, str(tmp_path / fresh_token()), source), silently)
+        found = rows([file.uri for file in manifest.files])
+        numbered = sorted((int(str(row["line_number"])), str(row["line"])) for row in found)
+        assert numbered == list(enumerate(lines, start=1))
