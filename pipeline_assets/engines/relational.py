@@ -25,7 +25,9 @@ def fixpoint(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepa
         number, before = number + 1, rows
         rows = _replace_state(connection, job.parameters["step_sql"])
         log(f"round {number}: {before:,} rows became {rows:,}")
-    _replace_state(connection, _exchanged(keys, "number", "key"))
+    connection.execute("ALTER TABLE state RENAME TO numbered_state")
+    decoded = _exchanged("numbered_state", keys, "number", "key")
+    connection.execute(f"CREATE TEMP VIEW state AS {decoded}")
     return Prepared(job.parameters["result_sql"], {"rounds": number, "converged": rows == before})
 
 
@@ -33,20 +35,20 @@ def _number_keys(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> 
     """Rounds over numbers take half the time of rounds over texts."""
     for name in keys:
         known = f"SELECT DISTINCT {identifier(name)} AS key FROM state WHERE key IS NOT NULL"
-        numbered = f"SELECT key, row_number() OVER () AS number FROM ({known})"
+        numbered = f"SELECT key, CAST(row_number() OVER () AS UINTEGER) AS number FROM ({known})"
         connection.execute(f"CREATE TEMP TABLE {_numbers(name)} AS {numbered}")
-    _replace_state(connection, _exchanged(keys, "key", "number"))
+    _replace_state(connection, _exchanged("state", keys, "key", "number"))
 
 
-def _exchanged(keys: Sequence[str], given: str, wanted: str) -> str:
-    """The state with numbers for keys or the other way round; what is NULL stays so."""
+def _exchanged(table: str, keys: Sequence[str], given: str, wanted: str) -> str:
+    """A table with numbers for keys or the other way round; what is NULL stays so."""
     columns = [f"{_numbers(name)}.{wanted} AS {identifier(name)}" for name in keys]
     joins = [
-        f"LEFT JOIN {_numbers(name)} ON state.{identifier(name)} = {_numbers(name)}.{given}"
+        f"LEFT JOIN {_numbers(name)} ON {table}.{identifier(name)} = {_numbers(name)}.{given}"
         for name in keys
     ]
     replaced = f" REPLACE ({', '.join(columns)})" if keys else ""
-    return f"SELECT state.*{replaced} FROM state {' '.join(joins)}"
+    return f"SELECT {table}.*{replaced} FROM {table} {' '.join(joins)}"
 
 
 def _numbers(key: str) -> str:

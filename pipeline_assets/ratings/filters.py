@@ -79,7 +79,7 @@ def _of_frequent(ratings: ir.Table, key: str, least: int) -> ir.Table:
 
 def _of_both(ratings: ir.Table, products: ir.Table, customers: ir.Table) -> ir.Table:
     """Ratings of some products by some customers; once both are left, nothing removes a rating."""
-    return ratings.semi_join(products, "product_id").semi_join(customers, "customer_id")
+    return ratings.semi_join(customers, "customer_id").semi_join(products, "product_id")
 
 
 def _with_rows(ratings: ir.Table, key: str, least: int) -> ir.Table:

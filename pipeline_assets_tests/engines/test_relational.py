@@ -64,6 +64,6 @@ def test_keys_come_back_as_they_were(keys: tuple[str, ...], tmp_path: Path) -> N
 
 
 def test_rounds_see_numbers_for_keys(tmp_path: Path) -> None:
-    step = "SELECT * FROM state WHERE typeof(who) = 'BIGINT' AND typeof(what) = 'VARCHAR'"
+    step = "SELECT * FROM state WHERE typeof(who) = 'UINTEGER' AND typeof(what) = 'VARCHAR'"
     assert said(fixpoint(tmp_path, step, ["who"]))[0].rows == 3
     assert said(fixpoint(tmp_path, step, ["what"]))[0].rows == 0
