@@ -24,6 +24,7 @@ from pipeline_assets.deployment import Deployment
 from pipeline_assets.instance import open_instance
 from pipeline_assets.settings import Settings
 from pipeline_assets.spark import remote_runners
+from pipeline_assets_tests.automation.dev import dagster_dev, launch
 from pipeline_assets_tests.conftest import MakeSettings
 from pipeline_assets_tests.doubles.emr import (
     KEYS,
@@ -44,6 +45,11 @@ DAY = "2026-02-01"
 MONTH = [str(date(2026, 2, 1) + timedelta(days=n)) for n in range(30)]
 REMOTE = "rejected_rows"
 PATIENCE = 20
+TERMINATE = """
+mutation Terminate($run: String!) {
+  terminateRun(runId: $run) { __typename ... on PythonError { message } }
+}
+"""
 
 
 def leave_nothing(execution: Execution) -> int:
@@ -168,6 +174,25 @@ def test_a_run_that_is_terminated_cancels_its_job_within_seconds(cloud: Cloud) -
     wait_for(lambda: cloud.run_of_the_job.is_finished)
     process.kill()
     assert not cloud.run_of_the_job.is_success
+    assert cloud.published() == 0
+
+
+@pytest.mark.daemon
+def test_terminating_a_run_on_its_page_cancels_its_job_within_seconds(
+    cloud: Cloud, closed_port: int
+) -> None:
+    cloud.land(DAY)
+    cloud.double.body = hang
+    with dagster_dev(cloud.settings, closed_port) as client:
+        launch(client, "rentals", [REMOTE], [DAY])
+        wait_for(lambda: "RUNNING" in cloud.states, seconds=200)
+        run_id = cloud.run_of_the_job.run_id
+        answer = client(TERMINATE, {"run": run_id})
+        assert answer["terminateRun"]["__typename"] == "TerminateRunSuccess", answer
+        wait_for(lambda: cloud.states == ["CANCELLED"], seconds=15)
+        wait_for(lambda: cloud.run_of_the_job.is_finished, seconds=30)
+        assert cloud.run_of_the_job.status is dg.DagsterRunStatus.CANCELED
+    assert cloud.states == ["CANCELLED"]
     assert cloud.published() == 0
 
 
