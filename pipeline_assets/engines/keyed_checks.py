@@ -16,7 +16,7 @@ import duckdb
 from pipeline_assets.engines.duckdb_sql import identifier
 from spark_resources.job import KeyedCheck
 
-RANGE_ROWS: Final = 1 << 19
+RANGE_ROWS: Final = 1 << 18
 """Rows of the smallest table involved that a range should have; some 60 bytes each."""
 MAP_BITS: Final = 1 << 28
 """Of the largest map of numbers, 32 MiB for each thread."""
