@@ -114,7 +114,7 @@ class SampleLake:
         for domain in {asset.table.namespace for asset in wanted}:
             write, size = SAMPLES[domain]
             write(self.folder / "landing", scale=size * scale)
-        needed = list(_upstream(wanted))
+        needed = self._upstream(wanted)
         read = {spec.key for asset in needed for spec in asset.inputs}
         sources = [source for source in LANDING if source.key in read]
         deployment = Deployment(self.settings)
@@ -124,6 +124,13 @@ class SampleLake:
         outcomes = list(updater.run(batches(updater.stale(listings))))
         failures = [failure for outcome in outcomes for failure in outcome.failures]
         assert not failures, failures
+
+    def _upstream(self, wanted: Sequence[LakeAsset]) -> list[LakeAsset]:
+        """All that assets are made from, without themselves unless another one needs them."""
+        graph = self.definitions.resolve_asset_graph()
+        above = [dg.AssetSelection.assets(it.key).upstream(include_self=False) for it in wanted]
+        keys = {key for selection in above for key in selection.resolve(graph)}
+        return [asset for asset in ASSETS if asset.key in keys]
 
     def job(self, asset: LakeAsset, dialect: Dialect) -> Job:
         """What Dagster would hand to an engine of that dialect to make the asset."""
@@ -143,19 +150,6 @@ class SampleLake:
             raise_on_error=False,
         )
         return keeper.jobs[0]
-
-
-def _upstream(wanted: Sequence[LakeAsset]) -> Iterator[LakeAsset]:
-    """All that assets are made from, without themselves unless another one needs them."""
-    by_key = {asset.key: asset for asset in ASSETS}
-    pending = [spec.key for asset in wanted for spec in asset.inputs]
-    seen: set[dg.AssetKey] = set()
-    while pending:
-        key = pending.pop()
-        if key in by_key and key not in seen:
-            seen.add(key)
-            pending += [spec.key for spec in by_key[key].inputs]
-            yield by_key[key]
 
 
 @dataclass(frozen=True)

@@ -47,11 +47,11 @@ def failures_by_range(
         for column in check.key
         if all(schema[column] in _INTEGERS for schema in keyed.values())
     ]
-    # Keys are listed from coarse to fine.
-    if check.is_unique and integers and _all_differ(connection, integers[-1]):
+    finest = integers[-1] if integers else None  # keys are listed from coarse to fine
+    if check.is_unique and finest and _all_differ(connection, finest):
         yield 0
         return
-    ranges = _ranges(connection, keyed, integers[-1], range_rows) if integers else []
+    ranges = _ranges(connection, keyed, finest, range_rows) if finest else []
     for condition in ranges:
         with _only(connection, keyed, condition):
             yield _number(connection, check.sql)
