@@ -17,7 +17,7 @@ from uuid import uuid4
 FORMAT_VERSION: Final = 3
 
 Kind: TypeAlias = Literal[
-    "query", "fixpoint", "word2vec", "neighbours", "sentiment_fit", "sentiment_predict"
+    "query", "fixpoint", "word2vec", "neighbours", "linear_text"
 ]
 Json: TypeAlias = Any
 

@@ -4,7 +4,7 @@ A kernel's rows lack the partition column; a learning job makes one partition, s
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 import numpy as np
@@ -14,6 +14,9 @@ from pipeline_assets.dataset.progress import Log
 from pipeline_assets.engines.embedded.duckdb_sql import identifier, literal
 from pipeline_assets.engines.embedded.prepared import Prepared
 from spark_resources.job import Job
+
+if TYPE_CHECKING:
+    from pipeline_assets.learning.linear_text import LinearTextParameters
 
 LEARNT: Final = "learnt"
 ROWS_AT_ONCE: Final = 100_000
@@ -50,6 +53,30 @@ def neighbours(connection: duckdb.DuckDBPyConnection, job: Job, _log: Log) -> Pr
     return Prepared(_with_partition(job), {"names": len(names)})
 
 
+def linear_text(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepared:
+    """Weights of terms; the query gives the columns that the parameters name."""
+    from pipeline_assets.learning.linear_text import (  # noqa: PLC0415 - scikit-learn, as above
+        LinearTextParameters,
+        fit,
+    )
+
+    parameters = LinearTextParameters(**job.parameters)
+    documents = connection.execute(_shuffled(job.sql, parameters)).to_arrow_table()
+    log(f"learning from {len(documents):,} documents")
+    learnt = fit(documents, parameters)
+    connection.register(LEARNT, learnt.table(parameters.label))
+    return Prepared(
+        _with_partition(job), {"documents": len(documents), "terms": len(learnt.terms)}
+    )
+
+
+def _shuffled(sql: str, parameters: "LinearTextParameters") -> str:
+    """Documents in an order that only the seed and their texts decide; copies are neighbours."""
+    document, label = identifier(parameters.document), identifier(parameters.label)
+    order = f"md5(concat({int(parameters.seed)}, ' ', {document})), {document}, {label}"
+    return f"FROM ({sql}) ORDER BY {order} LIMIT {int(parameters.most_documents)}"
+
+
 def _sort_lists(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     """Sort once for all epochs; the order decides the vectors, so many threads must keep it."""
     connection.execute("SET preserve_insertion_order = true")
@@ -64,7 +91,7 @@ def _sorted_lists(connection: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBa
 def _with_partition(job: Job) -> str:
     """The learnt rows in the order of the job's schema, the partition column added."""
     target = job.destination
-    constant = {target.partition_column: literal(target.partition_keys[0])}
+    constant = {target.partition_column: literal(key) for key in target.partition_keys}
     columns = ", ".join(
         f"{constant.get(name, identifier(name))} AS {identifier(name)}" for name in job.schema
     )
