@@ -65,9 +65,7 @@ def linear_text(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Pr
     log(f"learning from {len(documents):,} documents")
     learnt = fit(documents, parameters)
     connection.register(LEARNT, learnt.table(parameters.label))
-    return Prepared(
-        _with_partition(job), {"documents": len(documents), "terms": len(learnt.terms)}
-    )
+    return Prepared(_with_partition(job), {"documents": len(documents), "terms": len(learnt.terms)})
 
 
 def _shuffled(sql: str, parameters: "LinearTextParameters") -> str:
@@ -91,7 +89,8 @@ def _sorted_lists(connection: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBa
 def _with_partition(job: Job) -> str:
     """The learnt rows in the order of the job's schema, the partition column added."""
     target = job.destination
-    constant = {target.partition_column: literal(key) for key in target.partition_keys}
+    key = literal(target.partition_keys[0]) if target.partition_keys else ""
+    constant = {target.partition_column: key}
     columns = ", ".join(
         f"{constant.get(name, identifier(name))} AS {identifier(name)}" for name in job.schema
     )

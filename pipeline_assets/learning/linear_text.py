@@ -146,10 +146,12 @@ def fit(documents: pa.Table, parameters: LinearTextParameters) -> Weights:
     weights = sum(each.weights @ share for each, share in zip(learnt, shares, strict=True))
     offset = mixture.offset + sum(e.offset @ s for e, s in zip(learnt, shares, strict=True))
     folded = np.vstack([offset, known.per_term(np.asarray(weights))])
+    # What speaks for all classes alike says nothing.
+    centred = folded - folded.mean(axis=1, keepdims=True)
     return Weights(
         views=["", *(parameters.views[number] for number in corpus.view)],
         terms=["", *corpus.terms],
-        weights=np.rint((folded - folded.mean(axis=1, keepdims=True)) * MILLIONTHS).astype(np.int64),
+        weights=np.rint(centred * MILLIONTHS).astype(np.int64),
     )
 
 

@@ -12,6 +12,7 @@ from pipeline_assets.dataset.computation import compile_computation
 from pipeline_assets.dataset.inputs import Input, InputSpec, unbound
 from pipeline_assets.dataset.sql import schema_names
 from pipeline_assets.dataset.table import LakeTable
+from spark_resources.job import KERNEL_VERSIONS
 
 VERSION_DIGITS = 16
 ANY_PARTITION = ("",)
@@ -44,7 +45,8 @@ def code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
     computation = evaluate(asset, inputs, asset.config_type and asset.config_type())
     compiled = compile_computation(computation, asset.result, "duckdb")
     exported = [asset.export.place] if asset.export else []
-    return digest([compiled.kind, compiled.sql, compiled.parameters, *exported])
+    kernel = [KERNEL_VERSIONS[compiled.kind]] if compiled.kind in KERNEL_VERSIONS else []
+    return digest([compiled.kind, compiled.sql, compiled.parameters, *kernel, *exported])
 
 
 def evaluate(

@@ -11,7 +11,7 @@ from spark_resources.cluster.hadoop import delete
 from spark_resources.cluster.neighbours import nearest
 from spark_resources.cluster.output import materialised
 from spark_resources.cluster.word2vec import embeddings
-from spark_resources.job import Job
+from spark_resources.job import Job, JobFormatError
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def compute(session: SparkSession, job: Job, work: str) -> Result:
         work: A folder for what lies between; the caller removes it.
 
     Raises:
-        UnknownKindError: No engine on Spark computes this kind.
+        JobFormatError: Spark does not compute this kind.
     """
     if job.kind == "query":
         return Result(session.sql(job.sql))
@@ -41,7 +41,7 @@ def compute(session: SparkSession, job: Job, work: str) -> Result:
         return Result(_placed(embeddings(session.sql(job.sql), job.parameters), job))
     if job.kind == "neighbours":
         return Result(_placed(nearest(session.sql(job.sql), int(job.parameters["k"])), job))
-    raise UnknownKindError(job.kind)
+    raise JobFormatError(f"Spark does not compute jobs of kind {job.kind}")
 
 
 def _placed(learnt: DataFrame, job: Job) -> DataFrame:
