@@ -1,4 +1,4 @@
-"""A linear text classifier: from documents taken apart into terms to a table of weights.
+"""A linear text classifier of three classes or more: from lists of terms to a table of weights.
 
 Whoever asks decides what a term is and gives the terms of a document view by view. Within a view
 counts are weighed by rarity and divided by the square root of the number of known terms. Words of

@@ -3,10 +3,12 @@ import ibis.expr.types as ir
 import pytest
 
 from pipeline_assets.dataset.asset import LakeAsset, ingest_asset, lake_asset
+from pipeline_assets.dataset.computation import Learn
 from pipeline_assets.dataset.contract import Contract, Long, String
 from pipeline_assets.staleness.versions import code_version, digest, input_version
 from pipeline_assets_tests.diary.assets import DAYS, Entries, Pages
 from pipeline_assets_tests.diary.bench import TABLES
+from spark_resources.job import KERNEL_VERSIONS, Kind
 
 
 class Written(Contract):
@@ -55,6 +57,27 @@ def test_the_default_config_is_part_of_the_version() -> None:
 
     assert code_version(configured(Least), TABLES) == code_version(computed(3), TABLES)
     assert code_version(configured(Most), TABLES) == code_version(computed(4), TABLES)
+
+
+def learning(kind: Kind, **parameters: int) -> LakeAsset:
+    @lake_asset(contract=Written, inputs={"entries": dg.AssetKey(["diary", "entries"])})
+    def written(entries: ir.Table) -> Learn:
+        return Learn(kind, entries, parameters)
+
+    return written
+
+
+def test_the_parameters_of_a_learning_job_are_part_of_the_version() -> None:
+    version = code_version(learning("word2vec", epochs=3), TABLES)
+    assert version == code_version(learning("word2vec", epochs=3), TABLES)
+    assert version != code_version(learning("word2vec", epochs=4), TABLES)
+    assert version != code_version(learning("neighbours", epochs=3), TABLES)
+
+
+def test_another_version_of_a_kernel_is_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    version = code_version(learning("linear_text"), TABLES)
+    monkeypatch.setitem(KERNEL_VERSIONS, "linear_text", 99)
+    assert code_version(learning("linear_text"), TABLES) != version
 
 
 def test_what_reads_the_outside_world_names_its_version() -> None:
