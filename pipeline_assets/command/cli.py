@@ -250,10 +250,13 @@ def clean_up(session: Session, older_than: float) -> None:
 
 
 @cli.command()
+@click.option("--ui-port", type=click.IntRange(1, 65535), help="A port that the UI will need.")
 @click.pass_obj
-def doctor(session: Session) -> None:
+def doctor(session: Session, ui_port: int | None) -> None:
     """Check settings, storage, catalog and engines, and say how to mend what is wrong."""
     findings = list(health.examine(session.deployment, session.settings.dagster_home))
+    if ui_port:
+        findings.append(health.ui_port(ui_port))
     for finding in findings:
         click.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.what}: {finding.details}")
     if not all(finding.ok for finding in findings):
