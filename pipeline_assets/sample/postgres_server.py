@@ -1,6 +1,7 @@
 """A real Postgres server from pip, for the demo and the tests."""
 
 import fcntl
+import os
 import re
 import shlex
 import shutil
@@ -145,7 +146,7 @@ class _Server:
         Only this account, and the helper, can have written that, unlike a name that others guess.
         """
         pid_file = self.data_dir / PID_FILE
-        lines = pid_file.read_text().splitlines() if pid_file.exists() else []
+        lines = os.fsdecode(pid_file.read_bytes()).splitlines() if pid_file.exists() else []
         return Path(lines[4]) if len(lines) > 4 and lines[4] else None
 
     def _answers(self) -> bool:
