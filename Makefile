@@ -9,7 +9,7 @@ SEEDS ?= 20
 PORT ?= 3000
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 
-.PHONY: help demo demo-emr dev test lint format docs bench chaos clean test-daemon
+.PHONY: help demo demo-emr dev test lint format docs bench chaos clean test-daemon test-machines
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -37,6 +37,9 @@ test: $(READY) ## run every test
 
 test-daemon: $(READY) ## deliver to a lake in S3 and let Dagster's own daemon make everything, once
 	$(BIN)/python -m pytest -m daemon -n 2 --dist loadfile
+
+test-machines: $(READY) ## the demo and the UI in clones on machines like those of newcomers; see docs/machines.md
+	$(BIN)/python -m pytest -m machines
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .

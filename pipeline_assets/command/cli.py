@@ -20,7 +20,7 @@ from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.plots import png
 from pipeline_assets.dataset.progress import SILENT, Progress
 from pipeline_assets.definitions import assets_for, build_definitions, landing_for
-from pipeline_assets.errors import PipelineError
+from pipeline_assets.errors import PipelineError, told_as_refusal
 from pipeline_assets.iceberg.maintenance import clean, compact
 from pipeline_assets.iceberg.query import Answer
 from pipeline_assets.iceberg.query import query as run_query
@@ -280,11 +280,14 @@ def _table(session: Session, name: str) -> LakeTable:
 
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
-    """A PipelineError becomes one line on standard error and exit code 1."""
+    """A PipelineError, or what the machine refuses, becomes one line and exit code 1."""
     try:
         yield
-    except PipelineError as error:
-        click.echo(f"error: {error}", err=True)
+    except (PipelineError, OSError) as error:
+        line = told_as_refusal(error) if isinstance(error, OSError) else str(error)
+        if line is None:
+            raise
+        click.echo(f"error: {line}", err=True)
         sys.exit(1)
 
 
