@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -182,7 +183,7 @@ class _Server:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _start(self, settings: Mapping[str, str]) -> None:
-        sockets = self._new_socket_dir()
+        sockets = self._prepared_socket_dir()
         log = self.data_dir / "server.log"
         options = _server_options(sockets, settings)
         for _ in range(START_ATTEMPTS):
@@ -198,20 +199,43 @@ class _Server:
         self._remove_sockets(sockets)
         raise PipelineError(f"Postgres in {self.data_dir} does not start: {reason}")
 
-    def _new_socket_dir(self) -> Path:
-        """The data directory, unless a socket can't have so long a path or libpq would split it."""
+    def _prepared_socket_dir(self) -> Path:
+        """The data directory, unless a socket can't have so long a path or libpq would split it.
+
+        Another folder has a name that nobody guesses. It is the same from start to start, because
+        what was loaded into this server is told apart from other servers' by the server's address.
+        """
         if _fits_a_socket(self.data_dir):
             return self.data_dir
-        account = self.home.account
+        note = self.data_dir.with_name(f".{self.data_dir.name}.sockets")
+        known = Path(note.read_text()) if note.exists() else None
+        if known and self._is_usable(known.parent) and self._is_private(known):
+            return known
         for parent in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 - a random name
-            if _fits_a_socket(parent / f"{SOCKETS}12345678") and account.may_enter(parent):
+            if self._is_usable(parent):
                 folder = Path(tempfile.mkdtemp(prefix=SOCKETS, dir=parent))
-                account.own(folder)
+                self.home.account.own(folder)
+                note.write_text(str(folder))
                 return folder
         raise PipelineError(
             f"a socket can't have a path as long or odd as {self.data_dir}; set TMPDIR to a folder "
             "with a short, plain name that every account may enter"
         )
+
+    def _is_usable(self, parent: Path) -> bool:
+        longest = parent / f"{SOCKETS}12345678"
+        return _fits_a_socket(longest) and self.home.account.may_enter(parent)
+
+    def _is_private(self, folder: Path) -> bool:
+        """Whether one of our folders, made if it is absent, belongs to the server's account alone."""
+        if not folder.name.startswith(SOCKETS):
+            return False
+        if not os.path.lexists(folder):
+            folder.mkdir(mode=0o700)
+            self.home.account.own(folder)
+        found = folder.lstat()
+        is_owned = found.st_uid == self.data_dir.stat().st_uid
+        return stat.S_ISDIR(found.st_mode) and is_owned and not found.st_mode & 0o077
 
     def _run(self, program: str, *arguments: str) -> tuple[int, str]:
         """Run a Postgres program; its exit code and what it said.

@@ -156,20 +156,28 @@ def test_a_path_that_a_shell_would_change_is_refused(tmp_path: Path, name: str) 
         settle(tmp_path / name / "data")
 
 
-def test_sockets_outside_the_data_lie_in_a_private_folder_nobody_can_guess(
+def test_sockets_outside_the_data_lie_in_a_private_folder_that_nobody_can_take(
     open_folder: Path,
 ) -> None:
-    data_dir, seen = open_folder / "long" / ("x" * 100), set()
-    data_dir.parent.mkdir(mode=0o711)
+    """Whatever stands in the folder's place by the next start, another one is used."""
+    data_dir = open_folder / ("x" * 100) / "data"
+    data_dir.parent.mkdir()
     data_dir.parent.chmod(0o711)
-    for _ in range(2):
+
+    def sockets() -> Path:
         with running_postgres(data_dir, THROWAWAY) as dsn:
             folder = Path(dsn.options["host"])
             assert mode(folder) == 0o700
             assert folder.stat().st_uid == data_dir.stat().st_uid
-        seen.add(folder)
-    assert len(seen) == 2
-    assert not any(folder.exists() for folder in seen)
+        assert not folder.exists()
+        return folder
+
+    first = sockets()
+    assert sockets() == first, "a server's address must stay the same"
+    first.mkdir(mode=0o777)
+    first.chmod(0o777)
+    assert sockets() != first
+    first.rmdir()
 
 
 def test_a_temporary_folder_too_long_for_sockets_is_no_obstacle(
