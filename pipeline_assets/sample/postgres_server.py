@@ -227,7 +227,7 @@ class _Server:
         return _fits_a_socket(longest) and self.home.account.may_enter(parent)
 
     def _is_private(self, folder: Path) -> bool:
-        """Whether one of our folders, made if it is absent, belongs to the server's account alone."""
+        """Whether a folder of ours, made if absent, belongs to the server's account alone."""
         if not folder.name.startswith(SOCKETS):
             return False
         if not os.path.lexists(folder):
