@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.landing_source import LandingSource
 from pipeline_assets.dataset.progress import SILENT, Progress
 from pipeline_assets.domains.music import assets as music
 from pipeline_assets.domains.music.deliveries import LISTENING
@@ -12,7 +13,6 @@ from pipeline_assets.domains.ratings import assets as ratings
 from pipeline_assets.domains.rentals import assets as rentals
 from pipeline_assets.domains.taobao import assets as taobao
 from pipeline_assets.domains.warehouse.assets import warehouse_load
-from pipeline_assets.landing.zone import LandingSource
 from pipeline_assets.orchestration.alerts.alert_sensor import alert_sensor
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.policies.asset_policies import policies_for

@@ -8,8 +8,8 @@ import sqlglot
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.computation import compile_computation
 from pipeline_assets.dataset.inputs import stored, unbound
+from pipeline_assets.dataset.sql import Dialect
 from pipeline_assets.definitions import ASSETS
-from pipeline_assets.engines.engine import Dialect
 from pipeline_assets.publish.asset_audit import audit_of, partition_checks
 from pipeline_assets.staleness.versions import evaluate
 

@@ -17,14 +17,13 @@ import dagster as dg
 import ibis.expr.types as ir
 
 from pipeline_assets.dataset.contract import Check, Contract, Severity, TableContract
+from pipeline_assets.dataset.destinations import Export, ExportedObjects, WarehouseExport
+from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.dataset.inputs import InputSpec, table_parameters
+from pipeline_assets.dataset.landing_source import LandingSource
 from pipeline_assets.dataset.partitioning import Partitioning, Window
 from pipeline_assets.dataset.plots import Plot, Text
-from pipeline_assets.exports.csv_objects import Export, ExportedObjects
-from pipeline_assets.exports.warehouse_tables import WarehouseExport
-from pipeline_assets.iceberg.tables import LakeTable
-from pipeline_assets.landing.zone import LandingSource
-from pipeline_assets.postgres.dsn import SecretDsn
+from pipeline_assets.dataset.table import LakeTable
 
 CONFIG: Final = "config"
 PARTITIONS: Final = "partitions"

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import connect, execute
-from pipeline_assets.postgres.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.postgres.sql import identifier
 from pipeline_assets.sample.postgres_home import Home, remove, settle
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import stream
 from pipeline_assets.postgres.dsn import SecretDsn

@@ -11,6 +11,7 @@ from pydantic import Field
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Learn
 from pipeline_assets.dataset.inputs import Landed
+from pipeline_assets.dataset.workspace import Workspace
 from pipeline_assets.domains.music.checks import every_record_accounted, vectors_are_finite
 from pipeline_assets.domains.music.contracts import (
     ArtistEmbeddings,
@@ -40,7 +41,6 @@ from pipeline_assets.domains.music.records import (
 )
 from pipeline_assets.domains.music.vectors import in_blocks, weighted_means
 from pipeline_assets.partitions import SNAPSHOTS
-from pipeline_assets.publish.staging import Workspace
 
 
 class RankingConfig(dg.Config):

@@ -16,8 +16,10 @@ from datetime import UTC, datetime
 import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
+from pipeline_assets.dataset.landing_source import LandingSource
+from pipeline_assets.dataset.objects import StoredObject, fingerprint
 from pipeline_assets.dataset.partitioning import Partitioning
-from pipeline_assets.landing.zone import LandingSource, LandingZone
+from pipeline_assets.landing.zone import LandingZone
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.sensors.cursor import Delivery
 from pipeline_assets.orchestration.sensors.downstream import Followers
@@ -25,7 +27,7 @@ from pipeline_assets.orchestration.sensors.landing_sensor import EventWatch, Wat
 from pipeline_assets.orchestration.sensors.retry_waits import is_time, left
 from pipeline_assets.orchestration.sensors.s3_events import Message
 from pipeline_assets.settings import Settings
-from pipeline_assets.storage.objects import LocalStore, StoredObject, fingerprint
+from pipeline_assets.storage.objects import LocalStore
 
 ZONE = "/zone"
 SOURCE = LandingSource(

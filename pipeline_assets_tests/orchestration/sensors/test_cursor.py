@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline_assets.dataset.objects import StoredObject
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.zone import Sighting
 from pipeline_assets.orchestration.sensors.cursor import (
@@ -25,7 +26,6 @@ from pipeline_assets.orchestration.sensors.cursor import (
     look,
     remembered,
 )
-from pipeline_assets.storage.objects import StoredObject
 from pipeline_assets_tests.orchestration.sensors.simulation import WAITS, simulated
 
 NOW = 1_000_000.0
