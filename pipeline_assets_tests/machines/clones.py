@@ -93,9 +93,7 @@ class Clone:
         try:
             yield process
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            process.communicate(timeout=60)
+            _end(process)
 
     def _environment(self) -> dict[str, str]:
         home = self.account.pw_dir if self.account else str(Path.home())
@@ -133,6 +131,15 @@ def answers(port: int, process: subprocess.Popen[str]) -> bool:
             return b"dagster_webserver_version" in urllib.request.urlopen(address).read()
         time.sleep(0.3)
     return False
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a process group, gently first."""
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, sent)
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=60)
 
 
 def _left_out(folder: str, names: list[str]) -> set[str]:
