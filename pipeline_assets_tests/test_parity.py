@@ -9,6 +9,7 @@ import duckdb
 import pytest
 from pydantic import SecretStr
 
+from pipeline_assets.command.postgres_server import ensure_database
 from pipeline_assets.command.update import Updater, batches
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.dsn import SecretDsn
@@ -16,7 +17,6 @@ from pipeline_assets.definitions import ASSETS, LANDING, build_definitions
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.sample import RENTAL_DAYS
 from pipeline_assets.sample.music import write_music
-from pipeline_assets.sample.postgres_server import ensure_database
 from pipeline_assets.sample.ratings import write_ratings
 from pipeline_assets.sample.rentals import fill_rentals, write_movie_reviews
 from pipeline_assets.sample.taobao import write_taobao
