@@ -71,11 +71,9 @@ def test_what_another_account_spills_is_none_of_ours() -> None:
 @contextmanager
 def another_account(closed: Path) -> Iterator[None]:
     """Be somebody who may not enter a folder."""
-    if os.geteuid() == 0:
-        os.seteuid(NOBODY)
+    is_root = os.geteuid() == 0
+    try:
+        os.seteuid(NOBODY) if is_root else closed.chmod(0)
         yield
-        os.seteuid(0)
-    else:
-        closed.chmod(0)
-        yield
-        closed.chmod(0o700)
+    finally:
+        os.seteuid(0) if is_root else closed.chmod(0o700)
