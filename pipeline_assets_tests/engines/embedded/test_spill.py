@@ -10,7 +10,6 @@ import pytest
 from pipeline_assets.engines.embedded.spill import spill_folder
 from pipeline_assets_tests.processes import killed_at_its_moment, wait_to_be_killed
 
-
 NOBODY = 65534
 
 
