@@ -33,9 +33,11 @@ with running_postgres(Path(sys.argv[1])):
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that every account may pass through, which pytest's own is not."""
+    before = os.umask(0o022)
     with tempfile.TemporaryDirectory(prefix="pipeline-tests-") as path:
         Path(path).chmod(0o711)
         yield Path(path)
+    os.umask(before)
 
 
 @pytest.fixture(scope="module")
