@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.postgres.connection import stream
+from pipeline_assets.postgres.read import stream
 from pipeline_assets.sample.postgres_home import remove, settle
 from pipeline_assets.sample.postgres_server import THROWAWAY, running_postgres
 
@@ -23,7 +23,7 @@ as_root = pytest.mark.skipif(
 ASK = """
 import sys
 from pathlib import Path
-from pipeline_assets.postgres.connection import stream
+from pipeline_assets.postgres.read import stream
 from pipeline_assets.sample.postgres_server import running_postgres
 with running_postgres(Path(sys.argv[1])) as dsn:
     print(*stream(dsn, "SELECT 42 AS answer"))
