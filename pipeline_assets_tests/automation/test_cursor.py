@@ -26,7 +26,8 @@ from pipeline_assets.automation.cursor import (
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.lake.landing import Sighting
 from pipeline_assets.lake.storage import StoredObject
-from pipeline_assets_tests.automation.simulation import WAITS, simulated
+from pipeline_assets_tests.automation.simulated_world import WAITS
+from pipeline_assets_tests.automation.simulation import simulated
 
 NOW = 1_000_000.0
 CALM = Circumstances(now=NOW, settle=60, limit=100)
@@ -58,14 +59,19 @@ def after_looking(
     return remembered(cursor, found, judged(found, given), given.now)
 
 
+@pytest.fixture(scope="module")
+def shared_instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
 @pytest.mark.parametrize("by_events", [False, True], ids=["by listing", "by events"])
 @hypothesis.settings(max_examples=25)
 @given(chance=st.randoms(use_true_random=False))
 def test_whatever_happens_every_delivery_is_made_once(
-    chance: random.Random, by_events: bool
+    chance: random.Random, by_events: bool, shared_instance: dg.DagsterInstance
 ) -> None:
-    with dg.DagsterInstance.ephemeral() as instance:
-        world = simulated(chance, instance, by_events=by_events)
+    world = simulated(chance, shared_instance, by_events=by_events)
     assert (world.missed, world.repeats) == ([], 0)
     assert world.tries <= 1 + len(WAITS)
     assert not (by_events and world.queue), "a message was never deleted"
