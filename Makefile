@@ -21,7 +21,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 demo: $(READY) ## write sample landing files and a Postgres, bring the whole graph up to date, say what was made
-	$(BIN)/python -m pipeline_assets.demo --scale $(SCALE)
+	$(BIN)/python -m pipeline_assets.command.demo --scale $(SCALE)
 
 demo-emr: $(READY) ## the whole graph through EMR steps, then EMR Serverless, on a double of Amazon in this process
 	DAGSTER_HOME=$(CURDIR)/.dagster-emr PIPELINE_LANDING_URI=$(CURDIR)/.dagster-emr/landing \
@@ -47,7 +47,7 @@ format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff format .
 
 docs: $(READY) ## renew the generated pages of docs/
-	$(BIN)/python -m pipeline_assets.docs
+	$(BIN)/python -m pipeline_assets.command.docs
 
 bench: $(READY) ## side-by-side timings against hand-written peers; see benchmarks/README.md
 	$(BIN)/python -m benchmarks

@@ -4,29 +4,29 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from pipeline_assets.automation.alerts import alert_sensor
-from pipeline_assets.automation.completeness import completeness_checks
-from pipeline_assets.automation.janitor import janitor_sensor
-from pipeline_assets.automation.policies import policies_for
-from pipeline_assets.automation.schedules import completeness_schedule, maintenance_schedule
-from pipeline_assets.automation.sensors import sensors_for
-from pipeline_assets.deployment import Deployment
-from pipeline_assets.lake.asset import LakeAsset
-from pipeline_assets.lake.dagster_assets import dagster_asset
-from pipeline_assets.lake.io_manager import LakeIOManager, LandingIOManager
-from pipeline_assets.lake.landing import LandingSource
-from pipeline_assets.lake.profiles import PROFILES
-from pipeline_assets.lake.progress import SILENT, Progress
-from pipeline_assets.lake.staging import Stager
-from pipeline_assets.music import assets as music
-from pipeline_assets.music.deliveries import LISTENING
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.progress import SILENT, Progress
+from pipeline_assets.domains.music import assets as music
+from pipeline_assets.domains.music.deliveries import LISTENING
+from pipeline_assets.domains.ratings import assets as ratings
+from pipeline_assets.domains.rentals import assets as rentals
+from pipeline_assets.domains.taobao import assets as taobao
+from pipeline_assets.domains.warehouse.assets import warehouse_load
+from pipeline_assets.landing.zone import LandingSource
+from pipeline_assets.orchestration.alerts.alert_sensor import alert_sensor
+from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.policies.asset_policies import policies_for
+from pipeline_assets.orchestration.policies.completeness import completeness_checks
+from pipeline_assets.orchestration.schedules import completeness_schedule, maintenance_schedule
+from pipeline_assets.orchestration.sensors.janitor_sensor import janitor_sensor
+from pipeline_assets.orchestration.sensors.sensors import sensors_for
+from pipeline_assets.orchestration.spark_engines import remote_runners
 from pipeline_assets.partitions import DAYS, windows
-from pipeline_assets.ratings import assets as ratings
-from pipeline_assets.rentals import assets as rentals
+from pipeline_assets.profiles.profiles import PROFILES
+from pipeline_assets.publish.dagster_assets import dagster_asset
+from pipeline_assets.publish.io_managers import LakeIOManager, LandingIOManager
+from pipeline_assets.publish.staging import Stager
 from pipeline_assets.settings import Settings
-from pipeline_assets.spark import remote_runners
-from pipeline_assets.taobao import assets as taobao
-from pipeline_assets.warehouse.assets import warehouse_load
 
 LOADED: tuple[LakeAsset, ...] = (
     taobao.impressions,

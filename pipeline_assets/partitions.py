@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import dagster as dg
 import ibis.expr.datatypes as dt
 
-from pipeline_assets.lake.partitioning import Partitioning
+from pipeline_assets.dataset.partitioning import Partitioning
 
 Granularity: TypeAlias = Literal["daily", "hourly"]
 

@@ -22,10 +22,10 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.lake.dsn import parse_dsn
 from pipeline_assets.partitions import FIRST_DAY, Granularity
-from pipeline_assets.s3 import S3Access
-from spark_resources.emr import InstanceRate
+from pipeline_assets.postgres.dsn import parse_dsn
+from pipeline_assets.storage.s3_access import S3Access
+from spark_resources.runners.emr import InstanceRate
 
 EngineName: TypeAlias = Literal["embedded", "spark", "emr", "emr-serverless"]
 PREFIX = "PIPELINE_"

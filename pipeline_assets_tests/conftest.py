@@ -8,9 +8,9 @@ import dagster as dg
 import hypothesis
 import pytest
 
-from pipeline_assets.lake.storage import S3Store
-from pipeline_assets.s3 import S3Access
 from pipeline_assets.settings import Settings
+from pipeline_assets.storage.objects import S3Store
+from pipeline_assets.storage.s3_access import S3Access
 
 # Neither timings nor luck decide a test; `--hypothesis-profile=search` looks for new examples.
 hypothesis.settings.register_profile("house", deadline=None, derandomize=True)

@@ -16,13 +16,13 @@ from typing import Final
 
 import click
 
-from pipeline_assets.cli import told_in_one_line
-from pipeline_assets.demo import shop_and_samples, update_all
+from pipeline_assets.command.cli import told_in_one_line
+from pipeline_assets.command.demo import shop_and_samples, update_all
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.doubles.emr import KEYS, LOGS, ROLE, AwsDouble, aws_account, aws_server
 from pipeline_assets_tests.doubles.emr_spark import in_process
-from spark_resources.emr import InstanceRate
-from spark_resources.local import LocalConfig, LocalRunner
+from spark_resources.runners.emr import InstanceRate
+from spark_resources.runners.local import LocalConfig, LocalRunner
 
 RATES: Final = {
     "m7g.xlarge": InstanceRate(vcpus=4, memory_gb=16, usd_per_hour=0.2),

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_assets.lake.dsn import SecretDsn, keyword_dsn
-from pipeline_assets.lake.postgres import connect, execute
-from pipeline_assets.lake.postgres_sql import identifier
+from pipeline_assets.postgres.connection import connect, execute
+from pipeline_assets.postgres.dsn import SecretDsn, keyword_dsn
+from pipeline_assets.postgres.sql import identifier
 from pipeline_assets.sample.postgres_server import ensure_database, running_postgres
 
 PAGILA = Path(__file__).parents[2] / "shared" / "data" / "pagila"

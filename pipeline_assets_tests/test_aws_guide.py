@@ -74,8 +74,8 @@ def test_nothing_is_allowed_that_is_not_needed() -> None:
 def test_all_that_the_services_are_asked_is_allowed() -> None:
     """The calls that our clients make, in IAM's words."""
     asked = {
-        "elasticmapreduce": Path("spark_resources/emr.py"),
-        "emr-serverless": Path("spark_resources/emr_serverless.py"),
+        "elasticmapreduce": Path("spark_resources/runners/emr.py"),
+        "emr-serverless": Path("spark_resources/runners/emr_serverless.py"),
     }
     allowed = actions(policy_named("dagster-policy.json"))
     for service, module in asked.items():

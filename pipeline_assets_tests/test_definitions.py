@@ -12,13 +12,13 @@ import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster_shared.yaml_utils import load_yaml_from_path
 
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.computation import table_of
+from pipeline_assets.dataset.inputs import unbound
+from pipeline_assets.dataset.lineage import column_lineage
 from pipeline_assets.definitions import ASSETS, assets_for, build_definitions, landing_for
-from pipeline_assets.lake.asset import LakeAsset
-from pipeline_assets.lake.computation import table_of
-from pipeline_assets.lake.inputs import unbound
-from pipeline_assets.lake.lineage import column_lineage
-from pipeline_assets.lake.versions import evaluate
 from pipeline_assets.settings import Settings
+from pipeline_assets.staleness.versions import evaluate
 from pipeline_assets_tests.conftest import MakeSettings
 
 ROOT = Path(__file__).parents[1]

@@ -5,13 +5,13 @@ from typing import get_args
 import pytest
 import sqlglot
 
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.computation import compile_computation
+from pipeline_assets.dataset.inputs import stored, unbound
 from pipeline_assets.definitions import ASSETS
 from pipeline_assets.engines.engine import Dialect
-from pipeline_assets.lake.asset import LakeAsset
-from pipeline_assets.lake.asset_audit import audit_of, partition_checks
-from pipeline_assets.lake.computation import compile_computation
-from pipeline_assets.lake.inputs import stored, unbound
-from pipeline_assets.lake.versions import evaluate
+from pipeline_assets.publish.asset_audit import audit_of, partition_checks
+from pipeline_assets.staleness.versions import evaluate
 
 TABLES = {asset.name: asset.table for asset in ASSETS}
 COMPUTED = [asset for asset in ASSETS if asset.kind != "ingest"]

@@ -9,10 +9,11 @@ import duckdb
 import pytest
 from pydantic import SecretStr
 
+from pipeline_assets.command.update import Updater, batches
+from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.definitions import ASSETS, LANDING, build_definitions
-from pipeline_assets.deployment import Deployment
-from pipeline_assets.lake.asset import LakeAsset
-from pipeline_assets.lake.dsn import SecretDsn
+from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.postgres.dsn import SecretDsn
 from pipeline_assets.sample import RENTAL_DAYS
 from pipeline_assets.sample.music import write_music
 from pipeline_assets.sample.postgres_server import ensure_database
@@ -20,7 +21,6 @@ from pipeline_assets.sample.ratings import write_ratings
 from pipeline_assets.sample.rentals import fill_rentals, write_movie_reviews
 from pipeline_assets.sample.taobao import write_taobao
 from pipeline_assets.settings import EngineName, Settings
-from pipeline_assets.update import Updater, batches
 from pipeline_assets_tests.spark_resources.conftest import COLD_START
 
 pytestmark = pytest.mark.spark

@@ -8,8 +8,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.definitions import ASSETS, build_definitions
-from pipeline_assets.lake.asset import LakeAsset
 from pipeline_assets.sample.taobao import write_taobao
 from pipeline_assets.settings import Settings
 
@@ -20,7 +20,7 @@ README = Path(__file__).parent.parent / "README.md"
 def example() -> dict[str, Any]:
     """The example's names, defined as if it stood in the Taobao domain."""
     (code,) = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
-    module = ModuleType("pipeline_assets.taobao.example")
+    module = ModuleType("pipeline_assets.domains.taobao.example")
     exec(compile(code, str(README), "exec"), vars(module))
     return vars(module)
 

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline_assets.command.update import Updater, batches
+from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.definitions import assets_for
-from pipeline_assets.deployment import Deployment
-from pipeline_assets.lake.asset import LakeAsset
-from pipeline_assets.lake.query import query
+from pipeline_assets.iceberg.query import query
+from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.settings import Settings
-from pipeline_assets.update import Updater, batches
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from functools import partial
 import dagster as dg
 
 from benchmarks.harness import markdown
-from pipeline_assets_tests.automation.simulation import simulated
+from pipeline_assets_tests.orchestration.sensors.simulation import simulated
 
 STEPS = 40
 HEADER = ("sensor", "histories", "happenings", "runs", "retries", "missed", "made twice", "left")

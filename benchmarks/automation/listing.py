@@ -24,13 +24,13 @@ from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
 from benchmarks.harness import markdown
-from pipeline_assets.automation.cursor import Cursor
-from pipeline_assets.automation.follow import Followers
-from pipeline_assets.automation.landing import Watch
 from pipeline_assets.definitions import build_definitions
-from pipeline_assets.deployment import Deployment
-from pipeline_assets.music.assets import ASSETS
-from pipeline_assets.music.deliveries import LISTENING
+from pipeline_assets.domains.music.assets import ASSETS
+from pipeline_assets.domains.music.deliveries import LISTENING
+from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.sensors.cursor import Cursor
+from pipeline_assets.orchestration.sensors.downstream import Followers
+from pipeline_assets.orchestration.sensors.landing_sensor import Watch
 from pipeline_assets.settings import Settings
 
 FILES_A_DAY = 100

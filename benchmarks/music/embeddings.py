@@ -32,8 +32,8 @@ from gensim.models import Word2Vec
 from numpy.typing import NDArray
 
 from benchmarks.harness import markdown, peak_mib
-from pipeline_assets.engines.neighbours import top_neighbours
-from pipeline_assets.engines.word2vec import Embeddings, WeightedList, Word2VecParameters, train
+from pipeline_assets.learning.neighbours import top_neighbours
+from pipeline_assets.learning.word2vec import Embeddings, WeightedList, Word2VecParameters, train
 from pipeline_assets.sample.music import listeners, make_catalogue
 
 DEFAULTS = Word2VecParameters()

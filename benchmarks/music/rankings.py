@@ -20,7 +20,7 @@ import duckdb
 from benchmarks.harness import Race, markdown
 from benchmarks.music import peers
 from pipeline_assets.definitions import build_definitions
-from pipeline_assets.music.assets import ASSETS
+from pipeline_assets.domains.music.assets import ASSETS
 from pipeline_assets.sample.music import write_music
 from pipeline_assets.settings import Settings
 

@@ -24,7 +24,7 @@ import polars as pl
 
 from benchmarks.harness import Outcome, Race, markdown
 from pipeline_assets.definitions import build_definitions
-from pipeline_assets.ratings.assets import ASSETS
+from pipeline_assets.domains.ratings.assets import ASSETS
 from pipeline_assets.sample.ratings import write_ratings
 from pipeline_assets.settings import Settings
 

@@ -12,14 +12,14 @@ from typing import Final
 import duckdb
 
 from benchmarks.harness import Race, markdown
-from pipeline_assets.engines.embedded import EmbeddedEngine
-from pipeline_assets.lake.inputs import InputSpec, unbound
-from pipeline_assets.lake.sql import schema_names, to_sql
-from pipeline_assets.rentals.assets import (
+from pipeline_assets.dataset.inputs import InputSpec, unbound
+from pipeline_assets.dataset.sql import schema_names, to_sql
+from pipeline_assets.domains.rentals.assets import (
     classified_movie_reviews,
     user_behavior_metric,
     user_purchases,
 )
+from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from spark_resources.job import Audit, Destination, Job, Source, SourceFile
 
 CUSTOMERS: Final = 100_000

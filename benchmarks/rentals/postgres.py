@@ -23,10 +23,10 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline_assets.lake.dsn import SecretDsn, keyword_dsn
-from pipeline_assets.lake.postgres import connect, execute, snapshot
-from pipeline_assets.lake.warehouse import load_partition, partition_rows
-from pipeline_assets.lake.warehouse_table import WarehouseTable
+from pipeline_assets.postgres.connection import connect, execute, snapshot
+from pipeline_assets.postgres.dsn import SecretDsn, keyword_dsn
+from pipeline_assets.postgres.load import load_partition, partition_rows
+from pipeline_assets.postgres.table import WarehouseTable
 from pipeline_assets.sample.postgres_server import ensure_database, running_postgres
 
 DAY: Final = date(2024, 1, 1)

@@ -24,12 +24,12 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from pipeline_assets.engines.sentiment import SentimentModel, predict, sentiment_of_score
-from pipeline_assets.engines.sentiment_fit import fit
-from pipeline_assets.engines.sentiment_report import report
+from pipeline_assets.learning.sentiment import SentimentModel, predict, sentiment_of_score
+from pipeline_assets.learning.sentiment_fit import fit
+from pipeline_assets.learning.sentiment_report import report
 from pipeline_assets.sample.rentals import SCORE_WEIGHTS, SCORES
 from pipeline_assets.sample.review_texts import review_text
-from spark_resources.sentiment_lexicon import ENGLISH, Lexicon, Tone
+from spark_resources.cluster.sentiment_lexicon import ENGLISH, Lexicon, Tone
 
 SNIPPETS: Final = Path("../shared/data/vader-reviews/movieReviewSnippets_GroundTruth.txt")
 HELD_OUT: Final = 0.2

@@ -19,17 +19,17 @@ from typing import Any, Final
 
 import ibis
 
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.computation import STATE, compile_computation
+from pipeline_assets.dataset.inputs import stored, unbound
+from pipeline_assets.dataset.sql import schema_names
 from pipeline_assets.definitions import ASSETS
 from pipeline_assets.engines.engine import Dialect
-from pipeline_assets.lake.asset import LakeAsset
-from pipeline_assets.lake.asset_audit import audit_of
-from pipeline_assets.lake.audit import OUTPUT
-from pipeline_assets.lake.computation import STATE, compile_computation
-from pipeline_assets.lake.inputs import stored, unbound
-from pipeline_assets.lake.sql import schema_names
-from pipeline_assets.lake.versions import evaluate
-from spark_resources.jvm import choose_java, environment
-from spark_resources.spark_types import ddl
+from pipeline_assets.publish.asset_audit import audit_of
+from pipeline_assets.publish.audit import OUTPUT
+from pipeline_assets.staleness.versions import evaluate
+from spark_resources.cluster.spark_types import ddl
+from spark_resources.runners.jvm import choose_java, environment
 
 VERSION: Final = "3.5.9"
 A_DAY: Final = "2026-02-01"

@@ -18,12 +18,12 @@ import numpy as np
 from pyspark.sql import SparkSession
 
 from benchmarks.music.embeddings import TOP, Split, hide_one, planted, purity, recall
-from pipeline_assets.engines.sentiment import predict as embedded_predict
-from pipeline_assets.engines.sentiment_fit import fit as embedded_fit
-from pipeline_assets.engines.word2vec import Embeddings, Word2VecParameters, train
+from pipeline_assets.learning.sentiment import predict as embedded_predict
+from pipeline_assets.learning.sentiment_fit import fit as embedded_fit
+from pipeline_assets.learning.word2vec import Embeddings, Word2VecParameters, train
 from pipeline_assets.sample.review_texts import review_text
-from spark_resources import sentiment, word2vec
-from spark_resources.local import LocalConfig, LocalRunner
+from spark_resources.cluster import sentiment, word2vec
+from spark_resources.runners.local import LocalConfig, LocalRunner
 
 TOLERATED: Final = 0.02
 REVIEWS: Final = 3_000

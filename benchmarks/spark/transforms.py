@@ -27,21 +27,21 @@ from pyspark.sql import functions as sf
 
 from benchmarks.harness import markdown
 from benchmarks.spark.by_hand import PEERS
+from pipeline_assets.command.update import Updater, batches
+from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.definitions import ASSETS, LANDING, build_definitions
-from pipeline_assets.deployment import Deployment
 from pipeline_assets.engines.engine import Dialect, Log
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.lake.asset import LakeAsset
+from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.sample.music import write_music
 from pipeline_assets.sample.ratings import write_ratings
 from pipeline_assets.sample.taobao import write_taobao
 from pipeline_assets.settings import Settings
-from pipeline_assets.update import Updater, batches
-from spark_resources.entry_point import SESSION, execute
+from spark_resources.cluster.entry_point import SESSION, execute
+from spark_resources.cluster.spark_types import identifier, spark_type
 from spark_resources.job import Destination, Job, Manifest, fresh_token
-from spark_resources.local import LocalConfig, LocalRunner
-from spark_resources.spark_types import identifier, spark_type
+from spark_resources.runners.local import LocalConfig, LocalRunner
 
 THREADS: Final = 2
 MEMORY_MIB: Final = 2048

@@ -21,8 +21,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
+from pipeline_assets.domains.taobao.archive import Extractor
 from pipeline_assets.sample.taobao import write_taobao
-from pipeline_assets.taobao.archive import Extractor
 
 MEMBERS: Final = ("sample_skeleton_train.csv", "common_features_train.csv")
 MEGABYTES_PER_SCALE: Final = 2.24

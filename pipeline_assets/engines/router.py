@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from pipeline_assets.engines.embedded import EmbeddedEngine
+from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.engines.engine import Engine
 
 

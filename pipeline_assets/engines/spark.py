@@ -8,8 +8,8 @@ from pipeline_assets.engines.engine import Dialect, Log
 from pipeline_assets.errors import PipelineError
 from spark_resources.errors import JobFailedError
 from spark_resources.job import Job, Manifest
-from spark_resources.jvm import NoJavaError
-from spark_resources.runner import Runner
+from spark_resources.runners.jvm import NoJavaError
+from spark_resources.runners.runner import Runner
 
 SparkName: TypeAlias = Literal["spark", "emr", "emr-serverless"]
 

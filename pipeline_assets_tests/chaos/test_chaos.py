@@ -7,9 +7,9 @@ from random import Random
 import pytest
 
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.lake.storage import S3Store
-from pipeline_assets.s3 import S3Access
 from pipeline_assets.sample.ratings import write_ratings
+from pipeline_assets.storage.objects import S3Store
+from pipeline_assets.storage.s3_access import S3Access
 from pipeline_assets_tests.chaos.trial import Expected
 from pipeline_assets_tests.chaos.trials import Trials, expected_in, settings_in
 from pipeline_assets_tests.chaos.updates import Order, Update

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from pipeline_assets.deployment import Deployment
-from pipeline_assets.lake.storage import S3Store
-from pipeline_assets.s3 import S3Access
+from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.settings import Settings
+from pipeline_assets.storage.objects import S3Store
+from pipeline_assets.storage.s3_access import S3Access
 from pipeline_assets_tests.chaos.trial import Expected, Findings, Trial, draw, expect
 from pipeline_assets_tests.chaos.weather import Weather, in_weather
 from pipeline_assets_tests.chaos.zone import Zone, write_variants

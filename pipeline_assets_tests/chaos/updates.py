@@ -9,13 +9,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal
 
+from pipeline_assets.command.update import Updater
 from pipeline_assets.definitions import build_definitions
-from pipeline_assets.deployment import Deployment
+from pipeline_assets.domains.ratings.assets import ASSETS, FILES
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.instance import open_instance
-from pipeline_assets.ratings.assets import ASSETS, FILES
+from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.instance import open_instance
 from pipeline_assets.settings import Settings
-from pipeline_assets.update import Updater
 from pipeline_assets_tests.processes import CONTEXT
 from pipeline_assets_tests.updating import Updated, update
 

@@ -3,11 +3,11 @@ from typing import Any
 
 import dagster as dg
 
-from pipeline_assets.deployment import Deployment
-from pipeline_assets.lake.dagster_assets import Policies, dagster_asset
-from pipeline_assets.lake.io_manager import LakeIOManager, LandingIOManager
-from pipeline_assets.lake.progress import SILENT, Progress
-from pipeline_assets.lake.staging import Stager
+from pipeline_assets.dataset.progress import SILENT, Progress
+from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.publish.dagster_assets import Policies, dagster_asset
+from pipeline_assets.publish.io_managers import LakeIOManager, LandingIOManager
+from pipeline_assets.publish.staging import Stager
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.diary.assets import ASSETS, PAGES
 from pipeline_assets_tests.workbench import Workbench

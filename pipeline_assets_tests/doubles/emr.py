@@ -31,9 +31,9 @@ from pipeline_assets_tests.doubles.moto_completions import (
     now,
     reset,
 )
-from spark_resources.aws import ONE_TRY
 from spark_resources.job import AuditResult, Job, Manifest
-from spark_resources.staging import split
+from spark_resources.runners.aws import ONE_TRY
+from spark_resources.runners.staging import split
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline_assets_tests.doubles.emr import BUCKET, Body, Execution
-from spark_resources import entry_point
+from spark_resources.cluster import entry_point
+from spark_resources.cluster.hadoop import jvm
 from spark_resources.errors import reason_of
-from spark_resources.hadoop import jvm
-from spark_resources.jvm import environment
+from spark_resources.runners.jvm import environment
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -9,7 +9,7 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets_tests.spark_resources.jobs import a_job
 from spark_resources.errors import JobFailedError
 from spark_resources.job import Job, Manifest
-from spark_resources.jvm import NoJavaError
+from spark_resources.runners.jvm import NoJavaError
 
 JOB = a_job("/out", "SELECT 1 AS n", {"n": "int"})
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.lake.delimited import TSV, Columns, FileReport, read_delimited
+from pipeline_assets.landing.delimited import TSV, Columns, FileReport, read_delimited
 from pipeline_assets.sample.ratings import RatingsTruth, write_ratings
 from pipeline_assets.sample.ratings_reviews import COLUMNS
 from pipeline_assets.sample.ratings_truth import Ratings, k_core, one_shot

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_assets.domains.taobao.archive import Extractor
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.sample.taobao import SplitTruth, write_taobao
 from pipeline_assets.sample.taobao_lines import COMMON, SKELETON
-from pipeline_assets.taobao.archive import Extractor
 
 SPLITS = ("train", "test")
 

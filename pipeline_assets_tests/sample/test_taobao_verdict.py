@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_assets.lake.raw_text import RESERVED_DELIMITER
+from pipeline_assets.landing.raw_text import RESERVED_DELIMITER
 from pipeline_assets.sample.taobao_verdict import (
     COMMON,
     SKELETON,

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_resources.local import LocalConfig, LocalRunner
+from spark_resources.runners.local import LocalConfig, LocalRunner
 
 # Tests run every line of Java once or twice: compile it fast rather than well.
 COLD_START = {

@@ -1,1 +1,0 @@
-"""Sensors, freshness, conditions, alerts and backfill policy."""

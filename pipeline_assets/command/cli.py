@@ -1,0 +1,291 @@
+"""The ``pipeline-assets`` command."""
+
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import click
+import dagster as dg
+
+from pipeline_assets.command import doctor as health
+from pipeline_assets.command.console import Format, ProgressBars, show
+from pipeline_assets.command.update import Updater, batches
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.plots import png
+from pipeline_assets.dataset.progress import SILENT, Progress
+from pipeline_assets.definitions import assets_for, build_definitions, landing_for
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.maintenance import clean, compact
+from pipeline_assets.iceberg.query import Answer
+from pipeline_assets.iceberg.query import query as run_query
+from pipeline_assets.iceberg.tables import LakeTable
+from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.instance import open_instance
+from pipeline_assets.profiles.profile_plot import profile_plot
+from pipeline_assets.profiles.profiles import PROFILES, history_of
+from pipeline_assets.sample import write_samples
+from pipeline_assets.settings import Settings
+from pipeline_assets.staleness.stale_partitions import Again, Stale, never_again
+
+LISTED: Final = 3
+"""Partitions that `missing` names one by one."""
+
+
+class Session:
+    """What the commands share, each part made when it is first asked for."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._given = settings
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Those given, or the environment's."""
+        return self._given or Settings.from_environment()
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        """Storage, catalog and engines."""
+        return Deployment(self.settings)
+
+    @cached_property
+    def assets(self) -> list[LakeAsset]:
+        """Of the whole graph."""
+        return assets_for(self.settings)
+
+    @cached_property
+    def tables(self) -> list[LakeTable]:
+        """Of the whole lake."""
+        return [*(asset.table for asset in self.assets), PROFILES]
+
+    @cached_property
+    def instance(self) -> dg.DagsterInstance:
+        """The one that the UI shows."""
+        return open_instance(self.settings.dagster_home, Path.cwd())
+
+    def updater(self, progress: Progress = SILENT) -> Updater:
+        """Updates the lake and tells ``progress``."""
+        definitions = build_definitions(self.settings, progress)
+        sources = landing_for(self.settings)
+        return Updater(definitions, self.assets, sources, self.deployment, self.instance)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Recommender data: from landing files to published tables."""
+    context.obj = context.obj or Session()
+    warnings.simplefilter("ignore", dg.BetaWarning)
+
+
+@cli.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Landing folder.")
+@click.option("--scale", type=click.FloatRange(min=0, min_open=True), default=1.0)
+@click.option("--seed", type=int, default=0, help="Same seed, same bytes.")
+@click.option("--damage", type=click.FloatRange(0, 1), default=0.0, help="Share of damaged rows.")
+def sample(out: Path, scale: float, seed: int, damage: float) -> None:
+    """Write landing files in the vendors' formats; scale 1 takes seconds, 100 is a real load."""
+    for name, path in write_samples(out, scale, seed, damage).items():
+        click.echo(f"{name}: {path}")
+
+
+@cli.command()
+@click.option("--select", help="Dagster asset selection, for instance 'key:\"taobao/*\"'.")
+@click.option("--partition", help="Only this partition key.")
+@click.option("--again", is_flag=True, help="Make what is chosen even if nothing has changed.")
+@click.pass_obj
+def update(session: Session, select: str | None, partition: str | None, again: bool) -> None:
+    """Find what has changed outside the lake and make what depends on it; safe to run again."""
+    if again and not (select or partition):
+        raise PipelineError("--again would make everything anew: add --select or --partition")
+    updater = session.updater()
+    chosen = _choice(updater, select, partition)
+    listings = updater.listings()
+    offers = updater.offers()
+    updater.bury_dead_runs()
+    updater.register(listings)
+    problems = [problem for listing in listings.values() for problem in listing.problems]
+    problems += offers.problems
+    found = updater.stale(listings, offers, chosen if again else never_again)
+    stale = [item for item in found if chosen(item.asset, item.key)]
+    failures = _run(session, stale) if stale else ()
+    for line in (*problems, *failures):
+        click.echo(f"error: {line}", err=True)
+    if problems or failures:
+        sys.exit(1)
+    click.echo(_summary(session) if stale else "Everything is up to date; nothing was run.")
+
+
+def _choice(updater: Updater, select: str | None, partition: str | None) -> Again:
+    """Whether a partition of an asset is among those that the options choose."""
+    selection = dg.AssetSelection.from_string(select) if select else dg.AssetSelection.all()
+    keys = selection.resolve(updater.definitions.resolve_asset_graph())
+    return lambda asset, key: asset.key in keys and partition in (None, key)
+
+
+def _run(session: Session, stale: list[Stale]) -> tuple[str, ...]:
+    work = batches(stale)
+    with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
+        outcomes = list(session.updater(bars).run(work))
+    return tuple(failure for outcome in outcomes for failure in outcome.failures)
+
+
+def _summary(session: Session) -> str:
+    lines = [f"The lake in {session.settings.lake_uri} now holds"]
+    for asset in session.assets:
+        records = session.deployment.lake.read(asset.table).records
+        rows = sum(record.rows for record in records.values())
+        lines.append(f"  {asset.table!s:<36} {rows:>14,} rows in {len(records)} partitions")
+    return "\n".join(lines)
+
+
+@cli.command()
+@click.argument("sql")
+@click.option("--format", "format_", type=click.Choice(["table", "csv", "json"]), default="table")
+@click.pass_obj
+def query(session: Session, sql: str, format_: Format) -> None:
+    """Run read-only SQL over the lake: select count(*) from taobao.core_features."""
+    deployment = session.deployment
+    with run_query(sql, deployment.lake, session.tables, deployment.embedded) as answer:
+        show(answer, format_)
+
+
+@cli.command()
+@click.argument("table")
+@click.pass_obj
+def history(session: Session, table: str) -> None:
+    """List every publish of a table, oldest first."""
+    for entry in session.deployment.lake.history(_table(session, table)):
+        mark = "*" if entry.is_current else " "
+        changes = ", ".join(
+            f"{key or 'whole table'} {record.rows:,} rows" if record else f"{key} removed"
+            for key, record in entry.records.items()
+        )
+        click.echo(
+            f"{mark} {entry.snapshot_id:<20} {entry.committed_at:%Y-%m-%d %H:%M:%S} {changes}"
+        )
+
+
+@cli.command()
+@click.argument("table")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw it into this PNG instead.")
+@click.pass_obj
+def profile(session: Session, table: str, plot: Path | None) -> None:
+    """Show how the partitions of a table look beside each other."""
+    chosen = _table(session, table)
+    found = history_of(session.deployment.lake, chosen)
+    if plot:
+        plot.write_bytes(png(profile_plot(table), found.to_pylist()))
+        click.echo(f"{plot}: {table}, each measure relative to its median")
+        return
+    columns = found.column_names
+    rows = (tuple(row[name] for name in columns) for row in found.to_pylist())
+    show(Answer(tuple(columns), rows), "table")
+
+
+@cli.command()
+@click.argument("table")
+@click.option("--snapshot", type=int, required=True, help="An id that `history` shows.")
+@click.option("--partition", multiple=True, help="Only this partition; may be given repeatedly.")
+@click.pass_obj
+def restore(session: Session, table: str, snapshot: int, partition: tuple[str, ...]) -> None:
+    """Publish again what a snapshot held; the present stays in the history."""
+    _refuse_exports(session, table)
+    chosen = _table(session, table)
+    restored = session.deployment.lake.restore(chosen, snapshot, list(partition) or None)
+    for key, record in restored.items():
+        what = f"{record.rows:,} rows" if record else "removed: it did not exist then"
+        click.echo(f"{table} {key or 'whole table'}: {what}")
+
+
+@cli.command()
+@click.pass_obj
+def missing(session: Session) -> None:
+    """List what `update` would make, and why."""
+    updater = session.updater()
+    offers = updater.offers()
+    stale = updater.stale(updater.listings(), offers)
+    for name, reason in offers.idle.items():
+        click.echo(f"{name:<36} {'':<24} not expected: {reason}")
+    for problem in offers.problems:
+        click.echo(f"error: {problem}", err=True)
+    for (name, reason), keys in _by_reason(stale).items():
+        click.echo(f"{name:<36} {_ends(keys):<24} {reason}")
+    counts = Counter(item.asset.name for item in stale)
+    click.echo(f"{sum(counts.values())} partitions of {len(counts)} assets have to be made.")
+
+
+def _by_reason(stale: Iterable[Stale]) -> dict[tuple[str, str], list[str]]:
+    """Keys of what is left, by asset and reason."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for item in stale:
+        found.setdefault((item.asset.name, item.reason), []).append(item.key)
+    return found
+
+
+def _ends(keys: Sequence[str]) -> str:
+    """Few keys as they are, of many the first, the last and their number."""
+    if len(keys) <= LISTED:
+        return ", ".join(keys)
+    ordered = sorted(keys)
+    return f"{ordered[0]} … {ordered[-1]} ({len(keys)})"
+
+
+@cli.command("clean")
+@click.option("--older-than", type=float, default=24.0, help="Hours; younger ones are kept.")
+@click.pass_obj
+def clean_up(session: Session, older_than: float) -> None:
+    """Expire old snapshots and remove files that no table refers to."""
+    before = datetime.now(UTC) - timedelta(hours=older_than)
+    lake = session.deployment.lake
+    store = session.deployment.store(session.settings.lake_uri)
+    compact(lake, PROFILES)
+    for cleaned in clean(lake, store, session.tables, before):
+        click.echo(str(cleaned))
+
+
+@cli.command()
+@click.pass_obj
+def doctor(session: Session) -> None:
+    """Check settings, storage, catalog and engines, and say how to mend what is wrong."""
+    findings = list(health.examine(session.deployment, session.settings.dagster_home))
+    for finding in findings:
+        click.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.what}: {finding.details}")
+    if not all(finding.ok for finding in findings):
+        sys.exit(1)
+
+
+def _refuse_exports(session: Session, name: str) -> None:
+    """An export's table does not hold the objects it lists."""
+    for asset in session.assets:
+        if asset.export and str(asset.table) == name:
+            inputs = " or ".join(spec.upstream.replace("/", ".") for spec in asset.inputs)
+            raise PipelineError(f"{name} lists exported objects: restore {inputs}, then update")
+
+
+def _table(session: Session, name: str) -> LakeTable:
+    tables = {str(table): table for table in session.tables}
+    if name not in tables:
+        raise PipelineError(f"There is no table {name}; tables are {', '.join(tables)}")
+    return tables[name]
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """A PipelineError becomes one line on standard error and exit code 1."""
+    try:
+        yield
+    except PipelineError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+def main() -> None:
+    """Run the command."""
+    with told_in_one_line():
+        cli()

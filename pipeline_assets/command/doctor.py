@@ -1,0 +1,102 @@
+"""Is everything there that the pipeline needs, and if not, what to do."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.instance import instance_dsn, open_instance
+from pipeline_assets.postgres.connection import connect, execute
+from pipeline_assets.postgres.dsn import SecretDsn
+from pipeline_assets.settings import Settings
+from pipeline_assets.storage.objects import free_space
+from spark_resources.runners.jvm import choose_java
+
+GIBIBYTE = 1024**3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    ok: bool
+    details: str
+
+
+def examine(deployment: Deployment, dagster_home: Path) -> Iterator[Finding]:
+    """Look at everything; nothing is changed but a probe object that is removed again."""
+    settings = deployment.settings
+    yield _finding("landing zone", lambda: _landing(deployment))
+    yield _finding("lake storage", lambda: _writable(deployment, settings.lake_uri))
+    if logs := settings.compute_logs_uri:
+        yield _finding("compute logs", lambda: _writable(deployment, logs))
+    yield _finding("catalog", lambda: _catalog(deployment))
+    yield _finding("embedded engine", lambda: _embedded(deployment))
+    yield _spark(settings)
+    yield _finding("dagster", lambda: _dagster(settings, dagster_home))
+    for database in deployment.databases.values():
+        if database.dsn:
+            yield _finding(database.setting, partial(_connected, database.dsn))
+    free = free_space(settings.lake_uri)
+    if free is not None:
+        enough = free > GIBIBYTE
+        yield Finding("free space", enough, f"{free / GIBIBYTE:.1f} GiB for {settings.lake_uri}")
+
+
+def _finding(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, ok=True, details=look())
+    except (PipelineError, OSError) as error:
+        return Finding(what, ok=False, details=str(error))
+
+
+def _landing(deployment: Deployment) -> str:
+    deployment.landing.store.require(deployment.landing.uri)
+    return deployment.landing.uri
+
+
+def _writable(deployment: Deployment, folder: str) -> str:
+    uri = f"{folder.rstrip('/')}/.doctor-{uuid4().hex}"
+    store = deployment.store(uri)
+    store.put(uri, b"probe")
+    with store.open(uri) as stream:
+        stream.read()
+    store.delete([uri])
+    return f"{folder} can be written and read"
+
+
+def _catalog(deployment: Deployment) -> str:
+    namespaces = deployment.lake.access.open().list_namespaces()
+    return f"{len(namespaces)} namespaces"
+
+
+def _embedded(deployment: Deployment) -> str:
+    with deployment.embedded.connect(uses_s3=False) as connection:
+        (version,) = connection.execute("SELECT version()").fetchone() or ("?",)
+    settings = deployment.settings
+    return f"DuckDB {version}, {settings.threads} threads, {settings.memory_limit_mib} MiB"
+
+
+def _connected(dsn: SecretDsn) -> str:
+    with closing(connect(dsn)) as connection:
+        (server,) = execute(connection, dsn, "SELECT current_setting('server_version') AS version")
+    return f"Postgres {server['version']}, {dsn}"
+
+
+def _spark(settings: Settings) -> Finding:
+    """Which Java local Spark would run on; none is a fault only where assets are routed there."""
+    wrapper = settings.dagster_home.resolve() / "spark" / "java"
+    java = choose_java(settings.java_home, wrapper)
+    is_needed = "spark" in {settings.engine, *settings.engine_overrides.values()}
+    use = "" if is_needed else " (no asset is routed to local Spark)"
+    return Finding("local spark", java.chosen is not None or not is_needed, java.explain() + use)
+
+
+def _dagster(settings: Settings, home: Path) -> str:
+    with open_instance(home, Path.cwd()) as instance:
+        return f"{instance.get_runs_count()} runs in {instance_dsn(settings) or home.resolve()}"

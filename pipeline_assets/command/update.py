@@ -1,0 +1,245 @@
+"""Bring the lake up to date: find what has to be made and run it through Dagster, in order."""
+
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import dagster as dg
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+)
+
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.iceberg.catalog import told_in_one_line
+from pipeline_assets.landing.zone import LandingSource, Listing
+from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.publish.failures import root_message
+from pipeline_assets.staleness.outside_systems import Offers, ask
+from pipeline_assets.staleness.stale_partitions import (
+    Again,
+    Stale,
+    World,
+    never_again,
+    stale_partitions,
+)
+from pipeline_assets.storage.objects import fingerprint
+
+PROCESS_TAG: Final = "pipeline/process"
+_KEEP_RECORDS: Final = "read or write Dagster's records"
+_QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_LIVE: Final = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Assets and contiguous partitions that one run makes.
+
+    Attributes:
+        assets: In dependency order.
+        keys: First to last; empty for tables without partitions.
+    """
+
+    assets: tuple[LakeAsset, ...]
+    keys: tuple[str, ...]
+
+    def __str__(self) -> str:
+        ends = "…".join(dict.fromkeys([*self.keys[:1], *self.keys[-1:]]))
+        return ", ".join(f"{asset.name}[{ends}]" if ends else asset.name for asset in self.assets)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a batch ended: the run's id and one line for each asset that failed."""
+
+    batch: Batch
+    run_id: str
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Updater:
+    """Updates one lake.
+
+    Attributes:
+        definitions: The code location.
+        assets: Its lake assets.
+        sources: Its landing sources.
+        deployment: Storage and catalog.
+        instance: Where runs are recorded; the one the UI shows.
+    """
+
+    definitions: dg.Definitions
+    assets: Sequence[LakeAsset]
+    sources: Sequence[LandingSource]
+    deployment: Deployment
+    instance: dg.DagsterInstance
+
+    def listings(self) -> dict[str, Listing]:
+        """What has landed, by landing asset.
+
+        Raises:
+            PipelineError: The landing zone cannot be reached.
+        """
+        zone = self.deployment.landing
+        return {source.key.to_user_string(): zone.list(source) for source in self.sources}
+
+    def offers(self) -> Offers:
+        """What databases have for us; one that cannot be reached has nothing, and is a problem."""
+        return ask(self.assets, self.deployment.databases)
+
+    @told_in_one_line(_KEEP_RECORDS)
+    def register(self, listings: Mapping[str, Listing]) -> None:
+        """Tell Dagster of new partition keys and of new or overwritten objects.
+
+        Raises:
+            PipelineError: Dagster's storage cannot be read or written, as on a disk that is full.
+        """
+        for source in self.sources:
+            partitions = listings[source.key.to_user_string()].partitions
+            definition = source.partitioning.definition
+            if isinstance(definition, dg.DynamicPartitionsDefinition) and definition.name:
+                self.instance.add_dynamic_partitions(definition.name, sorted(partitions))
+            for key, objects in partitions.items():
+                event = source.unreported(key, objects, self.instance)
+                if event:
+                    self.instance.report_runless_asset_event(event)
+
+    @told_in_one_line(_KEEP_RECORDS)
+    def stale(
+        self,
+        listings: Mapping[str, Listing],
+        offers: Offers | None = None,
+        again: Again = never_again,
+    ) -> list[Stale]:
+        """What has to be made, in dependency order.
+
+        Args:
+            listings: What has landed.
+            offers: What databases have for us; they are asked if nobody did yet.
+            again: Which partitions to make even if nothing about them has changed.
+
+        Raises:
+            PipelineError: The lake or Dagster's storage cannot be read.
+        """
+        offers = offers or self.offers()
+        lake = self.deployment.lake
+        graph = self.definitions.resolve_asset_graph()
+        order = {key: place for place, key in enumerate(graph.toposorted_asset_keys)}
+        assets = sorted(self.assets, key=lambda asset: order[asset.key])
+        return stale_partitions(
+            World(
+                assets=assets,
+                code_versions={
+                    asset.name: graph.get(asset.key).code_version or "" for asset in assets
+                },
+                records={asset.name: lake.records(asset.table) for asset in assets},
+                landed={
+                    name: {key: fingerprint(found) for key, found in listing.partitions.items()}
+                    for name, listing in listings.items()
+                },
+                instance=self.instance,
+                offers=offers,
+                again=again,
+            )
+        )
+
+    def run(self, batches: Iterable[Batch]) -> Iterator[Outcome]:
+        """Make batches one after the other; in a batch nothing runs after what failed.
+
+        Raises:
+            PipelineError: Dagster's storage cannot be read or written, as on a disk that is full.
+        """
+        job = self.definitions.resolve_implicit_global_asset_job_def()
+        yield from (self._outcome(job, batch) for batch in batches)
+
+    @told_in_one_line(_KEEP_RECORDS)
+    def bury_dead_runs(self) -> list[str]:
+        """Fail runs whose process on this machine is gone, and return their ids."""
+        running = self.instance.get_runs(dg.RunsFilter(statuses=_LIVE))
+        dead = [run for run in running if _is_dead(run.tags.get(PROCESS_TAG, ""))]
+        for run in dead:
+            self.instance.report_run_failed(run, "The process that executed this run is gone.")
+        return [run.run_id for run in dead]
+
+    @told_in_one_line(_KEEP_RECORDS)
+    def _outcome(self, job: dg.JobDefinition, batch: Batch) -> Outcome:
+        result = job.execute_in_process(
+            instance=self.instance,
+            asset_selection=[asset.key for asset in batch.assets],
+            run_config=_QUIET,
+            raise_on_error=False,
+            tags={PROCESS_TAG: f"{socket.gethostname()}/{os.getpid()}", **_range_tags(batch)},
+            partition_key=batch.keys[0] if len(batch.keys) == 1 else None,
+        )
+        return Outcome(batch, result.run_id, tuple(_failures(result)))
+
+
+def batches(stale: Sequence[Stale]) -> list[Batch]:
+    """Cut what has to be made into runs: one a partition, or one a range of time windows."""
+    found: list[Batch] = []
+    for stage in sorted({item.stage for item in stale}):
+        by_key: dict[tuple[str, str], list[LakeAsset]] = {}
+        for item in (item for item in stale if item.stage == stage):
+            by_key.setdefault((item.asset.table.partition_column or "", item.key), []).append(
+                item.asset
+            )
+        found += _merge_ranges(
+            Batch(tuple(assets), (key,) if key else ()) for (_, key), assets in by_key.items()
+        )
+    return found
+
+
+def _merge_ranges(single: Iterable[Batch]) -> Iterator[Batch]:
+    """Join neighbours in time that make the same assets, as far as each asset allows."""
+    pending: Batch | None = None
+    for batch in sorted(single, key=lambda batch: ([a.name for a in batch.assets], batch.keys)):
+        if pending and _continues(pending, batch):
+            pending = Batch(pending.assets, pending.keys + batch.keys)
+        else:
+            if pending:
+                yield pending
+            pending = batch
+    if pending:
+        yield pending
+
+
+def _continues(before: Batch, after: Batch) -> bool:
+    partitioning = after.assets[0].partitioning
+    if before.assets != after.assets or partitioning is None:
+        return False
+    windows = partitioning.windows([before.keys[-1], after.keys[0]])
+    if not windows:
+        return False
+    limits = [asset.partitions_per_run for asset in after.assets]
+    is_next = windows[before.keys[-1]][1] == windows[after.keys[0]][0]
+    return is_next and len(before.keys) < min(limits)
+
+
+def _range_tags(batch: Batch) -> dict[str, str]:
+    if len(batch.keys) < 2:
+        return {}
+    return {
+        ASSET_PARTITION_RANGE_START_TAG: batch.keys[0],
+        ASSET_PARTITION_RANGE_END_TAG: batch.keys[-1],
+    }
+
+
+def _failures(result: dg.ExecuteInProcessResult) -> Iterator[str]:
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            yield f"{str(event.step_key).replace('__', '/')}: {root_message(error)}"
+
+
+def _is_dead(process: str) -> bool:
+    host, _, pid = process.partition("/")
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    return False

@@ -1,0 +1,273 @@
+"""Declaring a dataset: a contract, a partitioning and one pure function.
+
+``lake_asset`` turns a function on Ibis tables into a :class:`LakeAsset`. It stays callable, so a
+test hands it tables and looks at the expression it returns; where it runs, how the result is
+audited and published is decided elsewhere. ``ingest_asset`` does the same for a function that reads
+the outside world and yields Arrow record batches, ``export_asset`` for one whose rows leave the
+lake as objects.
+"""
+
+import inspect
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, TypeAlias
+
+import dagster as dg
+import ibis.expr.types as ir
+
+from pipeline_assets.dataset.contract import Check, Contract, Severity, TableContract
+from pipeline_assets.dataset.inputs import InputSpec, table_parameters
+from pipeline_assets.dataset.partitioning import Partitioning, Window
+from pipeline_assets.dataset.plots import Plot, Text
+from pipeline_assets.exports.csv_objects import Export, ExportedObjects
+from pipeline_assets.exports.warehouse_tables import WarehouseExport
+from pipeline_assets.iceberg.tables import LakeTable
+from pipeline_assets.landing.zone import LandingSource
+from pipeline_assets.postgres.dsn import SecretDsn
+
+CONFIG: Final = "config"
+PARTITIONS: Final = "partitions"
+"""The parameter that gets the keys of the partitions to be made, of a function that wants them."""
+DEFAULT_PARTITIONS_PER_RUN: Final = 31
+DEFAULT_OWNERS: Final = ("team:recommender-data",)
+Kind: TypeAlias = Literal["expression", "ingest", "export"]
+SourceVersions: TypeAlias = Callable[[SecretDsn, timedelta, Window | None], Mapping[datetime, str]]
+Declare: TypeAlias = Callable[[Callable[..., Any]], "LakeAsset"]
+
+
+@dataclass(frozen=True)
+class LakeAsset:
+    """A dataset of the lake.
+
+    Attributes:
+        kind: ``expression`` for a function on tables, ``ingest`` for one that yields Arrow batches,
+            ``export`` for a function on tables whose rows become objects outside the table.
+        table: Its Iceberg table.
+        function: Computes it.
+        inputs: What it, or a check of it, looks at.
+        partitioning: How it is cut; None for a table that is always replaced as a whole.
+        checks: Promises beyond the contract's.
+        plots: Pictures for the asset's page.
+        owners: E-mail addresses or ``team:name``.
+        tags: Dagster tags.
+        partitions_per_run: How many partitions one run may make.
+        code_version: Of an ingest function; an expression's version is derived from its SQL.
+        export: What an export asset writes, and to where.
+        system: Setting of the outside system it needs, such as ``oltp``; where that is not set,
+            `update` leaves the asset alone.
+        source_versions: For an asset that reads such a system: from its connection string, the
+            length of windows and the span to look at (None for all of it) to the version of each
+            window that the system holds anything of, by the window's start in UTC.
+        keeps: Once made, new input alone does not make it stale; somebody has to ask.
+    """
+
+    kind: Kind
+    table: LakeTable
+    function: Callable[..., Any]
+    inputs: tuple[InputSpec, ...]
+    partitioning: Partitioning | None = None
+    checks: tuple[Check, ...] = ()
+    plots: tuple[Plot | Text, ...] = ()
+    owners: tuple[str, ...] = DEFAULT_OWNERS
+    tags: Mapping[str, str] | None = None
+    partitions_per_run: int = DEFAULT_PARTITIONS_PER_RUN
+    code_version: str | None = None
+    export: Export | WarehouseExport | None = None
+    system: str | None = None
+    source_versions: SourceVersions | None = None
+    keeps: bool = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
+        """Call the function itself."""
+        return self.function(*args, **kwargs)
+
+    @property
+    def key(self) -> dg.AssetKey:
+        """Of the Dagster asset: domain and name."""
+        return dg.AssetKey([self.table.namespace, self.table.name])
+
+    @property
+    def name(self) -> str:
+        """The key as ``domain/name``."""
+        return self.key.to_user_string()
+
+    @property
+    def all_checks(self) -> tuple[Check, ...]:
+        """The contract's checks, then the asset's own."""
+        return (*self.table.contract.checks, *self.checks)
+
+    @property
+    def result(self) -> TableContract:
+        """What the rows of its function promise."""
+        return self.export.rows if self.export else self.table.contract
+
+    @property
+    def config_type(self) -> type[dg.Config] | None:
+        """The class of its run config, if the function has a parameter ``config``."""
+        parameter = inspect.signature(self.function).parameters.get(CONFIG)
+        return parameter.annotation if parameter else None
+
+    def cut_as(self, before: Partitioning, after: Partitioning) -> "LakeAsset":
+        """The same asset with another partitioning, if it has the one before.
+
+        The column keeps its name; its type follows the new partitioning.
+        """
+        if self.partitioning is not before:
+            return self
+        contract = self.table.contract.with_column_type(after.column, after.column_type)
+        table = replace(self.table, contract=contract)
+        export = self.export and self.export.cut_as(after)
+        return replace(self, table=table, partitioning=after, export=export)
+
+    @property
+    def description(self) -> str:
+        """The function's docstring, followed by the contract's."""
+        own = inspect.getdoc(self.function) or ""
+        return f"{own}\n\n{inspect.cleandoc(self.table.contract.description)}".strip()
+
+
+def lake_asset(
+    *,
+    contract: type[Contract],
+    partitions: Partitioning | None = None,
+    inputs: Mapping[str, dg.AssetKey] | None = None,
+    mappings: Mapping[str, dg.PartitionMapping] | None = None,
+    optional: Collection[str] = (),
+    checks: Iterable[Check] = (),
+    plots: Iterable[Plot | Text] = (),
+    **options: Any,  # noqa: ANN401 - fields of LakeAsset
+) -> Declare:
+    """Declare a dataset computed from other tables.
+
+    Args:
+        contract: Names, types, descriptions and checks of its columns.
+        partitions: How it is cut.
+        inputs: Keys of parameters that are not tables of the same domain.
+        mappings: Partition mappings of parameters that are not mapped one to one.
+        optional: Parameters that are tables without rows where a partition was never published.
+        checks: Promises beyond the contract's; their inputs become inputs of the asset.
+        plots: Pictures for the asset's page; what they look at becomes an input, too.
+        options: Other fields of :class:`LakeAsset`.
+    """
+
+    def declare(function: Callable[..., Any]) -> LakeAsset:
+        domain = domain_of(function)
+        readings = table_parameters(function)
+        looked_at = dict.fromkeys(_looked_at(checks, plots), "table")
+        specs = tuple(
+            InputSpec(
+                name=name,
+                key=(inputs or {}).get(name, dg.AssetKey([domain, name])),
+                read_as=readings.get(name, "table"),
+                partition_mapping=(mappings or {}).get(name),
+                optional=name in optional,
+            )
+            for name in {**readings, **looked_at}
+        )
+        table = _table(function, contract, partitions)
+        return LakeAsset(
+            "expression", table, function, specs, partitions, tuple(checks), tuple(plots), **options
+        )
+
+    return declare
+
+
+def ingest_asset(
+    *,
+    contract: type[Contract],
+    code_version: str,
+    partitions: Partitioning | None = None,
+    landing: LandingSource | None = None,
+    checks: Iterable[Check] = (),
+    plots: Iterable[Plot | Text] = (),
+    **options: Any,  # noqa: ANN401 - fields of LakeAsset
+) -> Declare:
+    """Declare a dataset read from the outside world by a function that yields record batches.
+
+    Args:
+        contract: Names, types, descriptions and checks of its columns.
+        code_version: Change it when the function's results change.
+        partitions: How it is cut.
+        landing: Where the function's parameter of type ``Landed`` comes from.
+        checks: Promises beyond the contract's.
+        plots: Pictures for the asset's page.
+        options: Other fields of :class:`LakeAsset`.
+    """
+
+    def declare(function: Callable[..., Any]) -> LakeAsset:
+        landed = [name for name, kind in table_parameters(function).items() if kind == "landed"]
+        specs = tuple(InputSpec(name, landing.key, "landed") for name in landed if landing)
+        return LakeAsset(
+            kind="ingest",
+            table=_table(function, contract, partitions),
+            function=function,
+            inputs=specs,
+            partitioning=partitions,
+            checks=tuple(checks),
+            plots=tuple(plots),
+            code_version=code_version,
+            **options,
+        )
+
+    return declare
+
+
+def export_asset(
+    *,
+    contract: type[ExportedObjects],
+    rows: type[Contract],
+    path: str,
+    **options: Any,  # noqa: ANN401 - arguments of lake_asset
+) -> Declare:
+    """Declare objects that are written from other tables, one per partition.
+
+    Args:
+        contract: Of the table that lists the objects.
+        rows: Names, types and descriptions of the columns in an object.
+        path: Of an object below the lake; ``{key}`` stands for the partition key.
+        options: Arguments of :func:`lake_asset`.
+    """
+    declare = lake_asset(contract=contract, **options)
+    export = Export(path, TableContract.of(rows))
+    return lambda function: replace(declare(function), kind="export", export=export)
+
+
+def check(
+    severity: Severity, key: Iterable[str] = ()
+) -> Callable[[Callable[..., ir.Table]], Check]:
+    """Declare a promise: a function from the asset's table to the rows that break it.
+
+    The first parameter is the asset's own table, the others are inputs by name. The docstring says
+    what holds when the check passes.
+
+    Args:
+        severity: Whether a broken promise keeps the table from being published.
+        key: See :class:`pipeline_assets.dataset.contract.Check`.
+    """
+
+    def declare(function: Callable[..., ir.Table]) -> Check:
+        _, *inputs = inspect.signature(function).parameters
+        description = inspect.getdoc(function) or ""
+        name = function.__name__
+        return Check(name, description, severity, function, tuple(inputs), tuple(key))
+
+    return declare
+
+
+def domain_of(function: Callable[..., Any]) -> str:
+    """The package a function is defined in: ``pipeline_assets.domains.taobao.assets`` is ``taobao``."""
+    return function.__module__.split(".")[-2]
+
+
+def _looked_at(checks: Iterable[Check], plots: Iterable[Plot | Text]) -> Iterator[str]:
+    """Inputs by name that checks or plots ask for, possibly more than once."""
+    yield from (name for check in checks for name in check.inputs)
+    yield from (name for plot in plots for name in plot.inputs)
+
+
+def _table(
+    function: Callable[..., Any], contract: type[Contract], partitions: Partitioning | None
+) -> LakeTable:
+    column = partitions.column if partitions else None
+    return LakeTable(domain_of(function), function.__name__, TableContract.of(contract), column)

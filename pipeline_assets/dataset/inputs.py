@@ -1,0 +1,151 @@
+"""What an asset function can ask for: a table, the lines of raw text, or landed objects.
+
+The annotation of a parameter says how it is loaded; in a test any of them is a plain value.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args, get_origin
+
+import dagster as dg
+import ibis
+import ibis.expr.types as ir
+
+from pipeline_assets.iceberg.tables import LakeTable
+from pipeline_assets.storage.objects import ObjectStore, StoredObject
+from spark_resources.job import Source
+
+ReadAs: TypeAlias = Literal["table", "lines", "numbered_lines", "landed"]
+READ_AS: Final = "pipeline/read_as"
+ALIGNED: Final = "pipeline/aligned"
+OPTIONAL: Final = "pipeline/optional"
+ABSENT: Final = "absent"
+"""The version of an optional input's partition that was never published."""
+
+RawLines: TypeAlias = Annotated[ir.Table, "lines"]
+"""Text lines that a raw table lists: ``line``, ``source_uri``, ``member`` and the partition."""
+
+NumberedLines: TypeAlias = Annotated[ir.Table, "numbered_lines"]
+"""As :data:`RawLines`, with ``line_number`` from 1 within each vendor file; a little slower."""
+
+
+@dataclass(frozen=True)
+class Landed:
+    """Landing objects of the partitions to be made.
+
+    Attributes:
+        objects: By partition key.
+        store: Where they can be opened.
+    """
+
+    objects: Mapping[str, tuple[StoredObject, ...]]
+    store: ObjectStore
+
+
+@dataclass(frozen=True)
+class LazyTable:
+    """An input that nobody has read yet.
+
+    Attributes:
+        table: Unbound, named after the parameter: rows, or lines of the text they list.
+        sources: What the table and :attr:`rows` are read from, by name: the files of exactly the
+            snapshot that was current when the input was loaded.
+        versions: Version of each partition in it.
+        rows: The table as it is stored, which is what checks look at.
+    """
+
+    table: ir.Table
+    sources: Mapping[str, Source]
+    versions: Mapping[str, str]
+    rows: ir.Table
+
+
+@dataclass(frozen=True)
+class LandedInput:
+    """Landing objects together with the version of each partition's set of objects."""
+
+    landed: Landed
+    versions: Mapping[str, str]
+
+
+Input: TypeAlias = LazyTable | LandedInput
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One parameter of an asset function.
+
+    Attributes:
+        name: The parameter.
+        key: The upstream asset.
+        read_as: How it is read.
+        partition_mapping: Where its partitions are not mapped one to one.
+        optional: A partition that it lacks is one without rows.
+    """
+
+    name: str
+    key: dg.AssetKey
+    read_as: ReadAs
+    partition_mapping: dg.PartitionMapping | None = field(default=None)
+    optional: bool = False
+
+    @property
+    def upstream(self) -> str:
+        """The upstream asset as ``domain/name``."""
+        return self.key.to_user_string()
+
+    def asset_in(self) -> dg.AssetIn:
+        """The same for Dagster."""
+        return dg.AssetIn(
+            key=self.key,
+            metadata={
+                READ_AS: self.read_as,
+                ALIGNED: self.partition_mapping is None,
+                OPTIONAL: self.optional,
+            },
+            partition_mapping=self.partition_mapping,
+        )
+
+
+def read_as(annotation: Any) -> ReadAs | None:  # noqa: ANN401 - annotations are arbitrary objects
+    """How a parameter with this annotation is loaded; None if it is no input."""
+    if annotation is Landed:
+        return "landed"
+    if annotation is ir.Table:
+        return "table"
+    if get_origin(annotation) is Annotated and get_args(annotation)[0] is ir.Table:
+        marker: ReadAs = get_args(annotation)[1]
+        return marker
+    return None
+
+
+def table_parameters(function: Callable[..., Any]) -> dict[str, ReadAs]:
+    """The parameters of a function that are inputs, in order."""
+    kinds = {
+        name: read_as(parameter.annotation)
+        for name, parameter in inspect.signature(function).parameters.items()
+    }
+    return {name: kind for name, kind in kinds.items() if kind is not None}
+
+
+def unbound(spec: InputSpec, upstream: LakeTable) -> ir.Table:
+    """The table that an asset function sees, named after its parameter."""
+    if spec.read_as == "table":
+        return ibis.table(upstream.contract.schema, name=spec.name)
+    constants = dict.fromkeys(line_constants(upstream), "string")
+    numbered = {"line_number": "int64", "unterminated_line": "int64"}
+    columns = {**constants, **(numbered if spec.read_as == "numbered_lines" else {})}
+    return ibis.table({"line": "string", **columns}, name=spec.name)
+
+
+def stored(spec: InputSpec, upstream: LakeTable) -> ir.Table:
+    """The table that checks see: the same, unless the function reads the lines it lists."""
+    suffix = "" if spec.read_as == "table" else "_rows"
+    return ibis.table(upstream.contract.schema, name=spec.name + suffix)
+
+
+def line_constants(raw: LakeTable) -> tuple[str, ...]:
+    """Columns of a raw table that hold for every line of a part."""
+    partition = (raw.partition_column,) if raw.partition_column else ()
+    return ("source_uri", "member", *partition)

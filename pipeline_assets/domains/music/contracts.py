@@ -1,0 +1,157 @@
+"""What the music tables promise."""
+
+from typing import Any
+
+from pipeline_assets.dataset.contract import Contract, Double, Field, FloatList, Int, Long, String
+from pipeline_assets.dataset.raw_contracts import RawRecords
+
+_SNAPSHOT = Field(description="Date of the delivery, as in its folder's name.")
+_USER = Field(description="The listener.")
+_ARTIST = Field(description="The artist's name, as the vendor writes it.")
+_COUNTRY = Field(description="Country of the listener.")
+_TOTAL = Field(ge=0, description="Plays of the artist by listeners of the country.")
+_RANK = Field(ge=1, description="From 1, without gaps or ties.")
+_EMBEDDING = Field(description="Fifty dimensions unless configured otherwise.")
+
+
+def _text() -> Any:  # noqa: ANN401 - pandera's field declarations are untyped
+    """A column as delivered; every column needs a declaration of its own."""
+    return Field(nullable=True, description="As delivered.")
+
+
+class RawUsers(RawRecords):
+    """One row per record of `users.csv`, as delivered."""
+
+    user_id: String = _text()
+    country: String = _text()
+    total_scrobbles: String = _text()
+    snapshot: String = _SNAPSHOT
+
+
+class RawUserTopArtists(RawRecords):
+    """One row per record of `user_top_artists.csv`, as delivered."""
+
+    user_id: String = _text()
+    rank: String = _text()
+    artist_name: String = _text()
+    playcount: String = _text()
+    mbid: String = _text()
+    snapshot: String = _SNAPSHOT
+
+
+class RejectedRows(Contract):
+    """One row per record that cannot be used, with its place and the reason."""
+
+    source_uri: String = Field(description="The file.")
+    row_number: Long = Field(ge=1, description="Place of the record in its file, from 1.")
+    reason: String = Field(description="What is wrong with it.")
+    raw: String = Field(description="The record's text; its fields joined by commas if it has any.")
+    snapshot: String = _SNAPSHOT
+
+
+class Users(Contract):
+    """One row per listener."""
+
+    user_id: String = _USER
+    country: String = Field(nullable=True, description="Null where the vendor has none.")
+    total_scrobbles: Long = Field(ge=0, nullable=True, description="Plays of all time.")
+    snapshot: String = _SNAPSHOT
+
+    class Config:
+        """Keys."""
+
+        unique = ["snapshot", "user_id"]  # noqa: RUF012 - pandera wants a list
+
+
+class UserTopArtists(Contract):
+    """One row per listener and artist."""
+
+    user_id: String = _USER
+    rank: Int = Field(ge=1, nullable=True, description="Place in the listener's own list.")
+    artist_name: String = _ARTIST
+    playcount: Long = Field(ge=1, description="How often the listener played the artist.")
+    mbid: String = Field(nullable=True, description="The artist's MusicBrainz identifier.")
+    snapshot: String = _SNAPSHOT
+
+    class Config:
+        """Keys."""
+
+        unique = ["snapshot", "user_id", "artist_name"]  # noqa: RUF012 - pandera wants a list
+
+
+class ArtistRankInCountry(Contract):
+    """One row per country and artist; the country's most played artist is first."""
+
+    country: String = _COUNTRY
+    artist_name: String = _ARTIST
+    total_playcount: Double = _TOTAL
+    rank: Int = _RANK
+    snapshot: String = _SNAPSHOT
+
+    class Config:
+        """Keys."""
+
+        unique = ["snapshot", "country", "rank"]  # noqa: RUF012 - pandera wants a list
+
+
+class CountryRankPerArtist(Contract):
+    """One row per artist and country; the country most devoted to the artist is first."""
+
+    country: String = _COUNTRY
+    artist_name: String = _ARTIST
+    total_playcount: Double = _TOTAL
+    normalized_popularity: Double = Field(
+        in_range={"min_value": 0, "max_value": 1},
+        description="The artist's share of all plays in the country.",
+    )
+    rank: Int = _RANK
+    snapshot: String = _SNAPSHOT
+
+    class Config:
+        """Keys."""
+
+        unique = ["snapshot", "artist_name", "rank"]  # noqa: RUF012 - pandera wants a list
+
+
+class ArtistEmbeddings(Contract):
+    """One row per artist."""
+
+    artist_name: String = _ARTIST
+    embedding: FloatList = _EMBEDDING
+    snapshot: String = _SNAPSHOT
+
+    class Config:
+        """Keys."""
+
+        unique = ["snapshot", "artist_name"]  # noqa: RUF012 - pandera wants a list
+
+
+class UserEmbeddings(Contract):
+    """One row per listener who has an artist with a vector."""
+
+    user_id: String = _USER
+    embedding: FloatList = _EMBEDDING
+    snapshot: String = _SNAPSHOT
+
+    class Config:
+        """Keys."""
+
+        unique = ["snapshot", "user_id"]  # noqa: RUF012 - pandera wants a list
+
+
+class SimilarArtists(Contract):
+    """One row per artist and one of its ten nearest neighbours."""
+
+    artist_name: String = _ARTIST
+    neighbour: String = Field(description="Another artist.")
+    similarity: Double = Field(
+        in_range={"min_value": -1.000001, "max_value": 1.000001},
+        description="Cosine of the angle between the two vectors.",
+    )
+    rank: Int = _RANK
+    snapshot: String = _SNAPSHOT
+
+    class Config:
+        """Keys."""
+
+        unique = ["snapshot", "artist_name", "rank"]  # noqa: RUF012 - pandera wants a list

@@ -1,0 +1,106 @@
+"""Amazon reviews to ratings that a recommender learns from."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from pipeline_assets.dataset.asset import export_asset, ingest_asset, lake_asset
+from pipeline_assets.dataset.computation import Computation
+from pipeline_assets.dataset.inputs import Landed
+from pipeline_assets.domains.ratings.checks import (
+    customer_and_product_are_known,
+    every_rating_exported,
+    every_record_accounted,
+    helpful_votes_within_total,
+    review_id_is_unique,
+    something_is_left,
+)
+from pipeline_assets.domains.ratings.contracts import (
+    FilteredRatings,
+    RawReviews,
+    RejectedRows,
+    Reviews,
+    TrainReadyRatings,
+)
+from pipeline_assets.domains.ratings.filters import FilterConfig, filtered
+from pipeline_assets.domains.ratings.plots import RATINGS
+from pipeline_assets.domains.ratings.records import COLUMNS, rejected, typed
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.landing.delimited import TSV
+from pipeline_assets.landing.landed_records import as_rows, read_landed
+from pipeline_assets.landing.zone import LandingSource
+from pipeline_assets.partitions import CATEGORIES
+from pipeline_assets.publish.staging import Workspace
+
+FILES = LandingSource(
+    name="amazon_reviews",
+    prefix="amazon_reviews",
+    pattern=re.compile(r"amazon_reviews/amazon_reviews_us_(?P<key>.+)_v1_00\.tsv(\.gz)?"),
+    partitioning=CATEGORIES,
+    description="Amazon's review files `amazon_reviews/amazon_reviews_us_{category}_v1_00.tsv.gz`, "
+    "gzipped or not, as the vendor delivers them.",
+)
+
+
+@ingest_asset(contract=RawReviews, code_version="1", partitions=CATEGORIES, landing=FILES)
+def raw_reviews(files: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]:
+    """A category's file as delivered, its columns found by name."""
+    for category, objects in files.objects.items():
+        if len(objects) > 1:
+            names = " and ".join(item.uri for item in objects)
+            raise PipelineError(f"Category {category} was delivered twice: remove one of {names}")
+        for batch in read_landed(objects, files.store, COLUMNS, TSV, workspace):
+            yield as_rows(batch, RawReviews, category=category)
+
+
+@lake_asset(contract=RejectedRows, partitions=CATEGORIES)
+def rejected_rows(raw_reviews: ir.Table) -> ir.Table:
+    """Every record that cannot be read, kept with its place and the reason."""
+    return rejected(raw_reviews)
+
+
+@lake_asset(
+    contract=Reviews,
+    partitions=CATEGORIES,
+    checks=[
+        every_record_accounted,
+        review_id_is_unique,
+        customer_and_product_are_known,
+        helpful_votes_within_total,
+    ],
+)
+def reviews(raw_reviews: ir.Table) -> ir.Table:
+    """Who wrote what about which product; an empty field is null."""
+    return typed(raw_reviews)
+
+
+@lake_asset(
+    contract=FilteredRatings,
+    partitions=CATEGORIES,
+    checks=[something_is_left],
+    plots=[RATINGS],
+    # Rows are counted by customer and product alone; several categories would be counted as one.
+    partitions_per_run=1,
+)
+def filtered_ratings(reviews: ir.Table, config: FilterConfig) -> Computation:
+    """Ratings of customers and products with enough of them; duplicates stay."""
+    columns = ("customer_id", "product_id", "star_rating", "product_title", "category")
+    return filtered(reviews.select(*columns), config)
+
+
+@export_asset(
+    contract=TrainReadyRatings,
+    rows=FilteredRatings,
+    path="train_ready/amazon_reviews_us_{key}.csv",
+    partitions=CATEGORIES,
+    checks=[every_rating_exported],
+)
+def train_ready_ratings(filtered_ratings: ir.Table) -> ir.Table:
+    """The filtered ratings as one CSV object per category, for training jobs."""
+    return filtered_ratings
+
+
+ASSETS: Final = (raw_reviews, rejected_rows, reviews, filtered_ratings, train_ready_ratings)

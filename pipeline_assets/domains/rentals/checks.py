@@ -1,0 +1,75 @@
+"""What must hold across the rentals tables."""
+
+import ibis
+import ibis.expr.types as ir
+
+from pipeline_assets.dataset.asset import check
+
+
+@check("warn")
+def every_payment_has_a_film(user_purchases: ir.Table) -> ir.Table:
+    """The film of every payment is known; without it the payment still counts as money."""
+    return user_purchases.filter(user_purchases.film_id.isnull())
+
+
+@check("error")
+def every_record_accounted(
+    movie_reviews: ir.Table, raw_movie_reviews: ir.Table, rejected_rows: ir.Table
+) -> ir.Table:
+    """Reviews and rejected rows together are the records of the vendor's file."""
+    changes = ibis.union(
+        raw_movie_reviews.select("insert_date", records=ibis.literal(1, "int64")),
+        movie_reviews.select("insert_date", records=ibis.literal(-1, "int64")),
+        rejected_rows.select("insert_date", records=ibis.literal(-1, "int64")),
+    )
+    balance = changes.group_by("insert_date").aggregate(unaccounted=changes.records.sum())
+    return balance.filter(balance.unaccounted != 0)
+
+
+@check("error")
+def every_review_classified(
+    classified_movie_reviews: ir.Table, movie_reviews: ir.Table
+) -> ir.Table:
+    """There are as many classified reviews as reviews."""
+    changes = ibis.union(
+        movie_reviews.select("insert_date", reviews=ibis.literal(1, "int64")),
+        classified_movie_reviews.select("insert_date", reviews=ibis.literal(-1, "int64")),
+    )
+    balance = changes.group_by("insert_date").aggregate(missing=changes.reviews.sum())
+    return balance.filter(balance.missing != 0)
+
+
+@check("error")
+def money_counts_once(user_behavior_metric: ir.Table, user_purchases: ir.Table) -> ir.Table:
+    """Money and purchases of the metric are those of the payments, whatever was reviewed."""
+    spent = user_behavior_metric.select(
+        "insert_date",
+        amount=-user_behavior_metric.amount_spent.cast("decimal(38, 5)"),
+        purchases=-user_behavior_metric.purchase_count.cast("int64"),
+    )
+    paid = user_purchases.select(
+        "insert_date",
+        amount=user_purchases.amount.cast("decimal(38, 5)"),
+        purchases=ibis.literal(1, "int64"),
+    )
+    balance = _summed(spent.union(paid), "amount", "purchases")
+    return balance.filter((balance.amount != 0) | (balance.purchases != 0))
+
+
+@check("error")
+def reviews_count_once(
+    user_behavior_metric: ir.Table, classified_movie_reviews: ir.Table
+) -> ir.Table:
+    """Reviews of the metric are those that were classified, whatever was bought."""
+    counted = user_behavior_metric.select(
+        "insert_date", reviews=-user_behavior_metric.review_count.cast("int64")
+    )
+    written = classified_movie_reviews.select("insert_date", reviews=ibis.literal(1, "int64"))
+    balance = _summed(counted.union(written), "reviews")
+    return balance.filter(balance.reviews != 0)
+
+
+def _summed(changes: ir.Table, *columns: str) -> ir.Table:
+    return changes.group_by("insert_date").aggregate(
+        **{name: changes[name].sum() for name in columns}
+    )

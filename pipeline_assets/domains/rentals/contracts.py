@@ -1,0 +1,161 @@
+"""What the rentals tables promise.
+
+Which faults reject a review and which only fail a check: a record that cannot be split, a customer
+id that is no number or that the shop does not know, a score that is not 1 to 5, and an exact copy
+of an earlier review of the same file go to ``rejected_rows`` and to no other table. An empty review
+and an empty score are no faults: people click stars without a word, and vendors leave scores out.
+A payment whose film is unknown stays, because its money is real; a check that warns counts it.
+"""
+
+from typing import Any
+
+from pipeline_assets.dataset.contract import (
+    Binary,
+    Boolean,
+    Contract,
+    Date,
+    Double,
+    Field,
+    Int,
+    Long,
+    Money,
+    String,
+    Timestamp,
+)
+from pipeline_assets.dataset.raw_contracts import RawRecords
+
+NEGATIVE, NEUTRAL, POSITIVE = range(3)
+
+
+def _window() -> Any:  # noqa: ANN401 - pandera's field
+    return Field(description="The UTC day; the hour, as 2026-01-01T05, where settings say hourly.")
+
+
+def _delivered() -> Any:  # noqa: ANN401 - pandera's field
+    return Field(nullable=True, description="As delivered; see the column of `movie_reviews`.")
+
+
+def _share(meaning: str) -> Any:  # noqa: ANN401 - pandera's field
+    return Field(in_range={"min_value": 0, "max_value": 1}, description=meaning)
+
+
+def _score() -> Any:  # noqa: ANN401 - pandera's field
+    return Field(ge=1, le=5, nullable=True, description="The customer's stars, if delivered.")
+
+
+class UserPurchases(Contract):
+    """One row per payment that a customer made in the window."""
+
+    payment_id: Long = Field(description="Identifies the payment in the shop's database.")
+    customer_id: Int = Field(description="Who paid.")
+    film_id: Int = Field(nullable=True, description="What for; null if the database cannot tell.")
+    title: String = Field(nullable=True, description="Of the film.")
+    category: String = Field(
+        nullable=True, description="Of the film; of several, the one with the lowest id."
+    )
+    amount: Money = Field(description="What was paid; negative for money given back.")
+    purchased_at: Timestamp = Field(description="When, in UTC.")
+    insert_date: Date = _window()
+
+    class Config:
+        """Keys."""
+
+        unique = ["insert_date", "payment_id"]  # noqa: RUF012 - pandera wants a list
+
+
+class RawMovieReviews(RawRecords):
+    """One row per record of a reviews file, as text."""
+
+    cid: String = _delivered()
+    review_str: String = _delivered()
+    score: String = _delivered()
+    customer_known: Boolean = Field(
+        nullable=True,
+        description="Whether the shop's database knew the customer when the file was read; null "
+        "where no database is configured or the id is no number.",
+    )
+    insert_date: Date = _window()
+
+
+class RejectedRows(Contract):
+    """One row per review that cannot be used, with its place and the reason."""
+
+    source_uri: String = Field(description="The vendor's file.")
+    row_number: Long = Field(ge=1, description="Place of the record in its file, from 1.")
+    reason: String = Field(description="What is wrong with it.")
+    raw: String = Field(
+        description="The record's text. Of one that could be split, its fields joined by commas. "
+        "At most 4,096 characters."
+    )
+    insert_date: Date = _window()
+
+
+class MovieReviews(Contract):
+    """One row per review that a customer wrote."""
+
+    cid: Int = Field(ge=0, description="The customer's id in the shop's database.")
+    review_str: String = Field(description="The text, in any language; may be empty.")
+    score: Int = _score()
+    insert_date: Date = _window()
+
+
+class SentimentModels(Contract):
+    """One row: the model in use, how it did on reviews it had not seen, and what it learnt from."""
+
+    model: Binary = Field(description="The trained model; plain arrays in a zip, no pickle.")
+    origin: String = Field(description="Snapshot, partitions and number of the training reviews.")
+    reviews: Long = Field(ge=1, description="Scored reviews it learnt from.")
+    accuracy: Double = _share("Share of right answers on the held-out part.")
+    macro_f1: Double = _share("Mean of the three classes' F1 on the held-out part.")
+    calibration_error: Double = _share("Expected calibration error on the held-out part.")
+    report: String = Field(
+        description="JSON: precision, recall, F1 and support per class, and the confusion matrix."
+    )
+
+
+class ClassifiedMovieReviews(Contract):
+    """One row per review, with the tone that the model hears in it."""
+
+    cid: Int = Field(ge=0, description="The customer's id in the shop's database.")
+    review_str: String = Field(description="The text.")
+    sentiment: Int = Field(
+        isin=[NEGATIVE, NEUTRAL, POSITIVE], description="0 negative, 1 neutral, 2 positive."
+    )
+    positive_review: Boolean = Field(description="Whether the sentiment is 2.")
+    confidence: Double = _share("The model's calibrated probability of its answer.")
+    insert_date: Date = _window()
+
+
+class UserBehaviorMetric(Contract):
+    """One row per customer who paid or wrote a review in the window."""
+
+    customer_id: Int = Field(description="The customer.")
+    amount_spent: Money = Field(description="Sum of the customer's payments; 0 without any.")
+    purchase_count: Int = Field(ge=0, description="Number of the customer's payments.")
+    review_score: Int = Field(ge=0, description="Number of the customer's positive reviews.")
+    review_count: Int = Field(ge=0, description="Number of the customer's reviews.")
+    insert_date: Date = _window()
+
+    class Config:
+        """Keys."""
+
+        unique = ["insert_date", "customer_id"]  # noqa: RUF012 - pandera wants a list
+
+
+class ViewingSimilarity(Contract):
+    """One row per customer who ever rented a film up to the end of the window."""
+
+    customer_id: Int = Field(description="The customer.")
+    rental_count: Int = Field(ge=1, description="Films rented up to then.")
+    consecutive_similarity: Double = Field(
+        in_range={"min_value": 0, "max_value": 1},
+        nullable=True,
+        description="Of the films rented one after the other, the share that are of one category; "
+        "null if there are no two.",
+    )
+    insert_date: Date = _window()
+
+    class Config:
+        """Keys."""
+
+        unique = ["insert_date", "customer_id"]  # noqa: RUF012 - pandera wants a list

@@ -1,0 +1,266 @@
+"""The embedded engine: DuckDB in this process, streaming from storage to storage."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from pipeline_assets.engines.embedded import duckdb_sql
+from pipeline_assets.engines.embedded.keyed_checks import failures_by_range
+from pipeline_assets.engines.embedded.spill import spill_folder
+from pipeline_assets.engines.engine import Dialect, Log
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.learning.kinds import KINDS
+from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
+from spark_resources.job import (
+    AuditResult,
+    DataFile,
+    Job,
+    Manifest,
+    Source,
+    SourceFile,
+    fresh_token,
+)
+
+OUTPUT: Final = "output"
+BATCH_ROWS: Final = 50_000
+
+
+@dataclass(frozen=True)
+class EmbeddedEngine:
+    """Runs jobs in DuckDB.
+
+    Attributes:
+        memory_limit_mib: Beyond this DuckDB spills to disk.
+        threads: DuckDB's worker threads.
+        spill_dir: Where it spills; a temporary folder where not given.
+        s3: How to reach objects on S3.
+    """
+
+    memory_limit_mib: int
+    threads: int
+    spill_dir: Path | None = None
+    s3: S3Access = field(default_factory=S3Access)
+
+    @property
+    def name(self) -> str:
+        """How settings and metadata call this engine."""
+        return "embedded"
+
+    @property
+    def dialect(self) -> Dialect:
+        """DuckDB's."""
+        return "duckdb"
+
+    def token(self, _work: Callable[[], str], _log: Log) -> str:
+        """See :class:`pipeline_assets.engines.engine.Engine`; attempts end with their process."""
+        return fresh_token()
+
+    def run(
+        self, job: Job, log: Log, arrow: Mapping[str, pa.RecordBatchReader] | None = None
+    ) -> Manifest:
+        """See :class:`pipeline_assets.engines.engine.Engine`.
+
+        Args:
+            job: What to do.
+            log: Told about progress.
+            arrow: Further inputs that are streamed from this process, by table name.
+        """
+        is_remote = _uses_s3(job.inputs, job.destination.uri)
+        with _told_in_one_line(), self.connect(uses_s3=is_remote) as connection:
+            for name, reader in (arrow or {}).items():
+                connection.register(name, reader)
+            return _run(connection, job, log, self._facts)
+
+    def write_csv(self, inputs: Mapping[str, Source], sql: str, uri: str) -> int:
+        """Write what a query selects as one CSV object with a header and every field quoted.
+
+        Args:
+            inputs: What the query reads, by table name.
+            sql: Selects text without nulls.
+            uri: Of the object; complete when this returns.
+
+        Returns:
+            Its rows.
+
+        Raises:
+            PipelineError: An input cannot be read or the object not be written.
+        """
+        is_remote = _uses_s3(inputs, uri)
+        with _told_in_one_line(), self.connect(uses_s3=is_remote) as connection:
+            connection.execute("SET preserve_insertion_order = false")
+            for name, source in inputs.items():
+                _register(connection, name, source)
+            if not is_remote:
+                Path(uri).parent.mkdir(parents=True, exist_ok=True)
+            copied = connection.execute(duckdb_sql.csv_statement(sql, uri)).fetchone()
+            return int(copied[0]) if copied else 0
+
+    @contextmanager
+    def stream(self, inputs: Mapping[str, Source], sql: str) -> Iterator[Iterator[pa.RecordBatch]]:
+        """The rows that a query selects, in batches of bounded size.
+
+        Args:
+            inputs: What the query reads, by table name.
+            sql: A single SELECT.
+
+        Raises:
+            PipelineError: An input cannot be read, also while the batches are consumed.
+        """
+        with self.connect(uses_s3=_uses_s3(inputs, "")) as connection:
+            with _told_in_one_line():
+                connection.execute("SET preserve_insertion_order = false")
+                for name, source in inputs.items():
+                    _register(connection, name, source)
+                reader = connection.execute(sql).to_arrow_reader(BATCH_ROWS)
+            yield _batches(reader)
+
+    @contextmanager
+    def connect(self, *, uses_s3: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection with this engine's limits, and S3 access where asked for."""
+        with (
+            spill_folder(self.spill_dir) as spill,
+            closing(duckdb.connect(config=self._config(str(spill)))) as connection,
+        ):
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET enable_progress_bar = false")  # runs tell their own progress
+            if uses_s3:
+                duckdb_sql.enable_s3(connection, self.s3)
+            yield connection
+
+    def _config(self, spill: str) -> dict[str, str | bool | int | float | list[str]]:
+        return {
+            "memory_limit": f"{self.memory_limit_mib}MiB",
+            "threads": self.threads,
+            "temp_directory": spill,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+
+    @property
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "engine": self.name,
+            "duckdb": duckdb.__version__,
+            "memory_limit_mib": self.memory_limit_mib,
+            "threads": self.threads,
+        }
+
+
+def _run(
+    connection: duckdb.DuckDBPyConnection, job: Job, log: Log, facts: dict[str, Any]
+) -> Manifest:
+    started = time.perf_counter()
+    connection.execute(f"SET preserve_insertion_order = {_needs_order(job)}")
+    for name, source in job.inputs.items():
+        _register(connection, name, source)
+    prepared = KINDS[job.kind](connection, job, log)
+    files = _write(connection, prepared.sql, job)
+    written = time.perf_counter()
+    output = tuple(SourceFile(file.uri) for file in files)
+    _register(connection, OUTPUT, Source("parquet", job.schema, output))
+    rows, audits, measures = _audit(connection, job)
+    return Manifest(
+        token=job.token,
+        rows=rows,
+        files=files,
+        audits=audits,
+        reports={name: _rows(connection, sql) for name, sql in job.audit.report_sql.items()},
+        timings={"write": written - started, "audit": time.perf_counter() - written},
+        facts={**facts, **prepared.facts},
+        measures=measures,
+    )
+
+
+def _register(connection: duckdb.DuckDBPyConnection, name: str, source: Source) -> None:
+    view = duckdb_sql.identifier(name)
+    connection.execute(f"CREATE VIEW {view} AS {duckdb_sql.source_query(source)}")
+
+
+def _write(connection: duckdb.DuckDBPyConnection, sql: str, job: Job) -> tuple[DataFile, ...]:
+    if not job.destination.uri.startswith(S3_SCHEME):
+        Path(job.destination.uri).mkdir(parents=True, exist_ok=True)
+    conformed = duckdb_sql.conform(sql, job.schema, job.destination)
+    written = connection.execute(duckdb_sql.copy_statement(conformed, job.destination)).fetchall()
+    keys = job.destination.partition_keys
+    return tuple(
+        DataFile(uri, rows, size, partition=_partition(values, keys))
+        for uri, rows, size, _, _, values in written
+        if rows
+    )
+
+
+def _partition(values: dict[str, str] | None, keys: tuple[str, ...]) -> str | None:
+    if values:
+        return next(iter(values.values()))
+    return keys[0] if keys else None
+
+
+def _audit(
+    connection: duckdb.DuckDBPyConnection, job: Job
+) -> tuple[int, tuple[AuditResult, ...], Mapping[str, Any]]:
+    (summary,) = _rows(connection, job.audit.summary_sql)
+    rows = summary.pop("rows")
+    results = tuple(
+        _result(connection, name, sql, _counts(connection, job, name, summary))
+        for name, sql in job.audit.examples_sql.items()
+    )
+    return rows, results, summary
+
+
+def _counts(
+    connection: duckdb.DuckDBPyConnection, job: Job, check: str, summary: dict[str, Any]
+) -> Iterable[int]:
+    """Failing rows of a check, taken out of the summary or counted range by range."""
+    if check not in job.audit.keyed:
+        return [summary.pop(check)]
+    tables = {name: it.schema for name, it in job.inputs.items() if it.format == "parquet"}
+    schemas = {OUTPUT: job.schema, **tables}
+    return failures_by_range(connection, job.audit.keyed[check], schemas)
+
+
+def _result(
+    connection: duckdb.DuckDBPyConnection, check: str, examples_sql: str, counts: Iterable[int]
+) -> AuditResult:
+    """Counts add up; examples are those of the first that is not zero, looked at in its range."""
+    failed = 0
+    examples: tuple[dict[str, Any], ...] = ()
+    for count in counts:
+        if count and not failed:
+            examples = _rows(connection, examples_sql)
+        failed += count
+    return AuditResult(check, failed, examples)
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[dict[str, Any], ...]:
+    answer = connection.execute(sql)
+    names = [column[0] for column in answer.description or ()]
+    return tuple(dict(zip(names, row, strict=True)) for row in answer.fetchall())
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    with _told_in_one_line():
+        yield from reader
+
+
+def _needs_order(job: Job) -> bool:
+    """Line numbers come from the order of lines; nothing else depends on order."""
+    return any("line_number" in source.schema for source in job.inputs.values())
+
+
+def _uses_s3(inputs: Mapping[str, Source], destination: str) -> bool:
+    uris = [file.uri for source in inputs.values() for file in source.files]
+    return any(uri.startswith(S3_SCHEME) for uri in [destination, *uris])
+
+
+@contextmanager
+def _told_in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        raise PipelineError(f"Embedded engine: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,146 @@
+"""Opening the Iceberg catalog: SQLite or any SQL database by default, Glue on AWS.
+
+SQLAlchemy takes a tenth of the time that importing the definitions takes, and only opening a
+catalog needs it: its imports are inside functions.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NamespaceAlreadyExistsError,
+    TableAlreadyExistsError,
+    ValidationException,
+)
+from tenacity import (
+    RetryCallState,
+    retry,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
+
+GLUE: Final = "glue"
+ENCRYPTING_IO: Final = "pipeline_assets.iceberg.encryption.EncryptingFileIO"
+_NAME: Final = "lake"
+_LOST_RACE: Final = (
+    CommitFailedException,
+    ValidationException,
+    NamespaceAlreadyExistsError,
+    TableAlreadyExistsError,
+)
+
+
+@dataclass(frozen=True)
+class CatalogAccess:
+    """Where the catalog is and how its tables' files are reached.
+
+    Attributes:
+        uri: ``glue`` or a SQLAlchemy URL.
+        warehouse: Folder or ``s3://`` prefix that table locations lie below.
+        s3: How to reach S3.
+    """
+
+    uri: str = field(repr=False)  # may hold a password
+    warehouse: str
+    s3: S3Access = field(default_factory=S3Access)
+
+    def open(self) -> Catalog:
+        """Connect; the first process to come creates the catalog's own tables."""
+        properties = {"warehouse": self.warehouse, **self._storage_properties()}
+        if self.uri == GLUE:
+            return load_catalog(_NAME, type=GLUE, **properties)
+        _make_parent(self.uri)
+        return _open_sql(self.uri, properties)
+
+    def _storage_properties(self) -> dict[str, str]:
+        if not self.warehouse.startswith(S3_SCHEME):
+            return {}
+        credentials = self.s3.credentials()
+        properties = {
+            "s3.endpoint": self.s3.endpoint_url,
+            "s3.region": self.s3.region_name,
+            "s3.access-key-id": credentials["access_key"],
+            "s3.secret-access-key": credentials["secret_key"],
+            "s3.session-token": credentials.get("token"),
+            "s3.sse-kms-key-id": self.s3.kms_key_id,
+            "py-io-impl": self.s3.kms_key_id and ENCRYPTING_IO,
+        }
+        return {name: value for name, value in properties.items() if value}
+
+
+def _came_second(error: BaseException) -> bool:
+    """Whether another process has just created the catalog's own tables."""
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
+
+    return isinstance(error, DBAPIError) and ("exists" in str(error) or "locked" in str(error))
+
+
+def _lost_race(error: BaseException) -> bool:
+    """Whether another process has changed the same table, or made it first."""
+    from sqlalchemy.exc import IntegrityError  # noqa: PLC0415
+
+    return isinstance(error, (*_LOST_RACE, IntegrityError))
+
+
+@retry(
+    retry=retry_if_exception(_came_second),
+    wait=wait_random_exponential(multiplier=0.05, max=1),
+    stop=stop_after_attempt(10),
+    reraise=True,
+)
+def _open_sql(uri: str, properties: dict[str, str]) -> Catalog:
+    """Processes that start together may all try to create the tables: all but one try again."""
+    from pyiceberg.catalog.sql import SqlCatalog  # noqa: PLC0415
+
+    return SqlCatalog(_NAME, uri=uri, **properties)
+
+
+def _give_up(attempt: RetryCallState) -> None:
+    error = attempt.outcome.exception() if attempt.outcome else None
+    raise PipelineError(
+        f"Other processes kept changing the same table; run it again ({error})"
+    ) from error
+
+
+beside_others: Final = retry(
+    retry=retry_if_exception(_lost_race),
+    wait=wait_random_exponential(multiplier=0.05, max=2),
+    stop=stop_after_attempt(30),
+    retry_error_callback=_give_up,
+)
+"""Decorates what looks at the catalog and changes it, to start over where another came first."""
+
+
+@contextmanager
+def told_in_one_line(doing: str) -> Iterator[None]:
+    """Turn faults of the catalog's database, its driver and the storage into a PipelineError."""
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    try:
+        yield
+    except (OSError, ImportError, SQLAlchemyError, BotoCoreError, ClientError) as error:
+        raise PipelineError(f"Cannot {doing}: {str(error).splitlines()[0]}") from error
+
+
+def _make_parent(uri: str) -> None:
+    from sqlalchemy import make_url  # noqa: PLC0415
+
+    url = make_url(uri)
+    if url.get_backend_name() == "sqlite" and url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+
+
+def sqlite_uri(path: Path) -> str:
+    """The SQLAlchemy URL of a SQLite file, patient with other writers."""
+    return f"sqlite:///{quote(str(path))}?timeout=60"

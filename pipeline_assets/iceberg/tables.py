@@ -1,0 +1,450 @@
+"""Iceberg tables: publish partitions, read exactly one snapshot, list and restore history.
+
+What a partition was made from is kept twice: in the table's properties, which always tell the
+present, and in the summary of the snapshot that published it, which tells the past.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pyarrow as pa
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, In
+from pyiceberg.io.pyarrow import parquet_files_to_data_files
+from pyiceberg.manifest import DataFile as IcebergFile
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table import Table, Transaction
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.snapshots import Snapshot
+from pyiceberg.transforms import IdentityTransform
+
+from pipeline_assets.dataset.contract import TableContract
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.catalog import CatalogAccess, beside_others, told_in_one_line
+from pipeline_assets.iceberg.schema import iceberg_schema
+
+WHOLE_TABLE: Final = ""
+FORGOTTEN: Final = "pipeline.forgotten"
+"""Table property: the records in force before the first snapshot that is kept."""
+
+_PROPERTY: Final = "pipeline.partition."
+_SUMMARY: Final = "pipeline.partitions"
+_TABLE_PROPERTIES: Final = {
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "50",
+    "commit.retry.num-retries": "30",
+    "commit.retry.min-wait-ms": "10",
+    "commit.retry.max-wait-ms": "500",
+}
+
+
+@dataclass(frozen=True)
+class LakeTable:
+    """A table of the lake.
+
+    Attributes:
+        namespace: Its domain.
+        name: Its name within the domain.
+        contract: What its rows promise.
+        partition_column: The column that names the partition, if it has partitions.
+    """
+
+    namespace: str
+    name: str
+    contract: TableContract
+    partition_column: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.namespace}.{self.name}"
+
+
+@dataclass(frozen=True)
+class PartitionRecord:
+    """What a published partition was made from.
+
+    Attributes:
+        version: Changes whenever the partition's content may have changed.
+        inputs: Version of each input it was computed from.
+        code_version: Version of the asset's function.
+        run_id: The Dagster run that published it.
+        rows: Its rows.
+        bytes: Its bytes.
+        published_at: When, ISO 8601 in UTC.
+    """
+
+    version: str
+    inputs: Mapping[str, str]
+    code_version: str
+    run_id: str
+    rows: int
+    bytes: int
+    published_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
+
+
+@dataclass(frozen=True)
+class TableState:
+    """One consistent look at some partitions of a table.
+
+    Attributes:
+        snapshot_id: The snapshot looked at; None where nothing was ever published.
+        files: URIs of the Parquet files.
+        records: By partition key; a key that was never published is missing.
+    """
+
+    snapshot_id: int | None
+    files: tuple[str, ...]
+    records: Mapping[str, PartitionRecord]
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """One publish: when, by which run, and the partitions it replaced."""
+
+    snapshot_id: int
+    committed_at: datetime
+    operation: str
+    records: Mapping[str, PartitionRecord | None]
+    is_current: bool
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The published tables."""
+
+    access: CatalogAccess
+
+    def location(self, table: LakeTable) -> str:
+        """Where a table's files lie."""
+        return f"{self.access.warehouse}/{table.namespace}/{table.name}"
+
+    def publish(
+        self, table: LakeTable, files: Sequence[str], records: Mapping[str, PartitionRecord]
+    ) -> int:
+        """Replace partitions in one commit.
+
+        Args:
+            table: The table, created or widened by new columns where needed.
+            files: Parquet files that hold all rows of the partitions.
+            records: Every partition replaced, also one that has become empty.
+
+        Returns:
+            The id of the new snapshot.
+
+        Raises:
+            PipelineError: The catalog or a file cannot be read or written, or other processes kept
+                changing the same table.
+        """
+        with told_in_one_line(f"publish {table}"):
+            return self._commit(table, files, dict(records))
+
+    def read(self, table: LakeTable, keys: Sequence[str] | None = None) -> TableState:
+        """The files and records of some partitions, or of all, in the current snapshot.
+
+        Raises:
+            PipelineError: The catalog or the table's metadata cannot be read.
+        """
+        with told_in_one_line(f"read {table}"):
+            iceberg = self.load(table)
+            if iceberg is None or iceberg.current_snapshot() is None:
+                return TableState(None, (), {})
+            records = _current_records(iceberg)
+            # Of thousands of windows few may be published; each one asked for takes its time.
+            chosen = None if keys is None else [key for key in keys if key in records]
+            return TableState(
+                snapshot_id=iceberg.metadata.current_snapshot_id,
+                files=tuple(file.file_path for file in _files(iceberg, table, chosen)),
+                records=records if chosen is None else {key: records[key] for key in chosen},
+            )
+
+    def records(self, table: LakeTable) -> Mapping[str, PartitionRecord]:
+        """What is published now, without looking for its files.
+
+        Raises:
+            PipelineError: The catalog or the table's metadata cannot be read.
+        """
+        with told_in_one_line(f"read {table}"):
+            iceberg = self.load(table)
+            return _current_records(iceberg) if iceberg else {}
+
+    def rows(self, table: LakeTable, state: TableState) -> pa.Table:
+        """All rows of what was read, for tables small enough to list files.
+
+        Raises:
+            PipelineError: The catalog or a file cannot be read.
+        """
+        with told_in_one_line(f"read {table}"):
+            iceberg = self.load(table)
+            if iceberg is None or state.snapshot_id is None:
+                return iceberg_schema(table.contract).as_arrow().empty_table()
+            filter_ = _in_partitions(table, list(state.records))
+            return iceberg.scan(row_filter=filter_, snapshot_id=state.snapshot_id).to_arrow()
+
+    def select(self, table: LakeTable, values: Mapping[str, Collection[str]]) -> pa.Table:
+        """The rows of a table whose columns have one of some values each.
+
+        Raises:
+            PipelineError: The catalog or a file cannot be read.
+        """
+        with told_in_one_line(f"read {table}"):
+            iceberg = self.load(table)
+            if iceberg is None:
+                return self.arrow_schema(table).empty_table()
+            every: BooleanExpression = AlwaysTrue()
+            for column, found in values.items():
+                every = And(every, In(term=column, literals=set(found)))
+            return iceberg.scan(row_filter=every).to_arrow()
+
+    def append(self, table: LakeTable, rows: pa.Table) -> None:
+        """Add rows to a table that keeps no records of partitions.
+
+        Raises:
+            PipelineError: The catalog or a file cannot be written.
+        """
+        with told_in_one_line(f"append to {table}"):
+            self._append(table, rows)
+
+    def arrow_schema(self, table: LakeTable) -> pa.Schema:
+        """The columns of a table as Arrow has them."""
+        return iceberg_schema(table.contract).as_arrow()
+
+    def history(self, table: LakeTable) -> list[HistoryEntry]:
+        """Every publish that is still kept, oldest first.
+
+        Raises:
+            PipelineError: The catalog or the table's metadata cannot be read.
+        """
+        with told_in_one_line(f"read the history of {table}"):
+            iceberg = self.load(table)
+            if iceberg is None:
+                return []
+            current = iceberg.metadata.current_snapshot_id
+            return [_history_entry(snapshot, current) for snapshot in ancestry(iceberg, current)]
+
+    def restore(
+        self, table: LakeTable, snapshot_id: int, keys: Sequence[str] | None = None
+    ) -> Mapping[str, PartitionRecord | None]:
+        """Publish again what a snapshot held.
+
+        A restored partition counts as made from today's inputs, so that the next update leaves it
+        alone until an input changes; what depends on it is brought up to date.
+
+        Args:
+            table: The table.
+            snapshot_id: One of :meth:`history`.
+            keys: The partitions; by default the whole table, as it was.
+
+        Returns:
+            The records now in force; None for a partition that did not exist then.
+
+        Raises:
+            PipelineError: There is no such snapshot or table, or it cannot be read or written.
+        """
+        with told_in_one_line(f"restore {table}"):
+            iceberg = self.load(table)
+            if iceberg is None or iceberg.snapshot_by_id(snapshot_id) is None:
+                raise PipelineError(f"{table} has no snapshot {snapshot_id}; see: history {table}")
+            present, past = _current_records(iceberg), records_at(iceberg, snapshot_id)
+            chosen = sorted(present.keys() | past.keys()) if keys is None else keys
+            records = {key: _pinned(past.get(key), present.get(key)) for key in chosen}
+            files = [file.file_path for file in _files(iceberg, table, chosen, snapshot_id)]
+            self._commit(table, files, records)
+            return records
+
+    def load(self, table: LakeTable) -> Table | None:
+        """The Iceberg table as it is now; None where nothing was ever published."""
+        try:
+            return self.access.open().load_table(str(table))
+        except NoSuchTableError:
+            return None
+
+    @beside_others
+    def _commit(
+        self,
+        table: LakeTable,
+        files: Sequence[str],
+        records: Mapping[str, PartitionRecord | None],
+    ) -> int:
+        iceberg = self.load(table) or self._create(table)
+        _widen(iceberg, iceberg_schema(table.contract))
+        replaced = list(_files(iceberg, table, list(records)))
+        iceberg.metadata = _without_history(iceberg.metadata)
+        with iceberg.transaction() as transaction:
+            _replace_files(transaction, table, replaced, files, records)
+            _set_records(transaction, records)
+        return int(iceberg.metadata.current_snapshot_id or 0)
+
+    @beside_others
+    def _append(self, table: LakeTable, rows: pa.Table) -> None:
+        iceberg = self.load(table) or self._create(table)
+        iceberg.metadata = _without_history(iceberg.metadata)
+        with iceberg.transaction() as transaction:
+            transaction.append(rows)
+
+    def _create(self, table: LakeTable) -> Table:
+        catalog, schema = self.access.open(), iceberg_schema(table.contract)
+        catalog.create_namespace_if_not_exists(table.namespace)
+        return catalog.create_table(
+            str(table),
+            schema=schema,
+            location=self.location(table),
+            partition_spec=_partition_spec(schema, table.partition_column),
+            properties=_TABLE_PROPERTIES,
+        )
+
+
+def _widen(iceberg: Table, schema: Schema) -> None:
+    if set(schema.column_names) - set(iceberg.schema().column_names):
+        with iceberg.update_schema() as update:
+            update.union_by_name(schema)
+
+
+def _without_history(metadata: TableMetadata) -> TableMetadata:
+    """What a commit is built on: pyiceberg copies it some twenty times before it is done.
+
+    The catalog applies the commit's changes to the whole metadata.
+    """
+    current = metadata.current_snapshot()
+    light = {"snapshots": [current] if current else [], "snapshot_log": []}
+    ours = {name for name in metadata.properties if name.startswith("pipeline.")}
+    kept = {name: text for name, text in metadata.properties.items() if name not in ours}
+    return metadata.model_copy(update={**light, "properties": kept})
+
+
+def _partition_spec(schema: Schema, column: str | None) -> PartitionSpec:
+    if column is None:
+        return PartitionSpec()
+    source = schema.find_field(column).field_id
+    return PartitionSpec(PartitionField(source, 1000, IdentityTransform(), column))
+
+
+def _files(
+    iceberg: Table, table: LakeTable, keys: Sequence[str] | None, snapshot_id: int | None = None
+) -> Iterator[IcebergFile]:
+    if iceberg.current_snapshot() is None:
+        return
+    scan = iceberg.scan(row_filter=_in_partitions(table, keys), snapshot_id=snapshot_id)
+    for task in scan.plan_files():
+        yield task.file
+
+
+def _in_partitions(table: LakeTable, keys: Sequence[str] | None) -> BooleanExpression:
+    if keys is None or table.partition_column is None:
+        return AlwaysTrue()
+    return In(term=table.partition_column, literals=set(keys))
+
+
+def _replace_files(
+    transaction: Transaction,
+    table: LakeTable,
+    replaced: Iterable[IcebergFile],
+    files: Sequence[str],
+    records: Mapping[str, PartitionRecord | None],
+) -> None:
+    """One snapshot that drops the old files and adds the new ones.
+
+    It names the partitions it replaces, so that only a publish of the same ones is in conflict: any
+    other is passed over without looking at the files again.
+    """
+    metadata = transaction.table_metadata
+    if metadata.name_mapping() is None:
+        mapping = metadata.schema().name_mapping.model_dump_json()
+        transaction.set_properties({"schema.name-mapping.default": mapping})
+    added = parquet_files_to_data_files(
+        transaction._table.io, transaction.table_metadata, iter(files)
+    )
+    summary = {_SUMMARY: json.dumps({key: _dump(record) for key, record in records.items()})}
+    with transaction.update_snapshot(snapshot_properties=summary).overwrite() as overwrite:
+        overwrite.delete_by_predicate(_in_partitions(table, list(records)))
+        for file in replaced:
+            overwrite.delete_data_file(file)
+        for new in added:
+            overwrite.append_data_file(new)
+
+
+def _set_records(transaction: Transaction, records: Mapping[str, PartitionRecord | None]) -> None:
+    """A partition that is gone keeps a null: removing what another process removed is an error."""
+    transaction.set_properties(
+        {_PROPERTY + key: json.dumps(_dump(record)) for key, record in records.items()}
+    )
+
+
+def _current_records(iceberg: Table) -> dict[str, PartitionRecord]:
+    return _existing(
+        {
+            name.removeprefix(_PROPERTY): json.loads(text)
+            for name, text in iceberg.properties.items()
+            if name.startswith(_PROPERTY)
+        }
+    )
+
+
+def ancestry(iceberg: Table, snapshot_id: int | None) -> list[Snapshot]:
+    """The kept ancestors of a snapshot and itself, oldest first."""
+    chain: list[Snapshot] = []
+    snapshot = iceberg.snapshot_by_id(snapshot_id) if snapshot_id else None
+    while snapshot is not None:
+        chain.append(snapshot)
+        parent = snapshot.parent_snapshot_id
+        snapshot = iceberg.snapshot_by_id(parent) if parent else None
+    return chain[::-1]
+
+
+def records_at(iceberg: Table, snapshot_id: int) -> dict[str, PartitionRecord]:
+    """What was in force then: before the first kept snapshot, and what came with each since."""
+    records = json.loads(iceberg.properties.get(FORGOTTEN, "{}"))
+    for snapshot in ancestry(iceberg, snapshot_id):
+        records |= _summary(snapshot)
+    return _existing(records)
+
+
+def _summary(snapshot: Snapshot) -> dict[str, Any]:
+    """Record, as JSON, of each partition that a snapshot replaced; null where it removed it."""
+    properties = snapshot.summary.additional_properties if snapshot.summary else {}
+    replaced: dict[str, Any] = json.loads(properties.get(_SUMMARY, "{}"))
+    return replaced
+
+
+def _existing(records: Mapping[str, Any]) -> dict[str, PartitionRecord]:
+    return {key: PartitionRecord(**record) for key, record in records.items() if record}
+
+
+def committed_at(snapshot: Snapshot) -> datetime:
+    """When a snapshot was committed, in UTC."""
+    return datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
+
+
+def _history_entry(snapshot: Snapshot, current: int | None) -> HistoryEntry:
+    return HistoryEntry(
+        snapshot_id=snapshot.snapshot_id,
+        committed_at=committed_at(snapshot),
+        operation=snapshot.summary.operation.value if snapshot.summary else "unknown",
+        records={
+            key: PartitionRecord(**record) if record else None
+            for key, record in _summary(snapshot).items()
+        },
+        is_current=snapshot.snapshot_id == current,
+    )
+
+
+def _pinned(
+    past: PartitionRecord | None, present: PartitionRecord | None
+) -> PartitionRecord | None:
+    if past is None or present is None:
+        return past
+    return PartitionRecord(
+        version=past.version,
+        inputs=present.inputs,
+        code_version=present.code_version,
+        run_id=past.run_id,
+        rows=past.rows,
+        bytes=past.bytes,
+        published_at=past.published_at,
+    )
+
+
+def _dump(record: PartitionRecord | None) -> dict[str, object] | None:
+    return asdict(record) if record else None

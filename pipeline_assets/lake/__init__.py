@@ -1,1 +1,0 @@
-"""Contracts, audit, publish, lineage, landing: what turns a function into a dataset."""

@@ -1,0 +1,150 @@
+"""Ways to reach people: e-mail, a Slack webhook, an SNS topic."""
+
+import json
+import smtplib
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from typing import Any, Final, Protocol
+from urllib.parse import unquote, urlsplit
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.orchestration.alerts.incidents import Alert
+
+TIMEOUT: Final = 10
+"""Seconds that a channel has to take an alert."""
+SUBJECT_LENGTH: Final = 100
+"""Of an SNS message, by its API; longer ones are refused."""
+
+
+class Channel(Protocol):
+    """A way to reach people."""
+
+    @property
+    def name(self) -> str:
+        """What tells it from the other channels."""
+        ...
+
+    def send(self, alert: Alert) -> None:
+        """Hand an alert over.
+
+        Raises:
+            PipelineError: It was not taken.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Email:
+    """E-mail over SMTP.
+
+    Attributes:
+        server: ``smtp://[user:password@]host[:port]``, encrypted by STARTTLS where the server
+            offers it, or ``smtps://…``, encrypted from the start.
+        sender: Address that it comes from.
+        recipients: Addresses that it goes to.
+    """
+
+    server: str = field(repr=False)  # may hold a password
+    sender: str
+    recipients: tuple[str, ...]
+    name: str = "e-mail"
+
+    def send(self, alert: Alert) -> None:
+        """See :class:`Channel`; the message id is the alert's, so that mail systems know it."""
+        message = EmailMessage()
+        message["Subject"] = alert.title
+        message["From"] = self.sender
+        message["To"] = ", ".join(self.recipients)
+        message["Message-ID"] = f"<{alert.id}@pipeline-assets>"
+        message.set_content(_body(alert))
+        # Closed without QUIT: what comes after the server took it is no reason to repeat it.
+        with _told_in_one_line(self.name), closing(self._session()) as session:
+            session.send_message(message)
+
+    def _session(self) -> smtplib.SMTP:
+        url = urlsplit(self.server)
+        host, port = url.hostname or "", url.port or 0
+        if url.scheme == "smtps":
+            session: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=TIMEOUT)
+        else:
+            session = smtplib.SMTP(host, port, timeout=TIMEOUT)
+            _encrypt(session, has_password=url.password is not None)
+        if url.username and url.password:
+            session.login(unquote(url.username), unquote(url.password))
+        return session
+
+
+@dataclass(frozen=True)
+class SlackWebhook:
+    """An incoming webhook of Slack, or anything that takes its JSON."""
+
+    url: str = field(repr=False)  # whoever knows it may post
+    name: str = "Slack"
+
+    def send(self, alert: Alert) -> None:
+        """See :class:`Channel`."""
+        text = f"*{alert.title}*\n{_body(alert)}"
+        request = urllib.request.Request(  # noqa: S310 - settings take https:// and http:// only
+            self.url,
+            data=json.dumps({"text": text}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with _told_in_one_line(self.name), urllib.request.urlopen(request, timeout=TIMEOUT):  # noqa: S310
+            pass
+
+
+@dataclass(frozen=True)
+class SnsTopic:
+    """A topic of Amazon SNS; a FIFO one drops what it has seen already."""
+
+    arn: str
+    name: str = "SNS"
+
+    def send(self, alert: Alert) -> None:
+        """See :class:`Channel`."""
+        once = {"MessageGroupId": "alerts", "MessageDeduplicationId": alert.id}
+        with _told_in_one_line(self.name):
+            self._client().publish(
+                TopicArn=self.arn,
+                Subject=_subject(alert.title),
+                Message=_body(alert),
+                **(once if self.arn.endswith(".fifo") else {}),
+            )
+
+    def _client(self) -> Any:  # noqa: ANN401 - boto3 makes clients at run time
+        region = self.arn.split(":")[3]
+        return boto3.Session().client("sns", region_name=region)
+
+
+def _encrypt(session: smtplib.SMTP, *, has_password: bool) -> None:
+    session.ehlo()
+    if session.has_extn("starttls"):
+        session.starttls()
+        session.ehlo()
+    elif has_password:
+        raise PipelineError("the server offers no encryption, so the password is not sent")
+
+
+def _body(alert: Alert) -> str:
+    return f"{alert.text}\n\n{alert.link}\n"
+
+
+def _subject(title: str) -> str:
+    """As SNS takes it: ASCII, at most a hundred characters."""
+    plain = title.encode("ascii", "replace").decode()
+    return plain if len(plain) <= SUBJECT_LENGTH else plain[: SUBJECT_LENGTH - 3] + "..."
+
+
+@contextmanager
+def _told_in_one_line(channel: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, smtplib.SMTPException, BotoCoreError, ClientError, PipelineError) as error:
+        told = str(error) or type(error).__name__
+        raise PipelineError(f"{channel}: {told.splitlines()[0]}") from error

@@ -1,0 +1,169 @@
+"""The Dagster instance that the command line, the UI and the daemon share.
+
+``dagster.yaml`` names :class:`PipelineInstance`, whose defaults come from our settings: so whoever
+opens a Dagster home, be it ``pipeline-assets``, ``dagster dev`` or a run, opens the same instance.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import dagster as dg
+from dagster._core.instance.ref import InstanceRef
+from dagster._serdes import ConfigurableClassData
+from dagster_postgres import DagsterPostgresStorage
+from sqlalchemy import URL
+
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.catalog import told_in_one_line
+from pipeline_assets.postgres.connection import connect
+from pipeline_assets.postgres.dsn import SecretDsn
+from pipeline_assets.settings import PREFIX, Settings
+from pipeline_assets.storage.s3_access import split_s3_uri
+
+CONFIG_FILE: Final = "dagster.yaml"
+INSTANCE_DSN: Final = f"{PREFIX}INSTANCE_DSN"
+LOG_UPLOAD_SECONDS: Final = 30
+_OURS: Final = (
+    "instance_class:\n  module: pipeline_assets.orchestration.instance\n  class: PipelineInstance\n"
+)
+_MINIMAL: Final = f"telemetry:\n  enabled: false\nnux:\n  enabled: false\n{_OURS}"
+
+
+class PipelineInstance(dg.DagsterInstance):
+    """Dagster's instance, kept where our settings say unless ``dagster.yaml`` says otherwise."""
+
+    @classmethod
+    def config_schema(cls) -> Mapping[str, Any]:
+        """Nothing in ``dagster.yaml`` is ours."""
+        return {}
+
+    @classmethod
+    def config_defaults(cls, base_dir: str) -> Mapping[str, ConfigurableClassData | None]:
+        """Dagster's defaults for a home, with what the environment's settings change in them."""
+        settings = Settings.from_environment()
+        return {**InstanceRef.config_defaults(base_dir), **chosen_parts(settings, base_dir)}
+
+
+class PostgresStorage(DagsterPostgresStorage):
+    """Runs, events and cursors in the Postgres of ``PIPELINE_INSTANCE_DSN``.
+
+    It reads the setting itself and has no config, for Dagster hands config on to runs and code
+    servers in the words of their command lines, where everybody on the machine can read it.
+    """
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls,
+        inst_data: ConfigurableClassData | None,
+        config_value: Mapping[str, Any],  # noqa: ARG003 - it is empty
+    ) -> "PostgresStorage":
+        """Connect, and make Dagster's tables in a new database.
+
+        Raises:
+            PipelineError: The setting is gone.
+        """
+        dsn = instance_dsn(Settings.from_environment())
+        if dsn is None:
+            raise PipelineError(f"This instance was opened with {INSTANCE_DSN}; set it here, too")
+        return cls(sqlalchemy_url(dsn), inst_data=inst_data)
+
+
+def open_instance(home: Path, project: Path) -> dg.DagsterInstance:
+    """Open the instance of a Dagster home, made ready if it is new.
+
+    Args:
+        home: The Dagster home.
+        project: Folder whose ``dagster.yaml`` a new home links to; without one, telemetry is off
+            and everything else is Dagster's default, or as our settings say.
+
+    Raises:
+        PipelineError: Dagster's storage cannot be read or written, as on a disk that is full; the
+            settings' Postgres does not answer; or the ``dagster.yaml`` of an older home knows
+            nothing of our settings.
+    """
+    home = home.resolve()
+    with told_in_one_line(f"open Dagster's storage in {home}"):
+        _make(home, project)
+        return _opened(home, Settings.from_environment())
+
+
+def _make(home: Path, project: Path) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    config = home / CONFIG_FILE
+    if not config.exists():
+        shared = (project / CONFIG_FILE).resolve()
+        if shared.exists():
+            config.symlink_to(shared)
+        else:
+            config.write_text(_MINIMAL)
+
+
+def _opened(home: Path, settings: Settings) -> dg.DagsterInstance:
+    _require_answer(instance_dsn(settings))
+    instance = dg.DagsterInstance.from_config(str(home))
+    if chosen_parts(settings, str(home)) and not isinstance(instance, PipelineInstance):
+        raise PipelineError(f"{home / CONFIG_FILE} ignores our settings; add to it:\n{_OURS}")
+    return instance
+
+
+def _require_answer(dsn: SecretDsn | None) -> None:
+    """One line where Dagster would retry for seconds and end in a stack trace."""
+    try:
+        if dsn:
+            connect(dsn).close()
+    except PipelineError as error:
+        raise PipelineError(f"{INSTANCE_DSN}: {error}") from None
+
+
+def instance_dsn(settings: Settings) -> SecretDsn | None:
+    """Where the instance is kept; None if in SQLite files below the Dagster home."""
+    secret = settings.instance_dsn
+    return SecretDsn(secret.get_secret_value()) if secret else None
+
+
+def chosen_parts(settings: Settings, base_dir: str) -> dict[str, ConfigurableClassData | None]:
+    """The parts of a ``dagster.yaml`` that settings choose; none of them holds a secret."""
+    parts: dict[str, ConfigurableClassData | None] = {}
+    if settings.instance_dsn:
+        parts["storage"] = ConfigurableClassData(__name__, PostgresStorage.__name__, "{}\n")
+    if settings.compute_logs_uri:
+        config = json.dumps(compute_logs(settings, settings.compute_logs_uri, base_dir))
+        parts["compute_logs"] = ConfigurableClassData(
+            "dagster_aws.s3", "S3ComputeLogManager", config
+        )
+    return parts
+
+
+def compute_logs(settings: Settings, uri: str, base_dir: str) -> dict[str, Any]:
+    """Config of dagster-aws's ``S3ComputeLogManager``; what a step has said so far is seen too."""
+    bucket, prefix = split_s3_uri(uri)
+    optional = {"endpoint_url": settings.s3.endpoint_url, "region": settings.s3.region}
+    return {
+        "bucket": bucket,
+        "prefix": prefix,
+        "local_dir": str(Path(base_dir) / "storage"),
+        "upload_interval": LOG_UPLOAD_SECONDS,
+        "upload_extra_args": settings.s3.encryption,
+        **{name: value for name, value in optional.items() if value},
+    }
+
+
+def sqlalchemy_url(dsn: SecretDsn) -> str:
+    """The same connection as SQLAlchemy writes it, password included: never for a message."""
+    options = dict(dsn.options)
+    named = {key: options.pop(key, None) for key in ("user", "password", "dbname")}
+    url = URL.create(
+        "postgresql+psycopg2",
+        username=named["user"],
+        password=named["password"],
+        database=named["dbname"],
+        query=options,
+    )
+    return url.render_as_string(hide_password=False)

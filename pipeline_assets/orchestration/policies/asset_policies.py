@@ -1,0 +1,105 @@
+"""How fresh assets must be and when they run by themselves, applied to all of them alike."""
+
+from collections.abc import Collection
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+import dagster as dg
+
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.engines.router import Engines
+from pipeline_assets.orchestration.policies.freshness import freshness_of
+from pipeline_assets.publish.dagster_assets import Policies
+
+RENEWAL: Final = "0 4 1 * *"
+"""When what is kept is renewed: on the first of each month."""
+
+Condition: TypeAlias = dg.AutomationCondition[Any]
+
+
+def automation_of(asset: LakeAsset) -> Condition | None:
+    """Follow the inputs as soon as what blocks them has passed; landing sensors make ingests."""
+    if asset.kind == "ingest" and asset.inputs:
+        return None
+    audited = _audited()
+    if asset.keeps:
+        return (_renewal() & audited).with_label("monthly_if_upstream_ok")
+    return (_following(asset) & audited).with_label("eager_if_upstream_ok")
+
+
+def _following(asset: LakeAsset) -> Condition:
+    """What makes an asset run; only what has no input is made because it is missing.
+
+    A landing sensor's run makes everything at once, and while a slow evaluation goes on, what it
+    has just made could pass for missing.
+    """
+    conditions = dg.AutomationCondition
+    if not asset.inputs:
+        return conditions.eager()
+    if any(spec.partition_mapping for spec in asset.inputs):
+        return conditions.in_latest_time_window() & _on_updates()
+    # A window that closed long ago may be delivered, or delivered again.
+    if any(spec.optional for spec in asset.inputs):
+        return _on_updates()
+    return _on_updates() & ~conditions.any_deps_missing()
+
+
+def kinds_of(asset: LakeAsset) -> set[str]:
+    """Labels in the graph: how it is stored and what computes it."""
+    computed_by = {"python"} if asset.kind == "ingest" else {"ibis"}
+    goes_to = {"postgres"} if asset.system else {"csv"} if asset.export else set()
+    return {"iceberg", *computed_by, *goes_to}
+
+
+def pool_of(asset: LakeAsset, engines: Engines) -> str:
+    """What limits how many assets are made at once: the engine that computes them.
+
+    What reads or fills an outside system always runs in Dagster's own process.
+    """
+    engine = engines.for_asset(asset.name) if asset.kind == "expression" else engines.embedded
+    return engine.name.replace("-", "_")
+
+
+def policies_for(systems: Collection[str], engines: Engines) -> Policies:
+    """The policies of a deployment.
+
+    Args:
+        systems: The outside systems that are configured; what needs another one waits.
+        engines: What computes assets.
+    """
+
+    def automation(asset: LakeAsset) -> Condition | None:
+        is_idle = asset.system is not None and asset.system not in systems
+        return None if is_idle else automation_of(asset)
+
+    return Policies(
+        freshness=freshness_of,
+        automation=automation,
+        kinds=kinds_of,
+        pool=partial(pool_of, engines=engines),
+    )
+
+
+def _audited() -> Condition:
+    """What is there of the inputs has passed what blocks it; an optional one may not be there."""
+    conditions = dg.AutomationCondition
+    passes = conditions.check_passed() | conditions.will_be_requested()
+    passed = conditions.all_checks_match(passes, blocking_only=True)
+    return conditions.all_deps_match(conditions.missing() | passed).with_label("inputs_audited")
+
+
+def _on_updates() -> Condition:
+    conditions = dg.AutomationCondition
+    return (
+        conditions.any_deps_updated().since_last_handled()
+        & ~conditions.any_deps_in_progress()
+        & ~conditions.in_progress()
+    )
+
+
+def _renewal() -> Condition:
+    conditions = dg.AutomationCondition
+    first: Condition = conditions.missing() & conditions.any_deps_updated()
+    renewed: Condition = conditions.cron_tick_passed(RENEWAL, "UTC")
+    due: Condition = first | renewed
+    return due.since_last_handled() & ~conditions.in_progress()

@@ -1,0 +1,60 @@
+"""What runs by the clock."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import dagster as dg
+
+from pipeline_assets.iceberg.maintenance import clean, compact
+from pipeline_assets.iceberg.tables import LakeTable
+from pipeline_assets.profiles.profiles import PROFILES
+
+HOURLY_CHECK: Final = "55 * * * *"
+DAILY_CHECK: Final = "30 8 * * *"
+"""After all that is due by the hour, or by the day, had its time to come."""
+MAINTENANCE: Final = "15 3 * * *"
+KEPT: Final = timedelta(days=7)
+"""How far back tables can be restored; longer than any run."""
+
+
+def maintenance_schedule(tables: Sequence[LakeTable]) -> dg.ScheduleDefinition:
+    """Lets go of history older than a week, and of files that nothing refers to."""
+
+    @dg.op(
+        description="Compacts the profiles, expires snapshots and removes orphans, table by table.",
+        required_resource_keys={"lake"},
+    )
+    def clean_lake(context: dg.OpExecutionContext) -> None:
+        manager = context.resources.lake
+        compact(manager.lake, PROFILES)
+        before = datetime.now(UTC) - KEPT
+        for cleaned in clean(manager.lake, manager.store, tables, before):
+            context.log.info(str(cleaned))
+
+    @dg.job(description="What `pipeline-assets clean` does, by the clock.")
+    def maintenance() -> None:
+        clean_lake()
+
+    return dg.ScheduleDefinition(
+        name="maintenance",
+        job=maintenance,
+        cron_schedule=MAINTENANCE,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Lets go of history older than a week, and of files nothing refers to.",
+    )
+
+
+def completeness_schedule(
+    checks: dg.AssetChecksDefinition, *, is_hourly: bool
+) -> dg.ScheduleDefinition:
+    """Looks for missing windows once the last one is due in every layer."""
+    return dg.ScheduleDefinition(
+        name="completeness",
+        target=dg.AssetSelection.checks(checks),
+        cron_schedule=HOURLY_CHECK if is_hourly else DAILY_CHECK,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Looks for windows of time that are due and not there.",
+    )

@@ -1,0 +1,63 @@
+"""The sensor that cancels remote jobs which outlived their run.
+
+A runner cancels its own job whatever ends it, but a process that is killed cannot.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import dagster as dg
+
+from spark_resources.runners.janitor import cancel_orphans
+from spark_resources.runners.polling import Log
+from spark_resources.runners.runner import RemoteRunner
+
+GRACE: Final = timedelta(minutes=3)
+"""A run that takes over from a killed one has so long to find its job."""
+
+
+def janitor_sensor(runners: Sequence[RemoteRunner]) -> dg.SensorDefinition:
+    """A sensor that cancels our deployment's remote jobs whose run is over.
+
+    Args:
+        runners: Where jobs run; without any it does not run by itself.
+    """
+    status = dg.DefaultSensorStatus.RUNNING if runners else dg.DefaultSensorStatus.STOPPED
+
+    @dg.sensor(
+        name="janitor",
+        minimum_interval_seconds=60,
+        default_status=status,
+        description="Cancels jobs on EMR that outlived the run which waited for them.",
+    )
+    def janitor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        cancelled = sweep(runners, context.instance, datetime.now(UTC), context.log.info)
+        return dg.SkipReason(f"cancelled {', '.join(cancelled) or 'nothing'}")
+
+    return janitor
+
+
+def sweep(
+    runners: Sequence[RemoteRunner],
+    instance: dg.DagsterInstance,
+    now: datetime,
+    log: Log,
+) -> list[str]:
+    """Cancel remote jobs whose run is over; their ids.
+
+    A run that this instance does not know may be another instance's: its jobs are left alone.
+
+    Raises:
+        ClientError: A service refused; an outage must not look like "nothing to do".
+    """
+
+    def is_over(run_id: str) -> bool:
+        record = instance.get_run_record_by_id(run_id)
+        if record is None or not record.dagster_run.is_finished:
+            return False
+        ended = record.end_time or record.update_timestamp.timestamp()
+        return now - datetime.fromtimestamp(ended, UTC) > GRACE
+
+    found = (cancel_orphans(runner.service, runner.staging, is_over, log) for runner in runners)
+    return [job.id for jobs in found for job in jobs]

@@ -1,0 +1,228 @@
+"""From lake assets to Dagster assets: the one place where the two meet."""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import dagster as dg
+
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.contract import Check
+from pipeline_assets.iceberg.tables import Lake, LakeTable
+from pipeline_assets.profiles.drift import drift_of
+from pipeline_assets.profiles.profiles import ColumnProfile, profiles_in
+from pipeline_assets.publish.asset_audit import partition_checks
+from pipeline_assets.publish.failures import told_by_dagster
+from pipeline_assets.publish.metadata import (
+    check_metadata,
+    config_metadata,
+    definition_metadata,
+    drift_metadata,
+    partition_metadata,
+    staged_metadata,
+)
+from pipeline_assets.publish.repeated_runs import checks_of, is_repeat
+from pipeline_assets.publish.staging import (
+    AlreadyPublished,
+    Request,
+    Staged,
+    Stager,
+)
+from pipeline_assets.staleness.versions import code_version
+
+LIKE_BEFORE: Final = "like_before"
+_DRIFT: Final = (
+    "Rows, nulls, classes, means and deviations are like those of the partitions before."
+)
+IO_RETRIES = dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL)
+
+
+@dataclass(frozen=True)
+class Policies:
+    """What is applied to every asset alike, chosen by the asset."""
+
+    freshness: Callable[[LakeAsset], dg.FreshnessPolicy | None]
+    automation: Callable[[LakeAsset], dg.AutomationCondition[Any] | None]
+    kinds: Callable[[LakeAsset], set[str]]
+    pool: Callable[[LakeAsset], str]
+
+
+def dagster_asset(
+    asset: LakeAsset, tables: Mapping[str, LakeTable], policies: Policies
+) -> dg.AssetsDefinition:
+    """Make the Dagster asset whose body stages and whose output publishes.
+
+    Raises:
+        ValueError: The function's expression does not have the contract's columns.
+    """
+    version = code_version(asset, tables)
+    with warnings.catch_warnings():
+        # Backfill policies are still called beta; we rely on them knowingly.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        decorate = dg.asset(
+            key=asset.key,
+            ins={spec.name: spec.asset_in() for spec in asset.inputs},
+            description=asset.description,
+            group_name=asset.table.namespace,
+            owners=list(asset.owners),
+            kinds=policies.kinds(asset),
+            pool=policies.pool(asset),
+            tags=dict(asset.tags or {}),
+            metadata=definition_metadata(asset),
+            partitions_def=asset.partitioning.definition if asset.partitioning else None,
+            check_specs=[
+                *(_check_spec(asset, check) for check in _checks(asset)),
+                dg.AssetCheckSpec(LIKE_BEFORE, asset=asset.key, description=_DRIFT),
+            ],
+            io_manager_key="lake",
+            required_resource_keys={"stager"},
+            code_version=version,
+            backfill_policy=_backfill_policy(asset),
+            retry_policy=IO_RETRIES,
+            freshness_policy=policies.freshness(asset),
+            automation_condition=policies.automation(asset),
+        )
+        return decorate(_body(asset, version))
+
+
+def _backfill_policy(asset: LakeAsset) -> dg.BackfillPolicy | None:
+    """Dagster refuses one that splits into runs for an asset without partitions."""
+    return dg.BackfillPolicy.multi_run(asset.partitions_per_run) if asset.partitioning else None
+
+
+def _checks(asset: LakeAsset) -> tuple[Check, ...]:
+    return (*asset.all_checks, *partition_checks(asset, ()))
+
+
+def _check_spec(asset: LakeAsset, check: Check) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        check.name,
+        asset=asset.key,
+        description=check.description,
+        blocking=check.severity == "error",
+    )
+
+
+def _body(asset: LakeAsset, version: str) -> Callable[..., Iterator[Any]]:
+    config_type = asset.config_type
+    if config_type is None:
+
+        def plain(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:  # noqa: ANN401
+            yield from _execute(asset, version, context, inputs, None)
+
+        return plain
+
+    def configured(
+        context: dg.AssetExecutionContext,
+        config: config_type,  # type: ignore[valid-type]
+        **inputs: Any,  # noqa: ANN401
+    ) -> Iterator[Any]:
+        yield from _execute(asset, version, context, inputs, config)
+
+    return configured
+
+
+def _execute(
+    asset: LakeAsset,
+    version: str,
+    context: dg.AssetExecutionContext,
+    inputs: Mapping[str, Any],
+    config: Any,  # noqa: ANN401 - the asset's own config class
+) -> Iterator[Any]:
+    """Stage; report every check; then fail, or hand over to the IO manager."""
+    keys = tuple(context.partition_keys) if asset.partitioning else ()
+    request = Request(keys, context.run.run_id, version, config, context.log.info)
+    stager: Stager = context.resources.stager
+    with told_by_dagster():
+        done = stager.already_published(asset, inputs, request) if is_repeat(context) else None
+        carried = list(checks_of(asset.key, done, context.instance)) if done else []
+    if done and {check.check_name for check in carried} == set(_check_names(asset)):
+        yield from _carried_over(context, done, carried)
+        return
+    with told_by_dagster(keys):
+        staged = stager.stage(asset, inputs, request)
+    yield from _check_results(asset, staged)
+    _refuse_broken(asset, staged)
+    profiles = profiles_in(staged.manifest, asset.table, staged.records)
+    with told_by_dagster():
+        yield _drift_result(asset, stager.lake, profiles)
+    for key in keys:
+        metadata = partition_metadata(staged.records[key], profiles.get(key, ()))
+        context.add_asset_metadata(metadata, partition_key=key)
+    yield dg.Output(
+        staged,
+        metadata={**staged_metadata(asset, staged), **config_metadata(config)},
+        data_version=dg.DataVersion(staged.version),
+    )
+
+
+def _check_names(asset: LakeAsset) -> list[str]:
+    return [*(check.name for check in _checks(asset)), LIKE_BEFORE]
+
+
+def _carried_over(
+    context: dg.AssetExecutionContext,
+    done: AlreadyPublished,
+    checks: Iterable[dg.AssetCheckResult],
+) -> Iterator[Any]:
+    """What was published before counts as made by this run, with the checks of that time."""
+    runs = ", ".join(sorted({record.run_id for record in done.records.values()}))
+    context.log.info(f"Already published from the same inputs, by run {runs}: nothing is computed")
+    yield from checks
+    for key in done.records if context.has_partition_key or context.has_partition_key_range else ():
+        context.add_asset_metadata(
+            {"dagster/partition_row_count": done.records[key].rows}, partition_key=key
+        )
+    yield dg.Output(
+        done,
+        metadata={"already_published_by": runs},
+        data_version=dg.DataVersion(done.version),
+    )
+
+
+def _check_results(asset: LakeAsset, staged: Staged) -> Iterator[dg.AssetCheckResult]:
+    checks = {check.name: check for check in _checks(asset)}
+    for result in staged.manifest.audits:
+        check = checks[result.name]
+        is_error = check.severity == "error"
+        yield dg.AssetCheckResult(
+            passed=result.failed == 0,
+            check_name=result.name,
+            severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
+            description=check.description if result.failed else None,  # alerts tell it
+            metadata=check_metadata(result),
+        )
+
+
+def _drift_result(
+    asset: LakeAsset, lake: Lake, profiles: Mapping[str, Sequence[ColumnProfile]]
+) -> dg.AssetCheckResult:
+    """Only warns: what is new may well be right."""
+    found, compared = drift_of(asset, lake, profiles)
+    return dg.AssetCheckResult(
+        passed=not found,
+        check_name=LIKE_BEFORE,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=_DRIFT if found else None,
+        metadata=drift_metadata(found, compared),
+    )
+
+
+def _refuse_broken(asset: LakeAsset, staged: Staged) -> None:
+    severities = {check.name: check.severity for check in _checks(asset)}
+    broken = [
+        f"{result.name} ({result.failed:,} rows)"
+        for result in staged.manifest.audits
+        if result.failed and severities[result.name] == "error"
+    ]
+    if broken:
+        raise dg.Failure(
+            f"{asset.table} is not published, its audit failed: {', '.join(broken)}",
+            metadata={
+                result.name: dg.MetadataValue.json([dict(row) for row in result.examples])
+                for result in staged.manifest.audits
+                if result.examples
+            },
+            allow_retries=False,
+        )

@@ -1,0 +1,59 @@
+"""Faults, as Dagster tells them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster_shared.error import DagsterError, SerializableErrorInfo
+
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.publish.job_metadata import Metadata, job_metadata
+from spark_resources.errors import JobFailedError
+
+REMAINING: Final = "still_to_be_made"
+
+
+class RunInterruptedError(DagsterError, DagsterExecutionInterruptedError):
+    """The run was told to stop.
+
+    Retry policies take an interruption for a failure and would start what was just cancelled once
+    more; only errors of Dagster's own do they leave alone.
+    """
+
+
+@contextmanager
+def told_by_dagster(keys: Sequence[str] = ()) -> Iterator[None]:
+    """Fail the step with a PipelineError's one line, at once: trying again would not mend it.
+
+    Args:
+        keys: Of the partitions that will not be published; told where there are several.
+
+    Raises:
+        dg.Failure: In place of a PipelineError.
+        RunInterruptedError: The run was told to stop.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, DagsterExecutionInterruptedError) as stop:
+        raise RunInterruptedError("the run was told to stop") from stop
+    except PipelineError as error:
+        text, metadata = str(error), _job(error.__cause__)
+        if len(keys) > 1:
+            text += f"\nNone of {len(keys)} partitions is published: {keys[0]} to {keys[-1]}"
+            metadata |= {REMAINING: dg.MetadataValue.json(list(keys))}
+        raise dg.Failure(text, metadata=metadata, allow_retries=False) from error
+
+
+def _job(cause: BaseException | None) -> Metadata:
+    return job_metadata(cause.facts) if isinstance(cause, JobFailedError) else {}
+
+
+def root_message(error: SerializableErrorInfo | None) -> str:
+    """The first line of what really happened, below Dagster's own wrapping."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    if error is None:
+        return "failed without telling why"
+    return error.message.strip().splitlines()[0].partition(": ")[2] or error.message.strip()

@@ -1,0 +1,145 @@
+"""The only doors between Dagster and storage: lazy inputs in, one commit out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import dagster as dg
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from pipeline_assets.dataset.inputs import (
+    ABSENT,
+    ALIGNED,
+    OPTIONAL,
+    READ_AS,
+    InputSpec,
+    Landed,
+    LandedInput,
+    LazyTable,
+    stored,
+    unbound,
+)
+from pipeline_assets.dataset.progress import Progress
+from pipeline_assets.dataset.sql import schema_names
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.tables import Lake, LakeTable, TableState
+from pipeline_assets.landing.zone import LandingSource, LandingZone
+from pipeline_assets.profiles.profiles import keep, profiles_in
+from pipeline_assets.publish.failures import told_by_dagster
+from pipeline_assets.publish.metadata import publish_metadata
+from pipeline_assets.publish.staging import AlreadyPublished, Staged
+from pipeline_assets.storage.objects import ObjectStore, StoredObject, fingerprint
+from spark_resources.job import Source, SourceFile
+
+
+@dataclass(frozen=True)
+class LakeIOManager(dg.IOManager):
+    """Loads tables lazily and publishes staged partitions.
+
+    Attributes:
+        lake: The published tables.
+        tables: Lake table by asset key (``domain/name``).
+        progress: Told of every publish.
+        store: Where the lake and exported objects lie.
+    """
+
+    lake: Lake
+    tables: Mapping[str, LakeTable]
+    progress: Progress
+    store: ObjectStore
+
+    @told_by_dagster()
+    def load_input(self, context: dg.InputContext) -> LazyTable:
+        """The table of exactly the partitions that feed this step, as of now."""
+        table = self.tables[context.asset_key.to_user_string()]
+        keys = tuple(context.asset_partition_keys) if context.has_asset_partitions else None
+        metadata = context.definition_metadata
+        spec = InputSpec(context.name, context.asset_key, metadata.get(READ_AS, "table"))
+        state = self.lake.read(table, keys)
+        is_optional = bool(metadata.get(OPTIONAL))
+        if keys is not None and metadata.get(ALIGNED) and not is_optional:
+            _require(table, keys, state)
+        rows, lines = stored(spec, table), unbound(spec, table)
+        sources = {rows.get_name(): _parquet(state, rows)}
+        if spec.read_as != "table":
+            sources[lines.get_name()] = _text(self.lake.rows(table, state), lines)
+        absent = dict.fromkeys(keys or (), ABSENT) if is_optional else {}
+        versions = absent | {key: record.version for key, record in state.records.items()}
+        return LazyTable(lines, sources, versions, rows)
+
+    @told_by_dagster()
+    def handle_output(self, context: dg.OutputContext, staged: Staged | AlreadyPublished) -> None:
+        """Publish: give exported objects their names, then commit.
+
+        In this order, because a table that is ahead of its objects would look up to date. Profiles
+        come first: one of a publish that fails is never looked at, a missing one would be missed.
+        """
+        table = self.tables[context.asset_key.to_user_string()]
+        if isinstance(staged, AlreadyPublished):
+            self.progress.published(str(table), sum(it.rows for it in staged.records.values()))
+            return
+        keep(self.lake, table, profiles_in(staged.manifest, table, staged.records), context.run_id)
+        for written, name in staged.moves.items():
+            self.store.move(written, name)
+        files = [file.uri for file in staged.manifest.files]
+        snapshot = self.lake.publish(table, files, staged.records)
+        context.add_output_metadata(publish_metadata(table, self.lake, staged, snapshot))
+        self.progress.published(str(table), staged.manifest.rows)
+
+
+@dataclass(frozen=True)
+class LandingIOManager(dg.IOManager):
+    """Hands out landed objects; vendors, not we, put them there."""
+
+    zone: LandingZone
+    sources: Mapping[str, LandingSource]
+
+    @told_by_dagster()
+    def load_input(self, context: dg.InputContext) -> LandedInput:
+        """The objects of the partitions that feed this step, as they lie there now."""
+        source = self.sources[context.asset_key.to_user_string()]
+        objects = {key: self._delivered(source, key) for key in context.asset_partition_keys}
+        missing = [key for key, items in objects.items() if not items]
+        if missing:
+            raise PipelineError(
+                f"Nothing has landed for {source.partitioning.column} {', '.join(missing)}: "
+                f"expected {self.zone.uri}/{source.pattern.pattern}"
+            )
+        versions = {key: fingerprint(items) for key, items in objects.items()}
+        return LandedInput(Landed(objects, self.zone.store), versions)
+
+    def _delivered(self, source: LandingSource, key: str) -> tuple[StoredObject, ...]:
+        """Its objects; while its window of time is open there are none yet."""
+        return () if source.partitioning.is_open(key) else self.zone.partition(source, key)
+
+    def handle_output(self, context: dg.OutputContext, _obj: object) -> None:
+        """Never called: landing assets are external."""
+        raise PipelineError(f"{context.asset_key.to_user_string()} is delivered, not computed")
+
+
+def _require(table: LakeTable, keys: tuple[str, ...], state: TableState) -> None:
+    missing = [key for key in keys if key not in state.records]
+    if missing:
+        raise PipelineError(
+            f"{table} has no published partition {', '.join(missing)}; materialise it first"
+        )
+
+
+def _parquet(state: TableState, rows: ir.Table) -> Source:
+    files = tuple(SourceFile(uri) for uri in state.files)
+    return Source("parquet", schema_names(rows.schema()), files, state.snapshot_id)
+
+
+def _text(parts: pa.Table, lines: ir.Table) -> Source:
+    order = [("source_uri", "ascending"), ("member", "ascending"), ("part", "ascending")]
+    schema = schema_names(lines.schema())
+    constants = [name for name in schema if name not in {"line", "line_number"}]
+    files = tuple(
+        SourceFile(
+            uri=part["part_uri"],
+            constants={name: str(part[name]) for name in constants},
+            first_line=part["first_line"],
+        )
+        for part in parts.sort_by(order).to_pylist()
+    )
+    return Source("lines", schema, files)

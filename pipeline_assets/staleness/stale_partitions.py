@@ -1,0 +1,183 @@
+"""Which partitions have to be made, and why: told by comparing versions, never by dates."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+import dagster as dg
+
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.inputs import ABSENT, InputSpec
+from pipeline_assets.iceberg.tables import WHOLE_TABLE, PartitionRecord
+from pipeline_assets.staleness.outside_systems import Offers
+from pipeline_assets.staleness.versions import input_version
+
+NEVER: Final = "never published"
+CODE: Final = "its code changed"
+AGAIN: Final = "asked for again"
+
+Again: TypeAlias = Callable[[LakeAsset, str], bool]
+
+
+def never_again(_asset: LakeAsset, _key: str) -> bool:
+    """Nobody asked for a partition that is up to date."""
+    return False
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A partition that has to be made.
+
+    Attributes:
+        asset: Whose partition.
+        key: Which.
+        reason: Why.
+        stage: Partitions of one key and stage can be made in one run, stages one after the other:
+            a step up wherever an input's partition of another key has to be made first.
+    """
+
+    asset: LakeAsset
+    key: str
+    reason: str
+    stage: int = 0
+
+
+@dataclass(frozen=True)
+class World:
+    """What is published and what has landed, at one moment.
+
+    Attributes:
+        assets: In dependency order.
+        code_versions: Of each asset, by key.
+        records: Of each published table, by asset key, then by partition key.
+        landed: Version of each landing source's partitions, by asset key, then by partition key.
+        instance: Knows dynamic partitions.
+        offers: What systems outside the lake can fill and where they are.
+        again: Whether somebody asked for a partition to be made, stale or not.
+    """
+
+    assets: Sequence[LakeAsset]
+    code_versions: Mapping[str, str]
+    records: Mapping[str, Mapping[str, PartitionRecord]]
+    landed: Mapping[str, Mapping[str, str]]
+    instance: dg.DagsterInstance
+    offers: Offers = field(default_factory=Offers)
+    again: Again = never_again
+
+
+def stale_partitions(world: World) -> list[Stale]:
+    """Everything that has to be made, in dependency order."""
+    survey = _Survey(world)
+    for asset in world.assets:
+        survey.look_at(asset)
+    return survey.stale
+
+
+class _Survey:
+    """Walks the assets in order, knowing what the ones before will bring."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._partitionings = {asset.name: asset.partitioning for asset in world.assets}
+        self._available = {name: set(keys) for name, keys in world.landed.items()}
+        self._stale: dict[tuple[str, str], Stale] = {}
+
+    @property
+    def stale(self) -> list[Stale]:
+        return list(self._stale.values())
+
+    def look_at(self, asset: LakeAsset) -> None:
+        published = self._world.records.get(asset.name, {})
+        wanted = self._wanted_keys(asset)
+        for key in sorted(wanted):
+            reason = self._reason(asset, key, published.get(key))
+            if reason:
+                self._stale[asset.name, key] = Stale(asset, key, reason, self._stage(asset, key))
+        self._available[asset.name] = set(published) | wanted
+
+    def _wanted_keys(self, asset: LakeAsset) -> set[str]:
+        """Partitions for which every input is there or will be; one is enough of optional ones."""
+        if asset.name in self._world.offers.idle:
+            return set()
+        if asset.name in self._world.offers.versions:
+            return set(self._world.offers.versions[asset.name])
+        own = [self._available.get(spec.upstream, set()) for spec in asset.inputs]
+        if asset.partitioning is None:
+            return {WHOLE_TABLE} if all(own) else set()
+        aligned = [
+            (spec, available)
+            for spec, available in zip(asset.inputs, own, strict=True)
+            if self._is_aligned(asset, spec)
+        ]
+        if aligned:
+            required = [available for spec, available in aligned if not spec.optional]
+            return set.intersection(*required) if required else set.union(*dict(aligned).values())
+        if any(spec.partition_mapping for spec in asset.inputs):
+            # What is mapped from other partitions as well is made where its namesake is there.
+            return set.union(*own) & set(asset.partitioning.keys(self._world.instance))
+        return set(asset.partitioning.keys(self._world.instance)) if all(own) else set()
+
+    def _reason(self, asset: LakeAsset, key: str, record: PartitionRecord | None) -> str | None:
+        if record is None:
+            return NEVER
+        if self._world.again(asset, key):
+            return AGAIN
+        changed = None if asset.keeps else self._changed_input(asset, key, record)
+        return changed or (None if self._is_current(asset, record) else CODE)
+
+    def _changed_input(self, asset: LakeAsset, key: str, record: PartitionRecord) -> str | None:
+        for spec in asset.inputs:
+            keys = self._upstream_keys(asset, spec, key)
+            if any((spec.upstream, upstream) in self._stale for upstream in keys):
+                return f"{spec.name} is made anew"
+            if self._version(asset, spec, key, keys) != record.inputs.get(spec.name):
+                return f"{spec.name} changed"
+        if asset.system and self._outside(asset, key) != record.inputs.get(asset.system):
+            return f"the {asset.system} database changed"
+        return None
+
+    def _outside(self, asset: LakeAsset, key: str) -> str | None:
+        """What the record would say of the asset's outside system if it were asked now."""
+        offers = self._world.offers
+        return offers.versions.get(asset.name, {}).get(key) or offers.destinations.get(asset.name)
+
+    def _is_current(self, asset: LakeAsset, record: PartitionRecord) -> bool:
+        return record.code_version == self._world.code_versions[asset.name]
+
+    def _stage(self, asset: LakeAsset, key: str) -> int:
+        stages = [
+            self._stale[spec.upstream, upstream].stage + (not self._is_aligned(asset, spec))
+            for spec in asset.inputs
+            for upstream in self._upstream_keys(asset, spec, key)
+            if (spec.upstream, upstream) in self._stale
+        ]
+        return max(stages, default=0)
+
+    def _version(self, asset: LakeAsset, spec: InputSpec, key: str, keys: Iterable[str]) -> str:
+        """What the record would say of this input if it were read now."""
+        records = self._world.records.get(spec.upstream, {})
+        versions = self._world.landed.get(spec.upstream) or {
+            upstream: record.version for upstream, record in records.items()
+        }
+        if spec.optional and self._is_aligned(asset, spec):
+            return versions.get(key, ABSENT)
+        read = {upstream: versions[upstream] for upstream in keys if upstream in versions}
+        is_mapped = asset.partitioning is not None and spec.partition_mapping is not None
+        return input_version(read, key, list(read) if is_mapped else None)
+
+    def _upstream_keys(self, asset: LakeAsset, spec: InputSpec, key: str) -> Sequence[str]:
+        upstream = self._partitionings.get(spec.upstream)
+        if self._is_aligned(asset, spec):
+            return [key]
+        available = self._available.get(spec.upstream, set())
+        if upstream is None or asset.partitioning is None or spec.partition_mapping is None:
+            return sorted(available)
+        return asset.partitioning.upstream_keys(
+            key, upstream, spec.partition_mapping, sorted(available), self._world.instance
+        )
+
+    def _is_aligned(self, asset: LakeAsset, spec: InputSpec) -> bool:
+        """Whether the input's partition of the same key feeds a partition, and no other does."""
+        is_landed = spec.upstream in self._world.landed
+        is_cut = is_landed or self._partitionings.get(spec.upstream) is not None
+        return is_cut and asset.partitioning is not None and spec.partition_mapping is None

@@ -1,0 +1,364 @@
+"""Objects in a folder or on S3, behind one small protocol."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, cast
+from urllib.parse import quote, unquote
+from uuid import uuid4
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access, split_s3_uri
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+S3_BATCH: Final = 1000
+_NO_ACCESS: Final = frozenset(
+    {"403", "AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+)
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One object: its identity is (uri, etag); size in bytes; modification time in UTC."""
+
+    uri: str
+    etag: str
+    size: int
+    modified: datetime
+
+
+class ObjectStore(Protocol):
+    """What the lake needs of a storage; URIs are absolute paths or ``s3://bucket/key``."""
+
+    def require(self, root: str) -> None:
+        """Fail with a PipelineError unless this folder or bucket can be reached."""
+        ...
+
+    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        """The objects below a prefix, ordered by URI; nothing where there is no such folder.
+
+        Args:
+            prefix: A folder.
+            after: Only those whose URI comes after this one, be there such an object or not.
+        """
+        ...
+
+    def open(self, uri: str, etag: str | None = None) -> BinaryIO:
+        """A stream over an object's bytes.
+
+        Args:
+            uri: Of the object.
+            etag: Fail with a PipelineError if it has another one now: it was overwritten since it
+                was listed, and what was to be made of it would bear the wrong version.
+        """
+        ...
+
+    def put(self, uri: str, data: bytes) -> None:
+        """Write an object; readers see all of it or nothing."""
+        ...
+
+    def move(self, source: str, target: str) -> None:
+        """Give an object another name; readers of that name see the old or the new, whole."""
+        ...
+
+    def delete(self, uris: Iterable[str]) -> None:
+        """Delete objects; a missing one is no error."""
+        ...
+
+
+def encode_key(key: str) -> str:
+    """Turn any partition key into one path segment, injectively.
+
+    >>> encode_key("a/b c")
+    'a%2Fb%20c'
+    """
+    encoded = quote(key, safe="")
+    return encoded.replace(".", "%2E") if set(encoded) <= {"."} else encoded
+
+
+def decode_key(segment: str) -> str:
+    """Invert :func:`encode_key`."""
+    return unquote(segment)
+
+
+@dataclass(frozen=True)
+class LocalStore:
+    """Objects as files of a folder."""
+
+    def require(self, root: str) -> None:
+        """See :class:`ObjectStore`."""
+        if not Path(root).is_dir():
+            raise PipelineError(f"Folder {root} does not exist; create it or set its PIPELINE_ URI")
+
+    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        """See :class:`ObjectStore`; the etag is size and modification time."""
+        tree = os.walk(prefix, onerror=_refuse_unless_gone)
+        found = (os.path.join(folder, name) for folder, _, names in tree for name in names)
+        paths = sorted(path for path in found if path > after)
+        described = (_describe_file(Path(path)) for path in paths)
+        return (item for item in described if item)
+
+    def open(self, uri: str, etag: str | None = None) -> BinaryIO:
+        """See :class:`ObjectStore`; a file that is replaced later is read on as it was."""
+        stream = _opened(uri)
+        if etag not in (None, _etag(os.fstat(stream.fileno()))):
+            stream.close()
+            raise _overwritten(uri)
+        return stream
+
+    def put(self, uri: str, data: bytes) -> None:
+        """See :class:`ObjectStore`."""
+        try:
+            Path(uri).parent.mkdir(parents=True, exist_ok=True)
+            with _replacing(Path(uri)) as file:
+                file.write(data)
+        except OSError as error:
+            raise PipelineError(f"Cannot write {uri}: {error.strerror}") from error
+
+    def move(self, source: str, target: str) -> None:
+        """See :class:`ObjectStore`; both must lie in one file system. Empty folders go, too."""
+        try:
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            Path(source).replace(target)
+        except OSError as error:
+            raise PipelineError(f"Cannot move {source} to {target}: {error.strerror}") from error
+        _remove_empty_parents(Path(source))
+
+    def delete(self, uris: Iterable[str]) -> None:
+        """See :class:`ObjectStore`; folders left empty go too."""
+        for uri in uris:
+            path = Path(uri)
+            path.unlink(missing_ok=True)
+            _remove_empty_parents(path)
+
+
+def _opened(uri: str) -> BinaryIO:
+    try:
+        return Path(uri).open("rb")
+    except OSError as error:
+        raise PipelineError(f"Cannot read {uri}: {error.strerror}") from error
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[BinaryIO]:
+    """A file that takes its place only when it is complete."""
+    partial = target.with_name(f".{uuid4().hex}.partial")
+    try:
+        with partial.open("xb") as file:
+            yield file
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _refuse_unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise PipelineError(f"Cannot list {error.filename}: {error.strerror}") from error
+
+
+def _describe_file(path: Path) -> StoredObject | None:
+    """None for a file that has gone since it was listed."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    return StoredObject(str(path), _etag(status), status.st_size, modified)
+
+
+def _etag(status: os.stat_result) -> str:
+    return f"{status.st_size:x}-{status.st_mtime_ns:x}"
+
+
+def _overwritten(uri: str) -> PipelineError:
+    return PipelineError(f"{uri} was overwritten while it was read; run again")
+
+
+def _remove_empty_parents(path: Path) -> None:
+    for folder in path.parents:
+        if not _removed_if_empty(folder):
+            return
+
+
+def _removed_if_empty(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class S3Store:
+    """Objects on S3."""
+
+    access: S3Access = field(default_factory=S3Access)
+
+    @cached_property
+    def client(self) -> "S3Client":
+        """Made once: that takes a while, and a client may be shared between threads."""
+        return cast("S3Client", self.access.client())
+
+    @property
+    def _encryption(self) -> Any:  # noqa: ANN401 - arguments of several requests
+        return self.access.encryption
+
+    def require(self, root: str) -> None:
+        """See :class:`ObjectStore`."""
+        try:
+            self.client.head_bucket(Bucket=split_s3_uri(root)[0])
+        except (ClientError, BotoCoreError) as error:
+            raise _unreachable(root, error) from error
+
+    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        """See :class:`ObjectStore`; listed page by page."""
+        bucket, key = split_s3_uri(prefix)
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=key and f"{key}/", StartAfter=split_s3_uri(after)[1]
+        )
+        try:
+            for page in pages:
+                for item in page.get("Contents", []):
+                    yield StoredObject(
+                        f"{S3_SCHEME}{bucket}/{item['Key']}",
+                        item["ETag"].strip('"'),
+                        item["Size"],
+                        item["LastModified"],
+                    )
+        except (ClientError, BotoCoreError) as error:
+            raise _unreachable(prefix, error) from error
+
+    def open(self, uri: str, etag: str | None = None) -> BinaryIO:
+        """See :class:`ObjectStore`; a broken connection is resumed where it broke."""
+        return cast(BinaryIO, _ResumingReader(self.client, uri, etag))
+
+    def put(self, uri: str, data: bytes) -> None:
+        """See :class:`ObjectStore`."""
+        bucket, key = split_s3_uri(uri)
+        try:
+            self.client.put_object(Bucket=bucket, Key=key, Body=data, **self._encryption)
+        except (ClientError, BotoCoreError) as error:
+            raise _unreachable(uri, error) from error
+
+    def move(self, source: str, target: str) -> None:
+        """See :class:`ObjectStore`; copied within S3, in parts where it is large."""
+        bucket, key = split_s3_uri(source)
+        to_bucket, to_key = split_s3_uri(target)
+        try:
+            self.client.copy(
+                {"Bucket": bucket, "Key": key}, to_bucket, to_key, ExtraArgs=self._encryption
+            )
+            self.client.delete_object(Bucket=bucket, Key=key)
+        except (ClientError, BotoCoreError) as error:
+            raise _unreachable(target, error) from error
+
+    def delete(self, uris: Iterable[str]) -> None:
+        """See :class:`ObjectStore`."""
+        for bucket, keys in _deletions(uris):
+            try:
+                answer = self.client.delete_objects(
+                    Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+                )
+            except (ClientError, BotoCoreError) as error:
+                raise _unreachable(f"{S3_SCHEME}{bucket}", error) from error
+            for refused in answer.get("Errors", []):
+                uri = f"{S3_SCHEME}{bucket}/{refused.get('Key')}"
+                raise PipelineError(f"S3 refused to delete {uri}: {refused.get('Code')}")
+
+
+def _deletions(uris: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Buckets and keys in batches as large as S3 takes them."""
+    for bucket, places in groupby(map(split_s3_uri, uris), key=itemgetter(0)):
+        keys = [key for _, key in places]
+        for start in range(0, len(keys), S3_BATCH):
+            yield bucket, keys[start : start + S3_BATCH]
+
+
+class _ResumingReader:
+    """Reads an object in order, asking for the rest of it after a broken connection."""
+
+    RETRIES = 5
+
+    def __init__(self, client: "S3Client", uri: str, etag: str | None = None) -> None:
+        self._client = client
+        self._uri = uri
+        self._bucket, self._key = split_s3_uri(uri)
+        self._position = 0
+        self._etag = etag
+        self._body = self._request()
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to ``size`` bytes, all by default."""
+        for attempt in range(self.RETRIES + 1):
+            try:
+                data = self._body.read(None if size < 0 else size)
+                self._position += len(data)
+                return bytes(data)
+            except (BotoCoreError, OSError) as error:
+                if attempt == self.RETRIES:
+                    raise _unreachable(self._uri, error) from error
+                self._body = self._request()
+        raise AssertionError("the loop returns or raises")
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._body.close()
+
+    def __enter__(self) -> "_ResumingReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _request(self) -> Any:  # noqa: ANN401 - botocore's StreamingBody
+        resumed: dict[str, Any] = {}
+        if self._etag:
+            resumed["IfMatch"] = f'"{self._etag}"'
+        if self._position:
+            resumed["Range"] = f"bytes={self._position}-"
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._key, **resumed)
+        except (ClientError, BotoCoreError) as error:
+            raise _unreadable(self._uri, error) from error
+        self._etag = answer["ETag"].strip('"')
+        return answer["Body"]
+
+
+def _unreadable(uri: str, error: Exception) -> PipelineError:
+    code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
+    return _overwritten(uri) if code == "PreconditionFailed" else _unreachable(uri, error)
+
+
+def _unreachable(uri: str, error: Exception) -> PipelineError:
+    if isinstance(error, ClientError):
+        details = error.response.get("Error", {})
+        code = details.get("Code", "unknown error")
+        hint = "; check the AWS credentials and what they may do" if code in _NO_ACCESS else ""
+        return PipelineError(f"S3 refused {uri}: {code} {details.get('Message', '')}{hint}")
+    return PipelineError(f"Cannot reach S3 for {uri}: {type(error).__name__}: {error}")
+
+
+def fingerprint(objects: Iterable[StoredObject]) -> str:
+    """Sixteen hex digits that change whenever an object appears, goes or is overwritten."""
+    identities = sorted(f"{item.uri}@{item.etag}" for item in objects)
+    return hashlib.sha256("\n".join(identities).encode()).hexdigest()[:16]
+
+
+def free_space(uri: str) -> int | None:
+    """Free bytes where ``uri`` lies; None on S3."""
+    if uri.startswith(S3_SCHEME):
+        return None
+    existing = next(parent for parent in [Path(uri), *Path(uri).parents] if parent.exists())
+    return shutil.disk_usage(existing).free

@@ -1,0 +1,121 @@
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from pipeline_assets_tests.domains.music.world import DAY, TOP_ARTISTS, USERS, World
+
+TYPED = ("raw_users", "raw_user_top_artists", "users", "user_top_artists", "rejected_rows")
+ONE_USER = USERS + "a,Chad,7\n"
+
+
+@pytest.fixture
+def world(tmp_path: Path, instance: dg.DagsterInstance) -> World:
+    return World.below(tmp_path, instance)
+
+
+def test_names_may_hold_quotes_commas_and_line_breaks(world: World) -> None:
+    world.land("users.csv", USERS + '"a,""1""",Chad,7\n')
+    names = ['"', ",", 'The "Live", Trio', "First\nSecond", "First\r\nSecond", "null", "\\", " é"]
+    quoted = (name.replace('"', '""') for name in names)
+    rows = "".join(f'"a,""1""",{n},"{name}",5,\n' for n, name in enumerate(quoted, start=1))
+    world.land("user_top_artists.csv", TOP_ARTISTS + rows)
+    world.materialize(*TYPED)
+    assert world.query("select user_id, artist_name from music.user_top_artists order by rank") == [
+        ('a,"1"', name) for name in names
+    ]
+    assert world.rejected() == []
+
+
+def test_files_of_a_table_may_differ_in_order_line_ends_and_optional_columns(world: World) -> None:
+    world.land("users.csv", b"\xef\xbb\xbf" + ONE_USER.encode())
+    world.land("users_2.csv", "total_scrobbles,extra,country,user_id\r\n,x,null,b\r\n")
+    world.land("user_top_artists.csv", b"\xef\xbb\xbf" + TOP_ARTISTS.encode() + b"a,1,A,5,m\n")
+    world.land("user_top_artists-2.csv", "artist_name,playcount,user_id,rank\nB,007,b,")
+    world.materialize(*TYPED)
+    assert world.query("from music.users order by user_id") == [
+        ("a", "Chad", 7, DAY),
+        ("b", None, None, DAY),
+    ]
+    assert world.query("from music.user_top_artists order by user_id") == [
+        ("a", 1, "A", 5, "m", DAY),
+        ("b", None, "B", 7, None, DAY),
+    ]
+
+
+def test_records_that_cannot_be_used_are_rejected_with_their_place(world: World) -> None:
+    world.land("users.csv", ONE_USER + ",Chad,1\nb,Chad,many\nc\na,Peru,9\n")
+    playcounts = ["5", '"1,234"', "-5", "", "0", "5.0", " 5", "1e3", "9" * 16, "٣"]
+    rows = [f"a,1,Artist {n},{plays},\n" for n, plays in enumerate(playcounts)]
+    others = ["ghost,1,A,5,\n", "a,1,,5,\n", "a,0,B,5,\n", "a,x,C,5,\n", "a,1,Artist 0,6,\n", "a\n"]
+    world.land("user_top_artists.csv", TOP_ARTISTS + "".join([*rows, *others]))
+    world.materialize(*TYPED)
+    assert world.rejected() == [
+        *(("user_top_artists.csv", number, "bad_playcount") for number in range(2, 11)),
+        ("user_top_artists.csv", 11, "unknown_user"),
+        ("user_top_artists.csv", 12, "bad_artist_name"),
+        ("user_top_artists.csv", 13, "bad_rank"),
+        ("user_top_artists.csv", 14, "bad_rank"),
+        ("user_top_artists.csv", 15, "duplicate"),
+        ("user_top_artists.csv", 16, "field_count"),
+        ("users.csv", 2, "bad_user_id"),
+        ("users.csv", 3, "bad_total_scrobbles"),
+        ("users.csv", 4, "field_count"),
+        ("users.csv", 5, "duplicate"),
+    ]
+    assert world.query("select country from music.users") == [("Chad",)]
+    assert world.query("select playcount from music.user_top_artists") == [(5,)]
+
+
+def test_of_duplicates_the_first_sound_one_counts(world: World) -> None:
+    world.land("users.csv", USERS + "a,Chad,x\na,Peru,1\n")
+    world.land("users_2.csv", USERS + "a,Niue,2\n")
+    world.land("user_top_artists.csv", TOP_ARTISTS + "a,1,A,0,\na,1,A,3,\n")
+    world.land("user_top_artists_2.csv", TOP_ARTISTS + "a,1,A,9,\n")
+    world.materialize(*TYPED)
+    assert world.query("select country from music.users") == [("Peru",)]
+    assert world.query("select playcount from music.user_top_artists") == [(3,)]
+
+
+@pytest.mark.parametrize(
+    ("delivered", "missing"),
+    [("users.csv", "user_top_artists"), ("user_top_artists.csv", "users")],
+)
+def test_half_a_delivery_is_refused_and_nothing_published(
+    world: World, delivered: str, missing: str
+) -> None:
+    world.land(delivered, ONE_USER if delivered == "users.csv" else TOP_ARTISTS)
+    assert set(world.update().failures) == {
+        f"music/{table}: music/{DAY} has no {missing}.csv; deliver it beside the other"
+        for table in ("raw_users", "raw_user_top_artists")
+    }
+    for table in TYPED:
+        assert world.query(f"from music.{table}") == []
+
+
+def test_a_missing_column_is_named(world: World) -> None:
+    world.land("users.csv", ONE_USER)
+    world.land("user_top_artists.csv", TOP_ARTISTS + "a,1,A,5,\n")
+    world.land("user_top_artists_2.csv", "user_id,rank,artist_name,plays\na,1,B,5\n")
+    (failure,) = world.update().failures
+    assert failure.startswith("music/raw_user_top_artists: ")
+    assert "user_top_artists_2.csv lacks column playcount" in failure
+    assert world.query("from music.raw_user_top_artists") == []
+
+
+def test_headers_alone_make_empty_tables(world: World) -> None:
+    world.land("users.csv", USERS)
+    world.land("user_top_artists.csv", TOP_ARTISTS)
+    assert world.update().failures == ()
+    for table in ("users", "artist_rank_in_country", "artist_embeddings", "similar_artists"):
+        assert world.query(f"from music.{table}") == []
+
+
+def test_names_that_nobody_understands_are_told(world: World) -> None:
+    world.land("users.csv", USERS, snapshot="2026-13-01")
+    world.land("genres.csv", "", snapshot="..")
+    world.land("listeners.csv", "")
+    assert sorted(world.update().problems) == [
+        f"music/{path}: not a name that landing/music knows; see its pattern"
+        for path in (f"{DAY}/listeners.csv", "2026-13-01/users.csv")
+    ]

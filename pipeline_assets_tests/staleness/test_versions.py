@@ -1,0 +1,100 @@
+import dagster as dg
+import ibis.expr.types as ir
+import pytest
+
+from pipeline_assets.dataset.asset import LakeAsset, ingest_asset, lake_asset
+from pipeline_assets.dataset.contract import Contract, Long, String
+from pipeline_assets.staleness.versions import code_version, digest, input_version
+from pipeline_assets_tests.diary.assets import DAYS, Entries, Pages
+from pipeline_assets_tests.diary.bench import TABLES
+
+
+class Written(Contract):
+    """One row per entry."""
+
+    who: String
+    letters: Long
+
+
+def computed(least: int) -> LakeAsset:
+    @lake_asset(contract=Written, inputs={"entries": dg.AssetKey(["diary", "entries"])})
+    def written(entries: ir.Table) -> ir.Table:
+        return entries.filter(entries.letters >= least).select("who", "letters")
+
+    return written
+
+
+def test_the_version_of_an_expression_is_what_it_computes() -> None:
+    @lake_asset(contract=Written, inputs={"lines": dg.AssetKey(["diary", "entries"])})
+    def written(lines: ir.Table) -> ir.Table:
+        """The same in other words."""
+        enough = lines.letters >= 3
+        return lines.filter(enough).select("who", "letters")
+
+    same, other = code_version(computed(3), TABLES), code_version(computed(4), TABLES)
+    assert code_version(computed(3), TABLES) == same != other
+    assert len(same) == 16
+    assert code_version(written, TABLES) != same  # its SQL names the input
+
+
+def test_the_default_config_is_part_of_the_version() -> None:
+    class Least(dg.Config):
+        letters: int = 3
+
+    class Most(dg.Config):
+        letters: int = 4
+
+    def configured(config_type: type[dg.Config]) -> LakeAsset:
+        def written(entries: ir.Table, config: dg.Config) -> ir.Table:
+            enough = entries.letters >= config.letters  # type: ignore[attr-defined]
+            return entries.filter(enough).select("who", "letters")
+
+        written.__annotations__["config"] = config_type
+        inputs = {"entries": dg.AssetKey(["diary", "entries"])}
+        return lake_asset(contract=Written, inputs=inputs)(written)
+
+    assert code_version(configured(Least), TABLES) == code_version(computed(3), TABLES)
+    assert code_version(configured(Most), TABLES) == code_version(computed(4), TABLES)
+
+
+def test_what_reads_the_outside_world_names_its_version() -> None:
+    def pages() -> None:
+        raise NotImplementedError
+
+    def version(code: str, contract: type[Contract]) -> str:
+        declare = ingest_asset(contract=contract, code_version=code, partitions=DAYS)
+        return code_version(declare(pages), TABLES)
+
+    assert version("1", Pages) != version("2", Pages)
+    assert version("1", Pages) != version("1", Entries)
+
+
+def test_columns_that_the_contract_does_not_know_are_found_before_anything_runs() -> None:
+    @lake_asset(contract=Written, inputs={"entries": dg.AssetKey(["diary", "entries"])})
+    def written(entries: ir.Table) -> ir.Table:
+        return entries.select("who", "day")
+
+    with pytest.raises(ValueError, match=r"missing columns \['letters'\], undeclared .*\['day'\]"):
+        code_version(written, TABLES)
+
+
+def test_a_partition_depends_on_its_namesake_or_on_all() -> None:
+    versions = {"mon": "1", "tue": "2"}
+    assert input_version(versions, "mon", None) == "1"
+    whole = input_version(versions, "", None)
+    assert whole == digest(versions)
+    assert whole != input_version(versions | {"tue": "3"}, "", None)
+    assert whole != input_version({"mon": "1"}, "", None)
+
+
+def test_a_partition_depends_on_those_that_are_mapped_to_it() -> None:
+    versions = {"mon": "1", "tue": "2", "wed": "3"}
+    mapped = input_version(versions, "tue", ["mon", "tue"])
+    assert mapped == input_version(versions | {"wed": "4"}, "tue", ["mon", "tue"])
+    assert mapped != input_version(versions | {"mon": "4"}, "tue", ["mon", "tue"])
+    assert mapped == input_version(versions, "tue", ["sun", "mon", "tue"])
+
+
+def test_the_order_of_names_changes_nothing() -> None:
+    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
+    assert digest({"a": 1}) != digest({"a": 2})

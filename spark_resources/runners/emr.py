@@ -1,0 +1,322 @@
+"""EMR on EC2: jobs as steps of a cluster that runs already, or of one started for a single job."""
+
+import copy
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from spark_resources.errors import JobFailedError
+from spark_resources.runners.runner import (
+    Outcome,
+    RemoteJob,
+    Status,
+    Submission,
+    token_of,
+    token_suffix,
+)
+
+if TYPE_CHECKING:
+    from types_boto3_emr import EMRClient
+    from types_boto3_emr.literals import ClusterStateType
+    from types_boto3_emr.type_defs import (
+        ClusterStatusTypeDef,
+        ClusterSummaryTypeDef,
+        StepConfigTypeDef,
+        StepTypeDef,
+    )
+
+LABELS: Final = "--labels"
+"""Steps cannot be tagged: their labels travel as an argument, which ``list_steps`` shows."""
+
+_UP: Final[tuple["ClusterStateType", ...]] = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
+_LOST: Final = frozenset({"TERMINATED", "TERMINATED_WITH_ERRORS"})
+_OUTCOMES: Final[Mapping[str, Outcome]] = {
+    "COMPLETED": "succeeded",
+    "FAILED": "failed",
+    "CANCELLED": "failed",
+    "INTERRUPTED": "failed",
+}
+
+
+@dataclass(frozen=True)
+class ClusterById:
+    """A running cluster."""
+
+    cluster_id: str
+
+
+@dataclass(frozen=True)
+class ClusterByName:
+    """The newest running cluster of a name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class TransientCluster:
+    """A cluster for one job, terminated after it.
+
+    Attributes:
+        template: What ``run_job_flow`` takes: release, instances, roles. Never changed.
+    """
+
+    template: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class InstanceRate:
+    """What an instance type is and costs: EC2's price and EMR's on top, per hour."""
+
+    vcpus: int
+    memory_gb: float
+    usd_per_hour: float
+
+
+@dataclass(frozen=True)
+class EmrStepConfig:
+    """Which cluster, and how Spark runs on it.
+
+    Attributes:
+        cluster: Where steps go.
+        deployment: Names us in tags.
+        spark_conf: Spark properties of every job.
+        rates: Instance type to what it costs; types that are missing are not estimated.
+        look_back: No job of ours is older; bounds the search for one to re-attach to.
+    """
+
+    cluster: ClusterById | ClusterByName | TransientCluster
+    deployment: str
+    spark_conf: Mapping[str, str] = field(default_factory=dict)
+    rates: Mapping[str, InstanceRate] = field(default_factory=dict)
+    look_back: timedelta = timedelta(days=2)
+
+
+@dataclass(frozen=True)
+class EmrSteps:
+    """The :class:`~spark_resources.runners.runner.Service` of EMR on EC2.
+
+    The client must not repeat requests by itself: ``add_job_flow_steps`` would start a job twice.
+    """
+
+    emr: "EMRClient"
+    config: EmrStepConfig
+
+    name: Final = "emr"
+
+    def find(self, token: str) -> RemoteJob | None:
+        """See :class:`~spark_resources.runners.runner.Service`."""
+        for cluster_id in self._clusters(token_suffix(token)):
+            for step in self._recent_steps(cluster_id):
+                if step.get("Name", "").endswith(token_suffix(token)):
+                    return RemoteJob(cluster_id, step["Id"], _labels(step))
+        return None
+
+    def start(self, submission: Submission) -> RemoteJob:
+        """See :class:`~spark_resources.runners.runner.Service`.
+
+        Raises:
+            JobFailedError: No running cluster has the name of the configuration.
+        """
+        step = self._step(submission)
+        if isinstance(self.config.cluster, TransientCluster):
+            return self._start_cluster(self.config.cluster.template, step, submission)
+        cluster_id = self._running_cluster()
+        answer = self.emr.add_job_flow_steps(JobFlowId=cluster_id, Steps=[step])
+        return RemoteJob(cluster_id, answer["StepIds"][0], submission.tags)
+
+    def status(self, job: RemoteJob) -> Status:
+        """See :class:`~spark_resources.runners.runner.Service`; the step decides, and a dead cluster."""
+        # The cluster first: once it is gone, what the step says afterwards is final.
+        cluster = self._cluster_status(job)
+        step = self.emr.describe_step(ClusterId=job.parent, StepId=job.id)["Step"]["Status"]
+        if step["State"] == "CANCELLED":
+            # Its cluster may have been lost in between, of which a step says nothing.
+            cluster = self._cluster_status(job)
+        lost = cluster["State"] in _LOST
+        outcome = _OUTCOMES.get(step["State"], "failed" if lost else "going")
+        details = step.get("FailureDetails", {})
+        reasons = [details.get("Reason"), details.get("Message"), _message(step)]
+        if lost or (step["State"], cluster["State"]) == ("CANCELLED", "TERMINATING"):
+            reasons += [f"cluster {job.parent} is {cluster['State']}", _message(cluster)]
+        return Status(step["State"], outcome, "; ".join(reason for reason in reasons if reason))
+
+    def _cluster_status(self, job: RemoteJob) -> "ClusterStatusTypeDef":
+        return self.emr.describe_cluster(ClusterId=job.parent)["Cluster"]["Status"]
+
+    def cancel(self, job: RemoteJob) -> None:
+        """See :class:`~spark_resources.runners.runner.Service`."""
+        if isinstance(self.config.cluster, TransientCluster):
+            self.emr.terminate_job_flows(JobFlowIds=[job.parent])
+        else:
+            self.emr.cancel_steps(
+                ClusterId=job.parent,
+                StepIds=[job.id],
+                StepCancellationOption="TERMINATE_PROCESS",
+            )
+
+    def release(self, job: RemoteJob) -> None:
+        """See :class:`~spark_resources.runners.runner.Service`."""
+        if isinstance(self.config.cluster, TransientCluster):
+            self.emr.terminate_job_flows(JobFlowIds=[job.parent])
+
+    def log_uris(self, job: RemoteJob) -> tuple[str, ...]:
+        """See :class:`~spark_resources.runners.runner.Service`; in client mode they are the step's own."""
+        folder = self._log_folder(job)
+        return (f"{folder}/stderr.gz", f"{folder}/stdout.gz") if folder else ()
+
+    def facts(self, job: RemoteJob) -> Mapping[str, Any]:
+        """See :class:`~spark_resources.runners.runner.Service`."""
+        region = self.emr.meta.region_name
+        console = f"https://{region}.console.aws.amazon.com/emr/home?region={region}"
+        return {
+            "cluster_id": job.parent,
+            "step_id": job.id,
+            "log_uri": self._log_folder(job),
+            "console_url": f"{console}#/clusterDetails/{job.parent}",
+            **self._usage(job),
+        }
+
+    def active(self) -> Iterator[RemoteJob]:
+        """See :class:`~spark_resources.runners.runner.Service`."""
+        for cluster_id in self._clusters(""):
+            steps = self.emr.get_paginator("list_steps").paginate(
+                ClusterId=cluster_id, StepStates=["PENDING", "RUNNING"]
+            )
+            for step in (step for page in steps for step in page["Steps"]):
+                labels = _labels(step)
+                if labels.get("deployment") == self.config.deployment:
+                    yield RemoteJob(cluster_id, step["Id"], labels, token_of(step.get("Name", "")))
+
+    def _step(self, submission: Submission) -> "StepConfigTypeDef":
+        transient = isinstance(self.config.cluster, TransientCluster)
+        return {
+            "Name": submission.name,
+            "ActionOnFailure": "TERMINATE_CLUSTER" if transient else "CONTINUE",
+            "HadoopJarStep": {"Jar": "command-runner.jar", "Args": self._command(submission)},
+        }
+
+    def _command(self, submission: Submission) -> list[str]:
+        conf = [f"--conf={key}={value}" for key, value in sorted(self.config.spark_conf.items())]
+        # In client mode the step's log is the driver's, and cancelling the step ends the job.
+        mode = ["--deploy-mode", "client"]
+        archive = ["--py-files", submission.package.archive_uri]
+        labels = [LABELS, json.dumps(dict(submission.tags), sort_keys=True)]
+        script = [submission.package.script_uri, *submission.arguments, *labels]
+        return ["spark-submit", *mode, *conf, *archive, *script]
+
+    def _start_cluster(
+        self, template: Mapping[str, Any], step: "StepConfigTypeDef", submission: Submission
+    ) -> RemoteJob:
+        request = copy.deepcopy(dict(template))
+        request["Name"] = submission.name
+        request["Steps"] = [*request.get("Steps", []), step]
+        # The cluster ends with its steps even if nobody is left to terminate it.
+        request.setdefault("Instances", {})["KeepJobFlowAliveWhenNoSteps"] = False
+        ours = [{"Key": key, "Value": tag_value(v)} for key, v in submission.tags.items()]
+        request["Tags"] = [*request.get("Tags", []), *ours]
+        cluster_id = self.emr.run_job_flow(**request)["JobFlowId"]
+        found = self.find(submission.token)
+        if found is None:
+            raise JobFailedError(f"cluster {cluster_id} started without its step")
+        return found
+
+    def _running_cluster(self) -> str:
+        clusters = list(self._clusters(""))
+        if not clusters:
+            raise JobFailedError(f"no running EMR cluster matches {self.config.cluster}; start one")
+        return clusters[0]
+
+    def _clusters(self, suffix: str) -> Iterator[str]:
+        """Clusters our steps may be on, newest first; transient ones whose name ends like this."""
+        cluster = self.config.cluster
+        if isinstance(cluster, ClusterById):
+            yield cluster.cluster_id
+        elif isinstance(cluster, ClusterByName):
+            yield from (c["Id"] for c in self._list(_UP) if c["Name"] == cluster.name)
+        else:
+            prefix = f"{self.config.deployment}: "
+            for found in self._list(() if suffix else _UP):
+                if found["Name"].startswith(prefix) and found["Name"].endswith(suffix):
+                    yield found["Id"]
+
+    def _list(self, states: tuple["ClusterStateType", ...]) -> list["ClusterSummaryTypeDef"]:
+        paginator = self.emr.get_paginator("list_clusters")
+        if states:
+            pages = paginator.paginate(ClusterStates=states)
+        else:
+            pages = paginator.paginate(CreatedAfter=datetime.now(UTC) - self.config.look_back)
+        found = [cluster for page in pages for cluster in page["Clusters"]]
+        return sorted(
+            found, key=lambda c: c["Status"]["Timeline"]["CreationDateTime"], reverse=True
+        )
+
+    def _recent_steps(self, cluster_id: str) -> Iterator["StepTypeDef"]:
+        oldest = datetime.now(UTC) - self.config.look_back
+        for page in self.emr.get_paginator("list_steps").paginate(ClusterId=cluster_id):
+            for step in page["Steps"]:  # newest first
+                if step["Status"]["Timeline"]["CreationDateTime"] < oldest:
+                    return
+                yield step  # type: ignore[misc]
+
+    def _log_folder(self, job: RemoteJob) -> str | None:
+        cluster = self.emr.describe_cluster(ClusterId=job.parent)["Cluster"]
+        root = cluster.get("LogUri")
+        if not root:
+            return None
+        # EMR stores the scheme of the client library it once used.
+        plain = root.replace("s3n://", "s3://", 1).rstrip("/")
+        return f"{plain}/{job.parent}/steps/{job.id}"
+
+    def _usage(self, job: RemoteJob) -> dict[str, Any]:
+        """The share of the cluster: all its instances for as long as the step ran."""
+        step = self.emr.describe_step(ClusterId=job.parent, StepId=job.id)["Step"]["Status"]
+        times = step.get("Timeline", {})
+        if "StartDateTime" not in times:
+            return {}
+        end = times.get("EndDateTime") or datetime.now(UTC)
+        hours = (end - times["StartDateTime"]).total_seconds() / 3600
+        pages = self.emr.get_paginator("list_instances").paginate(
+            ClusterId=job.parent, InstanceStates=["RUNNING"]
+        )
+        types = Counter(i.get("InstanceType", "") for page in pages for i in page["Instances"])
+        return {"duration_seconds": round(hours * 3600, 1), **cost(types, self.config.rates, hours)}
+
+
+def cost(
+    types: Mapping[str, int], rates: Mapping[str, InstanceRate], hours: float
+) -> dict[str, Any]:
+    """Usage and estimated cost of instances for some hours; nothing where a rate is unknown."""
+    if not types or any(type_ not in rates for type_ in types):
+        return {"instances": dict(types)}
+    total = [(rates[type_], count * hours) for type_, count in types.items()]
+    return {
+        "instances": dict(types),
+        "vcpu_hours": round(sum(rate.vcpus * used for rate, used in total), 4),
+        "memory_gb_hours": round(sum(rate.memory_gb * used for rate, used in total), 4),
+        "estimated_cost_usd": round(sum(rate.usd_per_hour * used for rate, used in total), 4),
+    }
+
+
+def tag_value(text: str) -> str:
+    """A text as the value of a tag: at most 256 characters of those that AWS allows."""
+    return "".join(c if c.isalnum() or c in " _.:/=+-@" else "_" for c in text)[:256]
+
+
+def _created(cluster: "ClusterSummaryTypeDef") -> datetime:
+    return cluster["Status"]["Timeline"]["CreationDateTime"]
+
+
+def _message(status: Any) -> str | None:  # noqa: ANN401 - of a step or of a cluster
+    message: str | None = status.get("StateChangeReason", {}).get("Message")
+    return message
+
+
+def _labels(step: Any) -> Mapping[str, str]:  # noqa: ANN401 - Step or StepSummary
+    arguments = step.get("Config", {}).get("Args", [])
+    if LABELS not in arguments:
+        return {}
+    labels: Mapping[str, str] = json.loads(arguments[arguments.index(LABELS) + 1])
+    return labels

@@ -1,0 +1,213 @@
+"""EMR Serverless: jobs as job runs of an application."""
+
+import math
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from spark_resources.runners.emr import tag_value
+from spark_resources.runners.runner import (
+    Outcome,
+    RemoteJob,
+    Status,
+    Submission,
+    token_of,
+    token_suffix,
+)
+
+if TYPE_CHECKING:
+    from types_boto3_emr_serverless import EMRServerlessClient
+    from types_boto3_emr_serverless.literals import JobRunStateType
+    from types_boto3_emr_serverless.type_defs import (
+        ConfigurationOverridesTypeDef,
+        JobRunSummaryTypeDef,
+        S3MonitoringConfigurationTypeDef,
+    )
+
+_ACTIVE: Final[tuple["JobRunStateType", ...]] = (
+    "SUBMITTED",
+    "PENDING",
+    "SCHEDULED",
+    "RUNNING",
+    "QUEUED",
+)
+_OUTCOMES: Final[Mapping[str, Outcome]] = {
+    "SUCCESS": "succeeded",
+    "FAILED": "failed",
+    "CANCELLED": "failed",
+}
+_MINIMUM_TIMEOUT_MINUTES: Final = 5
+
+
+@dataclass(frozen=True)
+class ServerlessRates:
+    """What EMR Serverless costs; the defaults are those of us-east-1 on x86, in US dollars."""
+
+    usd_per_vcpu_hour: float = 0.052624
+    usd_per_memory_gb_hour: float = 0.0057785
+    usd_per_storage_gb_hour: float = 0.000111
+
+
+@dataclass(frozen=True)
+class EmrServerlessConfig:
+    """Which application, and how Spark runs on it.
+
+    Attributes:
+        application_id: The application.
+        execution_role_arn: What the job may do.
+        deployment: Names us in tags.
+        log_uri: Where the driver's logs go.
+        spark_conf: Spark properties of every job.
+        rates: Prices.
+        deadline: The service itself ends jobs that run longer, should nobody be left to.
+        look_back: No job of ours is older; bounds the search for one to re-attach to.
+    """
+
+    application_id: str
+    execution_role_arn: str
+    deployment: str
+    log_uri: str | None = None
+    spark_conf: Mapping[str, str] = field(default_factory=dict)
+    rates: ServerlessRates = field(default_factory=ServerlessRates)
+    deadline: timedelta = timedelta(hours=6)
+    look_back: timedelta = timedelta(days=2)
+
+
+@dataclass(frozen=True)
+class EmrServerless:
+    """The :class:`~spark_resources.runners.runner.Service` of EMR Serverless."""
+
+    client: "EMRServerlessClient"
+    config: EmrServerlessConfig
+
+    name: Final = "emr-serverless"
+
+    def find(self, token: str) -> RemoteJob | None:
+        """See :class:`~spark_resources.runners.runner.Service`."""
+        for run in self._list(()):
+            if run.get("name", "").endswith(token_suffix(token)):
+                return RemoteJob(self.config.application_id, run["id"])
+        return None
+
+    def start(self, submission: Submission) -> RemoteJob:
+        """See :class:`~spark_resources.runners.runner.Service`; the service knows the token, too."""
+        minutes = math.ceil(self.config.deadline.total_seconds() / 60)
+        answer = self.client.start_job_run(
+            applicationId=self.config.application_id,
+            clientToken=submission.token,
+            executionRoleArn=self.config.execution_role_arn,
+            name=submission.name,
+            jobDriver={
+                "sparkSubmit": {
+                    "entryPoint": submission.package.script_uri,
+                    "entryPointArguments": list(submission.arguments),
+                    "sparkSubmitParameters": self._parameters(submission.package.archive_uri),
+                }
+            },
+            configurationOverrides=self._monitoring(),
+            tags={key: tag_value(value) for key, value in submission.tags.items()},
+            executionTimeoutMinutes=max(minutes, _MINIMUM_TIMEOUT_MINUTES),
+        )
+        return RemoteJob(answer["applicationId"], answer["jobRunId"], submission.tags)
+
+    def status(self, job: RemoteJob) -> Status:
+        """See :class:`~spark_resources.runners.runner.Service`."""
+        run = self.client.get_job_run(applicationId=job.parent, jobRunId=job.id)["jobRun"]
+        outcome = _OUTCOMES.get(run["state"], "going")
+        return Status(run["state"], outcome, run.get("stateDetails") or "")
+
+    def cancel(self, job: RemoteJob) -> None:
+        """See :class:`~spark_resources.runners.runner.Service`."""
+        self.client.cancel_job_run(applicationId=job.parent, jobRunId=job.id)
+
+    def release(self, job: RemoteJob) -> None:
+        """See :class:`~spark_resources.runners.runner.Service`; applications stop by themselves."""
+
+    def log_uris(self, job: RemoteJob) -> tuple[str, ...]:
+        """See :class:`~spark_resources.runners.runner.Service`."""
+        folder = self._log_folder(job)
+        return (f"{folder}/stderr.gz", f"{folder}/stdout.gz") if folder else ()
+
+    def facts(self, job: RemoteJob) -> Mapping[str, Any]:
+        """See :class:`~spark_resources.runners.runner.Service`."""
+        run = self.client.get_job_run(applicationId=job.parent, jobRunId=job.id)["jobRun"]
+        used = run.get("billedResourceUtilization") or run.get("totalResourceUtilization") or {}
+        return {
+            "application_id": job.parent,
+            "job_run_id": job.id,
+            "log_uri": self._log_folder(job),
+            "console_url": self._dashboard(job),
+            "duration_seconds": run.get("totalExecutionDurationSeconds", 0),
+            **usage(used, self.config.rates),
+        }
+
+    def active(self) -> Iterator[RemoteJob]:
+        """See :class:`~spark_resources.runners.runner.Service`."""
+        for listed in self._list(_ACTIVE):
+            run = self.client.get_job_run(
+                applicationId=self.config.application_id, jobRunId=listed["id"]
+            )["jobRun"]
+            tags = run.get("tags", {})
+            if tags.get("deployment") == tag_value(self.config.deployment):
+                token = token_of(run.get("name", ""))
+                yield RemoteJob(self.config.application_id, listed["id"], tags, token)
+
+    def _list(self, states: tuple["JobRunStateType", ...]) -> Iterator["JobRunSummaryTypeDef"]:
+        pages = self.client.get_paginator("list_job_runs").paginate(
+            applicationId=self.config.application_id,
+            createdAtAfter=datetime.now(UTC) - self.config.look_back,
+            states=states,
+        )
+        return (run for page in pages for run in page["jobRuns"])
+
+    def _parameters(self, archive_uri: str) -> str:
+        conf = {**self.config.spark_conf, "spark.submit.pyFiles": archive_uri}
+        words = (word for key, value in conf.items() for word in ("--conf", f"{key}={value}"))
+        return shlex.join(words)
+
+    def _monitoring(self) -> "ConfigurationOverridesTypeDef":
+        if self.config.log_uri is None:
+            return {}
+        logs: S3MonitoringConfigurationTypeDef = {"logUri": self.config.log_uri}
+        return {"monitoringConfiguration": {"s3MonitoringConfiguration": logs}}
+
+    def _log_folder(self, job: RemoteJob) -> str | None:
+        if self.config.log_uri is None:
+            return None
+        root = self.config.log_uri.rstrip("/")
+        return f"{root}/applications/{job.parent}/jobs/{job.id}/SPARK_DRIVER"
+
+    def _dashboard(self, job: RemoteJob) -> str | None:
+        """The job's Spark UI; there is none for jobs that never ran."""
+        try:
+            answer = self.client.get_dashboard_for_job_run(
+                applicationId=job.parent, jobRunId=job.id
+            )
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in {
+                "ResourceNotFoundException",
+                "ValidationException",
+            }:
+                return None
+            raise
+        return answer["url"]
+
+
+def usage(used: Mapping[str, Any], rates: ServerlessRates) -> dict[str, float]:
+    """Usage and estimated cost of a job run, from its ``billedResourceUtilization``."""
+    vcpu, memory = used.get("vCPUHour", 0.0), used.get("memoryGBHour", 0.0)
+    storage = used.get("storageGBHour", 0.0)
+    dollars = (
+        vcpu * rates.usd_per_vcpu_hour
+        + memory * rates.usd_per_memory_gb_hour
+        + storage * rates.usd_per_storage_gb_hour
+    )
+    return {
+        "vcpu_hours": round(vcpu, 4),
+        "memory_gb_hours": round(memory, 4),
+        "estimated_cost_usd": round(dollars, 4),
+    }

@@ -1,0 +1,327 @@
+"""Runs jobs on a remote service: stage, start or re-attach, follow, conclude, clean up."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from typing import Any, Literal, Protocol, TypeAlias
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from spark_resources.errors import JobFailedError
+from spark_resources.job import Job, JobFormatError, Manifest
+from spark_resources.runners.polling import Log, Patience, PollPolicy
+from spark_resources.runners.staging import Package, Staging
+from spark_resources.runners.wheel import build_wheel
+
+Outcome: TypeAlias = Literal["going", "succeeded", "failed"]
+
+
+class Runner(Protocol):
+    """Executes one job to its end."""
+
+    def token(self, work: Callable[[], str], log: Log) -> str:
+        """The token of the next attempt at some work, which ``work`` identifies when asked.
+
+        Raises:
+            JobFailedError: The service cannot be asked.
+        """
+        ...
+
+    def run(self, job: Job, log: Log) -> Manifest:
+        """Execute a job.
+
+        Raises:
+            JobFailedError: It did not succeed.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a service is asked to start.
+
+    Attributes:
+        token: The attempt; the same one is never started twice.
+        name: For people who look at the service's console; ends in the token.
+        package: Our code.
+        arguments: The entry point's.
+        tags: Who runs this.
+    """
+
+    token: str
+    name: str
+    package: Package
+    arguments: tuple[str, ...]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class RemoteJob:
+    """A job at a service.
+
+    Attributes:
+        parent: The cluster or application it runs on.
+        id: The step or job run.
+        tags: Who runs it, as far as the service was asked.
+        token: The attempt, as far as the service was asked.
+    """
+
+    parent: str
+    id: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    token: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a service says about a job.
+
+    Attributes:
+        state: The service's own word.
+        outcome: What that means.
+        reason: Why it ended, where the service says so.
+    """
+
+    state: str
+    outcome: Outcome
+    reason: str = ""
+
+
+class Service(Protocol):
+    """EMR or EMR Serverless, as far as runners need them. Calls may raise botocore's errors."""
+
+    @property
+    def name(self) -> str:
+        """How errors and metadata call it."""
+        ...
+
+    def find(self, token: str) -> RemoteJob | None:
+        """The job that was started with a token, if there is one."""
+        ...
+
+    def start(self, submission: Submission) -> RemoteJob:
+        """Start a job."""
+        ...
+
+    def status(self, job: RemoteJob) -> Status:
+        """Look at it."""
+        ...
+
+    def cancel(self, job: RemoteJob) -> None:
+        """Stop it, and what was started for it alone."""
+        ...
+
+    def release(self, job: RemoteJob) -> None:
+        """Give back what was started for it alone, after its end."""
+        ...
+
+    def log_uris(self, job: RemoteJob) -> tuple[str, ...]:
+        """Where the driver's logs arrive, the most telling first."""
+        ...
+
+    def facts(self, job: RemoteJob) -> Mapping[str, Any]:
+        """Ids, links, durations, usage and estimated cost."""
+        ...
+
+    def active(self) -> Iterator[RemoteJob]:
+        """Our deployment's jobs that have not ended."""
+        ...
+
+
+@dataclass(frozen=True)
+class RemoteRunner:
+    """Runs jobs on a service.
+
+    Attributes:
+        service: Where.
+        staging: Shared with it.
+        deployment: Names us in tags, so that another deployment's jobs are left alone.
+        poll: How to wait.
+    """
+
+    service: Service
+    staging: Staging
+    deployment: str
+    poll: PollPolicy = field(default_factory=PollPolicy)
+
+    def token(self, work: Callable[[], str], log: Log) -> str:
+        """See :class:`Runner`; attempts that came to nothing are passed over.
+
+        So a process that takes over from one that was killed finds the job that it left behind,
+        while a retry of what has failed starts another.
+        """
+        patience = Patience(self.poll, self.poll.outage_seconds, log)
+        tokens = (attempt_token(work_id, number) for work_id in (work(),) for number in count())
+        with _told(self.service):
+            return next(t for t in tokens if patience(partial(self._is_open, t)))
+
+    def _is_open(self, token: str) -> bool:
+        """Whether an attempt is still to be made, is under way, or has left a result."""
+        remote = self.service.find(token)
+        outcome = self.service.status(remote).outcome if remote else "going"
+        if outcome != "succeeded":
+            return outcome == "going"
+        return self.staging.exists(self.staging.manifest_uri(token))
+
+    def run(self, job: Job, log: Log) -> Manifest:
+        """Execute a job, or re-attach to the attempt that another process started.
+
+        Any exception, an interruption included, cancels the remote job before it goes on.
+
+        Raises:
+            JobFailedError: The job failed, took too long, or left no manifest of its own.
+        """
+        with _told(self.service):
+            return self._run(job, log)
+
+    def _run(self, job: Job, log: Log) -> Manifest:
+        patience = Patience(self.poll, self.poll.outage_seconds, log)
+        package = patience(lambda: self.staging.put_package(build_wheel()))
+        patience(lambda: self.staging.put_job(job))
+        history: dict[str, str] = {}
+        remote, status = self._follow(self._submission(job, package), patience, history)
+        try:
+            return self._conclude(job, remote, status, patience, history)
+        finally:
+            self._try_to(lambda: self.service.release(remote), log)
+
+    def _submission(self, job: Job, package: Package) -> Submission:
+        tags = {"deployment": self.deployment, **job.labels}
+        uris = self.staging.job_uri(job.token), self.staging.manifest_uri(job.token)
+        arguments = ("--job", uris[0], "--manifest", uris[1])
+        name = submission_name(self.deployment, job)
+        return Submission(job.token, name, package, arguments, tags)
+
+    def _follow(
+        self, submission: Submission, patience: Patience, history: dict[str, str]
+    ) -> tuple[RemoteJob, Status]:
+        remote: RemoteJob | None = None
+        try:
+            # Found first, so that neither a retry nor an unanswered request starts it twice.
+            remote = patience(lambda: self.service.find(submission.token)) or patience(
+                lambda: self.service.find(submission.token) or self.service.start(submission)
+            )
+            return remote, self._wait(remote, patience, history)
+        except BaseException:
+            self._try_to(lambda: self._cancel(remote, submission.token), patience.log)
+            raise
+
+    def _wait(self, remote: RemoteJob, patience: Patience, history: dict[str, str]) -> Status:
+        deadline = time.monotonic() + self.poll.deadline_seconds
+        for pause in self.poll.pauses():
+            status = patience(lambda: self.service.status(remote))
+            if status.state not in history:
+                history[status.state] = datetime.now(UTC).isoformat(timespec="seconds")
+                patience.log(f"{self.service.name} {remote.id}: {status.state}")
+            if status.outcome != "going":
+                return status
+            if time.monotonic() + pause > deadline:
+                raise JobFailedError(
+                    f"{self.service.name} {remote.id} still {status.state} after "
+                    f"{self.poll.deadline_seconds:.0f} s, cancelled",
+                    facts={"state_history": dict(history)},
+                )
+            time.sleep(pause)
+        raise AssertionError("pauses have no end")
+
+    def _conclude(
+        self,
+        job: Job,
+        remote: RemoteJob,
+        status: Status,
+        patience: Patience,
+        history: Mapping[str, str],
+    ) -> Manifest:
+        facts = {
+            "engine": self.service.name,
+            **patience(lambda: self.service.facts(remote)),
+            "state_history": dict(history),
+        }
+        if status.outcome == "failed":
+            reason = (
+                f"{self.service.name} {remote.id} {status.state}: {status.reason or 'no reason'}"
+            )
+            raise JobFailedError(reason, self._log_tail(remote, patience), facts)
+        content = patience(lambda: self.staging.read(self.staging.manifest_uri(job.token)))
+        problem, manifest = _own_manifest(content, job.token)
+        if manifest is None:
+            reason = f"{self.service.name} {remote.id} {status.state} but {problem}"
+            raise JobFailedError(reason, self._log_tail(remote, patience), facts)
+        return replace(manifest, facts={**manifest.facts, **facts})
+
+    def _log_tail(self, remote: RemoteJob, patience: Patience) -> tuple[str, ...]:
+        """Logs arrive after the end of a job, or never."""
+        uris = patience(lambda: self.service.log_uris(remote))
+        give_up = time.monotonic() + self.poll.log_seconds
+        for pause in self.poll.pauses():
+            tails = [patience(partial(self.staging.log_tail, uri)) for uri in uris]
+            if any(tails) or None not in tails:
+                return next((tail for tail in tails if tail), ("(the driver logged nothing)",))
+            if time.monotonic() + pause > give_up:
+                return (f"(no driver log at {uris[0]} yet)",)
+            time.sleep(pause)
+        raise AssertionError("pauses have no end")
+
+    def _cancel(self, remote: RemoteJob | None, token: str) -> None:
+        target = remote or self.service.find(token)
+        if target is not None:
+            self.service.cancel(target)
+
+    def _try_to(self, clean_up: Callable[[], None], log: Log) -> None:
+        """Clean up without hiding why."""
+        try:
+            Patience(self.poll, self.poll.cancel_seconds, log)(clean_up)
+        except Exception as error:
+            log(f"{self.service.name}: could not clean up, look at its console: {error}")
+
+
+@contextmanager
+def _told(service: Service) -> Iterator[None]:
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise JobFailedError(f"{service.name} refused: {error}") from error
+
+
+def attempt_token(work: str, number: int) -> str:
+    """The token of an attempt at some work: in any process the same."""
+    return hashlib.sha256(f"{work}\n{number}".encode()).hexdigest()[:32]
+
+
+def token_of(name: str) -> str:
+    """The token that a name made by :func:`submission_name` ends in; empty without one.
+
+    >>> token_of("prod: taobao/impressions train [t1]"), token_of("somebody's step")
+    ('t1', '')
+    """
+    return name.rpartition(" [")[2][:-1] if name.endswith("]") and " [" in name else ""
+
+
+def submission_name(deployment: str, job: Job) -> str:
+    """``deployment: asset partitions [token]``, within the 256 characters that AWS allows."""
+    labels = (job.labels.get("asset"), job.labels.get("partitions"))
+    who = " ".join(filter(None, labels)) or job.kind
+    text = f"{deployment}: {who}".encode("ascii", "replace").decode()
+    return f"{text[: 200 - len(job.token)]} {token_suffix(job.token)}"
+
+
+def token_suffix(token: str) -> str:
+    """How the name of an attempt's job ends."""
+    return f"[{token}]"
+
+
+def _own_manifest(content: bytes | None, token: str) -> tuple[str, Manifest | None]:
+    if content is None:
+        return "wrote no manifest", None
+    try:
+        manifest = Manifest.from_json(content.decode())
+    except (JobFormatError, ValueError, KeyError, TypeError) as error:
+        return f"its manifest cannot be read: {error!r}", None
+    if manifest.token != token:
+        return "the manifest is another attempt's", None
+    return "", manifest
