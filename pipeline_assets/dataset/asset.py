@@ -256,7 +256,7 @@ def check(
 
 
 def domain_of(function: Callable[..., Any]) -> str:
-    """The package a function is defined in: ``pipeline_assets.domains.taobao.assets`` is ``taobao``."""
+    """The package a function is defined in: of ``domains.taobao.assets`` it is ``taobao``."""
     return function.__module__.split(".")[-2]
 
 

@@ -1,0 +1,1 @@
+"""Destinations outside the lake that an asset's rows can be written to."""

@@ -1,0 +1,1 @@
+"""The published tables: catalog, commits, history, maintenance and queries."""

@@ -1,0 +1,1 @@
+"""What vendors deliver: listing the landing zone, and reading archives and text files."""

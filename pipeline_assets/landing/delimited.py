@@ -12,7 +12,8 @@ Rules that hold for every dialect:
 - A byte order mark before the header is dropped. Text is UTF-8.
 - Files are gzip-compressed if their first two bytes say so, whatever their name.
 
-For quoted fields see :mod:`pipeline_assets.landing.quotes`: a stray quote costs a line, not the file.
+For quoted fields see :mod:`pipeline_assets.landing.quotes`: a stray quote costs a line, not
+the file.
 """
 
 import io

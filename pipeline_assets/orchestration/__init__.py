@@ -1,0 +1,1 @@
+"""What runs by itself (sensors, policies, alerts, schedules) and the deployment's parts."""

@@ -1,0 +1,1 @@
+"""Connections to Postgres, reading from it, and loading partitions into it."""

@@ -4,7 +4,7 @@ A line is rejected for the first of these reasons that applies:
 
 | reason            | applies if                                                                  |
 |-------------------|-----------------------------------------------------------------------------|
-| `undecodable`     | the line had to be escaped, see `pipeline_assets.landing.raw_text`             |
+| `undecodable`     | the line had to be escaped, see `landing/raw_text.py`                       |
 | `field_count`     | it has not 6 (skeleton) or 3 (common features) fields between commas        |
 | `bad_sample_id`   | the sample id is not 1 to 18 digits                                         |
 | `bad_label`       | a label is neither 0 nor 1                                                  |

@@ -1,0 +1,1 @@
+"""Which partitions have to be materialised, told by comparing versions."""

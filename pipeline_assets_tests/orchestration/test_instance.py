@@ -19,7 +19,7 @@ from pipeline_assets_tests.domains.rentals.world import sql
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PASSWORD = "100% p@ss/word: it's"
 RAW_REVIEWS = 'key:"rentals/raw_movie_reviews"'
 

@@ -1,6 +1,6 @@
 """Sentiment of texts with Spark ML: the twin of the embedded engine's jobs.
 
-Terms of three views (:mod:`spark_resources.cluster.sentiment_text`) are hashed, weighed by rarity and
+Terms of three views (:mod:`.sentiment_text`) are hashed, weighed by rarity and
 scaled to unit length; a multinomial logistic regression gives the probabilities of negative,
 neutral and positive. It minimises log loss, which is what calibrates them.
 """

@@ -1,0 +1,1 @@
+"""What starts jobs from home: on this machine's Spark, as EMR steps, on EMR Serverless."""

@@ -96,7 +96,7 @@ class EmrStepConfig:
 
 @dataclass(frozen=True)
 class EmrSteps:
-    """The :class:`~spark_resources.runners.runner.Service` of EMR on EC2.
+    """The :class:`.runner.Service` of EMR on EC2.
 
     The client must not repeat requests by itself: ``add_job_flow_steps`` would start a job twice.
     """
@@ -107,7 +107,7 @@ class EmrSteps:
     name: Final = "emr"
 
     def find(self, token: str) -> RemoteJob | None:
-        """See :class:`~spark_resources.runners.runner.Service`."""
+        """See :class:`.runner.Service`."""
         for cluster_id in self._clusters(token_suffix(token)):
             for step in self._recent_steps(cluster_id):
                 if step.get("Name", "").endswith(token_suffix(token)):
@@ -115,7 +115,7 @@ class EmrSteps:
         return None
 
     def start(self, submission: Submission) -> RemoteJob:
-        """See :class:`~spark_resources.runners.runner.Service`.
+        """See :class:`.runner.Service`.
 
         Raises:
             JobFailedError: No running cluster has the name of the configuration.
@@ -128,7 +128,7 @@ class EmrSteps:
         return RemoteJob(cluster_id, answer["StepIds"][0], submission.tags)
 
     def status(self, job: RemoteJob) -> Status:
-        """See :class:`~spark_resources.runners.runner.Service`; the step decides, and a dead cluster."""
+        """See :class:`.runner.Service`; the step decides, and a dead cluster."""
         # The cluster first: once it is gone, what the step says afterwards is final.
         cluster = self._cluster_status(job)
         step = self.emr.describe_step(ClusterId=job.parent, StepId=job.id)["Step"]["Status"]
@@ -147,7 +147,7 @@ class EmrSteps:
         return self.emr.describe_cluster(ClusterId=job.parent)["Cluster"]["Status"]
 
     def cancel(self, job: RemoteJob) -> None:
-        """See :class:`~spark_resources.runners.runner.Service`."""
+        """See :class:`.runner.Service`."""
         if isinstance(self.config.cluster, TransientCluster):
             self.emr.terminate_job_flows(JobFlowIds=[job.parent])
         else:
@@ -158,17 +158,17 @@ class EmrSteps:
             )
 
     def release(self, job: RemoteJob) -> None:
-        """See :class:`~spark_resources.runners.runner.Service`."""
+        """See :class:`.runner.Service`."""
         if isinstance(self.config.cluster, TransientCluster):
             self.emr.terminate_job_flows(JobFlowIds=[job.parent])
 
     def log_uris(self, job: RemoteJob) -> tuple[str, ...]:
-        """See :class:`~spark_resources.runners.runner.Service`; in client mode they are the step's own."""
+        """See :class:`.runner.Service`; in client mode they are the step's own."""
         folder = self._log_folder(job)
         return (f"{folder}/stderr.gz", f"{folder}/stdout.gz") if folder else ()
 
     def facts(self, job: RemoteJob) -> Mapping[str, Any]:
-        """See :class:`~spark_resources.runners.runner.Service`."""
+        """See :class:`.runner.Service`."""
         region = self.emr.meta.region_name
         console = f"https://{region}.console.aws.amazon.com/emr/home?region={region}"
         return {
@@ -180,7 +180,7 @@ class EmrSteps:
         }
 
     def active(self) -> Iterator[RemoteJob]:
-        """See :class:`~spark_resources.runners.runner.Service`."""
+        """See :class:`.runner.Service`."""
         for cluster_id in self._clusters(""):
             steps = self.emr.get_paginator("list_steps").paginate(
                 ClusterId=cluster_id, StepStates=["PENDING", "RUNNING"]

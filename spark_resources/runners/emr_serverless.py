@@ -79,7 +79,7 @@ class EmrServerlessConfig:
 
 @dataclass(frozen=True)
 class EmrServerless:
-    """The :class:`~spark_resources.runners.runner.Service` of EMR Serverless."""
+    """The :class:`.runner.Service` of EMR Serverless."""
 
     client: "EMRServerlessClient"
     config: EmrServerlessConfig
@@ -87,14 +87,14 @@ class EmrServerless:
     name: Final = "emr-serverless"
 
     def find(self, token: str) -> RemoteJob | None:
-        """See :class:`~spark_resources.runners.runner.Service`."""
+        """See :class:`.runner.Service`."""
         for run in self._list(()):
             if run.get("name", "").endswith(token_suffix(token)):
                 return RemoteJob(self.config.application_id, run["id"])
         return None
 
     def start(self, submission: Submission) -> RemoteJob:
-        """See :class:`~spark_resources.runners.runner.Service`; the service knows the token, too."""
+        """See :class:`.runner.Service`; the service knows the token, too."""
         minutes = math.ceil(self.config.deadline.total_seconds() / 60)
         answer = self.client.start_job_run(
             applicationId=self.config.application_id,
@@ -115,25 +115,25 @@ class EmrServerless:
         return RemoteJob(answer["applicationId"], answer["jobRunId"], submission.tags)
 
     def status(self, job: RemoteJob) -> Status:
-        """See :class:`~spark_resources.runners.runner.Service`."""
+        """See :class:`.runner.Service`."""
         run = self.client.get_job_run(applicationId=job.parent, jobRunId=job.id)["jobRun"]
         outcome = _OUTCOMES.get(run["state"], "going")
         return Status(run["state"], outcome, run.get("stateDetails") or "")
 
     def cancel(self, job: RemoteJob) -> None:
-        """See :class:`~spark_resources.runners.runner.Service`."""
+        """See :class:`.runner.Service`."""
         self.client.cancel_job_run(applicationId=job.parent, jobRunId=job.id)
 
     def release(self, job: RemoteJob) -> None:
-        """See :class:`~spark_resources.runners.runner.Service`; applications stop by themselves."""
+        """See :class:`.runner.Service`; applications stop by themselves."""
 
     def log_uris(self, job: RemoteJob) -> tuple[str, ...]:
-        """See :class:`~spark_resources.runners.runner.Service`."""
+        """See :class:`.runner.Service`."""
         folder = self._log_folder(job)
         return (f"{folder}/stderr.gz", f"{folder}/stdout.gz") if folder else ()
 
     def facts(self, job: RemoteJob) -> Mapping[str, Any]:
-        """See :class:`~spark_resources.runners.runner.Service`."""
+        """See :class:`.runner.Service`."""
         run = self.client.get_job_run(applicationId=job.parent, jobRunId=job.id)["jobRun"]
         used = run.get("billedResourceUtilization") or run.get("totalResourceUtilization") or {}
         return {
@@ -146,7 +146,7 @@ class EmrServerless:
         }
 
     def active(self) -> Iterator[RemoteJob]:
-        """See :class:`~spark_resources.runners.runner.Service`."""
+        """See :class:`.runner.Service`."""
         for listed in self._list(_ACTIVE):
             run = self.client.get_job_run(
                 applicationId=self.config.application_id, jobRunId=listed["id"]

@@ -48,9 +48,12 @@ class Wheel:
         return path
 
 
-def build_wheel(source: Path = Path(__file__).parent) -> Wheel:
-    """Pack the package that lies in a folder."""
-    modules = sorted(source.rglob("*.py"))
+def build_wheel(source: Path = Path(__file__).parents[1]) -> Wheel:
+    """Pack what a cluster needs of the package that lies in a folder.
+
+    The runners stay at home: they need boto3, which no cluster has to carry.
+    """
+    modules = sorted([*source.glob("*.py"), *(source / "cluster").rglob("*.py")])
     files = {f"{PACKAGE}/{path.relative_to(source)}": path.read_bytes() for path in modules}
     info = f"{PACKAGE}-{VERSION}.dist-info"
     files[f"{info}/METADATA"] = _METADATA.encode()

@@ -1,9 +1,9 @@
 """What the Taobao tables promise.
 
 Which faults reject a row and which only fail a check: a line that cannot be read as the vendor
-describes it (see :mod:`pipeline_assets.domains.taobao.verdict`) goes to ``rejected_rows`` and to no other
-table. A line that reads well but contradicts another (a feature count that is not the number of
-tokens, an index without common features, a conversion without click, a field nobody knows) stays
+describes it (see :mod:`pipeline_assets.domains.taobao.lines`) goes to ``rejected_rows`` and to no
+other table. A line that reads well but contradicts another (a feature count that is not the number
+of tokens, an index without common features, a conversion without click, a field nobody knows) stays
 in its table, and a check that warns counts it.
 """
 

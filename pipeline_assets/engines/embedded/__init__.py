@@ -1,0 +1,1 @@
+"""DuckDB in this process. It knows jobs, not domains."""

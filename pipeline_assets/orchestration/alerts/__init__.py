@@ -1,0 +1,1 @@
+"""Incidents are found in Dagster's events and sent to people, each once."""

@@ -1,0 +1,1 @@
+"""What holds for a whole selection of assets: freshness, completeness, automation, pools."""

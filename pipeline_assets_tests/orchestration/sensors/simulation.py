@@ -15,15 +15,13 @@ import dagster as dg
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.sensors.landing_sensor import EventWatch, Watch
 from pipeline_assets.settings import Settings
-from pipeline_assets_tests.automation.simulated_world import (
-    BOX,
+from pipeline_assets_tests.orchestration.sensors.boxes import BOX, definitions
+from pipeline_assets_tests.orchestration.sensors.simulated_edges import Notifications, followers
+from pipeline_assets_tests.orchestration.sensors.simulated_world import (
     BROKEN,
     ZONE,
-    Notifications,
     World,
-    definitions,
     etag,
-    followers,
 )
 
 SETTLE = 10.0

@@ -26,7 +26,7 @@ from pipeline_assets.orchestration.sensors.cursor import (
     remembered,
 )
 from pipeline_assets.storage.objects import StoredObject
-from pipeline_assets_tests.automation.simulated_world import WAITS
+from pipeline_assets_tests.orchestration.sensors.simulated_world import WAITS
 from pipeline_assets_tests.orchestration.sensors.simulation import simulated
 
 NOW = 1_000_000.0

@@ -6,13 +6,10 @@ import pytest
 from pipeline_assets.orchestration.sensors.cursor import Delivery
 from pipeline_assets.orchestration.sensors.downstream import Followers
 from pipeline_assets.settings import Settings
-from pipeline_assets_tests.automation.simulated_world import (
-    ASSETS,
-    SOURCE,
-    Place,
+from pipeline_assets_tests.orchestration.sensors.boxes import ASSETS, SOURCE, definitions
+from pipeline_assets_tests.orchestration.sensors.simulated_edges import Place, followers
+from pipeline_assets_tests.orchestration.sensors.simulated_world import (
     World,
-    definitions,
-    followers,
 )
 
 GRAPH = definitions().resolve_asset_graph()

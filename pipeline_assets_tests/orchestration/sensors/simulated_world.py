@@ -1,92 +1,30 @@
-"""What stands around the landing sensors: a landing zone, a lake, runs and a queue, all in memory.
+"""What stands around the landing sensors: objects, published tables and runs, all in memory.
 
-These are the edges, and they misbehave: objects have wrong times, are put back as they were or
-cannot be read; a listing breaks off; the lake does not answer; a run makes its tables one after
-the other and dies between two of them; events come twice, late and in any order. Nothing here
-decides what has to be made: that is what the sensors are tried for.
+They misbehave: objects have wrong times, are put back as they were or cannot be read; a run makes
+its tables one after the other and dies between two of them. Nothing here decides what has to be
+made: that is what the sensors are tried for. How they see this world is in ``simulated_edges``.
 """
 
 import hashlib
-import random
-import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
 import dagster as dg
-import ibis.expr.types as ir
 
-from pipeline_assets.dataset.asset import LakeAsset, ingest_asset, lake_asset
-from pipeline_assets.dataset.contract import Contract, String
-from pipeline_assets.dataset.inputs import Landed
-from pipeline_assets.dataset.partitioning import Partitioning
-from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.catalog import CatalogAccess
-from pipeline_assets.iceberg.tables import Lake, LakeTable, PartitionRecord
-from pipeline_assets.landing.zone import LandingSource, LandingZone
-from pipeline_assets.orchestration.deployment import Deployment
-from pipeline_assets.orchestration.sensors.downstream import OBJECTS_TAG, Followers
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.iceberg.tables import PartitionRecord
+from pipeline_assets.orchestration.sensors.downstream import OBJECTS_TAG
 from pipeline_assets.orchestration.sensors.retry_waits import is_time, left
-from pipeline_assets.orchestration.sensors.s3_events import Message
-from pipeline_assets.settings import Settings
-from pipeline_assets.staleness.versions import code_version, digest
-from pipeline_assets.storage.objects import LocalStore, StoredObject, fingerprint
+from pipeline_assets.staleness.versions import digest
+from pipeline_assets.storage.objects import StoredObject, fingerprint
+from pipeline_assets_tests.orchestration.sensors.boxes import ASSETS, CODE_VERSIONS, SOURCE, TABLES
 
 ZONE = "/zone"
-BOX = Partitioning("box", dg.DynamicPartitionsDefinition(name="box"))
-SOURCE = LandingSource(
-    name="boxes",
-    prefix="boxes",
-    pattern=re.compile(r"boxes/(?P<key>[^/]+)/[^/]+"),
-    partitioning=BOX,
-    description="Boxes.",
-)
 WAITS = (30.0, 100.0, 300.0)
 FOREVER = 100_000.0
-
-
-class Things(Contract):
-    """One row per thing."""
-
-    thing: String
-    box: String
-
-
-@ingest_asset(contract=Things, code_version="1", partitions=BOX, landing=SOURCE)
-def raw_boxes(objects: Landed) -> None:
-    raise NotImplementedError
-
-
-@ingest_asset(contract=Things, code_version="1", partitions=BOX, landing=SOURCE)
-def raw_labels(objects: Landed) -> None:
-    raise NotImplementedError
-
-
-@lake_asset(contract=Things, partitions=BOX)
-def contents(raw_boxes: ir.Table) -> ir.Table:
-    return raw_boxes
-
-
-ASSETS = (raw_boxes, raw_labels, contents)
-TABLES = {asset.name: asset.table for asset in ASSETS}
-CODE_VERSIONS = {asset.name: code_version(asset, TABLES) for asset in ASSETS}
-
-
-def definitions() -> dg.Definitions:
-    """What Dagster knows of these assets; nobody executes them."""
-    specs = [
-        dg.AssetSpec(
-            asset.key,
-            deps=[spec.key for spec in asset.inputs],
-            partitions_def=BOX.definition,
-            code_version=CODE_VERSIONS[asset.name],
-        )
-        for asset in ASSETS
-    ]
-    landing = dg.AssetSpec(SOURCE.key, partitions_def=BOX.definition)
-    return dg.Definitions(assets=[landing, *specs])
 
 
 def etag(content: str) -> str:
@@ -276,7 +214,7 @@ class World:
             found = BROKEN if self.is_broken(key) else self.version(key)
         else:
             record = self.record(spec.upstream, key)
-            found = record and record.version
+            found = record.version if record else None
         return {spec.name: found} if found else {}
 
     def _publish(self, run: Run, key: str, inputs: Mapping[str, str]) -> None:
@@ -346,73 +284,3 @@ def in_dagster(run: Run) -> dg.DagsterRun:
         status=dg.DagsterRunStatus.STARTED,
         tags=ends if more else {"dagster/partition": first},
     )
-
-
-@dataclass(frozen=True)
-class Objects(LocalStore):
-    """The landing zone's objects; a listing of it can break off half-way."""
-
-    world: World
-
-    def require(self, root: str) -> None:
-        pass
-
-    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
-        found = [item for _, item in self.world.listing() if item.uri.startswith(f"{prefix}/")]
-        for place, item in enumerate(it for it in found if it.uri > after):
-            if place and self.world.down == "landing zone":
-                raise PipelineError("The landing zone does not answer")
-            yield item
-
-
-@dataclass(frozen=True)
-class Published(Lake):
-    """The lake's records, if it answers."""
-
-    world: World
-
-    def records(self, table: LakeTable) -> Mapping[str, PartitionRecord]:
-        if self.world.down == "lake":
-            raise PipelineError("The lake does not answer")
-        return dict(self.world.records[str(table)])
-
-
-@dataclass(frozen=True)
-class Place(Deployment):
-    """Where the zone and the lake lie."""
-
-    world: World
-
-    @property
-    def landing(self) -> LandingZone:
-        return LandingZone(ZONE, Objects(self.world))
-
-    @property
-    def lake(self) -> Lake:
-        return Published(CatalogAccess("", "", self.s3), self.world)
-
-
-def followers(world: World, settings: Settings) -> Followers:
-    """The real ones, of the assets of this world."""
-    return Followers.of(SOURCE, ASSETS, Place(settings, world))
-
-
-@dataclass(frozen=True)
-class Notifications:
-    """A queue that hands out what can be received, in any order, and hides it for a minute."""
-
-    world: World
-    chance: random.Random
-    url: str = "queue"
-
-    def receive(self, most: int) -> Iterator[Message]:
-        world = self.world
-        visible = [name for name, (_, since) in world.queue.items() if since <= world.now]
-        for name in self.chance.sample(visible, min(len(visible), most, 3)):
-            path, _ = world.queue[name]
-            world.queue[name] = (path, world.now + 60)
-            yield Message(str(name), (f"{ZONE}/{path}",))
-
-    def delete(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            self.world.queue.pop(int(message.receipt), None)
