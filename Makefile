@@ -8,7 +8,7 @@ EMR_SCALE ?= 0.1
 SEEDS ?= 20
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 
-.PHONY: help demo demo-emr dev test lint format docs bench chaos clean test-daemon
+.PHONY: help demo demo-emr dev test lint format docs bench chaos mutants clean test-daemon
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -55,5 +55,9 @@ bench: $(READY) ## side-by-side timings against hand-written peers; see benchmar
 chaos: $(READY) ## kill updates, spoil S3's answers, fill the disk: many seeds; see benchmarks/README.md
 	$(BIN)/python -W ignore -m pipeline_assets_tests.chaos --seeds $(SEEDS)
 
+mutants: $(READY) ## break the rules of what has to be made, one by one, and see whether a test notices; see docs/testing.md
+	$(BIN)/mutmut run --max-children 2
+	$(BIN)/mutmut results
+
 clean: ## remove the environment, the sample landing zone and the local lake
-	rm -rf $(VENV) landing lake .dagster .dagster-emr build
+	rm -rf $(VENV) landing lake .dagster .dagster-emr build mutants
