@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.landing_source import LandingSource
 from pipeline_assets.dataset.progress import SILENT, Progress
 from pipeline_assets.domains.music import assets as music
 from pipeline_assets.domains.music.deliveries import LISTENING
@@ -12,7 +13,6 @@ from pipeline_assets.domains.ratings import assets as ratings
 from pipeline_assets.domains.rentals import assets as rentals
 from pipeline_assets.domains.taobao import assets as taobao
 from pipeline_assets.domains.warehouse.assets import warehouse_load
-from pipeline_assets.landing.zone import LandingSource
 from pipeline_assets.orchestration.alerts.alert_sensor import alert_sensor
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.policies.asset_policies import policies_for
@@ -23,6 +23,7 @@ from pipeline_assets.orchestration.sensors.sensors import sensors_for
 from pipeline_assets.orchestration.spark_engines import remote_runners
 from pipeline_assets.partitions import DAYS, windows
 from pipeline_assets.profiles.profiles import PROFILES
+from pipeline_assets.publish.comparison_checks import Comparer, comparison_checks
 from pipeline_assets.publish.dagster_assets import dagster_asset
 from pipeline_assets.publish.io_managers import LakeIOManager, LandingIOManager
 from pipeline_assets.publish.staging import Stager
@@ -80,7 +81,10 @@ def build_definitions(
             *(source.spec() for source in landing),
             *(dagster_asset(asset, tables, policies) for asset in assets),
         ],
-        asset_checks=[completeness],
+        asset_checks=[
+            completeness,
+            *(check for asset in assets for check in comparison_checks(asset)),
+        ],
         schedules=[
             completeness_schedule(completeness, is_hourly=settings.rentals_granularity == "hourly"),
             maintenance_schedule([*(asset.table for asset in assets), PROFILES]),
@@ -100,6 +104,7 @@ def build_definitions(
         resources={
             "lake": LakeIOManager(deployment.lake, tables, progress, store),
             "landing": LandingIOManager(deployment.landing, sources),
+            "comparer": Comparer(deployment.lake, store, engines),
             "stager": Stager(
                 lake=deployment.lake,
                 store=store,

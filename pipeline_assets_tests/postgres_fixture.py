@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.postgres.connection import connect, execute
-from pipeline_assets.postgres.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.postgres.sql import identifier
 from pipeline_assets.sample.postgres_server import ensure_database, running_postgres
 

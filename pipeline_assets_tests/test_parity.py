@@ -11,9 +11,9 @@ from pydantic import SecretStr
 
 from pipeline_assets.command.update import Updater, batches
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.definitions import ASSETS, LANDING, build_definitions
 from pipeline_assets.orchestration.deployment import Deployment
-from pipeline_assets.postgres.dsn import SecretDsn
 from pipeline_assets.sample import RENTAL_DAYS
 from pipeline_assets.sample.music import write_music
 from pipeline_assets.sample.postgres_server import ensure_database

@@ -8,11 +8,12 @@ from typing import Any
 import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.objects import ObjectStore
+from pipeline_assets.dataset.table import LakeTable
 from pipeline_assets.iceberg.query import query
-from pipeline_assets.iceberg.tables import Lake, LakeTable
+from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.settings import Settings
-from pipeline_assets.storage.objects import ObjectStore
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"

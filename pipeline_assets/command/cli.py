@@ -19,12 +19,12 @@ from pipeline_assets.command.update import Updater, batches
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.plots import png
 from pipeline_assets.dataset.progress import SILENT, Progress
+from pipeline_assets.dataset.table import LakeTable
 from pipeline_assets.definitions import assets_for, build_definitions, landing_for
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.maintenance import clean, compact
 from pipeline_assets.iceberg.query import Answer
 from pipeline_assets.iceberg.query import query as run_query
-from pipeline_assets.iceberg.tables import LakeTable
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.instance import open_instance
 from pipeline_assets.profiles.profile_plot import profile_plot

@@ -13,7 +13,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from pipeline_assets.command.cli import Session, cli, told_in_one_line
-from pipeline_assets.postgres.dsn import SecretDsn
+from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.sample import RENTAL_DAYS, write_samples
 from pipeline_assets.sample.postgres_server import ensure_database, running_postgres
 from pipeline_assets.sample.rentals import fill_rentals

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
+from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.instance import instance_dsn, open_instance
 from pipeline_assets.postgres.connection import connect, execute
-from pipeline_assets.postgres.dsn import SecretDsn
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.objects import free_space
 from spark_resources.runners.jvm import choose_java

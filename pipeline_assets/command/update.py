@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Final
 
 import dagster as dg
-from dagster._core.storage.tags import (
+
+from pipeline_assets.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
 )
-
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.landing_source import LandingSource
+from pipeline_assets.dataset.objects import fingerprint
 from pipeline_assets.iceberg.catalog import told_in_one_line
-from pipeline_assets.landing.zone import LandingSource, Listing
+from pipeline_assets.landing.zone import Listing
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.publish.failures import root_message
 from pipeline_assets.staleness.outside_systems import Offers, ask
@@ -25,7 +27,6 @@ from pipeline_assets.staleness.stale_partitions import (
     never_again,
     stale_partitions,
 )
-from pipeline_assets.storage.objects import fingerprint
 
 PROCESS_TAG: Final = "pipeline/process"
 _KEEP_RECORDS: Final = "read or write Dagster's records"

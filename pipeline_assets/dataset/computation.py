@@ -12,8 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from pipeline_assets.dataset.contract import TableContract
-from pipeline_assets.dataset.sql import to_sql
-from pipeline_assets.engines.engine import Dialect
+from pipeline_assets.dataset.sql import Dialect, to_sql
 from spark_resources.job import Kind
 
 STATE: Final = "state"

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 import dagster as dg
 import ibis.expr.datatypes as dt
-from dagster._core.definitions.partitions.subset import TimeWindowPartitionsSubset
-from dagster._core.definitions.partitions.utils import PersistedTimeWindow
+
+from pipeline_assets.dagster_internals import PersistedTimeWindow, TimeWindowPartitionsSubset
 
 Window: TypeAlias = tuple[datetime, datetime]
 

@@ -1,6 +1,7 @@
 """Telling whoever waits how far a long step is."""
 
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final, Protocol, TypeAlias
 
 
 class Progress(Protocol):
@@ -26,3 +27,6 @@ class Silent:
 
 
 SILENT: Final = Silent()
+
+
+Log: TypeAlias = Callable[[str], None]

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
-from pipeline_assets.engines.engine import Dialect
+Dialect: TypeAlias = Literal["duckdb", "pyspark"]
 
 _NAMES: Mapping[type[dt.DataType], str] = {
     dt.Int32: "int",

@@ -1,12 +1,11 @@
 """What the lake asks of an engine."""
 
 from collections.abc import Callable
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
+from pipeline_assets.dataset.progress import Log
+from pipeline_assets.dataset.sql import Dialect
 from spark_resources.job import Job, Manifest
-
-Dialect: TypeAlias = Literal["duckdb", "pyspark"]
-Log: TypeAlias = Callable[[str], None]
 
 
 class Engine(Protocol):

@@ -14,58 +14,20 @@ once more for an unchanged partition is the one that the table describes.
 import hashlib
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from pipeline_assets.dataset.contract import Contract, Field, Long, String, TableContract
-from pipeline_assets.dataset.partitioning import Partitioning
+from pipeline_assets.dataset.destinations import Export
+from pipeline_assets.dataset.objects import ObjectStore, encode_key
 from pipeline_assets.dataset.sql import to_sql
+from pipeline_assets.dataset.table import LakeTable
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
-from pipeline_assets.iceberg.tables import LakeTable
-from pipeline_assets.storage.objects import ObjectStore, encode_key
 from spark_resources.job import Source
 
 _CHUNK_BYTES: Final = 4 << 20
-
-
-class ExportedObjects(Contract):
-    """One row per exported object; subclasses add the partition column."""
-
-    uri: String = Field(description="Where the object lies.")
-    rows: Long = Field(ge=0, description="Its rows, the header not counted.")
-    bytes: Long = Field(ge=1, description="Its size.")
-    sha256: String = Field(description="SHA-256 of its bytes as stored, in hex.")
-
-
-@dataclass(frozen=True)
-class Export:
-    """What is exported, and to where.
-
-    Attributes:
-        path: Of the object below the lake; ``{key}`` stands for the partition key, percent-encoded
-            where it is no plain name.
-        rows: What the rows in it promise; they hold the partition column.
-    """
-
-    path: str
-    rows: TableContract
-
-    @property
-    def place(self) -> str:
-        """What an asset's code version says of the destination."""
-        return self.path
-
-    def cut_as(self, partitioning: Partitioning) -> "Export":
-        """The same for other partitions."""
-        rows = self.rows.with_column_type(partitioning.column, partitioning.column_type)
-        return replace(self, rows=rows)
-
-    def uri(self, lake_uri: str, key: str) -> str:
-        """The object's name for one partition."""
-        return f"{lake_uri}/{self.path.format(key=encode_key(key))}"
 
 
 @dataclass(frozen=True)

@@ -19,17 +19,11 @@ from pyiceberg.manifest import ManifestFile
 from pyiceberg.table import Table
 from pyiceberg.table.update.snapshot import ExpireSnapshots
 
+from pipeline_assets.dataset.objects import ObjectStore, StoredObject
+from pipeline_assets.dataset.table import LakeTable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import beside_others, told_in_one_line
-from pipeline_assets.iceberg.tables import (
-    FORGOTTEN,
-    Lake,
-    LakeTable,
-    ancestry,
-    committed_at,
-    records_at,
-)
-from pipeline_assets.storage.objects import ObjectStore, StoredObject
+from pipeline_assets.iceberg.tables import FORGOTTEN, Lake, ancestry, committed_at, records_at
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from typing import Any
 import duckdb
 
 from pipeline_assets.dataset.sql import schema_names
+from pipeline_assets.dataset.table import LakeTable
 from pipeline_assets.engines.embedded.duckdb_sql import identifier, literal, source_query
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.tables import Lake, LakeTable
+from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.storage.s3_access import S3_SCHEME
 from spark_resources.job import Source, SourceFile
 

@@ -6,7 +6,7 @@ present, and in the summary of the snapshot that published it, which tells the p
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -22,12 +22,11 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.transforms import IdentityTransform
 
-from pipeline_assets.dataset.contract import TableContract
+from pipeline_assets.dataset.table import LakeTable, PartitionRecord
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess, beside_others, told_in_one_line
 from pipeline_assets.iceberg.schema import iceberg_schema
 
-WHOLE_TABLE: Final = ""
 FORGOTTEN: Final = "pipeline.forgotten"
 """Table property: the records in force before the first snapshot that is kept."""
 
@@ -40,49 +39,6 @@ _TABLE_PROPERTIES: Final = {
     "commit.retry.min-wait-ms": "10",
     "commit.retry.max-wait-ms": "500",
 }
-
-
-@dataclass(frozen=True)
-class LakeTable:
-    """A table of the lake.
-
-    Attributes:
-        namespace: Its domain.
-        name: Its name within the domain.
-        contract: What its rows promise.
-        partition_column: The column that names the partition, if it has partitions.
-    """
-
-    namespace: str
-    name: str
-    contract: TableContract
-    partition_column: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.namespace}.{self.name}"
-
-
-@dataclass(frozen=True)
-class PartitionRecord:
-    """What a published partition was made from.
-
-    Attributes:
-        version: Changes whenever the partition's content may have changed.
-        inputs: Version of each input it was computed from.
-        code_version: Version of the asset's function.
-        run_id: The Dagster run that published it.
-        rows: Its rows.
-        bytes: Its bytes.
-        published_at: When, ISO 8601 in UTC.
-    """
-
-    version: str
-    inputs: Mapping[str, str]
-    code_version: str
-    run_id: str
-    rows: int
-    bytes: int
-    published_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 
 from pipeline_assets.dataset.contract import Contract, TableContract
+from pipeline_assets.dataset.objects import ObjectStore, StoredObject
+from pipeline_assets.dataset.workspace import Workspace
 from pipeline_assets.landing.delimited import Columns, Dialect, FileReport, Opener, read_delimited
-from pipeline_assets.publish.staging import Workspace
-from pipeline_assets.storage.objects import ObjectStore, StoredObject
 
 
 def read_landed(

@@ -1,105 +1,12 @@
 """The landing zone: what vendors delivered, and which partition each object belongs to."""
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import takewhile
 
-import dagster as dg
-from dagster._core.definitions.data_version import (
-    DATA_VERSION_TAG,
-    extract_data_version_from_entry,
-)
-
-from pipeline_assets.dataset.partitioning import Partitioning
-from pipeline_assets.storage.objects import ObjectStore, StoredObject, fingerprint
-
-_FORBIDDEN_IN_KEYS = re.compile(r"[\x00-\x1f,/\\]|\.\.")
-
-
-@dataclass(frozen=True)
-class LandingSource:
-    """The objects of one vendor delivery.
-
-    Attributes:
-        name: Also the name of the external asset ``landing/<name>``.
-        prefix: Folder of the landing zone; all of it must match ``pattern`` or ``ignored``.
-        pattern: Matches an object's path below the landing zone; its group ``key`` is the
-            partition key. Before it there is plain text and after it there is more, so that a
-            partition's objects are neighbours when paths are sorted.
-        partitioning: Of the tables made from it.
-        description: What the vendor delivers, for people.
-        ignored: Matches objects that are no delivery, such as truth files of the samples.
-    """
-
-    name: str
-    prefix: str
-    pattern: re.Pattern[str]
-    partitioning: Partitioning
-    description: str
-    ignored: re.Pattern[str] = re.compile(r".*/(truth\.json|\..*)")
-
-    @property
-    def key(self) -> dg.AssetKey:
-        """Of the external asset."""
-        return dg.AssetKey(["landing", self.name])
-
-    def key_of(self, path: str) -> str | None:
-        """The partition key in an object's path; None if there is none that Dagster can use."""
-        match = self.pattern.fullmatch(path)
-        return match["key"] if match and not _FORBIDDEN_IN_KEYS.search(match["key"]) else None
-
-    def stem(self, key: str) -> str:
-        """How the paths of a partition's objects begin."""
-        return self.pattern.pattern.partition("(?P<key>")[0] + key
-
-    def complaint(self, path: str) -> str | None:
-        """Why an object belongs to no partition; None if it does belong to one."""
-        match = self.pattern.fullmatch(path)
-        if match is None:
-            return f"{path}: not a name that landing/{self.name} knows; see its pattern"
-        complaint = self.partitioning.complaint(match["key"])
-        if complaint:
-            return f"{path}: {self.partitioning.column} '{match['key']}' {complaint}"
-        if self.key_of(path) is None:
-            return f"{path}: '{match['key']}' cannot be a partition key; rename the object"
-        return None
-
-    def unreported(
-        self, key: str, objects: Iterable[StoredObject], instance: dg.DagsterInstance
-    ) -> dg.AssetMaterialization | None:
-        """What to tell Dagster of a partition's objects; None if it has been told of these."""
-        items = list(objects)
-        version = fingerprint(items)
-        latest = instance.get_latest_data_version_record(self.key, partition_key=key)
-        known = extract_data_version_from_entry(latest.event_log_entry) if latest else None
-        if known is not None and known.value == version:
-            return None
-        return dg.AssetMaterialization(
-            self.key,
-            partition=key,
-            metadata={
-                "objects": dg.MetadataValue.json([item.uri for item in items]),
-                "bytes": sum(item.size for item in items),
-            },
-            tags={DATA_VERSION_TAG: version},
-        )
-
-    def cut_as(self, before: Partitioning, after: Partitioning) -> "LandingSource":
-        """The same source with another partitioning, if it has the one before."""
-        return replace(self, partitioning=after) if self.partitioning is before else self
-
-    def spec(self) -> dg.AssetSpec:
-        """The external asset: Dagster sees it, vendors make it."""
-        return dg.AssetSpec(
-            self.key,
-            description=self.description,
-            group_name="landing",
-            kinds={"file"},
-            partitions_def=self.partitioning.definition,
-            metadata={"pattern": self.pattern.pattern},
-        ).with_io_manager_key("landing")
+from pipeline_assets.dataset.landing_source import LandingSource
+from pipeline_assets.dataset.objects import ObjectStore, StoredObject
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from pipeline_assets.dataset.progress import Log
 from pipeline_assets.engines.embedded.duckdb_sql import identifier, literal
 from pipeline_assets.engines.embedded.prepared import Prepared
-from pipeline_assets.engines.engine import Log
 from spark_resources.job import Job
 
 LEARNT: Final = "learnt"

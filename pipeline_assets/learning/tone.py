@@ -9,8 +9,8 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
+from pipeline_assets.dataset.progress import Log
 from pipeline_assets.engines.embedded.prepared import Prepared
-from pipeline_assets.engines.engine import Log
 from pipeline_assets.errors import PipelineError
 from spark_resources.cluster.sentiment_rules import NO_MODEL
 from spark_resources.job import Job

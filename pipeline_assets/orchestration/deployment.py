@@ -6,19 +6,20 @@ from pathlib import Path
 
 import dagster as dg
 
+from pipeline_assets.dataset.database import WAREHOUSE, Database
+from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.objects import ObjectStore
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.landing.zone import LandingZone
+from pipeline_assets.learning.kinds import KINDS
 from pipeline_assets.orchestration.alerts.channels import Channel, Email, SlackWebhook, SnsTopic
 from pipeline_assets.orchestration.spark_engines import emr, emr_serverless, local_spark
-from pipeline_assets.postgres.database import Database
-from pipeline_assets.postgres.dsn import SecretDsn
-from pipeline_assets.publish.staging import WAREHOUSE
 from pipeline_assets.settings import PREFIX, EngineName, Settings
-from pipeline_assets.storage.objects import LocalStore, ObjectStore, S3Store
+from pipeline_assets.storage.objects import LocalStore, S3Store
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 
 
@@ -55,6 +56,7 @@ class Deployment:
             threads=self.settings.threads,
             spill_dir=self.settings.spill_dir,
             s3=self.s3,
+            kinds=KINDS,
         )
 
     @property

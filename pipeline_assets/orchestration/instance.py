@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
-from dagster._core.instance.ref import InstanceRef
-from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 from sqlalchemy import URL
 
+from pipeline_assets.dagster_internals import ConfigurableClassData, InstanceRef
+from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import told_in_one_line
 from pipeline_assets.postgres.connection import connect
-from pipeline_assets.postgres.dsn import SecretDsn
 from pipeline_assets.settings import PREFIX, Settings
 from pipeline_assets.storage.s3_access import split_s3_uri
 

@@ -10,8 +10,13 @@ import os
 from typing import Final
 
 import dagster as dg
-from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
-from dagster._core.storage.tags import GRPC_INFO_TAG
+
+from pipeline_assets.dagster_internals import (
+    GRPC_INFO_TAG,
+    CheckRunHealthResult,
+    DefaultRunLauncher,
+    WorkerStatus,
+)
 
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1"})
 

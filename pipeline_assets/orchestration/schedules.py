@@ -6,8 +6,8 @@ from typing import Final
 
 import dagster as dg
 
+from pipeline_assets.dataset.table import LakeTable
 from pipeline_assets.iceberg.maintenance import clean, compact
-from pipeline_assets.iceberg.tables import LakeTable
 from pipeline_assets.profiles.profiles import PROFILES
 
 HOURLY_CHECK: Final = "55 * * * *"

@@ -13,8 +13,8 @@ from adbc_driver_manager import dbapi
 from adbc_driver_postgresql import StatementOptions  # type: ignore[import-untyped]
 from adbc_driver_postgresql import dbapi as postgresql
 
+from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.postgres.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.postgres.sql import Value, identifier, literal
 
 Result = TypeVar("Result")

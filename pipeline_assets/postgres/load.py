@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from adbc_driver_manager import dbapi
 
+from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import (
     attempt,
@@ -22,7 +23,6 @@ from pipeline_assets.postgres.connection import (
     execute,
     query_fault,
 )
-from pipeline_assets.postgres.dsn import SecretDsn
 from pipeline_assets.postgres.sql import identifier, literal
 from pipeline_assets.postgres.table import (
     Run,

@@ -13,8 +13,7 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from pipeline_assets.dataset.contract import Check
-from pipeline_assets.dataset.sql import rows_where, to_sql
-from pipeline_assets.engines.engine import Dialect
+from pipeline_assets.dataset.sql import Dialect, rows_where, to_sql
 from spark_resources.job import Audit, KeyedCheck
 
 OUTPUT: Final = "output"
@@ -32,7 +31,7 @@ def build_audit(
     """Compile checks, reports and measures.
 
     Args:
-        output: The unbound table named ``output``, with the contract's schema.
+        output: The unbound table that the checks promise something of, usually ``output``.
         inputs: The asset's input tables by name.
         checks: What to count and exemplify.
         reports: Named small tables that travel back in the manifest.

@@ -5,9 +5,12 @@ from contextlib import contextmanager
 from typing import Final
 
 import dagster as dg
-from dagster._core.errors import DagsterExecutionInterruptedError
-from dagster_shared.error import DagsterError, SerializableErrorInfo
 
+from pipeline_assets.dagster_internals import (
+    DagsterError,
+    DagsterExecutionInterruptedError,
+    SerializableErrorInfo,
+)
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.publish.job_metadata import Metadata, job_metadata
 from spark_resources.errors import JobFailedError

@@ -19,16 +19,18 @@ from pipeline_assets.dataset.inputs import (
     stored,
     unbound,
 )
+from pipeline_assets.dataset.landing_source import LandingSource
+from pipeline_assets.dataset.objects import ObjectStore, StoredObject, fingerprint
 from pipeline_assets.dataset.progress import Progress
 from pipeline_assets.dataset.sql import schema_names
+from pipeline_assets.dataset.table import LakeTable
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.tables import Lake, LakeTable, TableState
-from pipeline_assets.landing.zone import LandingSource, LandingZone
+from pipeline_assets.iceberg.tables import Lake, TableState
+from pipeline_assets.landing.zone import LandingZone
 from pipeline_assets.profiles.profiles import keep, profiles_in
 from pipeline_assets.publish.failures import told_by_dagster
 from pipeline_assets.publish.metadata import publish_metadata
 from pipeline_assets.publish.staging import AlreadyPublished, Staged
-from pipeline_assets.storage.objects import ObjectStore, StoredObject, fingerprint
 from spark_resources.job import Source, SourceFile
 
 

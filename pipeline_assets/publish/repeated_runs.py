@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 import dagster as dg
-from dagster._core.storage.tags import BACKFILL_ID_TAG
 
+from pipeline_assets.dagster_internals import BACKFILL_ID_TAG
 from pipeline_assets.publish.staging import AlreadyPublished
 
 RETRY_OF_TAG: Final = "pipeline/retry_of"

@@ -1,7 +1,7 @@
 """Write and audit: from an asset and its loaded inputs to files that only need a commit."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
@@ -15,26 +15,27 @@ from pipeline_assets.dataset.computation import (
     compile_computation,
     table_of,
 )
+from pipeline_assets.dataset.database import WAREHOUSE, Database
+from pipeline_assets.dataset.destinations import Export, WarehouseExport
 from pipeline_assets.dataset.inputs import Input, LandedInput, LazyTable
 from pipeline_assets.dataset.lineage import InputColumn, column_lineage
-from pipeline_assets.dataset.partitioning import Window
-from pipeline_assets.dataset.progress import Progress
+from pipeline_assets.dataset.objects import ObjectStore
+from pipeline_assets.dataset.progress import Log, Progress
 from pipeline_assets.dataset.sql import schema_names
-from pipeline_assets.engines.engine import Engine, Log
+from pipeline_assets.dataset.table import WHOLE_TABLE, PartitionRecord
+from pipeline_assets.dataset.workspace import Workspace
+from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.exports.csv_objects import Export, ExportWriter
-from pipeline_assets.exports.warehouse_tables import WarehouseExport, WarehouseWriter
-from pipeline_assets.iceberg.tables import WHOLE_TABLE, Lake, PartitionRecord
-from pipeline_assets.postgres.database import Database
+from pipeline_assets.exports.csv_objects import ExportWriter
+from pipeline_assets.exports.warehouse_tables import WarehouseWriter
+from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.publish.asset_audit import audit_of
 from pipeline_assets.staleness.outside_systems import outside_versions
 from pipeline_assets.staleness.versions import digest, evaluate, function_parameters, input_versions
-from pipeline_assets.storage.objects import ObjectStore
 from spark_resources.job import Audit, Destination, Job, Manifest, Source, fresh_token
 
 RECORDS: Final = "records"
-WAREHOUSE: Final = "warehouse"
 Lineage: TypeAlias = Mapping[str, frozenset[InputColumn]]
 
 
@@ -89,29 +90,6 @@ class AlreadyPublished:
     def version(self) -> str:
         """Of all of them together, as :attr:`Staged.version`."""
         return digest({key: record.version for key, record in self.records.items()})
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """What an ingesting function may use besides its landed objects.
-
-    Attributes:
-        keys: The partitions to make.
-        put: Stores bytes below the publication's own prefix; from a relative path to the URI.
-        part_bytes: Size that raw text parts should have.
-        progress: Told about bytes read.
-        log: Told what people should know of what was read, a line at a time.
-        schema: What the function yields.
-        windows: Of each partition, half-open, in UTC, where partitions are windows of time.
-    """
-
-    keys: tuple[str, ...]
-    put: Callable[[str, bytes], str]
-    part_bytes: int
-    progress: Progress
-    log: Log
-    schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
-    windows: Mapping[str, Window] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

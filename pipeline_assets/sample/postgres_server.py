@@ -18,9 +18,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
+from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import connect, execute
-from pipeline_assets.postgres.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.postgres.sql import identifier
 
 SUPERUSER = "postgres"

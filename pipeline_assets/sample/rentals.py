@@ -21,9 +21,9 @@ import numpy as np
 import pyarrow as pa
 from adbc_driver_manager import dbapi
 
+from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import attempt, connect, execute, query_fault
-from pipeline_assets.postgres.dsn import SecretDsn
 from pipeline_assets.postgres.sql import identifier, literal
 from pipeline_assets.sample.rental_rows import SCHEMAS, Day, Shop
 from pipeline_assets.sample.review_texts import review_text

@@ -11,10 +11,11 @@ from datetime import datetime
 from typing import Final
 
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.database import Database
+from pipeline_assets.dataset.destinations import WarehouseExport
+from pipeline_assets.dataset.dsn import address
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.exports.warehouse_tables import WarehouseExport, address
-from pipeline_assets.postgres.database import Database
 
 EMPTY: Final = "empty"
 """The version of a window that a system holds nothing of."""

@@ -8,7 +8,7 @@ import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.inputs import ABSENT, InputSpec
-from pipeline_assets.iceberg.tables import WHOLE_TABLE, PartitionRecord
+from pipeline_assets.dataset.table import WHOLE_TABLE, PartitionRecord
 from pipeline_assets.staleness.outside_systems import Offers
 from pipeline_assets.staleness.versions import input_version
 

@@ -11,7 +11,7 @@ from pipeline_assets.dataset.asset import CONFIG, PARTITIONS, LakeAsset
 from pipeline_assets.dataset.computation import compile_computation
 from pipeline_assets.dataset.inputs import Input, InputSpec, unbound
 from pipeline_assets.dataset.sql import schema_names
-from pipeline_assets.iceberg.tables import LakeTable
+from pipeline_assets.dataset.table import LakeTable
 
 VERSION_DIGITS = 16
 ANY_PARTITION = ("",)

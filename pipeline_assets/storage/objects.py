@@ -1,6 +1,5 @@
 """Objects in a folder or on S3, behind one small protocol."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -11,12 +10,13 @@ from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, cast
-from urllib.parse import quote, unquote
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+from urllib.parse import unquote
 from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from pipeline_assets.dataset.objects import StoredObject
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access, split_s3_uri
 
@@ -27,65 +27,6 @@ S3_BATCH: Final = 1000
 _NO_ACCESS: Final = frozenset(
     {"403", "AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 )
-
-
-@dataclass(frozen=True)
-class StoredObject:
-    """One object: its identity is (uri, etag); size in bytes; modification time in UTC."""
-
-    uri: str
-    etag: str
-    size: int
-    modified: datetime
-
-
-class ObjectStore(Protocol):
-    """What the lake needs of a storage; URIs are absolute paths or ``s3://bucket/key``."""
-
-    def require(self, root: str) -> None:
-        """Fail with a PipelineError unless this folder or bucket can be reached."""
-        ...
-
-    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
-        """The objects below a prefix, ordered by URI; nothing where there is no such folder.
-
-        Args:
-            prefix: A folder.
-            after: Only those whose URI comes after this one, be there such an object or not.
-        """
-        ...
-
-    def open(self, uri: str, etag: str | None = None) -> BinaryIO:
-        """A stream over an object's bytes.
-
-        Args:
-            uri: Of the object.
-            etag: Fail with a PipelineError if it has another one now: it was overwritten since it
-                was listed, and what was to be made of it would bear the wrong version.
-        """
-        ...
-
-    def put(self, uri: str, data: bytes) -> None:
-        """Write an object; readers see all of it or nothing."""
-        ...
-
-    def move(self, source: str, target: str) -> None:
-        """Give an object another name; readers of that name see the old or the new, whole."""
-        ...
-
-    def delete(self, uris: Iterable[str]) -> None:
-        """Delete objects; a missing one is no error."""
-        ...
-
-
-def encode_key(key: str) -> str:
-    """Turn any partition key into one path segment, injectively.
-
-    >>> encode_key("a/b c")
-    'a%2Fb%20c'
-    """
-    encoded = quote(key, safe="")
-    return encoded.replace(".", "%2E") if set(encoded) <= {"."} else encoded
 
 
 def decode_key(segment: str) -> str:
@@ -348,12 +289,6 @@ def _unreachable(uri: str, error: Exception) -> PipelineError:
         hint = "; check the AWS credentials and what they may do" if code in _NO_ACCESS else ""
         return PipelineError(f"S3 refused {uri}: {code} {details.get('Message', '')}{hint}")
     return PipelineError(f"Cannot reach S3 for {uri}: {type(error).__name__}: {error}")
-
-
-def fingerprint(objects: Iterable[StoredObject]) -> str:
-    """Sixteen hex digits that change whenever an object appears, goes or is overwritten."""
-    identities = sorted(f"{item.uri}@{item.etag}" for item in objects)
-    return hashlib.sha256("\n".join(identities).encode()).hexdigest()[:16]
 
 
 def free_space(uri: str) -> int | None:

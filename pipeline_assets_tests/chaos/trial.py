@@ -11,13 +11,13 @@ from pathlib import Path
 from random import Random
 
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.objects import ObjectStore
 from pipeline_assets.domains.ratings.assets import ASSETS
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.maintenance import clean, orphans
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.profiles.profiles import PROFILES
 from pipeline_assets.settings import Settings
-from pipeline_assets.storage.objects import ObjectStore
 from pipeline_assets_tests.chaos.updates import Order, Outcome, Update
 from pipeline_assets_tests.chaos.weather import Weather
 from pipeline_assets_tests.chaos.zone import CATEGORIES, Delivery, Mark, Zone, marks

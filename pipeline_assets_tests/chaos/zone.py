@@ -9,12 +9,13 @@ from typing import TypeAlias
 from uuid import uuid4
 
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.objects import ObjectStore, fingerprint
 from pipeline_assets.domains.ratings.assets import FILES
 from pipeline_assets.iceberg.query import query
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.sample.ratings import SUFFIXES, write_ratings
 from pipeline_assets.settings import Settings
-from pipeline_assets.storage.objects import LocalStore, ObjectStore, fingerprint
+from pipeline_assets.storage.objects import LocalStore
 
 Mark: TypeAlias = tuple[int, str]
 """Rows of a partition, and the sum of their hashes: equal for equal multisets of rows."""

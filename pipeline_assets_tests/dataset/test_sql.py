@@ -3,8 +3,7 @@ import ibis.expr.datatypes as dt
 import pytest
 import sqlglot
 
-from pipeline_assets.dataset.sql import schema_names, to_sql, type_name
-from pipeline_assets.engines.engine import Dialect
+from pipeline_assets.dataset.sql import Dialect, schema_names, to_sql, type_name
 
 PLAYS = ibis.table({"listener": "string", "plays": "int64"}, name="plays")
 

@@ -8,12 +8,12 @@ import pyarrow as pa
 from pipeline_assets.dataset.asset import check, ingest_asset, lake_asset
 from pipeline_assets.dataset.contract import Contract, Field, Int, Long, String, TableContract
 from pipeline_assets.dataset.inputs import Landed, NumberedLines
+from pipeline_assets.dataset.landing_source import LandingSource
+from pipeline_assets.dataset.objects import encode_key
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.raw_contracts import RawText
+from pipeline_assets.dataset.workspace import Workspace
 from pipeline_assets.landing.raw_text import split_into_parts
-from pipeline_assets.landing.zone import LandingSource
-from pipeline_assets.publish.staging import Workspace
-from pipeline_assets.storage.objects import encode_key
 
 DAYS = Partitioning("day", dg.DynamicPartitionsDefinition(name="day"))
 PAGES = LandingSource(

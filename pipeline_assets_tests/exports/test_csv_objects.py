@@ -14,12 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline_assets.dataset.contract import Contract, Double, Field, String, TableContract
+from pipeline_assets.dataset.destinations import Export, ExportedObjects
+from pipeline_assets.dataset.objects import ObjectStore
 from pipeline_assets.dataset.sql import schema_names
+from pipeline_assets.dataset.table import LakeTable
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.exports.csv_objects import Export, ExportedObjects, ExportWriter
-from pipeline_assets.iceberg.tables import LakeTable
-from pipeline_assets.storage.objects import LocalStore, ObjectStore, S3Store
+from pipeline_assets.exports.csv_objects import ExportWriter
+from pipeline_assets.storage.objects import LocalStore, S3Store
 from pipeline_assets.storage.s3_access import S3Access
 from spark_resources.job import Source, SourceFile
 

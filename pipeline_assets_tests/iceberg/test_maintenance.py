@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_assets.dataset.objects import ObjectStore, StoredObject
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
 from pipeline_assets.iceberg.maintenance import Expired, Removed, expire, orphans, remove_orphans
 from pipeline_assets.iceberg.tables import Lake
-from pipeline_assets.storage.objects import LocalStore, ObjectStore, S3Store, StoredObject
+from pipeline_assets.storage.objects import LocalStore, S3Store
 from pipeline_assets.storage.s3_access import S3Access
 from pipeline_assets_tests.landing.plays import PLAYS, content, local_lake, publish, record, written
 

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pipeline_assets.dataset.landing_source import LandingSource
+from pipeline_assets.dataset.objects import StoredObject, fingerprint
 from pipeline_assets.domains.taobao.assets import ARCHIVES
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.landing.zone import LandingSource, LandingZone
-from pipeline_assets.storage.objects import LocalStore, S3Store, StoredObject, fingerprint
+from pipeline_assets.landing.zone import LandingZone
+from pipeline_assets.storage.objects import LocalStore, S3Store
 from pipeline_assets_tests.diary.assets import PAGES
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.learning.kinds import KINDS
 from pipeline_assets.learning.word2vec import Word2VecParameters, train
 from spark_resources.job import Audit, Destination, Job, Kind, Manifest, Source, SourceFile
 
@@ -45,7 +46,9 @@ def run(
         audit=Audit("SELECT count(*) AS rows FROM output"),
         parameters=parameters,
     )
-    manifest = EmbeddedEngine(memory_limit_mib=256, threads=threads).run(job, log.append)
+    manifest = EmbeddedEngine(memory_limit_mib=256, threads=threads, kinds=KINDS).run(
+        job, log.append
+    )
     found = [row for file in manifest.files for row in pq.read_table(file.uri).to_pylist()]
     return found, manifest, log
 

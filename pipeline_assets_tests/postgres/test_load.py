@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import stream
-from pipeline_assets.postgres.dsn import SecretDsn
 from pipeline_assets.postgres.load import load_partition, load_partitions, partition_rows
 from pipeline_assets.postgres.table import WarehouseTable
 

@@ -20,8 +20,9 @@ from pipeline_assets.dataset.contract import (
     String,
     TableContract,
 )
+from pipeline_assets.dataset.table import LakeTable, PartitionRecord
 from pipeline_assets.iceberg.maintenance import compact
-from pipeline_assets.iceberg.tables import Lake, LakeTable, PartitionRecord
+from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.profiles.drift import Drift, drifts
 from pipeline_assets.profiles.profiles import (

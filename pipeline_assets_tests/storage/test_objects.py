@@ -8,16 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pipeline_assets.dataset.objects import ObjectStore, encode_key, fingerprint
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.storage.objects import (
-    LocalStore,
-    ObjectStore,
-    S3Store,
-    decode_key,
-    encode_key,
-    fingerprint,
-    free_space,
-)
+from pipeline_assets.storage.objects import LocalStore, S3Store, decode_key, free_space
 from pipeline_assets.storage.s3_access import S3Access
 
 Place = tuple[ObjectStore, str]

@@ -9,14 +9,14 @@ import pyarrow as pa
 
 from pipeline_assets.dataset.contract import Contract
 from pipeline_assets.dataset.inputs import Landed
+from pipeline_assets.dataset.landing_source import LandingSource
+from pipeline_assets.dataset.objects import StoredObject
+from pipeline_assets.dataset.workspace import Workspace
 from pipeline_assets.domains.music.contracts import RawUsers, RawUserTopArtists
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.delimited import RFC_4180, Columns
 from pipeline_assets.landing.landed_records import as_rows, read_landed
-from pipeline_assets.landing.zone import LandingSource
 from pipeline_assets.partitions import SNAPSHOTS
-from pipeline_assets.publish.staging import Workspace
-from pipeline_assets.storage.objects import StoredObject
 
 
 @dataclass(frozen=True)

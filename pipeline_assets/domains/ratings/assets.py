@@ -10,6 +10,8 @@ import pyarrow as pa
 from pipeline_assets.dataset.asset import export_asset, ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Computation
 from pipeline_assets.dataset.inputs import Landed
+from pipeline_assets.dataset.landing_source import LandingSource
+from pipeline_assets.dataset.workspace import Workspace
 from pipeline_assets.domains.ratings.checks import (
     customer_and_product_are_known,
     every_rating_exported,
@@ -31,9 +33,7 @@ from pipeline_assets.domains.ratings.records import COLUMNS, rejected, typed
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.delimited import TSV
 from pipeline_assets.landing.landed_records import as_rows, read_landed
-from pipeline_assets.landing.zone import LandingSource
 from pipeline_assets.partitions import CATEGORIES
-from pipeline_assets.publish.staging import Workspace
 
 FILES = LandingSource(
     name="amazon_reviews",

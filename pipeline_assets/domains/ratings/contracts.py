@@ -10,8 +10,8 @@ that warns counts it.
 from typing import Any
 
 from pipeline_assets.dataset.contract import Contract, Date, Field, Int, Long, String
+from pipeline_assets.dataset.destinations import ExportedObjects
 from pipeline_assets.dataset.raw_contracts import RawRecords
-from pipeline_assets.exports.csv_objects import ExportedObjects
 
 
 def _delivered() -> Any:  # noqa: ANN401 - pandera's field

@@ -14,7 +14,10 @@ from pydantic import Field
 
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Learn
+from pipeline_assets.dataset.database import Database
 from pipeline_assets.dataset.inputs import Landed
+from pipeline_assets.dataset.landing_source import LandingSource
+from pipeline_assets.dataset.workspace import Workspace
 from pipeline_assets.domains.rentals.checks import (
     every_payment_has_a_film,
     every_record_accounted,
@@ -40,11 +43,8 @@ from pipeline_assets.domains.rentals.plots import ACTIVITY, CONFUSION, REPORT, S
 from pipeline_assets.domains.rentals.records import COLUMNS, accepted, rejected
 from pipeline_assets.landing.delimited import RFC_4180
 from pipeline_assets.landing.landed_records import as_rows, read_landed
-from pipeline_assets.landing.zone import LandingSource
 from pipeline_assets.partitions import DAYS, UP_TO_NOW
 from pipeline_assets.postgres.connection import Snapshot, snapshot
-from pipeline_assets.postgres.database import Database
-from pipeline_assets.publish.staging import Workspace
 
 REVIEWS = LandingSource(
     name="movie_review",

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.dataset.partitioning import Window
 from pipeline_assets.postgres.connection import Snapshot, snapshot
-from pipeline_assets.postgres.dsn import SecretDsn
 
 WITHIN: Final = "WHERE p.payment_date >= %(start)s AND p.payment_date < %(end)s"
 PURCHASES: Final = f"""

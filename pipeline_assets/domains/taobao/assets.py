@@ -8,6 +8,8 @@ import pyarrow as pa
 
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.inputs import Landed, NumberedLines, RawLines
+from pipeline_assets.dataset.landing_source import LandingSource
+from pipeline_assets.dataset.workspace import Workspace
 from pipeline_assets.domains.taobao.checks import (
     conversion_implies_click,
     every_common_line_accounted,
@@ -37,9 +39,7 @@ from pipeline_assets.domains.taobao.lines import (
     tokens,
 )
 from pipeline_assets.domains.taobao.plots import LABEL_RATES
-from pipeline_assets.landing.zone import LandingSource
 from pipeline_assets.partitions import SPLITS
-from pipeline_assets.publish.staging import Workspace
 
 ARCHIVES = LandingSource(
     name="taobao",

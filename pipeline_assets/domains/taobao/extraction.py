@@ -7,11 +7,11 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline_assets.dataset.contract import TableContract
+from pipeline_assets.dataset.objects import ObjectStore, StoredObject, encode_key
+from pipeline_assets.dataset.workspace import Workspace
 from pipeline_assets.domains.taobao.archive import ExtractedMember, Extractor
 from pipeline_assets.domains.taobao.contracts import RawFiles
 from pipeline_assets.domains.taobao.lines import LAYOUTS
-from pipeline_assets.publish.staging import Workspace
-from pipeline_assets.storage.objects import ObjectStore, StoredObject, encode_key
 
 
 def extract_split(

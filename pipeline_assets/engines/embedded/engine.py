@@ -10,17 +10,20 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
+from pipeline_assets.dataset.progress import Log
+from pipeline_assets.dataset.sql import Dialect
 from pipeline_assets.engines.embedded import duckdb_sql
 from pipeline_assets.engines.embedded.keyed_checks import failures_by_range
+from pipeline_assets.engines.embedded.prepared import Prepare
+from pipeline_assets.engines.embedded.relational import RELATIONAL
 from pipeline_assets.engines.embedded.spill import spill_folder
-from pipeline_assets.engines.engine import Dialect, Log
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.learning.kinds import KINDS
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 from spark_resources.job import (
     AuditResult,
     DataFile,
     Job,
+    Kind,
     Manifest,
     Source,
     SourceFile,
@@ -40,12 +43,15 @@ class EmbeddedEngine:
         threads: DuckDB's worker threads.
         spill_dir: Where it spills; a temporary folder where not given.
         s3: How to reach objects on S3.
+        kinds: What each kind of job does before its output is written. Learning kinds are added to
+            the relational ones by whoever builds the engine.
     """
 
     memory_limit_mib: int
     threads: int
     spill_dir: Path | None = None
     s3: S3Access = field(default_factory=S3Access)
+    kinds: Mapping[Kind, Prepare] = field(default_factory=lambda: RELATIONAL)
 
     @property
     def name(self) -> str:
@@ -75,7 +81,7 @@ class EmbeddedEngine:
         with _told_in_one_line(), self.connect(uses_s3=is_remote) as connection:
             for name, reader in (arrow or {}).items():
                 connection.register(name, reader)
-            return _run(connection, job, log, self._facts)
+            return _run(connection, job, self.kinds, log, self._facts)
 
     def write_csv(self, inputs: Mapping[str, Source], sql: str, uri: str) -> int:
         """Write what a query selects as one CSV object with a header and every field quoted.
@@ -153,13 +159,17 @@ class EmbeddedEngine:
 
 
 def _run(
-    connection: duckdb.DuckDBPyConnection, job: Job, log: Log, facts: dict[str, Any]
+    connection: duckdb.DuckDBPyConnection,
+    job: Job,
+    kinds: Mapping[Kind, Prepare],
+    log: Log,
+    facts: dict[str, Any],
 ) -> Manifest:
     started = time.perf_counter()
     connection.execute(f"SET preserve_insertion_order = {_needs_order(job)}")
     for name, source in job.inputs.items():
         _register(connection, name, source)
-    prepared = KINDS[job.kind](connection, job, log)
+    prepared = kinds[job.kind](connection, job, log)
     files = _write(connection, prepared.sql, job)
     written = time.perf_counter()
     output = tuple(SourceFile(file.uri) for file in files)

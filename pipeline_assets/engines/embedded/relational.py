@@ -1,13 +1,15 @@
 """Relational jobs on the embedded engine."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 import duckdb
 
+from pipeline_assets.dataset.progress import Log
 from pipeline_assets.engines.embedded.duckdb_sql import identifier
-from pipeline_assets.engines.embedded.prepared import Prepared
-from pipeline_assets.engines.engine import Log
-from spark_resources.job import Job
+from pipeline_assets.engines.embedded.prepared import Prepare, Prepared
+from spark_resources.job import Job, Kind
 
 
 def query(_connection: duckdb.DuckDBPyConnection, job: Job, _log: Log) -> Prepared:
@@ -61,3 +63,7 @@ def _replace_state(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
     connection.execute("ALTER TABLE next_state RENAME TO state")
     (count,) = connection.execute("SELECT count(*) FROM state").fetchone() or (0,)
     return int(count)
+
+
+RELATIONAL: Final[Mapping[Kind, Prepare]] = MappingProxyType({"query": query, "fixpoint": fixpoint})
+"""The kinds that every embedded engine knows."""

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import dagster as dg
-from dagster._core.storage.tags import WILL_RETRY_TAG
 
+from pipeline_assets.dagster_internals import WILL_RETRY_TAG
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.alerts.channels import Channel
 from pipeline_assets.orchestration.alerts.incidents import Alert, Audience, Delivery, Watch, observe

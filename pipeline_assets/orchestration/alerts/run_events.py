@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import dagster as dg
-from dagster._core.storage.tags import (
+
+from pipeline_assets.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     AUTOMATION_CONDITION_TAG,
@@ -12,7 +13,6 @@ from dagster._core.storage.tags import (
     SENSOR_NAME_TAG,
     WILL_RETRY_TAG,
 )
-
 from pipeline_assets.orchestration.alerts.incidents import CheckOutcome, FinishedRun
 from pipeline_assets.publish.failures import root_message
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Final, Literal, TypeAlias
 
 import dagster as dg
-from dagster._core.definitions.freshness import CronFreshnessPolicy, TimeWindowFreshnessPolicy
 
+from pipeline_assets.dagster_internals import CronFreshnessPolicy, TimeWindowFreshnessPolicy
 from pipeline_assets.dataset.asset import LakeAsset
 
 Layer: TypeAlias = Literal["raw", "table", "outgoing"]

@@ -22,9 +22,9 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any, Final, Literal, TypeAlias
 
+from pipeline_assets.dataset.objects import StoredObject, fingerprint
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.zone import Sighting
-from pipeline_assets.storage.objects import StoredObject, fingerprint
 
 SEGMENT_OBJECTS: Final = 1000
 EVENT_SECONDS: Final = 3600.0

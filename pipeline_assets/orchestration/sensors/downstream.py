@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from typing import Final
 
 import dagster as dg
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
-from dagster._core.storage.tags import (
+
+from pipeline_assets.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
+    AssetGraph,
 )
-
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.exports.warehouse_tables import address
-from pipeline_assets.iceberg.tables import PartitionRecord
-from pipeline_assets.landing.zone import LandingSource
+from pipeline_assets.dataset.dsn import address
+from pipeline_assets.dataset.landing_source import LandingSource
+from pipeline_assets.dataset.table import PartitionRecord
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.sensors.cursor import Delivery
 from pipeline_assets.staleness.outside_systems import Offers

@@ -13,7 +13,7 @@ from typing import Final
 import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.landing.zone import LandingSource
+from pipeline_assets.dataset.landing_source import LandingSource
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.sensors.cursor import (
     SEGMENT_OBJECTS,

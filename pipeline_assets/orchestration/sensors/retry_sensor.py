@@ -13,12 +13,12 @@ from itertools import islice
 from typing import Final
 
 import dagster as dg
-from dagster._core.storage.tags import (
+
+from pipeline_assets.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
 )
-
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.orchestration.alerts.run_events import (
     RETRY_NUMBER_TAG,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.landing.zone import LandingSource
+from pipeline_assets.dataset.landing_source import LandingSource
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.sensors.landing_sensor import landing_sensors
 from pipeline_assets.orchestration.sensors.retry_sensor import retry_sensor

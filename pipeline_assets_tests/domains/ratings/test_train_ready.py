@@ -13,9 +13,10 @@ from click.testing import CliRunner
 
 from pipeline_assets.command.cli import cli
 from pipeline_assets.dataset.asset import check
+from pipeline_assets.dataset.table import LakeTable, PartitionRecord
 from pipeline_assets.domains.ratings.assets import ASSETS
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.tables import Lake, LakeTable, PartitionRecord
+from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.objects import S3Store
 from pipeline_assets.storage.s3_access import S3Access

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_assets.command.cli import Session, cli, told_in_one_line
-from pipeline_assets.postgres.dsn import SecretDsn, keyword_dsn
+from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.conftest import MakeSettings
 from pipeline_assets_tests.domains.rentals.world import pay, sql

@@ -6,7 +6,7 @@ from decimal import Decimal
 import dagster as dg
 import pytest
 
-from pipeline_assets.postgres.dsn import SecretDsn
+from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.sample.rentals import fill_rentals, write_movie_reviews
 from pipeline_assets_tests.domains.rentals.conftest import world_in
 

@@ -12,13 +12,13 @@ import dagster as dg
 
 from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.definitions import assets_for, build_definitions
 from pipeline_assets.domains.rentals import assets as rentals
 from pipeline_assets.domains.warehouse.assets import warehouse_load
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.partitions import DAYS
 from pipeline_assets.postgres.connection import connect, execute
-from pipeline_assets.postgres.dsn import SecretDsn
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.updating import read_lake, update
 

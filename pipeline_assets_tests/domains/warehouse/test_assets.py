@@ -9,13 +9,13 @@ import dagster as dg
 import pytest
 
 from pipeline_assets.command.update import Updater, batches
+from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.definitions import LOADED, build_definitions
 from pipeline_assets.domains.rentals.assets import user_behavior_metric
 from pipeline_assets.domains.taobao import assets as taobao
 from pipeline_assets.domains.warehouse.assets import warehouse_load
 from pipeline_assets.iceberg.query import query
 from pipeline_assets.orchestration.deployment import Deployment
-from pipeline_assets.postgres.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.sample.taobao import write_taobao
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.conftest import MakeSettings

@@ -9,8 +9,8 @@ import pytest
 from dagster._core.definitions.freshness import CronFreshnessPolicy
 from hypothesis import given
 
+from pipeline_assets.dataset.table import PartitionRecord
 from pipeline_assets.definitions import ASSETS, assets_for, build_definitions
-from pipeline_assets.iceberg.tables import PartitionRecord
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.policies.completeness import NAME, completeness
 from pipeline_assets.orchestration.policies.freshness import freshness_of, settle_of, told

@@ -7,15 +7,17 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from pipeline_assets.dataset.objects import StoredObject
+from pipeline_assets.dataset.table import LakeTable, PartitionRecord
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess
-from pipeline_assets.iceberg.tables import Lake, LakeTable, PartitionRecord
+from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.landing.zone import LandingZone
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.sensors.downstream import Followers
 from pipeline_assets.orchestration.sensors.s3_events import Message
 from pipeline_assets.settings import Settings
-from pipeline_assets.storage.objects import LocalStore, StoredObject
+from pipeline_assets.storage.objects import LocalStore
 from pipeline_assets_tests.orchestration.sensors.boxes import ASSETS, SOURCE
 from pipeline_assets_tests.orchestration.sensors.simulated_world import ZONE, World
 

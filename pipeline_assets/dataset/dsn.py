@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass, field
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from pydantic import SecretStr
 
@@ -142,3 +142,12 @@ def _unquoted(value: str) -> str:
 
 def _unreadable(hint: str) -> PipelineError:
     return PipelineError(f"unreadable Postgres connection string: {hint}; it looks like {SHAPES}")
+
+
+def address(dsn: SecretDsn) -> str:
+    """Server and database without user and password; a socket's folder is percent-encoded."""
+    found = dsn.options
+    host = quote(found.get("host") or found.get("hostaddr") or "localhost", safe="")
+    port = f":{found['port']}" if found.get("port") else ""
+    database = quote(found.get("dbname") or found.get("user") or "", safe="")
+    return f"postgresql://{host}{port}/{database}"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import TypeAdapter
 
+from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn, parse_dsn
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.postgres.dsn import SecretDsn, keyword_dsn, parse_dsn
 
 PASSWORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 

@@ -1,9 +1,10 @@
 """Databases outside the lake, as settings name them."""
 
 from dataclasses import dataclass
+from typing import Final
 
+from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.postgres.dsn import SecretDsn
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,6 @@ class Database:
         if self.dsn is None:
             raise PipelineError(f"{self.setting} is not set; it names the database to connect to")
         return self.dsn
+
+
+WAREHOUSE: Final = "warehouse"

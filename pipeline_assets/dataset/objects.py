@@ -1,0 +1,76 @@
+"""Objects as values, and what the lake needs of a storage that holds them."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One object: its identity is (uri, etag); size in bytes; modification time in UTC."""
+
+    uri: str
+    etag: str
+    size: int
+    modified: datetime
+
+
+class ObjectStore(Protocol):
+    """What the lake needs of a storage; URIs are absolute paths or ``s3://bucket/key``."""
+
+    def require(self, root: str) -> None:
+        """Fail with a PipelineError unless this folder or bucket can be reached."""
+        ...
+
+    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        """The objects below a prefix, ordered by URI; nothing where there is no such folder.
+
+        Args:
+            prefix: A folder.
+            after: Only those whose URI comes after this one, be there such an object or not.
+        """
+        ...
+
+    def open(self, uri: str, etag: str | None = None) -> BinaryIO:
+        """A stream over an object's bytes.
+
+        Args:
+            uri: Of the object.
+            etag: Fail with a PipelineError if it has another one now: it was overwritten since it
+                was listed, and what was to be made of it would bear the wrong version.
+        """
+        ...
+
+    def put(self, uri: str, data: bytes) -> None:
+        """Write an object; readers see all of it or nothing."""
+        ...
+
+    def move(self, source: str, target: str) -> None:
+        """Give an object another name; readers of that name see the old or the new, whole."""
+        ...
+
+    def delete(self, uris: Iterable[str]) -> None:
+        """Delete objects; a missing one is no error."""
+        ...
+
+
+def encode_key(key: str) -> str:
+    """Turn any partition key into one path segment, injectively.
+
+    >>> encode_key("a/b c")
+    'a%2Fb%20c'
+    """
+    encoded = quote(key, safe="")
+    return encoded.replace(".", "%2E") if set(encoded) <= {"."} else encoded
+
+
+def fingerprint(objects: Iterable[StoredObject]) -> str:
+    """Sixteen hex digits that change whenever an object appears, goes or is overwritten."""
+    identities = sorted(f"{item.uri}@{item.etag}" for item in objects)
+    return hashlib.sha256("\n".join(identities).encode()).hexdigest()[:16]

@@ -1,0 +1,53 @@
+"""A table of the lake, and what is known of each of its published partitions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from pipeline_assets.dataset.contract import TableContract
+
+WHOLE_TABLE: Final = ""
+
+
+@dataclass(frozen=True)
+class LakeTable:
+    """A table of the lake.
+
+    Attributes:
+        namespace: Its domain.
+        name: Its name within the domain.
+        contract: What its rows promise.
+        partition_column: The column that names the partition, if it has partitions.
+    """
+
+    namespace: str
+    name: str
+    contract: TableContract
+    partition_column: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.namespace}.{self.name}"
+
+
+@dataclass(frozen=True)
+class PartitionRecord:
+    """What a published partition was made from.
+
+    Attributes:
+        version: Changes whenever the partition's content may have changed.
+        inputs: Version of each input it was computed from.
+        code_version: Version of the asset's function.
+        run_id: The Dagster run that published it.
+        rows: Its rows.
+        bytes: Its bytes.
+        published_at: When, ISO 8601 in UTC.
+    """
+
+    version: str
+    inputs: Mapping[str, str]
+    code_version: str
+    run_id: str
+    rows: int
+    bytes: int
+    published_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())

@@ -1,0 +1,32 @@
+"""What an ingesting function may use besides its landed objects."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from pipeline_assets.dataset.partitioning import Window
+from pipeline_assets.dataset.progress import Log, Progress
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What an ingesting function may use besides its landed objects.
+
+    Attributes:
+        keys: The partitions to make.
+        put: Stores bytes below the publication's own prefix; from a relative path to the URI.
+        part_bytes: Size that raw text parts should have.
+        progress: Told about bytes read.
+        log: Told what people should know of what was read, a line at a time.
+        schema: What the function yields.
+        windows: Of each partition, half-open, in UTC, where partitions are windows of time.
+    """
+
+    keys: tuple[str, ...]
+    put: Callable[[str, bytes], str]
+    part_bytes: int
+    progress: Progress
+    log: Log
+    schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
+    windows: Mapping[str, Window] = field(default_factory=dict)
