@@ -374,31 +374,61 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_loads_of_other_partitions_do_not_wait_and_of_the_same_do(postgres_dsn: SecretDsn) -> None:
-    pulled, go_on = threading.Event(), threading.Event()
+class SlowLoad:
+    """Rows of a day that hold their load, and its locks, until they may go on."""
 
-    def slowly() -> Iterator[pa.RecordBatch]:
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def rows(self) -> Iterator[pa.RecordBatch]:
         yield batch(DAY, "1")
-        pulled.set()
-        assert go_on.wait(20)
+        self.begun.set()
+        assert self.go_on.wait(20)
 
-    def waiting() -> bool:
-        query = "SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        return ask(postgres_dsn, query) == [{"n": 1}]
 
+def waiting_loads(dsn: SecretDsn) -> int:
+    query = "SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    return int(str(ask(dsn, query)[0]["n"]))
+
+
+def test_loads_of_other_partitions_do_not_wait_and_of_the_same_do(postgres_dsn: SecretDsn) -> None:
+    slow = SlowLoad()
     load(postgres_dsn, DAY, "0")
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(load_partitions, postgres_dsn, METRIC, [DAY], slowly())
-        assert pulled.wait(20)
+        first = pool.submit(load_partitions, postgres_dsn, METRIC, [DAY], slow.rows())
+        assert slow.begun.wait(20)
         load(postgres_dsn, NEXT_DAY, "2")
         second = pool.submit(load, postgres_dsn, DAY, "3")
-        until(waiting)
+        until(lambda: waiting_loads(postgres_dsn) == 1)
         during = spent(postgres_dsn)
-        go_on.set()
+        slow.go_on.set()
         first.result()
         second.result()
     assert during == {DAY: ["0.00"], NEXT_DAY: ["2.00"]}
     assert spent(postgres_dsn) == {DAY: ["3.00"], NEXT_DAY: ["2.00"]}
+
+
+def test_a_load_that_waits_for_its_first_partition_holds_no_later_one(
+    postgres_dsn: SecretDsn,
+) -> None:
+    """All loads take their locks in one order, whatever the order of their partitions.
+
+    Otherwise two of them could wait for each other, and Postgres would end one.
+    """
+    slow = SlowLoad()
+    load(postgres_dsn, DAY, "0")
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(load_partitions, postgres_dsn, METRIC, [DAY], slow.rows())
+        assert slow.begun.wait(20)
+        both = pool.submit(load_partitions, postgres_dsn, METRIC, [NEXT_DAY, DAY], [])
+        until(lambda: waiting_loads(postgres_dsn) == 1)
+        later = pool.submit(load, postgres_dsn, NEXT_DAY, "2")
+        until(lambda: later.done() or waiting_loads(postgres_dsn) == 2)
+        was_done = later.done()
+        slow.go_on.set()
+        for each in (first, both, later):
+            each.result()
+    assert was_done, "the load of both days held the lock of the second while it waited"
 
 
 KILLED = """
