@@ -15,7 +15,7 @@ import pytest
 from pipeline_assets.command.postgres_home import remove, settle
 from pipeline_assets.command.postgres_server import THROWAWAY, running_postgres
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.postgres.connection import stream
+from pipeline_assets.postgres.read import stream
 
 as_root = pytest.mark.skipif(
     os.geteuid() != 0, reason="only root hands Postgres to another account"
@@ -23,7 +23,7 @@ as_root = pytest.mark.skipif(
 ASK = """
 import sys
 from pathlib import Path
-from pipeline_assets.postgres.connection import stream
+from pipeline_assets.postgres.read import stream
 from pipeline_assets.command.postgres_server import running_postgres
 with running_postgres(Path(sys.argv[1])) as dsn:
     print(*stream(dsn, "SELECT 42 AS answer"))
@@ -33,9 +33,11 @@ with running_postgres(Path(sys.argv[1])) as dsn:
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
     """A folder that every account may pass through."""
+    before = os.umask(0o022)
     with tempfile.TemporaryDirectory(prefix="pipeline-tests-") as path:
         Path(path).chmod(0o711)
         yield Path(path)
+    os.umask(before)
 
 
 @pytest.fixture

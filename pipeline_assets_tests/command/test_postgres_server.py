@@ -15,7 +15,7 @@ from pipeline_assets.command import postgres_home
 from pipeline_assets.command.postgres_server import ensure_database, running_postgres
 from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.postgres.connection import stream
+from pipeline_assets.postgres.read import stream
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
 
@@ -33,9 +33,11 @@ with running_postgres(Path(sys.argv[1])):
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that every account may pass through, which pytest's own is not."""
+    before = os.umask(0o022)
     with tempfile.TemporaryDirectory(prefix="pipeline-tests-") as path:
         Path(path).chmod(0o711)
         yield Path(path)
+    os.umask(before)
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,6 @@ def test_two_clones_run_at_once() -> None:
 @pytest.mark.machines
 def test_a_taken_port_is_told_in_one_line() -> None:
     with cloned(Machine()) as clone, socket.socket() as taken:
-        clone.make("demo", "SCALE=0.01")
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]

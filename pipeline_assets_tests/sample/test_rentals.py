@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.postgres.connection import connect, execute, stream
+from pipeline_assets.postgres.connection import connect, execute
+from pipeline_assets.postgres.read import stream
 from pipeline_assets.sample.movie_reviews import FAULTS, Review, write_movie_reviews
 from pipeline_assets.sample.rental_database import FillReport, fill_rentals
 from pipeline_assets.sample.rental_rows import SCHEMAS, Shop
