@@ -24,10 +24,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
-from pipeline_assets.postgres.connection import connect, execute, snapshot, stream
+from pipeline_assets.postgres.connection import connect, execute
 from pipeline_assets.postgres.load import load_partitions
+from pipeline_assets.postgres.read import snapshot, stream
 from pipeline_assets.postgres.table import WarehouseTable
-from pipeline_assets.sample.postgres_server import ensure_database, running_postgres
+from pipeline_assets.sample.postgres_server import ensure_database, throwaway_postgres
 
 DAY: Final = date(2024, 1, 1)
 COLUMNS: Final = pa.schema(
@@ -257,7 +258,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, help="payments")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    with TemporaryDirectory() as name, running_postgres(Path(name) / "server") as server:
+    with TemporaryDirectory() as name, throwaway_postgres({}) as server:
         folder, dsn = Path(name), ensure_database(server, "benchmark")
         prepare(dsn, folder, arguments.rows // 10)
         source = prepare(dsn, folder, arguments.rows)
