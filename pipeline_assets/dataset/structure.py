@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import ibis.expr.datatypes as dt
@@ -19,13 +19,16 @@ from ibis.common.collections import FrozenOrderedDict
 
 Place: TypeAlias = Callable[[ops.Node], int]
 
+_COUNTED_UP: Final = {(ops.Argument, "name"), (ops.SelfReference, "identifier")}
+"""Arguments that only keep two operations apart; their places do that here."""
+
 
 def structure_of(table: ir.Table) -> list[Any]:
     """The operations of an expression, each after those it is applied to, as JSON values.
 
     An operation is its class name and its arguments by name; ``{"#": 3}`` stands for the result of
     operation 3. Of an unbound table only the name counts: which columns matter, and their types,
-    stands in the fields that are read. Numbers that Ibis counts up are replaced by places.
+    stands in the fields that are read. What Ibis counts up is left out.
     """
     places: dict[ops.Node, int] = {}
     operations: list[Any] = []
@@ -47,7 +50,7 @@ def _arguments(node: ops.Node, place: Place) -> dict[str, Any]:
     found = {
         name: _plain(value, place)
         for name, value in zip(node.argnames, node.args, strict=True)
-        if not (isinstance(node, ops.Argument) and name == "name")
+        if (type(node), name) not in _COUNTED_UP
     }
     if isinstance(node, ops.Field):
         found["dtype"] = str(node.dtype)
