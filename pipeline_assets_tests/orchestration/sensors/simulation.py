@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.orchestration.sensors.landing_sensor import EventWatch, Watch
+from pipeline_assets.orchestration.sensors.event_sensor import EventWatch
+from pipeline_assets.orchestration.sensors.landing_sensor import Watch
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.orchestration.sensors.boxes import BOX, definitions
 from pipeline_assets_tests.orchestration.sensors.simulated_edges import Notifications, followers

@@ -13,20 +13,15 @@ from pipeline_assets.dataset.objects import StoredObject
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.zone import Sighting
 from pipeline_assets.orchestration.sensors.cursor import (
-    Circumstances,
     Cursor,
     Delivery,
     Inbox,
-    Look,
     Pending,
     Segment,
     Verdict,
-    judge,
-    judged,
-    kept,
-    look,
-    remembered,
 )
+from pipeline_assets.orchestration.sensors.look import Look, kept, look, remembered
+from pipeline_assets.orchestration.sensors.verdicts import Circumstances, judge, judged
 from pipeline_assets_tests.orchestration.sensors.simulated_world import WAITS
 from pipeline_assets_tests.orchestration.sensors.simulation import simulated
 
