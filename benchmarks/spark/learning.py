@@ -22,7 +22,6 @@ from spark_resources.runners.local import LocalConfig, LocalRunner
 
 TOLERATED: Final = 0.02
 SEED: Final = 1
-MIN_COUNT: Final = 1
 
 Row = tuple[str, float, float]
 
@@ -57,7 +56,7 @@ def embeddings(spark: SparkSession, scale: float) -> Iterator[Row]:
 
 def embedded_vectors(split: Split) -> Embeddings:
     """What gensim learns."""
-    return train(lambda: iter(split.lists), Word2VecParameters(min_count=MIN_COUNT))
+    return train(lambda: iter(split.lists), Word2VecParameters())
 
 
 def spark_vectors(spark: SparkSession, split: Split) -> Embeddings:
@@ -68,9 +67,9 @@ def spark_vectors(spark: SparkSession, split: Split) -> Embeddings:
         for name, weight in listed
     ]
     lists = spark.createDataFrame(rows, "user_id LONG, artist_name STRING, weight INT")
-    learnt = word2vec.embeddings(lists, {"min_count": MIN_COUNT}).orderBy("artist_name").collect()
-    vectors = np.array([row["embedding"] for row in learnt], np.float32)
-    return Embeddings([row["artist_name"] for row in learnt], vectors)
+    learnt = word2vec.embeddings(lists, {}).orderBy("name").collect()
+    vectors = np.array([row["vector"] for row in learnt], np.float32)
+    return Embeddings([row["name"] for row in learnt], vectors)
 
 
 if __name__ == "__main__":

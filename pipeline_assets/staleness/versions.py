@@ -8,7 +8,12 @@ from typing import Any
 import ibis.expr.types as ir
 
 from pipeline_assets.dataset.asset import CONFIG, PARTITIONS, LakeAsset
-from pipeline_assets.dataset.computation import compile_computation
+from pipeline_assets.dataset.computation import (
+    Computation,
+    compile_computation,
+    kind_of,
+    structure_of_computation,
+)
 from pipeline_assets.dataset.inputs import Input, InputSpec, unbound
 from pipeline_assets.dataset.sql import schema_names
 from pipeline_assets.dataset.table import LakeTable
@@ -28,9 +33,10 @@ def digest(value: Any) -> str:  # noqa: ANN401 - anything JSON can write
 def code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
     """A hash of what an asset computes.
 
-    For an expression it is the SQL that the function compiles to, so renaming a variable changes
-    nothing and a changed helper changes every asset that uses it. Building the expression also
-    proves that it has the contract's columns.
+    For an expression it is the expression's structure: renaming a variable changes nothing, a
+    changed helper changes every asset that uses it, and neither a description nor a release of Ibis
+    that words SQL differently has anything computed anew. Building the expression also proves that
+    it has the contract's columns.
 
     Args:
         asset: The asset.
@@ -41,12 +47,36 @@ def code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
     """
     if asset.code_version is not None:
         return digest([asset.code_version, schema_names(asset.table.contract.schema)])
-    inputs = {spec.name: unbound(spec, tables[spec.key.to_user_string()]) for spec in asset.inputs}
-    computation = evaluate(asset, inputs, asset.config_type and asset.config_type())
+    exported = [asset.export.place] if asset.export else []
+    computation = _with_default_config(asset, tables)
+    structure = structure_of_computation(computation, asset.result)
+    return digest([structure, *_kernel_version(computation), *exported])
+
+
+def former_code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
+    """The hash of an expression's SQL, by which lakes up to version 0.1 tell its code.
+
+    A partition that bears it is as current as one that bears :func:`code_version`.
+    """
+    if asset.code_version is not None:
+        return code_version(asset, tables)
+    computation = _with_default_config(asset, tables)
     compiled = compile_computation(computation, asset.result, "duckdb")
     exported = [asset.export.place] if asset.export else []
-    kernel = [KERNEL_VERSIONS[compiled.kind]] if compiled.kind in KERNEL_VERSIONS else []
+    kernel = _kernel_version(computation)
     return digest([compiled.kind, compiled.sql, compiled.parameters, *kernel, *exported])
+
+
+def _kernel_version(computation: Computation) -> list[int]:
+    """Nothing for a kind that never changed, so that adding this made no table stale."""
+    kind = kind_of(computation)
+    return [KERNEL_VERSIONS[kind]] if kind in KERNEL_VERSIONS else []
+
+
+def _with_default_config(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> Computation:
+    inputs = {spec.name: unbound(spec, tables[spec.upstream]) for spec in asset.inputs}
+    computation: Computation = evaluate(asset, inputs, asset.config_type and asset.config_type())
+    return computation
 
 
 def evaluate(
@@ -55,7 +85,7 @@ def evaluate(
     config: Any,  # noqa: ANN401 - the asset's own config class
     keys: Sequence[str] = ANY_PARTITION,
 ) -> Any:  # noqa: ANN401 - what the function returns
-    """Call an asset's function with its own parameters; inputs of checks are not among them."""
+    """Call an asset's function with those of its parameters that are inputs, config or keys."""
     offered = {**inputs, CONFIG: config, PARTITIONS: keys}
     return asset.function(**{name: offered[name] for name in function_parameters(asset)})
 
