@@ -30,7 +30,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from pipeline_assets.dataset.sql import to_sql
 from pipeline_assets.domains.rentals.plots import BINS
 from pipeline_assets.domains.rentals.sentiment import LEARNING, classified, with_views
-from pipeline_assets.learning.linear_text import LinearTextParameters, fit
+from pipeline_assets.learning.linear_text import fit
+from pipeline_assets.learning.term_counts import LinearTextParameters
 
 SNIPPETS: Final = Path("../shared/data/vader-reviews/movieReviewSnippets_GroundTruth.txt")
 HELD_OUT: Final = 0.2

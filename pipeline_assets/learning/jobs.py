@@ -6,7 +6,7 @@ A kernel's rows lack the partition column; a learning job makes one partition, s
 from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import duckdb
 import numpy as np
@@ -16,9 +16,6 @@ from pipeline_assets.dataset.progress import Log
 from pipeline_assets.engines.embedded.duckdb_sql import identifier, literal
 from pipeline_assets.engines.embedded.prepared import Prepared
 from spark_resources.job import Job
-
-if TYPE_CHECKING:
-    from pipeline_assets.learning.linear_text import LinearTextParameters
 
 LEARNT: Final = "learnt"
 ROWS_AT_ONCE: Final = 100_000
@@ -60,24 +57,23 @@ def neighbours(connection: duckdb.DuckDBPyConnection, job: Job, _log: Log) -> Pr
 
 def linear_text(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepared:
     """Weights of terms; the query gives the columns that the parameters name."""
-    from pipeline_assets.learning.linear_text import (  # noqa: PLC0415 - scikit-learn, as above
-        LinearTextParameters,
-        fit,
-    )
+    from pipeline_assets.learning.linear_text import fit  # noqa: PLC0415 - scikit-learn, as above
+    from pipeline_assets.learning.term_counts import LinearTextParameters  # noqa: PLC0415
 
     parameters = LinearTextParameters(**job.parameters)
-    documents = connection.execute(_shuffled(job.sql, parameters)).to_arrow_table()
+    documents = connection.execute(_shuffled(job)).to_arrow_table()
     log(f"learning from {len(documents):,} documents")
     learnt = fit(documents, parameters)
     connection.register(LEARNT, learnt.table(parameters.label))
     return Prepared(_with_partition(job), {"documents": len(documents), "terms": len(learnt.terms)})
 
 
-def _shuffled(sql: str, parameters: "LinearTextParameters") -> str:
+def _shuffled(job: Job) -> str:
     """Documents in an order that only the seed and their texts decide; copies are neighbours."""
-    document, label = identifier(parameters.document), identifier(parameters.label)
-    order = f"md5(concat({int(parameters.seed)}, ' ', {document})), {document}, {label}"
-    return f"FROM ({sql}) ORDER BY {order} LIMIT {int(parameters.most_documents)}"
+    document, label = map(identifier, (job.parameters["document"], job.parameters["label"]))
+    seed, most = int(job.parameters["seed"]), int(job.parameters["most_documents"])
+    order = f"md5(concat({seed}, ' ', {document})), {document}, {label}"
+    return f"FROM ({job.sql}) ORDER BY {order} LIMIT {most}"
 
 
 def _sort_lists(connection: duckdb.DuckDBPyConnection, sql: str) -> None:

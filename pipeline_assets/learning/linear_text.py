@@ -10,7 +10,7 @@ logistic regression over what they say of documents they have not seen mixes and
 All of it is linear, so it multiplies out to one weight for each term and class: the model.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -23,45 +23,16 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from pipeline_assets.errors import PipelineError
+from pipeline_assets.learning.term_counts import (
+    FOLDS,
+    Corpus,
+    Labels,
+    LinearTextParameters,
+    count,
+)
 
 MILLIONTHS: Final = 1_000_000
-FOLDS: Final = 3
-MINIMUM_DOCUMENTS: Final = 5
-"""So many distinct documents of a class are needed to learn it."""
-
 Floats: TypeAlias = NDArray[np.float64]
-Labels: TypeAlias = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class LinearTextParameters:
-    """What there is to decide; nothing has a default, so every choice is part of a job.
-
-    Attributes:
-        document: Column with the text; copies of a text are never on both sides of a fold.
-        label: Column with the number of the class.
-        classes: Their names, in the order of their numbers.
-        views: Columns with lists of terms.
-        groups: By view, then by name: terms that mean alike. An entry that ends in ``*`` stands for
-            every term that starts with it; a whole term wins, then the longest beginning.
-        group_weight: How loud a group is beside a single term.
-        margin: Strength of the support vector machine; larger trusts the documents more.
-        smoothing: Of naive Bayes, in counts.
-        seed: Decides which documents are in which fold.
-        most_documents: Of more only so many are learnt from, chosen by the seed.
-    """
-
-    document: str
-    label: str
-    classes: Sequence[str]
-    views: Sequence[str]
-    groups: Mapping[str, Mapping[str, Sequence[str]]]
-    group_weight: float
-    margin: float
-    smoothing: float
-    seed: int
-    most_documents: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,37 +51,16 @@ class Weights:
 
     def table(self, label: str) -> pa.Table:
         """One row per term and class; the column of the class is named by the caller."""
-        count, classes = self.weights.shape
-        place = np.repeat(np.arange(count), classes)
+        terms, classes = self.weights.shape
+        place = np.repeat(np.arange(terms), classes)
         return pa.table(
             {
                 "view": pa.array(self.views, pa.string()).take(pa.array(place)),
                 "term": pa.array(self.terms, pa.string()).take(pa.array(place)),
-                label: np.tile(np.arange(classes, dtype=np.int32), count),
+                label: np.tile(np.arange(classes, dtype=np.int32), terms),
                 "weight": self.weights.ravel(),
             }
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _Corpus:
-    """Documents as counts of terms.
-
-    Attributes:
-        counts: (documents, terms).
-        labels: The class of each document.
-        folds: Which part each document is in.
-        terms: The terms, in the order of the counts' columns.
-        view: The number of each term's view.
-        groups: Which groups each term belongs to, (terms, groups).
-    """
-
-    counts: sparse.csr_matrix
-    labels: Labels
-    folds: Labels
-    terms: Sequence[str]
-    view: Labels
-    groups: sparse.csr_matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +84,7 @@ def fit(documents: pa.Table, parameters: LinearTextParameters) -> Weights:
     Raises:
         PipelineError: A class has too few distinct documents.
     """
-    corpus = _corpus(documents, parameters)
+    corpus = count(documents, parameters)
     learners = _machine(parameters.margin), _bayes(parameters.smoothing)
     # One thread: the order of a sum must not depend on how many cores the machine has.
     with threadpool_limits(1):
@@ -159,13 +109,13 @@ def fit(documents: pa.Table, parameters: LinearTextParameters) -> Weights:
 class _Features:
     """How counts become numbers a learner sees: a column per term, then one per group."""
 
-    corpus: _Corpus
+    corpus: Corpus
     rarity: Floats
     known: NDArray[np.bool_]
     group_weight: float
 
     @classmethod
-    def of(cls, corpus: _Corpus, seen: NDArray[np.bool_], group_weight: float) -> "_Features":
+    def of(cls, corpus: Corpus, seen: NDArray[np.bool_], group_weight: float) -> "_Features":
         """As the documents seen teach: a term that none of them has is unknown, unless grouped."""
         frequency = np.bincount(corpus.counts[seen].indices, minlength=len(corpus.terms))
         rarity = 1 + np.log((1 + seen.sum()) / (1 + frequency))
@@ -193,82 +143,6 @@ class _Features:
         return sparse.diags(1 / np.sqrt(np.maximum(total, 1))) @ own
 
 
-def _corpus(documents: pa.Table, parameters: LinearTextParameters) -> _Corpus:
-    labels = documents[parameters.label].to_numpy().astype(np.int64)
-    texts = documents[parameters.document].combine_chunks().dictionary_encode()
-    copies = texts.indices.to_numpy().astype(np.int64)
-    places = _places(labels, copies, parameters.classes)
-    views = [_counted(documents[name].combine_chunks()) for name in parameters.views]
-    found = [_grouped(terms, parameters, n) for n, (terms, _) in enumerate(views)]
-    counts = [
-        sparse.csr_matrix((c.data, c.indices, c.indptr), shape=(len(labels), len(terms)))
-        for (_, c), (terms, _) in zip(views, found, strict=True)
-    ]
-    return _Corpus(
-        counts=sparse.hstack(counts, format="csr"),
-        labels=labels,
-        folds=places % FOLDS,
-        terms=[term for terms, _ in found for term in terms],
-        view=np.repeat(np.arange(len(found)), [len(terms) for terms, _ in found]),
-        groups=sparse.block_diag([groups for _, groups in found], format="csr"),
-    )
-
-
-def _places(labels: Labels, copies: Labels, classes: Sequence[str]) -> Labels:
-    """The place of each document among the distinct ones of its class; copies share one.
-
-    Raises:
-        PipelineError: A class has too few distinct documents.
-    """
-    _, first, copy = np.unique(copies, return_index=True, return_inverse=True)
-    leader = labels[first]
-    found = np.bincount(leader, minlength=len(classes))
-    if found.min() < MINIMUM_DOCUMENTS:
-        raise PipelineError(_shortage(found.tolist(), classes))
-    place = np.empty(len(first), np.int64)
-    for label in range(len(classes)):
-        place[leader == label] = np.arange(found[label])
-    return place[copy]
-
-
-def _shortage(found: Sequence[int], classes: Sequence[str]) -> str:
-    scarce = [n for n, count in zip(classes, found, strict=True) if count < MINIMUM_DOCUMENTS]
-    counted = ", ".join(f"{count} {n}" for n, count in zip(classes, found, strict=True))
-    return (
-        f"too few {' and '.join(scarce)} texts to train on: found {counted} distinct texts, "
-        f"each class needs {MINIMUM_DOCUMENTS}; land more scored ones"
-    )
-
-
-def _counted(lists: pa.ListArray) -> tuple[list[str], sparse.csr_matrix]:
-    """The distinct terms of a column of lists, and how often each list has each of them."""
-    encoded = lists.flatten().dictionary_encode()
-    rows = np.repeat(np.arange(len(lists)), lists.value_lengths().to_numpy())
-    ones, shape = np.ones(len(rows)), (len(lists), len(encoded.dictionary))
-    counts = sparse.csr_matrix((ones, (rows, encoded.indices.to_numpy())), shape=shape)
-    return encoded.dictionary.to_pylist(), counts
-
-
-def _grouped(
-    terms: list[str], parameters: LinearTextParameters, view: int
-) -> tuple[list[str], sparse.csr_matrix]:
-    """The terms with those that only groups have, and which group each is in."""
-    groups = parameters.groups.get(parameters.views[view], {})
-    entries = {entry: n for n, listed in enumerate(groups.values()) for entry in listed}
-    whole = {entry: number for entry, number in entries.items() if not entry.endswith("*")}
-    beginnings = {e.removesuffix("*"): number for e, number in entries.items() if e not in whole}
-    every = [*terms, *sorted(whole.keys() - set(terms))]
-    found = [(place, _group(term, whole, beginnings)) for place, term in enumerate(every)]
-    members = np.array([pair for pair in found if pair[1] is not None], np.int64).reshape(-1, 2)
-    shape = (len(every), len(groups))
-    return every, sparse.csr_matrix((np.ones(len(members)), members.T), shape=shape)
-
-
-def _group(term: str, whole: Mapping[str, int], beginnings: Mapping[str, int]) -> int | None:
-    starts = (term[:length] for length in range(len(term), 0, -1))
-    return whole.get(term, next((beginnings[s] for s in starts if s in beginnings), None))
-
-
 def _machine(margin: float) -> _Learner:
     def learn(features: sparse.csr_matrix, labels: Labels) -> _Linear:
         machine = LinearSVC(C=margin, random_state=0, max_iter=5_000).fit(features, labels)
@@ -286,7 +160,7 @@ def _bayes(smoothing: float) -> _Learner:
     return learn
 
 
-def _unseen_scores(corpus: _Corpus, learners: Sequence[_Learner], group_weight: float) -> Floats:
+def _unseen_scores(corpus: Corpus, learners: Sequence[_Learner], group_weight: float) -> Floats:
     """What each learner says of each document when it has not seen it, (documents, scores)."""
     scores = np.empty((len(corpus.labels), len(learners) * (corpus.labels.max() + 1)))
     for unseen in _parts(corpus.folds):

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.learning.linear_text import LinearTextParameters, Weights, fit
+from pipeline_assets.learning.linear_text import Weights, fit
+from pipeline_assets.learning.term_counts import LinearTextParameters
 
 PARAMETERS = LinearTextParameters(
     document="said",

@@ -19,7 +19,8 @@ from pipeline_assets.domains.rentals.sentiment import (
     scored_reviews,
     with_views,
 )
-from pipeline_assets.learning.linear_text import LinearTextParameters, fit
+from pipeline_assets.learning.linear_text import fit
+from pipeline_assets.learning.term_counts import LinearTextParameters
 
 REVIEWS = ibis.table({"cid": "int64", "review_str": "string"}, name="reviews")
 MODEL = ibis.table(
