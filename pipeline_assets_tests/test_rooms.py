@@ -112,7 +112,6 @@ def test_the_environment_is_read_where_settings_are() -> None:
     }
     assert readers <= {
         "pipeline_assets/settings.py",
-        "pipeline_assets/command/postgres_server.py",
         "spark_resources/runners/jvm.py",
         "spark_resources/runners/local.py",
     }
