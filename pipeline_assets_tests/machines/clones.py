@@ -173,7 +173,7 @@ def _add_environment(folder: Path) -> None:
     (packages,) = environment.glob("lib/python*/site-packages")
     installed = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
     # Python 3.11 reads these files in the locale's encoding, which may be ASCII.
-    more = f"import sys; sys.path += {ascii([str(folder), *installed])}\n"
+    more = f"import sys; sys.path += {[str(folder), *installed]!a}\n"
     (packages / "clone.pth").write_text(more, encoding="ascii")
     for name, words in _COMMANDS.items():
         command = environment / "bin" / name
