@@ -9,7 +9,7 @@ SEEDS ?= 20
 PORT ?= 3000
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 
-.PHONY: help demo demo-emr dev test lint format docs bench chaos clean test-daemon test-machines
+.PHONY: help demo demo-emr dev test lint format docs bench chaos mutants clean test-daemon test-machines
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -60,7 +60,11 @@ bench: $(READY) ## side-by-side timings against hand-written peers; see benchmar
 chaos: $(READY) ## kill updates, spoil S3's answers, fill the disk: many seeds; see benchmarks/README.md
 	$(BIN)/python -W ignore -m pipeline_assets_tests.chaos --seeds $(SEEDS)
 
+mutants: $(READY) ## break the rules of what has to be made, one by one, and see whether a test notices; see docs/testing.md
+	$(BIN)/mutmut run --max-children 2
+	$(BIN)/mutmut results
+
 clean: ## remove the environment, the sample landing zone and the local lake
 	@case "$$(readlink .dagster/postgres)" in \
 		/var/lib/pipeline-assets/postgres-*/data) rm -rf "$$(dirname "$$(readlink .dagster/postgres)")" ;; esac
-	rm -rf $(VENV) landing lake .dagster .dagster-emr build
+	rm -rf $(VENV) landing lake .dagster .dagster-emr build mutants
