@@ -37,11 +37,13 @@ test: $(READY) ## run every test
 test-daemon: $(READY) ## deliver to a lake in S3 and let Dagster's own daemon make everything, once
 	$(BIN)/python -m pytest -m daemon -n 2 --dist loadfile
 
-lint: $(READY) ## ruff, mypy, and who may import whom
+lint: $(READY) ## ruff, mypy, who may import whom, and whether Dagster loads the definitions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/dg check defs
+	$(BIN)/dg list defs >/dev/null
 
 format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

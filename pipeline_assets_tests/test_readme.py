@@ -9,9 +9,11 @@ import dagster as dg
 import pytest
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.definitions import ASSETS, build_definitions
+from pipeline_assets.definitions import DATASETS, build_definitions
 from pipeline_assets.sample.taobao import write_taobao
 from pipeline_assets.settings import Settings
+
+ASSETS = DATASETS.assets
 
 README = Path(__file__).parent.parent / "README.md"
 

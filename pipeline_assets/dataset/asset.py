@@ -10,28 +10,23 @@ lake as objects.
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias, Unpack
 
 import dagster as dg
 import ibis.expr.types as ir
 
 from pipeline_assets.dataset.contract import Check, Contract, Severity, TableContract
 from pipeline_assets.dataset.destinations import Export, ExportedObjects, WarehouseExport
-from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.dataset.inputs import InputSpec, table_parameters
 from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.partitioning import Partitioning, Window
+from pipeline_assets.dataset.options import Options, SourceVersions, TableOptions
+from pipeline_assets.dataset.parameters import CONFIG, Kind, require_known_parameters
+from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.plots import Plot, Text
 from pipeline_assets.dataset.table import LakeTable
 
-CONFIG: Final = "config"
-PARTITIONS: Final = "partitions"
-"""The parameter that gets the keys of the partitions to be made, of a function that wants them."""
 DEFAULT_PARTITIONS_PER_RUN: Final = 31
 DEFAULT_OWNERS: Final = ("team:recommender-data",)
-Kind: TypeAlias = Literal["expression", "ingest", "export"]
-SourceVersions: TypeAlias = Callable[[SecretDsn, timedelta, Window | None], Mapping[datetime, str]]
 Declare: TypeAlias = Callable[[Callable[..., Any]], "LakeAsset"]
 
 
@@ -59,6 +54,7 @@ class LakeAsset:
             length of windows and the span to look at (None for all of it) to the version of each
             window that the system holds anything of, by the window's start in UTC.
         keeps: Once made, new input alone does not make it stale; somebody has to ask.
+        to_warehouse: Whether its partitions are also loaded into the relational warehouse.
     """
 
     kind: Kind
@@ -76,6 +72,7 @@ class LakeAsset:
     system: str | None = None
     source_versions: SourceVersions | None = None
     keeps: bool = False
+    to_warehouse: bool = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
         """Call the function itself."""
@@ -128,6 +125,7 @@ class LakeAsset:
 
 def lake_asset(
     *,
+    domain: str,
     contract: type[Contract],
     partitions: Partitioning | None = None,
     inputs: Mapping[str, dg.AssetKey] | None = None,
@@ -135,11 +133,12 @@ def lake_asset(
     optional: Collection[str] = (),
     checks: Iterable[Check] = (),
     plots: Iterable[Plot | Text] = (),
-    **options: Any,  # noqa: ANN401 - fields of LakeAsset
+    **options: Unpack[Options],
 ) -> Declare:
     """Declare a dataset computed from other tables.
 
     Args:
+        domain: Namespace of its table.
         contract: Names, types, descriptions and checks of its columns.
         partitions: How it is cut.
         inputs: Keys of parameters that are not tables of the same domain.
@@ -151,7 +150,7 @@ def lake_asset(
     """
 
     def declare(function: Callable[..., Any]) -> LakeAsset:
-        domain = domain_of(function)
+        require_known_parameters(function, "expression")
         readings = table_parameters(function)
         looked_at = dict.fromkeys(_looked_at(checks, plots), "table")
         specs = tuple(
@@ -164,7 +163,7 @@ def lake_asset(
             )
             for name in {**readings, **looked_at}
         )
-        table = _table(function, contract, partitions)
+        table = _table(domain, function, contract, partitions)
         return LakeAsset(
             "expression", table, function, specs, partitions, tuple(checks), tuple(plots), **options
         )
@@ -174,17 +173,19 @@ def lake_asset(
 
 def ingest_asset(
     *,
+    domain: str,
     contract: type[Contract],
     code_version: str,
     partitions: Partitioning | None = None,
     landing: LandingSource | None = None,
     checks: Iterable[Check] = (),
     plots: Iterable[Plot | Text] = (),
-    **options: Any,  # noqa: ANN401 - fields of LakeAsset
+    **options: Unpack[Options],
 ) -> Declare:
     """Declare a dataset read from the outside world by a function that yields record batches.
 
     Args:
+        domain: Namespace of its table.
         contract: Names, types, descriptions and checks of its columns.
         code_version: Change it when the function's results change.
         partitions: How it is cut.
@@ -195,11 +196,12 @@ def ingest_asset(
     """
 
     def declare(function: Callable[..., Any]) -> LakeAsset:
+        require_known_parameters(function, "ingest")
         landed = [name for name, kind in table_parameters(function).items() if kind == "landed"]
         specs = tuple(InputSpec(name, landing.key, "landed") for name in landed if landing)
         return LakeAsset(
             kind="ingest",
-            table=_table(function, contract, partitions),
+            table=_table(domain, function, contract, partitions),
             function=function,
             inputs=specs,
             partitioning=partitions,
@@ -217,7 +219,7 @@ def export_asset(
     contract: type[ExportedObjects],
     rows: type[Contract],
     path: str,
-    **options: Any,  # noqa: ANN401 - arguments of lake_asset
+    **options: Unpack[TableOptions],
 ) -> Declare:
     """Declare objects that are written from other tables, one per partition.
 
@@ -254,11 +256,6 @@ def check(
     return declare
 
 
-def domain_of(function: Callable[..., Any]) -> str:
-    """The package a function is defined in: of ``domains.taobao.assets`` it is ``taobao``."""
-    return function.__module__.split(".")[-2]
-
-
 def _looked_at(checks: Iterable[Check], plots: Iterable[Plot | Text]) -> Iterator[str]:
     """Inputs by name that checks or plots ask for, possibly more than once."""
     yield from (name for check in checks for name in check.inputs)
@@ -266,7 +263,10 @@ def _looked_at(checks: Iterable[Check], plots: Iterable[Plot | Text]) -> Iterato
 
 
 def _table(
-    function: Callable[..., Any], contract: type[Contract], partitions: Partitioning | None
+    domain: str,
+    function: Callable[..., Any],
+    contract: type[Contract],
+    partitions: Partitioning | None,
 ) -> LakeTable:
     column = partitions.column if partitions else None
-    return LakeTable(domain_of(function), function.__name__, TableContract.of(contract), column)
+    return LakeTable(domain, function.__name__, TableContract.of(contract), column)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from pipeline_assets.dataset.database import WAREHOUSE, Database
+from pipeline_assets.dataset.database import OLTP, WAREHOUSE, Database
 from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.dataset.objects import ObjectStore
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
@@ -71,7 +71,7 @@ class Deployment:
     def databases(self) -> Mapping[str, Database]:
         """The databases outside the lake, by the name that assets give them."""
         settings = self.settings
-        dsns = {"oltp": settings.oltp_dsn, WAREHOUSE: settings.warehouse_dsn}
+        dsns = {OLTP: settings.oltp_dsn, WAREHOUSE: settings.warehouse_dsn}
         return {
             name: Database(
                 f"{PREFIX}{name.upper()}_DSN", SecretDsn(dsn.get_secret_value()) if dsn else None

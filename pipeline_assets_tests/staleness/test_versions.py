@@ -5,7 +5,7 @@ import pytest
 from pipeline_assets.dataset.asset import LakeAsset, ingest_asset, lake_asset
 from pipeline_assets.dataset.contract import Contract, Long, String
 from pipeline_assets.staleness.versions import code_version, digest, input_version
-from pipeline_assets_tests.diary.assets import DAYS, Entries, Pages
+from pipeline_assets_tests.diary.assets import DAYS, DIARY, Entries, Pages
 from pipeline_assets_tests.diary.bench import TABLES
 
 
@@ -17,7 +17,7 @@ class Written(Contract):
 
 
 def computed(least: int) -> LakeAsset:
-    @lake_asset(contract=Written, inputs={"entries": dg.AssetKey(["diary", "entries"])})
+    @lake_asset(domain=DIARY, contract=Written)
     def written(entries: ir.Table) -> ir.Table:
         return entries.filter(entries.letters >= least).select("who", "letters")
 
@@ -25,7 +25,7 @@ def computed(least: int) -> LakeAsset:
 
 
 def test_the_version_of_an_expression_is_what_it_computes() -> None:
-    @lake_asset(contract=Written, inputs={"lines": dg.AssetKey(["diary", "entries"])})
+    @lake_asset(domain=DIARY, contract=Written, inputs={"lines": dg.AssetKey(["diary", "entries"])})
     def written(lines: ir.Table) -> ir.Table:
         """The same in other words."""
         enough = lines.letters >= 3
@@ -51,7 +51,7 @@ def test_the_default_config_is_part_of_the_version() -> None:
 
         written.__annotations__["config"] = config_type
         inputs = {"entries": dg.AssetKey(["diary", "entries"])}
-        return lake_asset(contract=Written, inputs=inputs)(written)
+        return lake_asset(domain=DIARY, contract=Written, inputs=inputs)(written)
 
     assert code_version(configured(Least), TABLES) == code_version(computed(3), TABLES)
     assert code_version(configured(Most), TABLES) == code_version(computed(4), TABLES)
@@ -62,7 +62,7 @@ def test_what_reads_the_outside_world_names_its_version() -> None:
         raise NotImplementedError
 
     def version(code: str, contract: type[Contract]) -> str:
-        declare = ingest_asset(contract=contract, code_version=code, partitions=DAYS)
+        declare = ingest_asset(domain=DIARY, contract=contract, code_version=code, partitions=DAYS)
         return code_version(declare(pages), TABLES)
 
     assert version("1", Pages) != version("2", Pages)
@@ -70,7 +70,7 @@ def test_what_reads_the_outside_world_names_its_version() -> None:
 
 
 def test_columns_that_the_contract_does_not_know_are_found_before_anything_runs() -> None:
-    @lake_asset(contract=Written, inputs={"entries": dg.AssetKey(["diary", "entries"])})
+    @lake_asset(domain=DIARY, contract=Written)
     def written(entries: ir.Table) -> ir.Table:
         return entries.select("who", "day")
 

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pipeline_assets.domains.music.assets import ASSETS
+from pipeline_assets.dataset.discovery import datasets_in
+from pipeline_assets.domains import music
 from pipeline_assets.sample.music import MusicTruth, write_music
 from pipeline_assets_tests.domains.music.world import DAY, TOP_ARTISTS, USERS, World
 from pipeline_assets_tests.updating import Updated
+
+ASSETS = datasets_in(music).assets
 
 Sample = tuple[World, MusicTruth, Updated]
 
