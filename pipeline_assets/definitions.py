@@ -24,6 +24,7 @@ from pipeline_assets.orchestration.sensors.sensors import sensors_for
 from pipeline_assets.orchestration.spark_engines import remote_runners
 from pipeline_assets.partitions import DAYS, windows
 from pipeline_assets.profiles.profiles import PROFILES
+from pipeline_assets.publish.comparison_checks import Comparer, comparison_checks
 from pipeline_assets.publish.dagster_assets import dagster_asset
 from pipeline_assets.publish.io_managers import LakeIOManager, LandingIOManager
 from pipeline_assets.publish.staging import Stager
@@ -71,7 +72,10 @@ def build_definitions(
             *(source.spec() for source in landing),
             *(dagster_asset(asset, tables, policies) for asset in assets),
         ],
-        asset_checks=[completeness],
+        asset_checks=[
+            completeness,
+            *(check for asset in assets for check in comparison_checks(asset)),
+        ],
         schedules=[
             completeness_schedule(completeness, is_hourly=settings.rentals_granularity == "hourly"),
             maintenance_schedule([*(asset.table for asset in assets), PROFILES]),
@@ -91,6 +95,7 @@ def build_definitions(
         resources={
             "lake": LakeIOManager(deployment.lake, tables, progress, store),
             "landing": LandingIOManager(deployment.landing, sources),
+            "comparer": Comparer(deployment.lake, store, engines),
             "stager": Stager(
                 lake=deployment.lake,
                 store=store,

@@ -103,7 +103,8 @@ def _dataset(asset: LakeAsset) -> Iterator[str]:
     yield from (f"- **Partitions:** {cut}", "")
     columns = ([f"`{c.name}`", str(c.type), c.description] for c in contract.columns)
     yield from (*_table(["column", "type", "meaning"], columns), "")
-    checks = ([f"`{c.name}`", c.severity, c.description] for c in asset.all_checks)
+    promised = (*asset.all_checks, *(each.check for each in asset.comparisons))
+    checks = ([f"`{c.name}`", c.severity, c.description] for c in promised)
     yield from (*_table(["check", "severity", "what holds"], checks), "")
 
 

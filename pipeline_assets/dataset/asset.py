@@ -8,13 +8,14 @@ lake as objects.
 """
 
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, Unpack
 
 import dagster as dg
 import ibis.expr.types as ir
 
+from pipeline_assets.dataset.comparison import Comparison, divided
 from pipeline_assets.dataset.contract import Check, Contract, Severity, TableContract
 from pipeline_assets.dataset.destinations import Export, ExportedObjects, WarehouseExport
 from pipeline_assets.dataset.inputs import InputSpec, table_parameters
@@ -39,9 +40,10 @@ class LakeAsset:
             ``export`` for a function on tables whose rows become objects outside the table.
         table: Its Iceberg table.
         function: Computes it.
-        inputs: What it, or a check of it, looks at.
+        inputs: What its function reads; nothing else makes it stale.
         partitioning: How it is cut; None for a table that is always replaced as a whole.
-        checks: Promises beyond the contract's.
+        checks: Promises beyond the contract's, audited before it is published.
+        comparisons: Checks that compare what is published with further tables.
         plots: Pictures for the asset's page.
         owners: E-mail addresses or ``team:name``.
         tags: Dagster tags.
@@ -63,6 +65,7 @@ class LakeAsset:
     inputs: tuple[InputSpec, ...]
     partitioning: Partitioning | None = None
     checks: tuple[Check, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
     plots: tuple[Plot | Text, ...] = ()
     owners: tuple[str, ...] = DEFAULT_OWNERS
     tags: Mapping[str, str] | None = None
@@ -90,7 +93,7 @@ class LakeAsset:
 
     @property
     def all_checks(self) -> tuple[Check, ...]:
-        """The contract's checks, then the asset's own."""
+        """What is audited before publishing: the contract's checks, then the asset's own."""
         return (*self.table.contract.checks, *self.checks)
 
     @property
@@ -144,28 +147,37 @@ def lake_asset(
         inputs: Keys of parameters that are not tables of the same domain.
         mappings: Partition mappings of parameters that are not mapped one to one.
         optional: Parameters that are tables without rows where a partition was never published.
-        checks: Promises beyond the contract's; their inputs become inputs of the asset.
-        plots: Pictures for the asset's page; what they look at becomes an input, too.
+        checks: Promises beyond the contract's. One that looks at a table which the function does
+            not read becomes an asset check of its own: the table is no input of the asset.
+        plots: Pictures for the asset's page; they may look at the function's inputs.
         options: Other fields of :class:`LakeAsset`.
     """
 
     def declare(function: Callable[..., Any]) -> LakeAsset:
         require_known_parameters(function, "expression")
         readings = table_parameters(function)
-        looked_at = dict.fromkeys(_looked_at(checks, plots), "table")
+        keys = {**{name: dg.AssetKey([domain, name]) for name in readings}, **(inputs or {})}
         specs = tuple(
             InputSpec(
                 name=name,
-                key=(inputs or {}).get(name, dg.AssetKey([domain, name])),
-                read_as=readings.get(name, "table"),
+                key=keys[name],
+                read_as=how,
                 partition_mapping=(mappings or {}).get(name),
                 optional=name in optional,
             )
-            for name in {**readings, **looked_at}
+            for name, how in readings.items()
         )
-        table = _table(domain, function, contract, partitions)
+        audited, comparisons = divided(checks, readings, domain)
         return LakeAsset(
-            "expression", table, function, specs, partitions, tuple(checks), tuple(plots), **options
+            kind="expression",
+            table=_table(domain, function, contract, partitions),
+            function=function,
+            inputs=specs,
+            partitioning=partitions,
+            checks=audited,
+            comparisons=comparisons,
+            plots=tuple(plots),
+            **options,
         )
 
     return declare
@@ -254,12 +266,6 @@ def check(
         return Check(name, description, severity, function, tuple(inputs), tuple(key))
 
     return declare
-
-
-def _looked_at(checks: Iterable[Check], plots: Iterable[Plot | Text]) -> Iterator[str]:
-    """Inputs by name that checks or plots ask for, possibly more than once."""
-    yield from (name for check in checks for name in check.inputs)
-    yield from (name for plot in plots for name in plot.inputs)
 
 
 def _table(

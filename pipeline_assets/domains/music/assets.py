@@ -12,7 +12,11 @@ from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Learn
 from pipeline_assets.dataset.inputs import Landed
 from pipeline_assets.dataset.workspace import Workspace
-from pipeline_assets.domains.music.checks import every_record_accounted, vectors_are_finite
+from pipeline_assets.domains.music.checks import (
+    every_top_artist_accounted,
+    every_user_accounted,
+    vectors_are_finite,
+)
 from pipeline_assets.domains.music.contracts import (
     MUSIC,
     ArtistEmbeddings,
@@ -91,7 +95,7 @@ def raw_user_top_artists(deliveries: Landed, workspace: Workspace) -> Iterator[p
     return delivered_records(TOP_ARTISTS, deliveries, workspace)
 
 
-@lake_asset(domain=MUSIC, contract=Users, partitions=SNAPSHOTS)
+@lake_asset(domain=MUSIC, contract=Users, partitions=SNAPSHOTS, checks=[every_user_accounted])
 def users(raw_users: ir.Table) -> ir.Table:
     """Listeners and where they live."""
     found = sound(judged_users(raw_users))
@@ -103,7 +107,9 @@ def users(raw_users: ir.Table) -> ir.Table:
     )
 
 
-@lake_asset(domain=MUSIC, contract=UserTopArtists, partitions=SNAPSHOTS)
+@lake_asset(
+    domain=MUSIC, contract=UserTopArtists, partitions=SNAPSHOTS, checks=[every_top_artist_accounted]
+)
 def user_top_artists(raw_user_top_artists: ir.Table, users: ir.Table) -> ir.Table:
     """Whom everyone listens to most."""
     found = sound(judged_top_artists(raw_user_top_artists, users))
@@ -117,9 +123,7 @@ def user_top_artists(raw_user_top_artists: ir.Table, users: ir.Table) -> ir.Tabl
     )
 
 
-@lake_asset(
-    domain=MUSIC, contract=RejectedRows, partitions=SNAPSHOTS, checks=[every_record_accounted]
-)
+@lake_asset(domain=MUSIC, contract=RejectedRows, partitions=SNAPSHOTS)
 def rejected_rows(raw_users: ir.Table, raw_user_top_artists: ir.Table, users: ir.Table) -> ir.Table:
     """Every record that cannot be used, kept with its place and the reason."""
     top_artists = judged_top_artists(raw_user_top_artists, users)
