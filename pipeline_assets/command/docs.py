@@ -17,6 +17,7 @@ from pipeline_assets.orchestration.policies.freshness import (
     settle_of,
     told,
 )
+from pipeline_assets.publish.contract_check import CONTRACT
 from pipeline_assets.settings import PREFIX, Settings
 
 ASSETS: Final = DATASETS.assets
@@ -103,9 +104,14 @@ def _dataset(asset: LakeAsset) -> Iterator[str]:
     yield from (f"- **Partitions:** {cut}", "")
     columns = ([f"`{c.name}`", str(c.type), c.description] for c in contract.columns)
     yield from (*_table(["column", "type", "meaning"], columns), "")
-    promised = (*asset.all_checks, *(each.check for each in asset.comparisons))
-    checks = ([f"`{c.name}`", c.severity, c.description] for c in promised)
-    yield from (*_table(["check", "severity", "what holds"], checks), "")
+    yield from (*_table(["check", "rule", "severity", "what holds"], _checks(asset)), "")
+
+
+def _checks(asset: LakeAsset) -> Iterator[list[str]]:
+    for rule in asset.table.contract.checks:
+        yield [f"`{CONTRACT}`", f"`{rule.name}`", rule.severity, rule.description]
+    for check in (*asset.checks, *(each.check for each in asset.comparisons)):
+        yield [f"`{check.name}`", "", check.severity, check.description]
 
 
 def _table(header: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
