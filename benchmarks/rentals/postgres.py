@@ -24,8 +24,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
-from pipeline_assets.postgres.connection import connect, execute, snapshot
+from pipeline_assets.postgres.connection import connect, execute
 from pipeline_assets.postgres.load import load_partition, partition_rows
+from pipeline_assets.postgres.read import snapshot
 from pipeline_assets.postgres.table import WarehouseTable
 from pipeline_assets.sample.postgres_server import ensure_database, running_postgres
 

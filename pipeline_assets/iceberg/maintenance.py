@@ -23,7 +23,8 @@ from pipeline_assets.dataset.objects import ObjectStore, StoredObject
 from pipeline_assets.dataset.table import LakeTable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import beside_others, told_in_one_line
-from pipeline_assets.iceberg.tables import FORGOTTEN, Lake, ancestry, committed_at, records_at
+from pipeline_assets.iceberg.history import FORGOTTEN, ancestry, committed_at, records_at
+from pipeline_assets.iceberg.tables import Lake
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ present, and in the summary of the snapshot that published it, which tells the p
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import pyarrow as pa
 from pyiceberg.exceptions import NoSuchTableError
@@ -19,19 +18,24 @@ from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
-from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.transforms import IdentityTransform
 
 from pipeline_assets.dataset.table import LakeTable, PartitionRecord
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess, beside_others, told_in_one_line
+from pipeline_assets.iceberg.history import (
+    SUMMARY_PROPERTY,
+    HistoryEntry,
+    ancestry,
+    current_records,
+    dumped,
+    history_entry,
+    pinned,
+    records_at,
+    set_records,
+)
 from pipeline_assets.iceberg.schema import iceberg_schema
 
-FORGOTTEN: Final = "pipeline.forgotten"
-"""Table property: the records in force before the first snapshot that is kept."""
-
-_PROPERTY: Final = "pipeline.partition."
-_SUMMARY: Final = "pipeline.partitions"
 _TABLE_PROPERTIES: Final = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "50",
@@ -54,17 +58,6 @@ class TableState:
     snapshot_id: int | None
     files: tuple[str, ...]
     records: Mapping[str, PartitionRecord]
-
-
-@dataclass(frozen=True)
-class HistoryEntry:
-    """One publish: when, by which run, and the partitions it replaced."""
-
-    snapshot_id: int
-    committed_at: datetime
-    operation: str
-    records: Mapping[str, PartitionRecord | None]
-    is_current: bool
 
 
 @dataclass(frozen=True)
@@ -107,7 +100,7 @@ class Lake:
             iceberg = self.load(table)
             if iceberg is None or iceberg.current_snapshot() is None:
                 return TableState(None, (), {})
-            records = _current_records(iceberg)
+            records = current_records(iceberg)
             # Of thousands of windows few may be published; each one asked for takes its time.
             chosen = None if keys is None else [key for key in keys if key in records]
             return TableState(
@@ -124,7 +117,7 @@ class Lake:
         """
         with told_in_one_line(f"read {table}"):
             iceberg = self.load(table)
-            return _current_records(iceberg) if iceberg else {}
+            return current_records(iceberg) if iceberg else {}
 
     def rows(self, table: LakeTable, state: TableState) -> pa.Table:
         """All rows of what was read, for tables small enough to list files.
@@ -178,7 +171,7 @@ class Lake:
             if iceberg is None:
                 return []
             current = iceberg.metadata.current_snapshot_id
-            return [_history_entry(snapshot, current) for snapshot in ancestry(iceberg, current)]
+            return [history_entry(snapshot, current) for snapshot in ancestry(iceberg, current)]
 
     def restore(
         self, table: LakeTable, snapshot_id: int, keys: Sequence[str] | None = None
@@ -203,9 +196,9 @@ class Lake:
             iceberg = self.load(table)
             if iceberg is None or iceberg.snapshot_by_id(snapshot_id) is None:
                 raise PipelineError(f"{table} has no snapshot {snapshot_id}; see: history {table}")
-            present, past = _current_records(iceberg), records_at(iceberg, snapshot_id)
+            present, past = current_records(iceberg), records_at(iceberg, snapshot_id)
             chosen = sorted(present.keys() | past.keys()) if keys is None else keys
-            records = {key: _pinned(past.get(key), present.get(key)) for key in chosen}
+            records = {key: pinned(past.get(key), present.get(key)) for key in chosen}
             files = [file.file_path for file in _files(iceberg, table, chosen, snapshot_id)]
             self._commit(table, files, records)
             return records
@@ -230,7 +223,7 @@ class Lake:
         iceberg.metadata = _without_history(iceberg.metadata)
         with iceberg.transaction() as transaction:
             _replace_files(transaction, table, replaced, files, records)
-            _set_records(transaction, records)
+            set_records(transaction, records)
         return int(iceberg.metadata.current_snapshot_id or 0)
 
     @beside_others
@@ -312,95 +305,12 @@ def _replace_files(
     added = parquet_files_to_data_files(
         transaction._table.io, transaction.table_metadata, iter(files)
     )
-    summary = {_SUMMARY: json.dumps({key: _dump(record) for key, record in records.items()})}
+    summary = {
+        SUMMARY_PROPERTY: json.dumps({key: dumped(record) for key, record in records.items()})
+    }
     with transaction.update_snapshot(snapshot_properties=summary).overwrite() as overwrite:
         overwrite.delete_by_predicate(_in_partitions(table, list(records)))
         for file in replaced:
             overwrite.delete_data_file(file)
         for new in added:
             overwrite.append_data_file(new)
-
-
-def _set_records(transaction: Transaction, records: Mapping[str, PartitionRecord | None]) -> None:
-    """A partition that is gone keeps a null: removing what another process removed is an error."""
-    transaction.set_properties(
-        {_PROPERTY + key: json.dumps(_dump(record)) for key, record in records.items()}
-    )
-
-
-def _current_records(iceberg: Table) -> dict[str, PartitionRecord]:
-    return _existing(
-        {
-            name.removeprefix(_PROPERTY): json.loads(text)
-            for name, text in iceberg.properties.items()
-            if name.startswith(_PROPERTY)
-        }
-    )
-
-
-def ancestry(iceberg: Table, snapshot_id: int | None) -> list[Snapshot]:
-    """The kept ancestors of a snapshot and itself, oldest first."""
-    chain: list[Snapshot] = []
-    snapshot = iceberg.snapshot_by_id(snapshot_id) if snapshot_id else None
-    while snapshot is not None:
-        chain.append(snapshot)
-        parent = snapshot.parent_snapshot_id
-        snapshot = iceberg.snapshot_by_id(parent) if parent else None
-    return chain[::-1]
-
-
-def records_at(iceberg: Table, snapshot_id: int) -> dict[str, PartitionRecord]:
-    """What was in force then: before the first kept snapshot, and what came with each since."""
-    records = json.loads(iceberg.properties.get(FORGOTTEN, "{}"))
-    for snapshot in ancestry(iceberg, snapshot_id):
-        records |= _summary(snapshot)
-    return _existing(records)
-
-
-def _summary(snapshot: Snapshot) -> dict[str, Any]:
-    """Record, as JSON, of each partition that a snapshot replaced; null where it removed it."""
-    properties = snapshot.summary.additional_properties if snapshot.summary else {}
-    replaced: dict[str, Any] = json.loads(properties.get(_SUMMARY, "{}"))
-    return replaced
-
-
-def _existing(records: Mapping[str, Any]) -> dict[str, PartitionRecord]:
-    return {key: PartitionRecord(**record) for key, record in records.items() if record}
-
-
-def committed_at(snapshot: Snapshot) -> datetime:
-    """When a snapshot was committed, in UTC."""
-    return datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
-
-
-def _history_entry(snapshot: Snapshot, current: int | None) -> HistoryEntry:
-    return HistoryEntry(
-        snapshot_id=snapshot.snapshot_id,
-        committed_at=committed_at(snapshot),
-        operation=snapshot.summary.operation.value if snapshot.summary else "unknown",
-        records={
-            key: PartitionRecord(**record) if record else None
-            for key, record in _summary(snapshot).items()
-        },
-        is_current=snapshot.snapshot_id == current,
-    )
-
-
-def _pinned(
-    past: PartitionRecord | None, present: PartitionRecord | None
-) -> PartitionRecord | None:
-    if past is None or present is None:
-        return past
-    return PartitionRecord(
-        version=past.version,
-        inputs=present.inputs,
-        code_version=present.code_version,
-        run_id=past.run_id,
-        rows=past.rows,
-        bytes=past.bytes,
-        published_at=past.published_at,
-    )
-
-
-def _dump(record: PartitionRecord | None) -> dict[str, object] | None:
-    return asdict(record) if record else None

@@ -15,14 +15,8 @@ from adbc_driver_manager import dbapi
 
 from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.postgres.connection import (
-    attempt,
-    conformed,
-    connect,
-    diagnostics,
-    execute,
-    query_fault,
-)
+from pipeline_assets.postgres.connection import attempt, connect, diagnostics, execute, query_fault
+from pipeline_assets.postgres.read import conformed
 from pipeline_assets.postgres.sql import identifier, literal
 from pipeline_assets.postgres.table import (
     Run,

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.postgres.connection import stream
 from pipeline_assets.postgres.load import load_partition, load_partitions, partition_rows
+from pipeline_assets.postgres.read import stream
 from pipeline_assets.postgres.table import WarehouseTable
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]

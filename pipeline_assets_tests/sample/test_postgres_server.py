@@ -13,7 +13,7 @@ import pytest
 
 from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.postgres.connection import stream
+from pipeline_assets.postgres.read import stream
 from pipeline_assets.sample import postgres_server
 from pipeline_assets.sample.postgres_server import ensure_database, running_postgres
 

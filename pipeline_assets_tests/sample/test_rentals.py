@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.postgres.connection import connect, execute, stream
+from pipeline_assets.postgres.connection import connect, execute
+from pipeline_assets.postgres.read import stream
 from pipeline_assets.sample.rental_rows import SCHEMAS, Shop
 from pipeline_assets.sample.rentals import FAULTS, FillReport, fill_rentals, write_movie_reviews
 from pipeline_assets.sample.review_texts import review_text

@@ -1,6 +1,5 @@
 """Runs jobs on a remote service: stage, start or re-attach, follow, conclude, clean up."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,17 +7,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spark_resources.errors import JobFailedError
 from spark_resources.job import Job, JobFormatError, Manifest
 from spark_resources.runners.polling import Log, Patience, PollPolicy
+from spark_resources.runners.service import RemoteJob, Service, Status, Submission
 from spark_resources.runners.staging import Package, Staging
+from spark_resources.runners.tokens import attempt_token, submission_name
 from spark_resources.runners.wheel import build_wheel
-
-Outcome: TypeAlias = Literal["going", "succeeded", "failed"]
 
 
 class Runner(Protocol):
@@ -38,98 +37,6 @@ class Runner(Protocol):
         Raises:
             JobFailedError: It did not succeed.
         """
-        ...
-
-
-@dataclass(frozen=True)
-class Submission:
-    """What a service is asked to start.
-
-    Attributes:
-        token: The attempt; the same one is never started twice.
-        name: For people who look at the service's console; ends in the token.
-        package: Our code.
-        arguments: The entry point's.
-        tags: Who runs this.
-    """
-
-    token: str
-    name: str
-    package: Package
-    arguments: tuple[str, ...]
-    tags: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class RemoteJob:
-    """A job at a service.
-
-    Attributes:
-        parent: The cluster or application it runs on.
-        id: The step or job run.
-        tags: Who runs it, as far as the service was asked.
-        token: The attempt, as far as the service was asked.
-    """
-
-    parent: str
-    id: str
-    tags: Mapping[str, str] = field(default_factory=dict)
-    token: str = ""
-
-
-@dataclass(frozen=True)
-class Status:
-    """What a service says about a job.
-
-    Attributes:
-        state: The service's own word.
-        outcome: What that means.
-        reason: Why it ended, where the service says so.
-    """
-
-    state: str
-    outcome: Outcome
-    reason: str = ""
-
-
-class Service(Protocol):
-    """EMR or EMR Serverless, as far as runners need them. Calls may raise botocore's errors."""
-
-    @property
-    def name(self) -> str:
-        """How errors and metadata call it."""
-        ...
-
-    def find(self, token: str) -> RemoteJob | None:
-        """The job that was started with a token, if there is one."""
-        ...
-
-    def start(self, submission: Submission) -> RemoteJob:
-        """Start a job."""
-        ...
-
-    def status(self, job: RemoteJob) -> Status:
-        """Look at it."""
-        ...
-
-    def cancel(self, job: RemoteJob) -> None:
-        """Stop it, and what was started for it alone."""
-        ...
-
-    def release(self, job: RemoteJob) -> None:
-        """Give back what was started for it alone, after its end."""
-        ...
-
-    def log_uris(self, job: RemoteJob) -> tuple[str, ...]:
-        """Where the driver's logs arrive, the most telling first."""
-        ...
-
-    def facts(self, job: RemoteJob) -> Mapping[str, Any]:
-        """Ids, links, durations, usage and estimated cost."""
-        ...
-
-    def active(self) -> Iterator[RemoteJob]:
-        """Our deployment's jobs that have not ended."""
         ...
 
 
@@ -286,33 +193,6 @@ def _told(service: Service) -> Iterator[None]:
         yield
     except (ClientError, BotoCoreError) as error:
         raise JobFailedError(f"{service.name} refused: {error}") from error
-
-
-def attempt_token(work: str, number: int) -> str:
-    """The token of an attempt at some work: in any process the same."""
-    return hashlib.sha256(f"{work}\n{number}".encode()).hexdigest()[:32]
-
-
-def token_of(name: str) -> str:
-    """The token that a name made by :func:`submission_name` ends in; empty without one.
-
-    >>> token_of("prod: taobao/impressions train [t1]"), token_of("somebody's step")
-    ('t1', '')
-    """
-    return name.rpartition(" [")[2][:-1] if name.endswith("]") and " [" in name else ""
-
-
-def submission_name(deployment: str, job: Job) -> str:
-    """``deployment: asset partitions [token]``, within the 256 characters that AWS allows."""
-    labels = (job.labels.get("asset"), job.labels.get("partitions"))
-    who = " ".join(filter(None, labels)) or job.kind
-    text = f"{deployment}: {who}".encode("ascii", "replace").decode()
-    return f"{text[: 200 - len(job.token)]} {token_suffix(job.token)}"
-
-
-def token_suffix(token: str) -> str:
-    """How the name of an attempt's job ends."""
-    return f"[{token}]"
 
 
 def _own_manifest(content: bytes | None, token: str) -> tuple[str, Manifest | None]:

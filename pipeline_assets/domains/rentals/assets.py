@@ -44,7 +44,7 @@ from pipeline_assets.domains.rentals.records import COLUMNS, accepted, rejected
 from pipeline_assets.landing.delimited import RFC_4180
 from pipeline_assets.landing.landed_records import as_rows, read_landed
 from pipeline_assets.partitions import DAYS, UP_TO_NOW
-from pipeline_assets.postgres.connection import Snapshot, snapshot
+from pipeline_assets.postgres.read import Snapshot, snapshot
 
 REVIEWS = LandingSource(
     name="movie_review",

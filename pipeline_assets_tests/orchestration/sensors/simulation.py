@@ -23,7 +23,8 @@ from pipeline_assets.landing.zone import LandingZone
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.sensors.cursor import Delivery
 from pipeline_assets.orchestration.sensors.downstream import Followers
-from pipeline_assets.orchestration.sensors.landing_sensor import EventWatch, Watch
+from pipeline_assets.orchestration.sensors.event_sensor import EventWatch
+from pipeline_assets.orchestration.sensors.landing_sensor import Watch
 from pipeline_assets.orchestration.sensors.retry_waits import is_time, left
 from pipeline_assets.orchestration.sensors.s3_events import Message
 from pipeline_assets.settings import Settings

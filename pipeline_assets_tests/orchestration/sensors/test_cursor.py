@@ -13,19 +13,15 @@ from pipeline_assets.dataset.objects import StoredObject
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.zone import Sighting
 from pipeline_assets.orchestration.sensors.cursor import (
-    Circumstances,
     Cursor,
     Delivery,
     Inbox,
-    Look,
     Pending,
     Segment,
     Verdict,
-    judge,
-    judged,
-    look,
-    remembered,
 )
+from pipeline_assets.orchestration.sensors.look import Look, look, remembered
+from pipeline_assets.orchestration.sensors.verdicts import Circumstances, judge, judged
 from pipeline_assets_tests.orchestration.sensors.simulation import WAITS, simulated
 
 NOW = 1_000_000.0

@@ -16,7 +16,8 @@ import pytest
 from pipeline_assets.definitions import assets_for, build_definitions, landing_for
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.deployment import Deployment
-from pipeline_assets.orchestration.sensors.landing_sensor import Patience, landing_sensors
+from pipeline_assets.orchestration.sensors.landing_sensor import Patience
+from pipeline_assets.orchestration.sensors.sensors import landing_sensors
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.s3_access import S3Access
 from pipeline_assets_tests.conftest import MakeSettings
