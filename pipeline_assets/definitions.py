@@ -18,16 +18,14 @@ from pipeline_assets.orchestration.alerts.alert_sensor import alert_sensor
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.policies.asset_policies import policies_for
 from pipeline_assets.orchestration.policies.completeness import completeness_checks
+from pipeline_assets.orchestration.resources.spark import remote_runners
 from pipeline_assets.orchestration.schedules import completeness_schedule, maintenance_schedule
 from pipeline_assets.orchestration.sensors.janitor_sensor import janitor_sensor
 from pipeline_assets.orchestration.sensors.sensors import sensors_for
-from pipeline_assets.orchestration.spark_engines import remote_runners
 from pipeline_assets.partitions import DAYS, windows
 from pipeline_assets.profiles.profiles import PROFILES
-from pipeline_assets.publish.comparison_checks import Comparer, comparison_checks
+from pipeline_assets.publish.comparison_checks import comparison_checks
 from pipeline_assets.publish.dagster_assets import dagster_asset
-from pipeline_assets.publish.io_managers import LakeIOManager, LandingIOManager
-from pipeline_assets.publish.staging import Stager
 from pipeline_assets.settings import Settings
 
 FOUND: Final = datasets_in(domains)
@@ -59,7 +57,6 @@ def build_definitions(
 ) -> dg.Definitions:
     """The code location for some settings."""
     deployment = Deployment(settings)
-    store = deployment.store(settings.lake_uri)
     assets, landing = assets_for(settings, assets), landing_for(settings)
     tables = {asset.name: asset.table for asset in assets}
     sources = {source.key.to_user_string(): source for source in landing}
@@ -92,19 +89,7 @@ def build_definitions(
             ),
         ],
         executor=deployment.executor,
-        resources={
-            "lake": LakeIOManager(deployment.lake, tables, progress, store),
-            "landing": LandingIOManager(deployment.landing, sources),
-            "comparer": Comparer(deployment.lake, store, engines),
-            "stager": Stager(
-                lake=deployment.lake,
-                store=store,
-                engines=engines,
-                part_bytes=settings.raw_part_bytes,
-                progress=progress,
-                databases=deployment.databases,
-            ),
-        },
+        resources=deployment.resources(tables, sources, progress),
     )
 
 

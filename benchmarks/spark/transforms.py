@@ -140,7 +140,8 @@ class SampleLake:
         """What Dagster would hand to an engine of that dialect to make the asset."""
         keeper = Keeper(dialect)
         resources = dict(self.definitions.resources or {})
-        stager = resources["stager"]
+        with dg.build_resources(resources) as built:
+            stager = built.stager
         engines = Engines(stager.engines.embedded, keeper)
         kept = dg.Definitions(
             assets=self.definitions.assets,

@@ -82,7 +82,7 @@ def dagster_asset(
                 *(_check_spec(asset, check) for check in asset.checks),
                 dg.AssetCheckSpec(LIKE_BEFORE, asset=asset.key, description=_DRIFT),
             ],
-            io_manager_key="lake",
+            io_manager_key="lake_io_manager",
             required_resource_keys={"stager"},
             code_version=version,
             backfill_policy=_backfill_policy(asset),

@@ -21,8 +21,8 @@ from dagster._utils.interrupts import capture_interrupts
 
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.instance import open_instance
+from pipeline_assets.orchestration.resources.spark import remote_runners
 from pipeline_assets.orchestration.sensors.janitor_sensor import GRACE, janitor_sensor, sweep
-from pipeline_assets.orchestration.spark_engines import remote_runners
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.conftest import MakeSettings
 from pipeline_assets_tests.domains.rentals.world import World
