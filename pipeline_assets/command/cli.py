@@ -21,7 +21,7 @@ from pipeline_assets.dataset.plots import png
 from pipeline_assets.dataset.progress import SILENT, Progress
 from pipeline_assets.dataset.table import LakeTable
 from pipeline_assets.definitions import assets_for, build_definitions, landing_for
-from pipeline_assets.errors import PipelineError
+from pipeline_assets.errors import PipelineError, told_as_refusal
 from pipeline_assets.iceberg.maintenance import clean, compact
 from pipeline_assets.iceberg.query import Answer
 from pipeline_assets.iceberg.query import query as run_query
@@ -250,10 +250,13 @@ def clean_up(session: Session, older_than: float) -> None:
 
 
 @cli.command()
+@click.option("--ui-port", type=click.IntRange(1, 65535), help="A port that the UI will need.")
 @click.pass_obj
-def doctor(session: Session) -> None:
+def doctor(session: Session, ui_port: int | None) -> None:
     """Check settings, storage, catalog and engines, and say how to mend what is wrong."""
     findings = list(health.examine(session.deployment, session.settings.dagster_home))
+    if ui_port:
+        findings.append(health.ui_port(ui_port))
     for finding in findings:
         click.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.what}: {finding.details}")
     if not all(finding.ok for finding in findings):
@@ -277,11 +280,14 @@ def _table(session: Session, name: str) -> LakeTable:
 
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
-    """A PipelineError becomes one line on standard error and exit code 1."""
+    """A PipelineError, or what the machine refuses, becomes one line and exit code 1."""
     try:
         yield
-    except PipelineError as error:
-        click.echo(f"error: {error}", err=True)
+    except (PipelineError, OSError) as error:
+        line = told_as_refusal(error) if isinstance(error, OSError) else str(error)
+        if line is None:
+            raise
+        click.echo(f"error: {line}", err=True)
         sys.exit(1)
 
 

@@ -4,31 +4,30 @@ What a partition was made from is kept twice: in the table's properties, which a
 present, and in the summary of the snapshot that published it, which tells the past.
 """
 
-import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, In
-from pyiceberg.io.pyarrow import parquet_files_to_data_files
-from pyiceberg.manifest import DataFile as IcebergFile
-from pyiceberg.partitioning import PartitionField, PartitionSpec
-from pyiceberg.schema import Schema
-from pyiceberg.table import Table, Transaction
-from pyiceberg.table.metadata import TableMetadata
-from pyiceberg.transforms import IdentityTransform
+from pyiceberg.table import Table
 
 from pipeline_assets.dataset.table import LakeTable, PartitionRecord
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess, beside_others, told_in_one_line
+from pipeline_assets.iceberg.commit import (
+    data_files,
+    in_partitions,
+    partition_spec,
+    replace_files,
+    widen,
+    without_history,
+)
 from pipeline_assets.iceberg.history import (
-    SUMMARY_PROPERTY,
     HistoryEntry,
     ancestry,
     current_records,
-    dumped,
     history_entry,
     pinned,
     records_at,
@@ -105,7 +104,7 @@ class Lake:
             chosen = None if keys is None else [key for key in keys if key in records]
             return TableState(
                 snapshot_id=iceberg.metadata.current_snapshot_id,
-                files=tuple(file.file_path for file in _files(iceberg, table, chosen)),
+                files=tuple(file.file_path for file in data_files(iceberg, table, chosen)),
                 records=records if chosen is None else {key: records[key] for key in chosen},
             )
 
@@ -129,7 +128,7 @@ class Lake:
             iceberg = self.load(table)
             if iceberg is None or state.snapshot_id is None:
                 return iceberg_schema(table.contract).as_arrow().empty_table()
-            filter_ = _in_partitions(table, list(state.records))
+            filter_ = in_partitions(table, list(state.records))
             return iceberg.scan(row_filter=filter_, snapshot_id=state.snapshot_id).to_arrow()
 
     def select(self, table: LakeTable, values: Mapping[str, Collection[str]]) -> pa.Table:
@@ -199,7 +198,7 @@ class Lake:
             present, past = current_records(iceberg), records_at(iceberg, snapshot_id)
             chosen = sorted(present.keys() | past.keys()) if keys is None else keys
             records = {key: pinned(past.get(key), present.get(key)) for key in chosen}
-            files = [file.file_path for file in _files(iceberg, table, chosen, snapshot_id)]
+            files = [file.file_path for file in data_files(iceberg, table, chosen, snapshot_id)]
             self._commit(table, files, records)
             return records
 
@@ -218,18 +217,18 @@ class Lake:
         records: Mapping[str, PartitionRecord | None],
     ) -> int:
         iceberg = self.load(table) or self._create(table)
-        _widen(iceberg, iceberg_schema(table.contract))
-        replaced = list(_files(iceberg, table, list(records)))
-        iceberg.metadata = _without_history(iceberg.metadata)
+        widen(iceberg, iceberg_schema(table.contract))
+        replaced = list(data_files(iceberg, table, list(records)))
+        iceberg.metadata = without_history(iceberg.metadata)
         with iceberg.transaction() as transaction:
-            _replace_files(transaction, table, replaced, files, records)
+            replace_files(transaction, table, replaced, files, records)
             set_records(transaction, records)
         return int(iceberg.metadata.current_snapshot_id or 0)
 
     @beside_others
     def _append(self, table: LakeTable, rows: pa.Table) -> None:
         iceberg = self.load(table) or self._create(table)
-        iceberg.metadata = _without_history(iceberg.metadata)
+        iceberg.metadata = without_history(iceberg.metadata)
         with iceberg.transaction() as transaction:
             transaction.append(rows)
 
@@ -240,77 +239,6 @@ class Lake:
             str(table),
             schema=schema,
             location=self.location(table),
-            partition_spec=_partition_spec(schema, table.partition_column),
+            partition_spec=partition_spec(schema, table.partition_column),
             properties=_TABLE_PROPERTIES,
         )
-
-
-def _widen(iceberg: Table, schema: Schema) -> None:
-    if set(schema.column_names) - set(iceberg.schema().column_names):
-        with iceberg.update_schema() as update:
-            update.union_by_name(schema)
-
-
-def _without_history(metadata: TableMetadata) -> TableMetadata:
-    """What a commit is built on: pyiceberg copies it some twenty times before it is done.
-
-    The catalog applies the commit's changes to the whole metadata.
-    """
-    current = metadata.current_snapshot()
-    light = {"snapshots": [current] if current else [], "snapshot_log": []}
-    ours = {name for name in metadata.properties if name.startswith("pipeline.")}
-    kept = {name: text for name, text in metadata.properties.items() if name not in ours}
-    return metadata.model_copy(update={**light, "properties": kept})
-
-
-def _partition_spec(schema: Schema, column: str | None) -> PartitionSpec:
-    if column is None:
-        return PartitionSpec()
-    source = schema.find_field(column).field_id
-    return PartitionSpec(PartitionField(source, 1000, IdentityTransform(), column))
-
-
-def _files(
-    iceberg: Table, table: LakeTable, keys: Sequence[str] | None, snapshot_id: int | None = None
-) -> Iterator[IcebergFile]:
-    if iceberg.current_snapshot() is None:
-        return
-    scan = iceberg.scan(row_filter=_in_partitions(table, keys), snapshot_id=snapshot_id)
-    for task in scan.plan_files():
-        yield task.file
-
-
-def _in_partitions(table: LakeTable, keys: Sequence[str] | None) -> BooleanExpression:
-    if keys is None or table.partition_column is None:
-        return AlwaysTrue()
-    return In(term=table.partition_column, literals=set(keys))
-
-
-def _replace_files(
-    transaction: Transaction,
-    table: LakeTable,
-    replaced: Iterable[IcebergFile],
-    files: Sequence[str],
-    records: Mapping[str, PartitionRecord | None],
-) -> None:
-    """One snapshot that drops the old files and adds the new ones.
-
-    It names the partitions it replaces, so that only a publish of the same ones is in conflict: any
-    other is passed over without looking at the files again.
-    """
-    metadata = transaction.table_metadata
-    if metadata.name_mapping() is None:
-        mapping = metadata.schema().name_mapping.model_dump_json()
-        transaction.set_properties({"schema.name-mapping.default": mapping})
-    added = parquet_files_to_data_files(
-        transaction._table.io, transaction.table_metadata, iter(files)
-    )
-    summary = {
-        SUMMARY_PROPERTY: json.dumps({key: dumped(record) for key, record in records.items()})
-    }
-    with transaction.update_snapshot(snapshot_properties=summary).overwrite() as overwrite:
-        overwrite.delete_by_predicate(_in_partitions(table, list(records)))
-        for file in replaced:
-            overwrite.delete_data_file(file)
-        for new in added:
-            overwrite.append_data_file(new)

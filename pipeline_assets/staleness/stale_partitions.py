@@ -10,7 +10,7 @@ from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.inputs import ABSENT, InputSpec
 from pipeline_assets.dataset.table import WHOLE_TABLE, PartitionRecord
 from pipeline_assets.staleness.outside_systems import Offers
-from pipeline_assets.staleness.versions import input_version
+from pipeline_assets.staleness.versions import former_code_version, input_version
 
 NEVER: Final = "never published"
 CODE: Final = "its code changed"
@@ -78,6 +78,7 @@ class _Survey:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._tables = {asset.name: asset.table for asset in world.assets}
         self._partitionings = {asset.name: asset.partitioning for asset in world.assets}
         self._available = {name: set(keys) for name, keys in world.landed.items()}
         self._stale: dict[tuple[str, str], Stale] = {}
@@ -142,7 +143,9 @@ class _Survey:
         return offers.versions.get(asset.name, {}).get(key) or offers.destinations.get(asset.name)
 
     def _is_current(self, asset: LakeAsset, record: PartitionRecord) -> bool:
-        return record.code_version == self._world.code_versions[asset.name]
+        if record.code_version == self._world.code_versions[asset.name]:
+            return True
+        return record.code_version == former_code_version(asset, self._tables)
 
     def _stage(self, asset: LakeAsset, key: str) -> int:
         stages = [

@@ -14,7 +14,7 @@ import pytest
 from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.read import stream
-from pipeline_assets.sample import postgres_server
+from pipeline_assets.sample import postgres_home
 from pipeline_assets.sample.postgres_server import ensure_database, running_postgres
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
@@ -32,15 +32,19 @@ with running_postgres(Path(sys.argv[1])):
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Not below pytest's own, which another session closes to the helper account."""
+    """A folder that every account may pass through, which pytest's own is not."""
+    before = os.umask(0o022)
     with tempfile.TemporaryDirectory(prefix="pipeline-tests-") as path:
+        Path(path).chmod(0o711)
         yield Path(path)
+    os.umask(before)
 
 
 @pytest.fixture(scope="module")
 def data_dir() -> Iterator[Path]:
     """A data directory that was set up before."""
     with tempfile.TemporaryDirectory(prefix="pipeline-tests-") as path:
+        Path(path).chmod(0o711)
         with running_postgres(Path(path) / "data", THROWAWAY):
             pass
         yield Path(path) / "data"
@@ -176,7 +180,7 @@ def test_a_server_that_cannot_start_says_why(data_dir: Path) -> None:
 
 
 def test_the_missing_package_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres_server, "find_spec", lambda _: None)
+    monkeypatch.setattr(postgres_home, "find_spec", lambda _: None)
     with (
         pytest.raises(PipelineError, match=r"pip install 'pipeline-assets\[demo\]'"),
         running_postgres(folder / "data"),

@@ -238,10 +238,6 @@ def tag_value(text: str) -> str:
     return "".join(c if c.isalnum() or c in " _.:/=+-@" else "_" for c in text)[:256]
 
 
-def _created(cluster: "ClusterSummaryTypeDef") -> datetime:
-    return cluster["Status"]["Timeline"]["CreationDateTime"]
-
-
 def _message(status: Any) -> str | None:  # noqa: ANN401 - of a step or of a cluster
     message: str | None = status.get("StateChangeReason", {}).get("Message")
     return message

@@ -65,7 +65,12 @@ class EmbeddingConfig(dg.Config):
     window: int = Field(default=5, ge=1, le=100, description="Context on either side.")
     negative: int = Field(default=5, ge=1, le=50, description="Counter-examples of each pair.")
     epochs: int = Field(default=10, ge=1, le=1000, description="Passes over the lists.")
-    min_count: int = Field(default=1, ge=1, description="Artists in fewer lists are left out.")
+    min_count: int = Field(
+        default=5,
+        ge=1,
+        description="Artists of fewer listeners get no vector: it would point at those few lists "
+        "and crowd everyone's neighbours.",
+    )
     seed: int = Field(default=1, ge=0, lt=2**32, description="Same seed and input, same vectors.")
 
 
@@ -178,7 +183,10 @@ def country_rank_per_artist(
 def artist_embeddings(user_top_artists: ir.Table, config: EmbeddingConfig) -> Learn:
     """Artists as vectors, close where the same people listen to them."""
     lists = user_top_artists.select("user_id", "artist_name", weight=_weight(user_top_artists))
-    return Learn("word2vec", lists, config.model_dump())
+    listeners = lists.group_by("artist_name").aggregate(listeners=lists.count())
+    known = listeners.filter(listeners.listeners >= config.min_count)
+    parameters = config.model_dump(exclude={"min_count"})
+    return Learn("word2vec", lists.semi_join(known, "artist_name"), parameters)
 
 
 @lake_asset(domain=MUSIC, contract=UserEmbeddings, partitions=SNAPSHOTS)

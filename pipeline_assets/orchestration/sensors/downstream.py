@@ -24,6 +24,7 @@ from pipeline_assets.staleness.versions import digest
 
 LANDING_TAG: Final = "pipeline/landing"
 OBJECTS_TAG: Final = "pipeline/objects"
+_RANGE: Final = (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
 _ACTIVE: Final = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -84,7 +85,9 @@ class Followers:
         """Those of some partitions that runs in progress are making."""
         runs = instance.get_runs(dg.RunsFilter(statuses=_ACTIVE))
         ours = [run for run in runs if self._is_ours(run)]
-        return frozenset(key for key in keys if any(_covers(run, key) for run in ours))
+        return frozenset(
+            key for key in keys if any(self._covers(run, key, instance) for run in ours)
+        )
 
     def requests(
         self, due: Sequence[Delivery], graph: AssetGraph, instance: dg.DagsterInstance
@@ -161,6 +164,12 @@ class Followers:
             (name,) = (spec.name for spec in asset.inputs if spec.key == self.source.key)
             yield name, self.deployment.lake.records(asset.table)
 
+    def _covers(self, run: dg.DagsterRun, key: str, instance: dg.DagsterInstance) -> bool:
+        first, last = (run.tags.get(tag) for tag in _RANGE)
+        if first is None or last is None:
+            return run.tags.get(PARTITION_NAME_TAG) == key
+        return self.source.partitioning.is_between(key, first, last, instance)
+
     def _is_ours(self, run: dg.DagsterRun) -> bool:
         return any(asset.key in (run.asset_selection or ()) for asset in self.assets)
 
@@ -186,13 +195,6 @@ def _with_upstream(
         if not more:
             return tuple(asset for asset in assets if asset.key in found)
         found |= more
-
-
-def _covers(run: dg.DagsterRun, key: str) -> bool:
-    first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG)
-    if first is None:
-        return run.tags.get(PARTITION_NAME_TAG) == key
-    return first <= key <= run.tags[ASSET_PARTITION_RANGE_END_TAG]
 
 
 def _run_key(
