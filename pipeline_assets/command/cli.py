@@ -89,9 +89,12 @@ def cli(context: click.Context) -> None:
 @click.option("--seed", type=int, default=0, help="Same seed, same bytes.")
 @click.option("--damage", type=click.FloatRange(0, 1), default=0.0, help="Share of damaged rows.")
 def sample(out: Path, scale: float, seed: int, damage: float) -> None:
-    """Write landing files in the vendors' formats; scale 1 takes seconds, 100 is a real load."""
-    for name, path in write_samples(out, scale, seed, damage).items():
-        click.echo(f"{name}: {path}")
+    """Write landing files in the vendors' formats; scale 1 takes seconds, 100 is a real load.
+
+    Nothing but landing files is written, and a file that would not change is left alone.
+    """
+    write_samples(out, scale, seed, damage)
+    click.echo(f"landing files: {out}")
 
 
 @cli.command()

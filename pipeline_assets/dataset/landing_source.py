@@ -25,7 +25,7 @@ class LandingSource:
             partition's objects are neighbours when paths are sorted.
         partitioning: Of the tables made from it.
         description: What the vendor delivers, for people.
-        ignored: Matches objects that are no delivery, such as truth files of the samples.
+        ignored: Matches objects that are no delivery, such as the `truth.json` of older samples.
     """
 
     name: str

@@ -18,7 +18,7 @@ from typing import Final
 
 import pytest
 
-from pipeline_assets.sample.postgres_home import remove
+from pipeline_assets.command.postgres_home import remove
 
 PROJECT: Final = Path(__file__).parents[2]
 PATIENCE_SECONDS: Final = 900

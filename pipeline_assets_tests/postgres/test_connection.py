@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline_assets.command.postgres_server import ensure_database
 from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import connect, execute
 from pipeline_assets.postgres.read import Snapshot, snapshot, stream
-from pipeline_assets.sample.postgres_server import ensure_database
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
 

@@ -7,9 +7,11 @@ import dagster as dg
 import pytest
 
 from pipeline_assets.dataset.inputs import LazyTable
+from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.table import PartitionRecord
+from pipeline_assets.staleness.outside_systems import Offers
 from pipeline_assets.staleness.stale_partitions import AGAIN, CODE, NEVER, World, stale_partitions
-from pipeline_assets.staleness.versions import input_versions
+from pipeline_assets.staleness.versions import digest, input_versions
 from pipeline_assets_tests.orchestration.sensors.boxes import ASSETS, CODE_VERSIONS, contents
 
 BOXES, LABELS, CONTENTS = (asset.name for asset in ASSETS)
@@ -121,3 +123,99 @@ def test_a_record_names_the_version_of_each_input_that_was_read() -> None:
         "raw_boxes": "v2"
     }
     assert input_versions(contents, {}, "b") == {}
+
+
+SHOP = replace(contents, inputs=(), system="oltp", source_versions=lambda *_: {})
+
+
+def selling(world: World, sold: str | None, offered: Mapping[str, str]) -> World:
+    """Only what a shop's database holds, and the version of it that box a was made from."""
+    found = {"a": record({"oltp": sold}, CONTENTS)} if sold else {}
+    offers = Offers(versions={CONTENTS: offered})
+    return replace(world, assets=(SHOP,), records={CONTENTS: found}, offers=offers)
+
+
+def test_what_a_database_holds_is_compared_partition_by_partition(world: World) -> None:
+    assert stale(selling(world, None, {"a": "s1"})) == [(CONTENTS, "a", NEVER)]
+    assert stale(selling(world, "s1", {"a": "s1"})) == []
+    assert stale(selling(world, "s1", {"a": "s2"})) == [
+        (CONTENTS, "a", "the oltp database changed")
+    ]
+    assert stale(selling(world, "s1", {"a": "s1", "b": "s1"})) == [(CONTENTS, "b", NEVER)]
+
+
+def test_a_database_that_is_not_set_up_leaves_its_assets_alone(world: World) -> None:
+    idle = replace(selling(world, None, {"a": "s1"}), offers=Offers(idle={CONTENTS: "not set"}))
+    assert stale(idle) == []
+
+
+def test_a_table_elsewhere_is_filled_again_when_it_is_another(world: World) -> None:
+    exported = replace(contents, system="warehouse")
+    there = published(
+        world, CONTENTS, "a", record({"raw_boxes": "v1", "warehouse": "here"}, CONTENTS)
+    )
+    filled = replace(
+        world,
+        assets=(*ASSETS[:2], exported),
+        records=published(replace(world, records=there), CONTENTS, "b", there[CONTENTS]["a"]),
+    )
+    same = replace(filled, offers=Offers(destinations={CONTENTS: "here"}))
+    other = replace(filled, offers=Offers(destinations={CONTENTS: "elsewhere"}))
+    assert stale(same) == []
+    assert stale(other) == [(CONTENTS, key, "the warehouse database changed") for key in ("a", "b")]
+
+
+# Of each box, all boxes are an input: what a mapping feeds into one partition.
+READER = replace(
+    contents, inputs=(replace(contents.inputs[0], partition_mapping=dg.AllPartitionMapping()),)
+)
+EVERY = digest({"a": "v1", "b": "v1"})
+
+
+def mapped(world: World, read: str) -> World:
+    made = {key: record({"raw_boxes": read}, CONTENTS) for key in ("a", "b")}
+    records = {**world.records, CONTENTS: made}
+    return replace(world, assets=(*ASSETS[:2], READER), records=records)
+
+
+def test_a_mapped_input_is_all_the_partitions_that_feed_one(world: World) -> None:
+    assert stale(mapped(world, EVERY)) == []
+    assert stale(mapped(world, "other")) == [
+        (CONTENTS, key, "raw_boxes changed") for key in ("a", "b")
+    ]
+
+
+def test_what_reads_other_partitions_is_made_a_stage_later(world: World) -> None:
+    new = replace(mapped(world, EVERY), landed={"landing/boxes": {"a": "a2", "b": "b1"}})
+    assert [(each.asset.name, each.key, each.stage) for each in stale_partitions(new)] == [
+        (BOXES, "a", 0),
+        (LABELS, "a", 0),
+        (CONTENTS, "a", 1),
+        (CONTENTS, "b", 1),
+    ]
+
+
+def test_a_table_without_partitions_is_made_from_all_there_are(world: World) -> None:
+    whole = replace(contents, partitioning=None)
+    made = {**world.records, CONTENTS: {"": record({"raw_boxes": EVERY}, CONTENTS)}}
+    up_to_date_ = replace(world, assets=(*ASSETS[:2], whole), records=made)
+    assert stale(up_to_date_) == []
+    made[CONTENTS] = {"": record({"raw_boxes": "v1"}, CONTENTS)}
+    assert stale(replace(up_to_date_, records=made)) == [(CONTENTS, "", "raw_boxes changed")]
+
+
+def test_a_record_of_a_mapped_input_names_what_was_loaded_of_it() -> None:
+    whole = replace(READER, partitioning=None)
+    loaded = {"raw_boxes": lazy({"a": "v1", "b": "v1"})}
+    assert input_versions(whole, loaded, "") == {"raw_boxes": EVERY}
+    days = Partitioning("box", dg.DailyPartitionsDefinition(start_date="2024-01-01"))
+    last_two = dg.TimeWindowPartitionMapping(start_offset=-1)
+    daily = replace(
+        READER,
+        partitioning=days,
+        inputs=(replace(contents.inputs[0], partition_mapping=last_two),),
+    )
+    three = {"raw_boxes": lazy({f"2024-01-0{day}": f"v{day}" for day in (1, 2, 3)})}
+    assert input_versions(daily, three, "2024-01-03") == {
+        "raw_boxes": digest({"2024-01-02": "v2", "2024-01-03": "v3"})
+    }

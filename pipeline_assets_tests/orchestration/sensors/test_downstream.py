@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from pipeline_assets.orchestration.sensors.cursor import Delivery
-from pipeline_assets.orchestration.sensors.downstream import Followers
+from pipeline_assets.orchestration.sensors.downstream import OBJECTS_TAG, Followers
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.orchestration.sensors.boxes import ASSETS, SOURCE, definitions
 from pipeline_assets_tests.orchestration.sensors.simulated_edges import Place, followers
@@ -68,6 +68,24 @@ def test_a_run_key_changes_with_each_table_that_a_run_has_published(
     assert rest
     assert rest.run_key != first
     assert [key.path[-1] for key in rest.asset_selection or ()] == ["raw_labels", "contents"]
+
+
+def test_each_delivery_has_a_run_for_what_it_makes_stale(world: World, boxes: Followers) -> None:
+    made(boxes, land(world, "a", "x"), world, tables=1)
+    due = [land(world, "a", "x"), land(world, "b", "x")]
+    first, second = boxes.requests(due, GRAPH, world.instance)
+    assert [first.partition_key, second.partition_key] == ["a", "b"]
+    assert [key.path[-1] for key in first.asset_selection or ()] == ["raw_labels", "contents"]
+    assert [key.path[-1] for key in second.asset_selection or ()] == [
+        *["raw_boxes", "raw_labels", "contents"]
+    ]
+    assert second.tags[OBJECTS_TAG] == due[1].version
+
+
+def test_nothing_is_requested_of_what_is_made(world: World, boxes: Followers) -> None:
+    delivery = land(world, "a", "x")
+    made(boxes, delivery, world)
+    assert requested(boxes, delivery, world) is None
 
 
 def test_a_partition_is_made_when_all_that_read_the_objects_agree(
