@@ -41,13 +41,13 @@ def assets_for(
 ) -> list[LakeAsset]:
     """The assets, cut into the windows of time that settings ask for."""
     cut = windows(settings.rentals_granularity, settings.rentals_start)
-    return [asset.cut_as(DAYS, cut) for asset in assets]
+    return [asset.with_partitioning(DAYS, cut) for asset in assets]
 
 
 def landing_for(settings: Settings) -> list[LandingSource]:
     """The landing sources, cut likewise."""
     cut = windows(settings.rentals_granularity, settings.rentals_start)
-    return [source.cut_as(DAYS, cut) for source in DATASETS.landing]
+    return [source.with_partitioning(DAYS, cut) for source in DATASETS.landing]
 
 
 def build_definitions(

@@ -81,7 +81,7 @@ class LandingSource:
             tags={DATA_VERSION_TAG: version},
         )
 
-    def cut_as(self, before: Partitioning, after: Partitioning) -> "LandingSource":
+    def with_partitioning(self, before: Partitioning, after: Partitioning) -> "LandingSource":
         """The same source with another partitioning, if it has the one before."""
         return replace(self, partitioning=after) if self.partitioning is before else self
 

@@ -22,7 +22,7 @@ class Options(TypedDict, total=False):
     partitions_per_run: int
     system: str
     source_versions: SourceVersions
-    keeps: bool
+    refreshes_on_request: bool
     to_warehouse: bool
 
 

@@ -219,13 +219,13 @@ class Stager:
             raise batches.error or error from None
 
     def _arguments(self, attempt: "_Attempt") -> dict[str, Any]:
-        offered: dict[str, Any] = {
+        available_versions: dict[str, Any] = {
             **self.databases,
             **attempt.landed,
             WORKSPACE: self._workspace(attempt),
             CONFIG: attempt.request.config,
         }
-        return {name: offered[name] for name in function_parameters(attempt.asset)}
+        return {name: available_versions[name] for name in function_parameters(attempt.asset)}
 
     def _workspace(self, attempt: "_Attempt") -> Workspace:
         def put(path: str, data: bytes) -> str:

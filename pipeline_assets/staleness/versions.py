@@ -76,8 +76,8 @@ def evaluate(
     keys: Sequence[str] = ANY_PARTITION,
 ) -> Any:  # noqa: ANN401 - what the function returns
     """Call an asset's function with those of its parameters that are inputs, config or keys."""
-    offered = {**inputs, CONFIG: config, PARTITIONS: keys}
-    return asset.function(**{name: offered[name] for name in function_parameters(asset)})
+    available_versions = {**inputs, CONFIG: config, PARTITIONS: keys}
+    return asset.function(**{name: available_versions[name] for name in function_parameters(asset)})
 
 
 def function_parameters(asset: LakeAsset) -> Sequence[str]:

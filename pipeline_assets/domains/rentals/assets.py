@@ -108,7 +108,7 @@ def movie_reviews(raw_movie_reviews: ir.Table) -> ir.Table:
     contract=SentimentModels,
     mappings={"movie_reviews": dg.AllPartitionMapping()},
     plots=[REPORT, CONFUSION],
-    keeps=True,
+    refreshes_on_request=True,
 )
 def sentiment_model(movie_reviews: ir.Table, config: SentimentConfig) -> Learn:
     """A linear text model of the scored reviews.
