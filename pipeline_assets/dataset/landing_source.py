@@ -94,4 +94,4 @@ class LandingSource:
             kinds={"file"},
             partitions_def=self.partitioning.definition,
             metadata={"pattern": self.pattern.pattern},
-        ).with_io_manager_key("landing")
+        ).with_io_manager_key("landing_io_manager")

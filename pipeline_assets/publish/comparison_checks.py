@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import dagster as dg
 
-from pipeline_assets.dataset.asset import Comparison, LakeAsset
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.comparison import Comparison
 from pipeline_assets.dataset.inputs import LazyTable
 from pipeline_assets.dataset.objects import ObjectStore
 from pipeline_assets.dataset.progress import Log

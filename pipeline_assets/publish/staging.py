@@ -20,6 +20,7 @@ from pipeline_assets.dataset.destinations import Export, WarehouseExport
 from pipeline_assets.dataset.inputs import Input, LandedInput, LazyTable
 from pipeline_assets.dataset.lineage import InputColumn, column_lineage
 from pipeline_assets.dataset.objects import ObjectStore
+from pipeline_assets.dataset.parameters import CONFIG, WORKSPACE
 from pipeline_assets.dataset.progress import Log, Progress
 from pipeline_assets.dataset.sql import schema_names
 from pipeline_assets.dataset.table import WHOLE_TABLE, PartitionRecord
@@ -221,8 +222,8 @@ class Stager:
         available_versions: dict[str, Any] = {
             **self.databases,
             **attempt.landed,
-            "workspace": self._workspace(attempt),
-            "config": attempt.request.config,
+            WORKSPACE: self._workspace(attempt),
+            CONFIG: attempt.request.config,
         }
         return {name: available_versions[name] for name in function_parameters(attempt.asset)}
 

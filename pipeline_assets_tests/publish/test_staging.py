@@ -105,9 +105,9 @@ def write_until(settings: Settings, day: str, moment: Event) -> None:
 
 
 def commit_after(settings: Settings, day: str, moment: Event) -> None:
-    lake = resources(settings)["lake"]
+    lake = resources(settings)["lake_io_manager"]
     stops = StopsBeforeTheCommit(**vars(lake), moment=moment)
-    run_day(diary(settings, lake=stops), day)
+    run_day(diary(settings, lake_io_manager=stops), day)
 
 
 def run_day(bench: Workbench, day: str) -> list[str]:

@@ -29,17 +29,17 @@ class Things(Contract):
     box: String
 
 
-@ingest_asset(contract=Things, code_version="1", partitions=BOX, landing=SOURCE)
+@ingest_asset(domain="sensors", contract=Things, code_version="1", partitions=BOX, landing=SOURCE)
 def raw_boxes(objects: Landed) -> None:
     raise NotImplementedError
 
 
-@ingest_asset(contract=Things, code_version="1", partitions=BOX, landing=SOURCE)
+@ingest_asset(domain="sensors", contract=Things, code_version="1", partitions=BOX, landing=SOURCE)
 def raw_labels(objects: Landed) -> None:
     raise NotImplementedError
 
 
-@lake_asset(contract=Things, partitions=BOX)
+@lake_asset(domain="sensors", contract=Things, partitions=BOX)
 def contents(raw_boxes: ir.Table) -> ir.Table:
     return raw_boxes
 
