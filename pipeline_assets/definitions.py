@@ -11,8 +11,8 @@ from pipeline_assets import defs as scaffold_folder
 from pipeline_assets import domains
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.discovery import Datasets, datasets_in
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.progress import SILENT, Progress
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.progress import SILENT, Progress
 from pipeline_assets.domains.warehouse.assets import warehouse_load
 from pipeline_assets.orchestration.alerts.alert_sensor import alert_sensor
 from pipeline_assets.orchestration.deployment import Deployment

@@ -17,14 +17,14 @@ import ibis.expr.types as ir
 
 from pipeline_assets.dataset.comparison import Comparison, divided
 from pipeline_assets.dataset.contract import Check, Contract, Severity, TableContract
-from pipeline_assets.dataset.destinations import Export, ExportedObjects, WarehouseExport
 from pipeline_assets.dataset.inputs import InputSpec, table_parameters
-from pipeline_assets.dataset.landing_source import LandingSource
 from pipeline_assets.dataset.options import Options, SourceVersions, TableOptions
 from pipeline_assets.dataset.parameters import CONFIG, Kind, require_known_parameters
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.plots import Plot, Text
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.destinations import Export, ExportedObjects, WarehouseExport
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.table import LakeTable
 
 DEFAULT_PARTITIONS_PER_RUN: Final = 31
 DEFAULT_OWNERS: Final = ("team:recommender-data",)

@@ -16,7 +16,7 @@ from pipeline_assets.dataset.computation import (
 from pipeline_assets.dataset.inputs import Input, InputSpec, unbound
 from pipeline_assets.dataset.parameters import CONFIG, PARTITIONS
 from pipeline_assets.dataset.sql import schema_names
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.table import LakeTable
 
 VERSION_DIGITS = 16
 ANY_PARTITION = ("",)

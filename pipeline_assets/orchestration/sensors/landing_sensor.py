@@ -12,7 +12,7 @@ from typing import Final
 
 import dagster as dg
 
-from pipeline_assets.dataset.landing_source import LandingSource
+from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.orchestration.sensors.cursor import (
     SEGMENT_OBJECTS,
     Cursor,

@@ -13,7 +13,7 @@ import dagster as dg
 from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.discovery import datasets_in
-from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.definitions import assets_for, build_definitions
 from pipeline_assets.domains import rentals
 from pipeline_assets.domains.rentals.assets import REVIEWS, user_behavior_metric

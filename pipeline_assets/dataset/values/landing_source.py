@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import dagster as dg
 
 from pipeline_assets.dagster_internals import DATA_VERSION_TAG, extract_data_version_from_entry
-from pipeline_assets.dataset.objects import StoredObject, fingerprint
 from pipeline_assets.dataset.partitioning import Partitioning
+from pipeline_assets.dataset.values.objects import StoredObject, fingerprint
 
 _FORBIDDEN_IN_KEYS = re.compile(r"[\x00-\x1f,/\\]|\.\.")
 
