@@ -242,7 +242,7 @@ LEARNING: Final[Mapping[str, Any]] = {
     "classes": list(CLASSES),
     "views": list(VIEWS),
     "groups": word_groups(),
-    "group_weight": 1.2,
+    "group_weight": 0.8,
     "margin": 0.1,
     "smoothing": 0.3,
     "most_documents": 50_000,
