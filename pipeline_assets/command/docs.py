@@ -10,10 +10,10 @@ from pipeline_assets.definitions import ASSETS, LANDING
 from pipeline_assets.orchestration.policies.completeness import NAME as COMPLETE
 from pipeline_assets.orchestration.policies.freshness import (
     cadence_of,
+    describe,
     freshness_of,
     layer_of,
     settle_of,
-    told,
 )
 from pipeline_assets.settings import PREFIX, Settings
 
@@ -55,7 +55,7 @@ def _promises() -> Iterator[list[str]]:
     for asset in ASSETS:
         settle = settle_of(asset)
         due = f"{settle.total_seconds() / 3600:g} hours" if settle else ""
-        promise = told(freshness_of(asset))
+        promise = describe(freshness_of(asset))
         yield [f"`{asset.name}`", layer_of(asset), cadence_of(asset), promise, due]
 
 

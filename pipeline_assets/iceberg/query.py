@@ -1,4 +1,8 @@
-"""Read-only SQL over the published tables."""
+"""Read-only SQL over the published tables.
+
+DuckDB reads the Parquet files of one snapshot of each table. Before the user's SQL runs, the
+connection is locked to the lake's own folder.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -22,7 +26,7 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Answer:
-    """The rows of a query, fetched as they are asked for."""
+    """The rows of a query, fetched while somebody iterates over them."""
 
     columns: tuple[str, ...]
     rows: Iterator[Row]
@@ -32,7 +36,7 @@ class Answer:
 def query(
     sql: str, lake: Lake, tables: Iterable[LakeTable], engine: EmbeddedEngine
 ) -> Iterator[Answer]:
-    """Run one SELECT over one look at each table it mentions.
+    """Run one SELECT over one snapshot of each table that it mentions.
 
     Raises:
         PipelineError: It is not a single SELECT, or the engine cannot run it.
@@ -64,7 +68,7 @@ def _add_view(connection: duckdb.DuckDBPyConnection, lake: Lake, table: LakeTabl
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, warehouse: str) -> None:
-    """From here on nothing outside the lake can be read, and no setting changed back."""
+    """Forbid what lies outside the lake, and forbid changing that back."""
     connection.execute(f"SET allowed_directories = [{literal(warehouse + '/')}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

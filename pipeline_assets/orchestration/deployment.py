@@ -1,4 +1,8 @@
-"""From settings to working parts: storage, catalog, engines."""
+"""The deployment: storage, catalog, engines and channels, built from the settings.
+
+Nothing connects when a deployment is created. So the definitions import without credentials, JVM or
+network, and each part connects when somebody uses it.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,7 +29,7 @@ from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 
 @dataclass(frozen=True)
 class Deployment:
-    """The parts that the settings describe; nothing connects before it is used."""
+    """The parts that the settings describe."""
 
     settings: Settings
 
@@ -35,22 +39,22 @@ class Deployment:
         return self.settings.s3
 
     def store(self, uri: str) -> ObjectStore:
-        """The storage that a URI lies in."""
+        """The object store that a URI lies in."""
         return S3Store(self.s3) if uri.startswith(S3_SCHEME) else LocalStore()
 
     @property
     def lake(self) -> Lake:
-        """The published tables."""
+        """The lake of published tables."""
         return Lake(CatalogAccess(self._catalog_uri, self.settings.lake_uri, self.s3))
 
     @property
     def landing(self) -> LandingZone:
-        """What vendors deliver to."""
+        """The landing zone that vendors deliver to."""
         return LandingZone(self.settings.landing_uri, self.store(self.settings.landing_uri))
 
     @property
     def embedded(self) -> EmbeddedEngine:
-        """The engine in this process."""
+        """The engine that runs in this process."""
         return EmbeddedEngine(
             memory_limit_mib=self.settings.memory_limit_mib,
             threads=self.settings.threads,
@@ -61,7 +65,7 @@ class Deployment:
 
     @property
     def engines(self) -> Engines:
-        """All engines that are routed to."""
+        """The default engine, and the engines of assets that the settings route elsewhere."""
         overrides = {
             pattern: self._engine(name) for pattern, name in self.settings.engine_overrides.items()
         }
@@ -81,24 +85,24 @@ class Deployment:
 
     @property
     def channels(self) -> tuple[Channel, ...]:
-        """Where alerts go."""
+        """The channels that alerts go through."""
         settings = self.settings
-        smtp, slack, arn = (
-            settings.alert_smtp_url,
-            settings.alert_slack_webhook,
-            settings.alert_sns_topic_arn,
-        )
-        mail = smtp and Email(
-            smtp.get_secret_value(), settings.alert_email_from or "", settings.alert_recipients
-        )
-        found = (mail, slack and SlackWebhook(slack.get_secret_value()), arn and SnsTopic(arn))
-        return tuple(channel for channel in found if channel)
+        channels: list[Channel] = []
+        if smtp := settings.alert_smtp_url:
+            sender, recipients = settings.alert_email_from or "", settings.alert_recipients
+            channels.append(Email(smtp.get_secret_value(), sender, recipients))
+        if webhook := settings.alert_slack_webhook:
+            channels.append(SlackWebhook(webhook.get_secret_value()))
+        if settings.alert_sns_topic_arn:
+            channels.append(SnsTopic(settings.alert_sns_topic_arn))
+        return tuple(channels)
 
     @property
     def executor(self) -> dg.ExecutorDefinition:
-        """Runs the steps of a run in processes forked from one that has imported everything."""
+        """The executor of runs: one process per step, unless the settings say otherwise."""
         if not self.settings.isolated_steps:
             return dg.in_process_executor
+        # Steps are forked from a process that has imported the definitions, which takes seconds.
         preloaded = {"preload_modules": ["pipeline_assets.definitions"]}
         config = {"start_method": {"forkserver": preloaded}}
         return dg.multiprocess_executor.configured(config, name="multiprocess")

@@ -1,9 +1,8 @@
-"""From settings to Spark engines: this machine, EMR steps, EMR Serverless."""
+"""The Spark engines of the settings: on this machine, as EMR steps, on EMR Serverless."""
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.spark import SparkEngine
@@ -26,14 +25,14 @@ from spark_resources.runners.service import Service
 from spark_resources.runners.staging import Staging
 
 S3_FILES: Final = "spark.hadoop.fs.s3.impl"
-"""The Spark property that says how ``s3://`` is read; EMR's own Spark knows by itself."""
+"""The Spark property that names the reader of ``s3://``; EMR's own Spark has it set."""
 
 
 def local_spark(settings: Settings) -> SparkEngine:
     """Spark on this machine; the session starts with the first job.
 
     Raises:
-        PipelineError: The lake is on S3, which this Spark was not taught to read.
+        PipelineError: The lake is on S3, and the Spark properties name no reader for it.
     """
     if settings.lake_uri.startswith(S3_SCHEME) and S3_FILES not in settings.spark_conf:
         raise PipelineError(
@@ -52,7 +51,7 @@ def local_spark(settings: Settings) -> SparkEngine:
 
 
 def emr(settings: Settings, access: S3Access) -> SparkEngine:
-    """Steps on a cluster of EMR, a running one or one that is started for each job.
+    """Steps on an EMR cluster that is running already or is started for each job.
 
     Raises:
         PipelineError: The settings name neither a cluster nor a template.
@@ -85,14 +84,14 @@ def emr_serverless(settings: Settings, access: S3Access) -> SparkEngine:
 
 
 def remote_runners(engines: Iterable[Engine]) -> list[RemoteRunner]:
-    """The runners of those engines whose jobs outlive a process, each service once."""
+    """The runners of engines whose jobs outlive this process, one per service."""
     runners = [engine.runner for engine in engines if isinstance(engine, SparkEngine)]
     remote = [runner for runner in runners if isinstance(runner, RemoteRunner)]
     return list({runner.service.name: runner for runner in remote}.values())
 
 
 def encryption(kms_key_id: str | None) -> dict[str, str]:
-    """Spark properties that encrypt what is written, by EMR's own S3 client and by Hadoop's.
+    """Spark properties that make EMR's own S3 client and Hadoop's encrypt what they write.
 
     https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-emrfs-encryption-ssekms.html
     https://hadoop.apache.org/docs/stable/hadoop-aws/tools/hadoop-aws/encryption.html
@@ -124,18 +123,15 @@ def _remote(service: Service, settings: Settings, access: S3Access) -> RemoteRun
 
 def _cluster(settings: Settings) -> ClusterById | ClusterByName | TransientCluster:
     if settings.emr_cluster_template:
-        return TransientCluster(_template(settings.emr_cluster_template))
+        path = settings.emr_cluster_template
+        try:
+            return TransientCluster(json.loads(path.read_text()))
+        except (OSError, ValueError) as error:
+            name = f"{PREFIX}EMR_CLUSTER_TEMPLATE"
+            raise PipelineError(f"{name}: {path} is no readable JSON file: {error}") from error
     name = _required(settings, "emr_cluster")
+    # EMR gives every cluster an id of this form.
     return ClusterById(name) if name.startswith("j-") else ClusterByName(name)
-
-
-def _template(path: Path) -> dict[str, Any]:
-    try:
-        template: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        name = f"{PREFIX}EMR_CLUSTER_TEMPLATE"
-        raise PipelineError(f"{name}: {path} is no readable JSON file: {error}") from error
-    return template
 
 
 def _required(settings: Settings, name: str) -> str:

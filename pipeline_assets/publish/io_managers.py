@@ -27,7 +27,7 @@ from pipeline_assets.dataset.table import LakeTable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.tables import Lake, TableState
 from pipeline_assets.landing.zone import LandingZone
-from pipeline_assets.profiles.profiles import keep, profiles_in
+from pipeline_assets.profiles.profiles import append_profiles, profiles_in
 from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import publish_metadata
 from pipeline_assets.publish.staging import AlreadyPublished, Staged
@@ -80,7 +80,9 @@ class LakeIOManager(dg.IOManager):
         if isinstance(staged, AlreadyPublished):
             self.progress.published(str(table), sum(it.rows for it in staged.records.values()))
             return
-        keep(self.lake, table, profiles_in(staged.manifest, table, staged.records), context.run_id)
+        append_profiles(
+            self.lake, table, profiles_in(staged.manifest, table, staged.records), context.run_id
+        )
         for written, name in staged.moves.items():
             self.store.move(written, name)
         files = [file.uri for file in staged.manifest.files]

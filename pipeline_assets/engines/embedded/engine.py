@@ -1,4 +1,8 @@
-"""The embedded engine: DuckDB in this process, streaming from storage to storage."""
+"""The embedded engine: DuckDB in this process.
+
+Rows stream from storage to storage. What exceeds the memory limit spills to disk, so tables may be
+larger than memory.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -39,12 +43,12 @@ class EmbeddedEngine:
     """Runs jobs in DuckDB.
 
     Attributes:
-        memory_limit_mib: Beyond this DuckDB spills to disk.
+        memory_limit_mib: Memory beyond which DuckDB spills to disk.
         threads: DuckDB's worker threads.
-        spill_dir: Where it spills; a temporary folder where not given.
+        spill_dir: Folder for spill files; by default the system's temporary folder.
         s3: How to reach objects on S3.
-        kinds: What each kind of job does before its output is written. Learning kinds are added to
-            the relational ones by whoever builds the engine.
+        kinds: The function that prepares each kind of job. The deployment adds the learning kinds
+            to the relational ones.
     """
 
     memory_limit_mib: int
@@ -55,16 +59,16 @@ class EmbeddedEngine:
 
     @property
     def name(self) -> str:
-        """How settings and metadata call this engine."""
+        """The name in settings and metadata."""
         return "embedded"
 
     @property
     def dialect(self) -> Dialect:
-        """DuckDB's."""
+        """The dialect of DuckDB."""
         return "duckdb"
 
     def token(self, _work: Callable[[], str], _log: Log) -> str:
-        """See :class:`pipeline_assets.engines.engine.Engine`; attempts end with their process."""
+        """See :class:`pipeline_assets.engines.engine.Engine`; an attempt ends with this process."""
         return fresh_token()
 
     def run(
@@ -73,32 +77,32 @@ class EmbeddedEngine:
         """See :class:`pipeline_assets.engines.engine.Engine`.
 
         Args:
-            job: What to do.
-            log: Told about progress.
+            job: The job.
+            log: Receives messages about progress.
             arrow: Further inputs that are streamed from this process, by table name.
         """
         is_remote = _uses_s3(job.inputs, job.destination.uri)
-        with _told_in_one_line(), self.connect(uses_s3=is_remote) as connection:
+        with _one_line_errors(), self.connect(uses_s3=is_remote) as connection:
             for name, reader in (arrow or {}).items():
                 connection.register(name, reader)
             return _run(connection, job, self.kinds, log, self._facts)
 
     def write_csv(self, inputs: Mapping[str, Source], sql: str, uri: str) -> int:
-        """Write what a query selects as one CSV object with a header and every field quoted.
+        """Write the rows of a query as one CSV object with a header and every field quoted.
 
         Args:
-            inputs: What the query reads, by table name.
-            sql: Selects text without nulls.
-            uri: Of the object; complete when this returns.
+            inputs: The inputs of the query by table name.
+            sql: A query of text columns without nulls.
+            uri: URI of the object, which is complete when this returns.
 
         Returns:
-            Its rows.
+            The number of its rows.
 
         Raises:
-            PipelineError: An input cannot be read or the object not be written.
+            PipelineError: An input cannot be read, or the object cannot be written.
         """
         is_remote = _uses_s3(inputs, uri)
-        with _told_in_one_line(), self.connect(uses_s3=is_remote) as connection:
+        with _one_line_errors(), self.connect(uses_s3=is_remote) as connection:
             connection.execute("SET preserve_insertion_order = false")
             for name, source in inputs.items():
                 _register(connection, name, source)
@@ -109,41 +113,44 @@ class EmbeddedEngine:
 
     @contextmanager
     def stream(self, inputs: Mapping[str, Source], sql: str) -> Iterator[Iterator[pa.RecordBatch]]:
-        """The rows that a query selects, in batches of bounded size.
+        """The rows of a query, in batches of bounded size.
 
         Args:
-            inputs: What the query reads, by table name.
+            inputs: The inputs of the query by table name.
             sql: A single SELECT.
 
         Raises:
             PipelineError: An input cannot be read, also while the batches are consumed.
         """
         with self.connect(uses_s3=_uses_s3(inputs, "")) as connection:
-            with _told_in_one_line():
+            with _one_line_errors():
                 connection.execute("SET preserve_insertion_order = false")
                 for name, source in inputs.items():
                     _register(connection, name, source)
                 reader = connection.execute(sql).to_arrow_reader(BATCH_ROWS)
-            yield _batches(reader)
+            yield _one_line_batches(reader)
 
     @contextmanager
     def connect(self, *, uses_s3: bool) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection with this engine's limits, and S3 access where asked for."""
         with (
             spill_folder(self.spill_dir) as spill,
-            closing(duckdb.connect(config=self._config(str(spill)))) as connection,
+            closing(
+                duckdb.connect(config=self._config | {"temp_directory": str(spill)})
+            ) as connection,
         ):
             connection.execute("SET TimeZone = 'UTC'")
-            connection.execute("SET enable_progress_bar = false")  # runs tell their own progress
+            connection.execute("SET enable_progress_bar = false")
             if uses_s3:
                 duckdb_sql.enable_s3(connection, self.s3)
             yield connection
 
-    def _config(self, spill: str) -> dict[str, str | bool | int | float | list[str]]:
+    @property
+    def _config(self) -> dict[str, str | bool | int | float | list[str]]:
         return {
             "memory_limit": f"{self.memory_limit_mib}MiB",
             "threads": self.threads,
-            "temp_directory": spill,
+            # The engine downloads nothing at run time: extensions come from pip.
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
@@ -166,7 +173,10 @@ def _run(
     facts: dict[str, Any],
 ) -> Manifest:
     started = time.perf_counter()
-    connection.execute(f"SET preserve_insertion_order = {_needs_order(job)}")
+    # Line numbers come from the order of lines; nothing else depends on order, and keeping it
+    # costs.
+    is_numbered = any("line_number" in source.schema for source in job.inputs.values())
+    connection.execute(f"SET preserve_insertion_order = {is_numbered}")
     for name, source in job.inputs.items():
         _register(connection, name, source)
     prepared = kinds[job.kind](connection, job, log)
@@ -197,18 +207,13 @@ def _write(connection: duckdb.DuckDBPyConnection, sql: str, job: Job) -> tuple[D
         Path(job.destination.uri).mkdir(parents=True, exist_ok=True)
     conformed = duckdb_sql.conform(sql, job.schema, job.destination)
     written = connection.execute(duckdb_sql.copy_statement(conformed, job.destination)).fetchall()
-    keys = job.destination.partition_keys
+    # DuckDB reports the partition of a file only where it has divided the output into partitions.
+    only_key = next(iter(job.destination.partition_keys), None)
     return tuple(
-        DataFile(uri, rows, size, partition=_partition(values, keys))
+        DataFile(uri, rows, size, partition=next(iter((values or {}).values()), only_key))
         for uri, rows, size, _, _, values in written
         if rows
     )
-
-
-def _partition(values: dict[str, str] | None, keys: tuple[str, ...]) -> str | None:
-    if values:
-        return next(iter(values.values()))
-    return keys[0] if keys else None
 
 
 def _audit(
@@ -226,7 +231,7 @@ def _audit(
 def _counts(
     connection: duckdb.DuckDBPyConnection, job: Job, check: str, summary: dict[str, Any]
 ) -> Iterable[int]:
-    """Failing rows of a check, taken out of the summary or counted range by range."""
+    """The failing rows of a check: the count of the summary, or counts range by range."""
     if check not in job.audit.keyed:
         return [summary.pop(check)]
     tables = {name: it.schema for name, it in job.inputs.items() if it.format == "parquet"}
@@ -237,7 +242,10 @@ def _counts(
 def _result(
     connection: duckdb.DuckDBPyConnection, check: str, examples_sql: str, counts: Iterable[int]
 ) -> AuditResult:
-    """Counts add up; examples are those of the first that is not zero, looked at in its range."""
+    """The result of a check: the sum of the counts, and examples of failing rows.
+
+    The examples come from the first range with a failing row, while the tables hold that range.
+    """
     failed = 0
     examples: tuple[dict[str, Any], ...] = ()
     for count in counts:
@@ -253,14 +261,9 @@ def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[dict[str, An
     return tuple(dict(zip(names, row, strict=True)) for row in answer.fetchall())
 
 
-def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    with _told_in_one_line():
+def _one_line_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    with _one_line_errors():
         yield from reader
-
-
-def _needs_order(job: Job) -> bool:
-    """Line numbers come from the order of lines; nothing else depends on order."""
-    return any("line_number" in source.schema for source in job.inputs.values())
 
 
 def _uses_s3(inputs: Mapping[str, Source], destination: str) -> bool:
@@ -269,7 +272,7 @@ def _uses_s3(inputs: Mapping[str, Source], destination: str) -> bool:
 
 
 @contextmanager
-def _told_in_one_line() -> Iterator[None]:
+def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, OSError) as error:
