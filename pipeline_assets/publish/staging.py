@@ -13,6 +13,7 @@ from pipeline_assets.dataset.computation import (
     Compiled,
     Computation,
     compile_computation,
+    kind_of,
     table_of,
 )
 from pipeline_assets.dataset.inputs import Input, LandedInput, LazyTable
@@ -148,8 +149,8 @@ class Stager:
         return _Attempt(asset, inputs, request, fresh_token(), home, outside)
 
     def _compute(self, attempt: "_Attempt") -> Staged:
-        engine = self.engines.for_asset(attempt.asset.name)
         computation = _requested(attempt, _evaluated(attempt))
+        engine = self.engines.for_job(attempt.asset.name, kind_of(computation))
         contract, log = attempt.asset.table.contract, attempt.request.log
         compiled = compile_computation(computation, contract, engine.dialect)
         token = engine.token(lambda: self._work(attempt, compiled, engine), log)
