@@ -4,12 +4,12 @@ An engine executes a job, which is data: input files, SQL in the engine's dialec
 audits. So the same asset runs on any engine, and only the settings say on which.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
-from pipeline_assets.dataset.progress import Log
 from pipeline_assets.dataset.sql import Dialect
-from spark_resources.job import Job, Manifest
+from pipeline_assets.dataset.values.progress import Log
+from spark_resources.job import Job, Kind, Manifest
 
 
 class Engine(Protocol):
@@ -23,6 +23,11 @@ class Engine(Protocol):
     @property
     def dialect(self) -> Dialect:
         """The Ibis dialect of its SQL."""
+        ...
+
+    @property
+    def kinds(self) -> Collection[Kind]:
+        """The kinds of job it can execute."""
         ...
 
     def token(self, work: Callable[[], str], log: Log) -> str:

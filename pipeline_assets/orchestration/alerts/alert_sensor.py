@@ -61,7 +61,7 @@ def alert_sensor(
         default_status=status,
         description="Sends one alert for every failed run, failed check and stale asset.",
     )
-    def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         store = AlertStateStore(context.instance)
         state = read_events(context.instance, store.load(), watched, routing, waits)
         store.save(state)
@@ -69,7 +69,9 @@ def alert_sensor(
         if faults:
             waiting = f"{len(after.waiting)} alerts are waiting"
             raise PipelineError(f"{waiting}: {'; '.join(faults)}")
-        return dg.SkipReason(f"{len(state.waiting)} alerts sent, {len(after.open)} incidents open")
+        message = f"{len(state.waiting)} alerts sent, {len(after.open)} incidents open"
+        context.log.info(message)
+        return dg.SensorResult(skip_reason=None if state.waiting else message)
 
     return alerts
 
@@ -78,8 +80,8 @@ def alert_sensor(
 class AlertStateStore:
     """Saves the state of alerts in the Dagster instance.
 
-    The sensor's own cursor would not do: Dagster stores it only after the tick, so a tick that is
-    killed after it has sent an alert would send it again.
+    The sensor's own cursor would not do: Dagster saves it only when a tick has succeeded. Where one
+    channel is down or the process is killed, every other channel would get its alerts again.
     """
 
     instance: dg.DagsterInstance

@@ -92,9 +92,12 @@ def policies_for(systems: Collection[str], engines: Engines) -> Policies:
 
 
 def _audited() -> Condition:
-    """Every input is missing, because it is optional, or has passed its blocking checks."""
+    """Every input is missing, because it is optional, or has passed its blocking checks.
+
+    A check that was never evaluated is newer than what is published, so it does not block.
+    """
     conditions = dg.AutomationCondition
-    passes = conditions.check_passed() | conditions.will_be_requested()
+    passes = conditions.check_passed() | conditions.missing() | conditions.will_be_requested()
     passed = conditions.all_checks_match(passes, blocking_only=True)
     return conditions.all_deps_match(conditions.missing() | passed).with_label("inputs_audited")
 

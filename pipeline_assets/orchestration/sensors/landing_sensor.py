@@ -13,7 +13,7 @@ from typing import Final
 
 import dagster as dg
 
-from pipeline_assets.dataset.landing_source import LandingSource
+from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.orchestration.sensors.cursor import (
     SEGMENT_OBJECTS,
     Cursor,
@@ -191,16 +191,17 @@ def sensor_result(
     cursor: str,
     messages: Sequence[str],
 ) -> dg.SensorResult:
-    """Run requests, events and new partitions; the messages say why where nothing is requested."""
+    """Run requests, events and new partitions; the messages say why where there are none."""
     requests = [request for each in due for request in each.requests(context)]
+    events = [event for each in due for event in each.events(context.instance)]
     for message in messages:
         context.log.info(message)
     return dg.SensorResult(
         run_requests=requests,
-        skip_reason=None if requests else "; ".join(messages),
+        skip_reason=None if requests or events else "; ".join(messages),
         cursor=cursor,
         dynamic_partitions_requests=[add for each in due for add in each.new_partitions()],
-        asset_events=[event for each in due for event in each.events(context.instance)],
+        asset_events=events,
     )
 
 
