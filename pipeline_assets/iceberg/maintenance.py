@@ -27,13 +27,6 @@ from pipeline_assets.iceberg.tables import Lake
 
 
 @dataclass(frozen=True)
-class Expired:
-    """The expired snapshots of a table, oldest first; their files are orphans now."""
-
-    snapshot_ids: tuple[int, ...]
-
-
-@dataclass(frozen=True)
 class Removed:
     """Number and size of deleted files."""
 
@@ -43,15 +36,21 @@ class Removed:
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What maintenance has removed from one table."""
+    """What maintenance has removed from one table.
+
+    Attributes:
+        table: The table.
+        expired: Ids of the expired snapshots, oldest first; their files are orphans now.
+        removed: The orphans that were deleted.
+    """
 
     table: LakeTable
-    expired: Expired
+    expired: tuple[int, ...]
     removed: Removed
 
     def __str__(self) -> str:
         return (
-            f"{self.table!s:<36} {len(self.expired.snapshot_ids)} snapshots expired, "
+            f"{self.table!s:<36} {len(self.expired)} snapshots expired, "
             f"{self.removed.files} files ({self.removed.bytes:,} bytes) removed"
         )
 
@@ -75,8 +74,8 @@ def clean(
         yield Cleaned(table, expired, remove_orphans(lake, store, table, older_than))
 
 
-def expire(lake: Lake, table: LakeTable, older_than: datetime) -> Expired:
-    """Expire the snapshots that were replaced before a moment.
+def expire(lake: Lake, table: LakeTable, older_than: datetime) -> tuple[int, ...]:
+    """Expire the snapshots that were replaced before a moment, and return their ids.
 
     The table can be restored to every state since that moment. The present snapshot never expires.
     A run keeps the snapshots that it reads if it started after the moment.
@@ -96,14 +95,14 @@ def orphans(
     Args:
         lake: The published tables.
         store: Where their files lie.
-        table: Whose files to look at.
+        table: The table whose files are listed.
         older_than: Must be earlier than the start of every unfinished run, because nothing refers
             to a run's files before it commits.
 
     Raises:
         PipelineError: The table or its files cannot be read, or the lake was moved.
     """
-    with one_line_errors(f"look for orphans of {table}"):
+    with one_line_errors(f"find orphans of {table}"):
         # The files are listed before the references are read: files of a run that commits in
         # between then have a reference.
         groups = _groups(lake.location(table), store)
@@ -158,16 +157,16 @@ def _compact(lake: Lake, table: LakeTable) -> int:
 
 
 @beside_others
-def _expire(lake: Lake, table: LakeTable, older_than: datetime) -> Expired:
+def _expire(lake: Lake, table: LakeTable, older_than: datetime) -> tuple[int, ...]:
     iceberg = lake.load(table)
     if iceberg is None:
-        return Expired(())
+        return ()
     history = pairwise(ancestry(iceberg, iceberg.metadata.current_snapshot_id))
     replaced = takewhile(lambda pair: committed_at(pair[1]) < older_than, history)
     expired = tuple(snapshot.snapshot_id for snapshot, _ in replaced)
     if expired:
         _drop(iceberg, expired)
-    return Expired(expired)
+    return expired
 
 
 def _drop(iceberg: Table, expired: tuple[int, ...]) -> None:

@@ -55,7 +55,7 @@ class Deployment:
 
     @cached_property
     def parts(self) -> Parts:
-        """What computes and what is connected to, as resources of Dagster."""
+        """The resources of Dagster that compute and connect."""
         return Parts.of(self.settings)
 
     @property
@@ -88,7 +88,7 @@ class Deployment:
         Args:
             tables: Lake table by asset key (``domain/name``).
             sources: Landing source by asset key.
-            progress: Told of every publish.
+            progress: Receives every publish.
         """
         return self.parts.resources(self.settings, self._catalog_uri, tables, sources, progress)
 

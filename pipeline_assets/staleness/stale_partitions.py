@@ -132,7 +132,10 @@ class _Survey:
         if self._state.is_forced(asset, key):
             return FORCED
         changed = None if asset.refreshes_on_request else self._changed_input(asset, key, record)
-        return changed or (None if self._is_current(asset, record) else CODE)
+        if changed or record.code_version == self._state.code_versions[asset.name]:
+            return changed
+        # Lakes of version 0.1 recorded another hash of the same code.
+        return None if record.code_version == former_code_version(asset, self._tables) else CODE
 
     def _changed_input(self, asset: LakeAsset, key: str, record: PartitionRecord) -> str | None:
         for spec in asset.inputs:
@@ -149,11 +152,6 @@ class _Survey:
         """The version that a record written now would hold for the asset's outside system."""
         outside = self._state.outside
         return outside.versions.get(asset.name, {}).get(key) or outside.destinations.get(asset.name)
-
-    def _is_current(self, asset: LakeAsset, record: PartitionRecord) -> bool:
-        if record.code_version == self._state.code_versions[asset.name]:
-            return True
-        return record.code_version == former_code_version(asset, self._tables)
 
     def _stage(self, asset: LakeAsset, key: str) -> int:
         stages = [

@@ -72,7 +72,7 @@ def former_code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> st
 
 
 def _kernel_version(computation: Computation) -> list[int]:
-    """Nothing for a kind that never changed, so that adding this made no table stale."""
+    """The version of the learning kernel; none for a kernel that never changed since 0.1."""
     kind = kind_of(computation)
     return [KERNEL_VERSIONS[kind]] if kind in KERNEL_VERSIONS else []
 

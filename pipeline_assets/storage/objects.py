@@ -150,10 +150,8 @@ class S3Store:
 
     def require(self, root: str) -> None:
         """See :class:`ObjectStore`."""
-        try:
+        with _one_line_errors(root):
             self.client.head_bucket(Bucket=split_s3_uri(root)[0])
-        except (ClientError, BotoCoreError) as error:
-            raise _unreachable(root, error) from error
 
     def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
         """See :class:`ObjectStore`; listed page by page."""
@@ -161,7 +159,7 @@ class S3Store:
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=bucket, Prefix=key and f"{key}/", StartAfter=split_s3_uri(after)[1]
         )
-        try:
+        with _one_line_errors(prefix):
             for page in pages:
                 for item in page.get("Contents", []):
                     yield StoredObject(
@@ -170,8 +168,6 @@ class S3Store:
                         item["Size"],
                         item["LastModified"],
                     )
-        except (ClientError, BotoCoreError) as error:
-            raise _unreachable(prefix, error) from error
 
     def open(self, uri: str, etag: str | None = None) -> BinaryIO:
         """See :class:`ObjectStore`; a broken connection is resumed where it broke."""
@@ -180,32 +176,26 @@ class S3Store:
     def put(self, uri: str, data: bytes) -> None:
         """See :class:`ObjectStore`."""
         bucket, key = split_s3_uri(uri)
-        try:
+        with _one_line_errors(uri):
             self.client.put_object(Bucket=bucket, Key=key, Body=data, **self._encryption)
-        except (ClientError, BotoCoreError) as error:
-            raise _unreachable(uri, error) from error
 
     def move(self, source: str, target: str) -> None:
         """See :class:`ObjectStore`; S3 copies the object itself, a large one in parts."""
         bucket, key = split_s3_uri(source)
         to_bucket, to_key = split_s3_uri(target)
-        try:
+        with _one_line_errors(target):
             self.client.copy(
                 {"Bucket": bucket, "Key": key}, to_bucket, to_key, ExtraArgs=self._encryption
             )
             self.client.delete_object(Bucket=bucket, Key=key)
-        except (ClientError, BotoCoreError) as error:
-            raise _unreachable(target, error) from error
 
     def delete(self, uris: Iterable[str]) -> None:
         """See :class:`ObjectStore`."""
         for bucket, keys in _deletions(uris):
-            try:
+            with _one_line_errors(f"{S3_SCHEME}{bucket}"):
                 answer = self.client.delete_objects(
                     Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
                 )
-            except (ClientError, BotoCoreError) as error:
-                raise _unreachable(f"{S3_SCHEME}{bucket}", error) from error
             for refused in answer.get("Errors", []):
                 uri = f"{S3_SCHEME}{bucket}/{refused.get('Key')}"
                 raise PipelineError(f"S3 refused to delete {uri}: {refused.get('Code')}")
@@ -264,22 +254,25 @@ class _ResumingReader:
             resumed["IfMatch"] = f'"{self._etag}"'
         if self._position:
             resumed["Range"] = f"bytes={self._position}-"
-        try:
+        with _one_line_errors(self._uri):
             answer = self._client.get_object(Bucket=self._bucket, Key=self._key, **resumed)
-        except (ClientError, BotoCoreError) as error:
-            raise _unreadable(self._uri, error) from error
         self._etag = answer["ETag"].strip('"')
         return answer["Body"]
 
 
-def _unreadable(uri: str, error: Exception) -> PipelineError:
-    code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
-    return _overwritten(uri) if code == "PreconditionFailed" else _unreachable(uri, error)
+@contextmanager
+def _one_line_errors(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise _unreachable(uri, error) from error
 
 
 def _unreachable(uri: str, error: Exception) -> PipelineError:
     if isinstance(error, ClientError):
         details = error.response.get("Error", {})
+        if details.get("Code") == "PreconditionFailed":
+            return _overwritten(uri)
         code = details.get("Code", "unknown error")
         hint = "; check the AWS credentials and what they may do" if code in _NO_ACCESS else ""
         return PipelineError(f"S3 refused {uri}: {code} {details.get('Message', '')}{hint}")

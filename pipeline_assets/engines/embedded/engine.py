@@ -104,8 +104,7 @@ class EmbeddedEngine:
         is_remote = _uses_s3(inputs, uri)
         with _one_line_errors(), self.connect(uses_s3=is_remote) as connection:
             connection.execute("SET preserve_insertion_order = false")
-            for name, source in inputs.items():
-                _register(connection, name, source)
+            _register(connection, inputs)
             if not is_remote:
                 Path(uri).parent.mkdir(parents=True, exist_ok=True)
             copied = connection.execute(duckdb_sql.csv_statement(sql, uri)).fetchone()
@@ -125,8 +124,7 @@ class EmbeddedEngine:
         with self.connect(uses_s3=_uses_s3(inputs, "")) as connection:
             with _one_line_errors():
                 connection.execute("SET preserve_insertion_order = false")
-                for name, source in inputs.items():
-                    _register(connection, name, source)
+                _register(connection, inputs)
                 reader = connection.execute(sql).to_arrow_reader(BATCH_ROWS)
             yield _one_line_batches(reader)
 
@@ -177,13 +175,12 @@ def _run(
     # costs.
     is_numbered = any("line_number" in source.schema for source in job.inputs.values())
     connection.execute(f"SET preserve_insertion_order = {is_numbered}")
-    for name, source in job.inputs.items():
-        _register(connection, name, source)
+    _register(connection, job.inputs)
     prepared = kinds[job.kind](connection, job, log)
     files = _write(connection, prepared.sql, job)
     written = time.perf_counter()
     output = tuple(SourceFile(file.uri) for file in files)
-    _register(connection, OUTPUT, Source("parquet", job.schema, output))
+    _register(connection, {OUTPUT: Source("parquet", job.schema, output)})
     rows, audits, measures = _audit(connection, job)
     return Manifest(
         token=job.token,
@@ -197,9 +194,10 @@ def _run(
     )
 
 
-def _register(connection: duckdb.DuckDBPyConnection, name: str, source: Source) -> None:
-    view = duckdb_sql.identifier(name)
-    connection.execute(f"CREATE VIEW {view} AS {duckdb_sql.source_query(source)}")
+def _register(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Source]) -> None:
+    for name, source in sources.items():
+        view = duckdb_sql.identifier(name)
+        connection.execute(f"CREATE VIEW {view} AS {duckdb_sql.source_query(source)}")
 
 
 def _write(connection: duckdb.DuckDBPyConnection, sql: str, job: Job) -> tuple[DataFile, ...]:

@@ -1,4 +1,4 @@
-"""From settings to resources: the one place where the two meet."""
+"""The one place where settings become resources."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -35,7 +35,7 @@ from pipeline_assets.settings import PREFIX, Settings
 
 @dataclass(frozen=True)
 class Parts:
-    """The resources that settings describe, by the names that Dagster shows."""
+    """The resources of a deployment, under the names that Dagster shows."""
 
     s3: S3
     embedded_engine: ConfigurableEmbeddedEngine
@@ -48,7 +48,7 @@ class Parts:
 
     @classmethod
     def of(cls, settings: Settings) -> "Parts":
-        """Those of a deployment; nothing connects before it is used."""
+        """Build the resources; nothing connects before it is used."""
         s3 = S3(
             endpoint_url=settings.s3_endpoint_url,
             region=settings.s3_region,
@@ -86,14 +86,14 @@ class Parts:
         sources: Mapping[str, LandingSource],
         progress: Progress,
     ) -> dict[str, Any]:
-        """All that assets, checks and schedules ask for, by name.
+        """All resources that assets, checks and schedules require, by name.
 
         Args:
-            settings: The same settings.
-            catalog_uri: Of the Iceberg catalog.
+            settings: The settings from which the parts were built.
+            catalog_uri: URI of the Iceberg catalog.
             tables: Lake table by asset key (``domain/name``).
             sources: Landing source by asset key.
-            progress: Told of every publish.
+            progress: Receives every publish.
         """
         lake = ConfigurableLakeIOManager(
             lake_uri=settings.lake_uri,
@@ -149,7 +149,7 @@ def _serverless(settings: Settings, s3: S3) -> SparkOnEmrServerless:
 
 
 def _remote(settings: Settings, s3: S3) -> dict[str, Any]:
-    """What both ways to run Spark on Amazon's machines share."""
+    """The fields that Spark on EMR and on EMR Serverless share."""
     return {
         "staging_uri": settings.emr_staging_uri or f"{settings.lake_uri}/_jobs",
         "deployment": settings.deployment_name,

@@ -140,10 +140,6 @@ class Inbox:
         """What is remembered of the partitions of a source."""
         return self.pending.get(source, {})
 
-    def holds(self, source: str, key: str) -> bool:
-        """Whether a partition is remembered, so that its messages can be deleted."""
-        return key in self.of(source)
-
 
 def _rows(pending: Mapping[str, Pending]) -> dict[str, list[Any]]:
     return {key: [it.version, it.since, int(it.requested)] for key, it in pending.items()}

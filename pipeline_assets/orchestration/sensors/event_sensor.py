@@ -63,7 +63,7 @@ class EventWatch:
             message
             for message in messages
             if all(
-                inbox.holds(name, key) or by_name[name].is_done(key)
+                key in inbox.of(name) or by_name[name].is_done(key)
                 for name, key in news[message.receipt]
             )
         ]

@@ -257,9 +257,6 @@ def test_an_inbox_keeps_what_was_not_looked_at() -> None:
     inbox = Inbox({"diary": other})
     assert inbox.of("diary") == other
     assert inbox.of("elsewhere") == {}
-    assert inbox.holds("diary", "tue")
-    assert not inbox.holds("diary", "mon")
-    assert not inbox.holds("elsewhere", "tue")
 
 
 def test_a_segment_keeps_since_when_its_objects_lie_there_as_they_do() -> None:
