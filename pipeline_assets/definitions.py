@@ -98,7 +98,7 @@ def build_definitions(
         ],
         executor=deployment.executor,
         resources={
-            "lake": LakeIOManager(deployment.lake, tables, progress, store),
+            "lake": LakeIOManager(deployment.lake, tables, progress),
             "landing": LandingIOManager(deployment.landing, sources),
             "stager": Stager(
                 lake=deployment.lake,
@@ -107,6 +107,7 @@ def build_definitions(
                 part_bytes=settings.raw_part_bytes,
                 progress=progress,
                 databases=deployment.databases,
+                exporters=deployment.exporters,
             ),
         },
     )

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.postgres.connection import connect, execute, snapshot
-from pipeline_assets.postgres.load import load_partition, partition_rows
+from pipeline_assets.postgres.load import partition_rows, stage_load
 from pipeline_assets.postgres.table import WarehouseTable
 from pipeline_assets.sample.postgres_server import ensure_database, running_postgres
 
@@ -102,8 +102,9 @@ def out_psycopg(dsn: SecretDsn, file: Path, rows: int) -> None:
 
 def in_ours(dsn: SecretDsn, file: Path, rows: int) -> None:
     """Replace the partition from Parquet batches."""
-    report = load_partition(dsn, target("ours"), ("insert_date", DAY), parquet_batches(file))
-    assert report.rows == rows
+    staged = stage_load(dsn, target("ours"), [DAY], parquet_batches(file))
+    staged.commit()
+    assert staged.rows == {DAY: rows}
 
 
 def in_pandas(dsn: SecretDsn, file: Path, rows: int) -> None:

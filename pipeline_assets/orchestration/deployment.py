@@ -3,15 +3,20 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 from pipeline_assets.dataset.database import WAREHOUSE, Database
+from pipeline_assets.dataset.destinations import CsvObject, PostgresTable
 from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.dataset.objects import ObjectStore
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.router import Engines
+from pipeline_assets.exports.csv import CsvExporter
+from pipeline_assets.exports.exporter import Exporter
+from pipeline_assets.exports.postgres import PostgresExporter
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.landing.zone import LandingZone
@@ -77,6 +82,15 @@ class Deployment:
                 f"{PREFIX}{name.upper()}_DSN", SecretDsn(dsn.get_secret_value()) if dsn else None
             )
             for name, dsn in dsns.items()
+        }
+
+    @property
+    def exporters(self) -> Mapping[str, Exporter[Any]]:
+        """What writes to destinations outside the lake, by their kind."""
+        lake_uri = self.settings.lake_uri
+        return {
+            CsvObject.kind: CsvExporter(self.embedded, self.store(lake_uri), lake_uri),
+            PostgresTable.kind: PostgresExporter(self.embedded, self.databases),
         }
 
     @property

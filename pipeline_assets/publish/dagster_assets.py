@@ -12,8 +12,9 @@ from pipeline_assets.dataset.contract import Check
 from pipeline_assets.dataset.table import LakeTable
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.profiles.drift import drift_of
-from pipeline_assets.profiles.profiles import ColumnProfile, profiles_in
+from pipeline_assets.profiles.profiles import ColumnProfile
 from pipeline_assets.publish.asset_audit import partition_checks
+from pipeline_assets.publish.attempt import Request
 from pipeline_assets.publish.failures import told_by_dagster
 from pipeline_assets.publish.metadata import (
     check_metadata,
@@ -24,12 +25,7 @@ from pipeline_assets.publish.metadata import (
     staged_metadata,
 )
 from pipeline_assets.publish.repeated_runs import checks_of, is_repeat
-from pipeline_assets.publish.staging import (
-    AlreadyPublished,
-    Request,
-    Staged,
-    Stager,
-)
+from pipeline_assets.publish.staging import AlreadyPublished, Staged, Stager
 from pipeline_assets.staleness.versions import code_version
 
 LIKE_BEFORE: Final = "like_before"
@@ -58,6 +54,7 @@ def dagster_asset(
         ValueError: The function's expression does not have the contract's columns.
     """
     version = code_version(asset, tables)
+    checks = (*asset.all_checks, *partition_checks(asset, ()))
     with warnings.catch_warnings():
         # Backfill policies are still called beta; we rely on them knowingly.
         warnings.simplefilter("ignore", dg.BetaWarning)
@@ -73,7 +70,7 @@ def dagster_asset(
             metadata=definition_metadata(asset),
             partitions_def=asset.partitioning.definition if asset.partitioning else None,
             check_specs=[
-                *(_check_spec(asset, check) for check in _checks(asset)),
+                *(_check_spec(asset, check) for check in checks),
                 dg.AssetCheckSpec(LIKE_BEFORE, asset=asset.key, description=_DRIFT),
             ],
             io_manager_key="lake",
@@ -84,16 +81,12 @@ def dagster_asset(
             freshness_policy=policies.freshness(asset),
             automation_condition=policies.automation(asset),
         )
-        return decorate(_body(asset, version))
+        return decorate(_body(asset, version, checks))
 
 
 def _backfill_policy(asset: LakeAsset) -> dg.BackfillPolicy | None:
     """Dagster refuses one that splits into runs for an asset without partitions."""
     return dg.BackfillPolicy.multi_run(asset.partitions_per_run) if asset.partitioning else None
-
-
-def _checks(asset: LakeAsset) -> tuple[Check, ...]:
-    return (*asset.all_checks, *partition_checks(asset, ()))
 
 
 def _check_spec(asset: LakeAsset, check: Check) -> dg.AssetCheckSpec:
@@ -105,12 +98,12 @@ def _check_spec(asset: LakeAsset, check: Check) -> dg.AssetCheckSpec:
     )
 
 
-def _body(asset: LakeAsset, version: str) -> Callable[..., Iterator[Any]]:
+def _body(asset: LakeAsset, version: str, checks: Sequence[Check]) -> Callable[..., Iterator[Any]]:
     config_type = asset.config_type
     if config_type is None:
 
         def plain(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:  # noqa: ANN401
-            yield from _execute(asset, version, context, inputs, None)
+            yield from _execute(asset, version, checks, context, inputs, None)
 
         return plain
 
@@ -119,7 +112,7 @@ def _body(asset: LakeAsset, version: str) -> Callable[..., Iterator[Any]]:
         config: config_type,  # type: ignore[valid-type]
         **inputs: Any,  # noqa: ANN401
     ) -> Iterator[Any]:
-        yield from _execute(asset, version, context, inputs, config)
+        yield from _execute(asset, version, checks, context, inputs, config)
 
     return configured
 
@@ -127,6 +120,7 @@ def _body(asset: LakeAsset, version: str) -> Callable[..., Iterator[Any]]:
 def _execute(
     asset: LakeAsset,
     version: str,
+    checks: Sequence[Check],
     context: dg.AssetExecutionContext,
     inputs: Mapping[str, Any],
     config: Any,  # noqa: ANN401 - the asset's own config class
@@ -135,31 +129,29 @@ def _execute(
     keys = tuple(context.partition_keys) if asset.partitioning else ()
     request = Request(keys, context.run.run_id, version, config, context.log.info)
     stager: Stager = context.resources.stager
-    with told_by_dagster():
-        done = stager.already_published(asset, inputs, request) if is_repeat(context) else None
+    with told_by_dagster(keys):
+        attempt = stager.attempt(asset, inputs, request)
+        done = stager.already_published(attempt) if is_repeat(context) else None
         carried = list(checks_of(asset.key, done, context.instance)) if done else []
-    if done and {check.check_name for check in carried} == set(_check_names(asset)):
+    if done and {each.check_name for each in carried} == {*(it.name for it in checks), LIKE_BEFORE}:
         yield from _carried_over(context, done, carried)
         return
     with told_by_dagster(keys):
-        staged = stager.stage(asset, inputs, request)
-    yield from _check_results(asset, staged)
-    _refuse_broken(asset, staged)
-    profiles = profiles_in(staged.manifest, asset.table, staged.records)
-    with told_by_dagster():
-        yield _drift_result(asset, stager.lake, profiles)
-    for key in keys:
-        metadata = partition_metadata(staged.records[key], profiles.get(key, ()))
-        context.add_asset_metadata(metadata, partition_key=key)
-    yield dg.Output(
-        staged,
-        metadata={**staged_metadata(asset, staged), **config_metadata(config)},
-        data_version=dg.DataVersion(staged.version),
-    )
-
-
-def _check_names(asset: LakeAsset) -> list[str]:
-    return [*(check.name for check in _checks(asset)), LIKE_BEFORE]
+        staged = stager.stage(attempt)
+    # The IO manager publishes while this function waits in the middle of its last yield.
+    with staged.discarded_on_failure():
+        yield from _check_results(checks, staged)
+        _refuse_broken(asset, checks, staged)
+        with told_by_dagster():
+            yield _drift_result(asset, stager.lake, staged.profiles)
+        for key in keys:
+            metadata = partition_metadata(staged.records[key], staged.profiles.get(key, ()))
+            context.add_asset_metadata(metadata, partition_key=key)
+        yield dg.Output(
+            staged,
+            metadata={**staged_metadata(asset, staged), **config_metadata(config)},
+            data_version=dg.DataVersion(staged.version),
+        )
 
 
 def _carried_over(
@@ -182,10 +174,10 @@ def _carried_over(
     )
 
 
-def _check_results(asset: LakeAsset, staged: Staged) -> Iterator[dg.AssetCheckResult]:
-    checks = {check.name: check for check in _checks(asset)}
+def _check_results(checks: Iterable[Check], staged: Staged) -> Iterator[dg.AssetCheckResult]:
+    named = {check.name: check for check in checks}
     for result in staged.manifest.audits:
-        check = checks[result.name]
+        check = named[result.name]
         is_error = check.severity == "error"
         yield dg.AssetCheckResult(
             passed=result.failed == 0,
@@ -210,8 +202,8 @@ def _drift_result(
     )
 
 
-def _refuse_broken(asset: LakeAsset, staged: Staged) -> None:
-    severities = {check.name: check.severity for check in _checks(asset)}
+def _refuse_broken(asset: LakeAsset, checks: Iterable[Check], staged: Staged) -> None:
+    severities = {check.name: check.severity for check in checks}
     broken = [
         f"{result.name} ({result.failed:,} rows)"
         for result in staged.manifest.audits

@@ -20,14 +20,14 @@ from pipeline_assets.dataset.inputs import (
     unbound,
 )
 from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.objects import ObjectStore, StoredObject, fingerprint
+from pipeline_assets.dataset.objects import StoredObject, fingerprint
 from pipeline_assets.dataset.progress import Progress
 from pipeline_assets.dataset.sql import schema_names
 from pipeline_assets.dataset.table import LakeTable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.tables import Lake, TableState
 from pipeline_assets.landing.zone import LandingZone
-from pipeline_assets.profiles.profiles import keep, profiles_in
+from pipeline_assets.profiles.profiles import keep
 from pipeline_assets.publish.failures import told_by_dagster
 from pipeline_assets.publish.metadata import publish_metadata
 from pipeline_assets.publish.staging import AlreadyPublished, Staged
@@ -42,13 +42,11 @@ class LakeIOManager(dg.IOManager):
         lake: The published tables.
         tables: Lake table by asset key (``domain/name``).
         progress: Told of every publish.
-        store: Where the lake and exported objects lie.
     """
 
     lake: Lake
     tables: Mapping[str, LakeTable]
     progress: Progress
-    store: ObjectStore
 
     @told_by_dagster()
     def load_input(self, context: dg.InputContext) -> LazyTable:
@@ -71,20 +69,22 @@ class LakeIOManager(dg.IOManager):
 
     @told_by_dagster()
     def handle_output(self, context: dg.OutputContext, staged: Staged | AlreadyPublished) -> None:
-        """Publish: give exported objects their names, then commit.
+        """Publish: commit what was exported, then the table.
 
-        In this order, because a table that is ahead of its objects would look up to date. Profiles
-        come first: one of a publish that fails is never looked at, a missing one would be missed.
+        In this order, because a table that is ahead of its destination would look up to date.
+        Profiles come first: a profile whose publish fails is never looked at, but a partition
+        without a profile could not be compared with those after it.
         """
         table = self.tables[context.asset_key.to_user_string()]
         if isinstance(staged, AlreadyPublished):
             self.progress.published(str(table), sum(it.rows for it in staged.records.values()))
             return
-        keep(self.lake, table, profiles_in(staged.manifest, table, staged.records), context.run_id)
-        for written, name in staged.moves.items():
-            self.store.move(written, name)
-        files = [file.uri for file in staged.manifest.files]
-        snapshot = self.lake.publish(table, files, staged.records)
+        with staged.discarded_on_failure():
+            keep(self.lake, table, staged.profiles, context.run_id)
+            if staged.export:
+                staged.export.commit()
+            files = [file.uri for file in staged.manifest.files]
+            snapshot = self.lake.publish(table, files, staged.records)
         context.add_output_metadata(publish_metadata(table, self.lake, staged, snapshot))
         self.progress.published(str(table), staged.manifest.rows)
 

@@ -34,7 +34,7 @@ def resources(settings: Settings, progress: Progress = SILENT) -> dict[str, Any]
     deployment = Deployment(settings)
     store = deployment.store(settings.lake_uri)
     return {
-        "lake": LakeIOManager(deployment.lake, TABLES, progress, store),
+        "lake": LakeIOManager(deployment.lake, TABLES, progress),
         "landing": LandingIOManager(deployment.landing, {PAGES.key.to_user_string(): PAGES}),
         "stager": Stager(
             deployment.lake, store, deployment.engines, settings.raw_part_bytes, progress

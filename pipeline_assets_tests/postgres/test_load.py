@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import stream
-from pipeline_assets.postgres.load import load_partition, load_partitions, partition_rows
+from pipeline_assets.postgres.load import PartitionValue, StagedLoad, partition_rows, stage_load
 from pipeline_assets.postgres.table import WarehouseTable
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
@@ -51,8 +51,19 @@ def batch(day: date, *spent: str, table: WarehouseTable = METRIC) -> pa.RecordBa
     return pa.RecordBatch.from_pylist(rows, table.columns)
 
 
+def load_partitions(
+    dsn: SecretDsn,
+    table: WarehouseTable,
+    values: Sequence[PartitionValue],
+    batches: Iterable[pa.RecordBatch],
+) -> StagedLoad:
+    staged = stage_load(dsn, table, values, batches)
+    staged.commit()
+    return staged
+
+
 def load(dsn: SecretDsn, day: date, *spent: str) -> None:
-    load_partition(dsn, METRIC, ("insert_date", day), [batch(day, *spent)])
+    load_partitions(dsn, METRIC, [day], [batch(day, *spent)])
 
 
 def contents(dsn: SecretDsn, table: WarehouseTable = METRIC) -> list[dict[str, object]]:
@@ -73,12 +84,8 @@ def ask(dsn: SecretDsn, query: str) -> list[dict[str, object]]:
 
 
 def test_the_first_load_makes_schema_and_table(postgres_dsn: SecretDsn) -> None:
-    report = load_partition(
-        postgres_dsn, METRIC, ("insert_date", DAY), [batch(DAY, "1.50", "0.00001")]
-    )
-    assert (report.rows, report.created, report.added_columns) == (2, True, ())
-    assert report.bytes > 0
-    assert report.seconds > 0
+    report = load_partitions(postgres_dsn, METRIC, [DAY], [batch(DAY, "1.50", "0.00001")])
+    assert (report.rows, report.created, report.added_columns) == ({DAY: 2}, True, ())
     assert contents(postgres_dsn) == [
         {"customer_id": 1, "amount_spent": Decimal("1.50000"), "insert_date": DAY},
         {"customer_id": 2, "amount_spent": Decimal("0.00001"), "insert_date": DAY},
@@ -123,13 +130,14 @@ def test_a_range_of_partitions_is_one_load(postgres_dsn: SecretDsn) -> None:
     load(postgres_dsn, NEXT_DAY, "2")
     days = [date.fromordinal(DAY.toordinal() + n) for n in range(100)]
     rows = (batch(day, "7") for day in days if day != NEXT_DAY)
-    assert load_partitions(postgres_dsn, METRIC, days, rows).rows == 99
+    staged = load_partitions(postgres_dsn, METRIC, days, rows)
+    assert staged.rows == {day: 1 for day in days if day != NEXT_DAY}
     assert partition_rows(postgres_dsn, METRIC) == {day: 1 for day in days if day != NEXT_DAY}
 
 
 def test_no_rows_empty_the_partition(postgres_dsn: SecretDsn) -> None:
     load(postgres_dsn, DAY, "1")
-    assert load_partition(postgres_dsn, METRIC, ("insert_date", DAY), []).rows == 0
+    assert load_partitions(postgres_dsn, METRIC, [DAY], []).rows == {}
     assert partition_rows(postgres_dsn, METRIC) == {}
 
 
@@ -364,11 +372,6 @@ def test_a_column_without_a_place_is_refused_at_once() -> None:
         replace(table, partition="q")
 
 
-def test_the_partition_must_be_the_declared_one(postgres_dsn: SecretDsn) -> None:
-    with pytest.raises(PipelineError, match="divided by 'insert_date', not by 'customer_id'"):
-        load_partition(postgres_dsn, METRIC, ("customer_id", 1), [])
-
-
 def test_many_processes_may_make_the_table_at_once(postgres_dsn: SecretDsn) -> None:
     days = [date(2024, 1, day) for day in range(1, 9)]
     with ThreadPoolExecutor(len(days)) as pool:
@@ -408,6 +411,43 @@ def test_loads_of_other_partitions_do_not_wait_and_of_the_same_do(postgres_dsn: 
         second.result()
     assert during == {DAY: ["0.00"], NEXT_DAY: ["2.00"]}
     assert spent(postgres_dsn) == {DAY: ["3.00"], NEXT_DAY: ["2.00"]}
+
+
+def test_what_is_staged_is_seen_by_nobody_until_it_is_committed(postgres_dsn: SecretDsn) -> None:
+    load(postgres_dsn, DAY, "1")
+    staged = stage_load(postgres_dsn, METRIC, [DAY], [batch(DAY, "2", "3")])
+    assert staged.rows == {DAY: 2}
+    assert spent(postgres_dsn) == {DAY: ["1.00"]}
+    staged.commit()
+    assert spent(postgres_dsn) == {DAY: ["2.00", "3.00"]}
+    staged.discard()
+    assert spent(postgres_dsn) == {DAY: ["2.00", "3.00"]}
+
+
+def test_what_is_discarded_leaves_the_old_rows_and_lets_others_load(
+    postgres_dsn: SecretDsn,
+) -> None:
+    load(postgres_dsn, DAY, "1")
+    stage_load(postgres_dsn, METRIC, [DAY], [batch(DAY, "2")]).discard()
+    assert spent(postgres_dsn) == {DAY: ["1.00"]}
+    load(postgres_dsn, DAY, "3")
+    assert spent(postgres_dsn) == {DAY: ["3.00"]}
+
+
+def test_a_connection_lost_before_the_commit_leaves_the_old_rows(
+    postgres_server: SecretDsn, postgres_dsn: SecretDsn
+) -> None:
+    load(postgres_dsn, DAY, "1")
+    staged = stage_load(postgres_dsn, METRIC, [DAY], [batch(DAY, "2")])
+    ask(
+        postgres_server,
+        "SELECT pg_terminate_backend(pid) AS done FROM pg_stat_activity "
+        f"WHERE datname = '{postgres_dsn.options['dbname']}'",
+    )
+    with pytest.raises(PipelineError, match="the connection was lost"):
+        staged.commit()
+    staged.discard()
+    assert spent(postgres_dsn) == {DAY: ["1.00"]}
 
 
 KILLED = """

@@ -9,6 +9,8 @@ import pyarrow as pa
 
 from pipeline_assets.dataset.asset import export_asset, ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Computation
+from pipeline_assets.dataset.contract import TableContract
+from pipeline_assets.dataset.destinations import CsvObject
 from pipeline_assets.dataset.inputs import Landed
 from pipeline_assets.dataset.landing_source import LandingSource
 from pipeline_assets.dataset.workspace import Workspace
@@ -93,8 +95,7 @@ def filtered_ratings(reviews: ir.Table, config: FilterConfig) -> Computation:
 
 @export_asset(
     contract=TrainReadyRatings,
-    rows=FilteredRatings,
-    path="train_ready/amazon_reviews_us_{key}.csv",
+    to=CsvObject("train_ready/amazon_reviews_us_{key}.csv", rows=TableContract.of(FilteredRatings)),
     partitions=CATEGORIES,
     checks=[every_rating_exported],
 )

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.contract import Check, Column, TableContract
 from pipeline_assets.dataset.database import WAREHOUSE
-from pipeline_assets.dataset.destinations import LoadedPartitions, WarehouseExport
+from pipeline_assets.dataset.destinations import LoadedPartitions, PostgresTable
 from pipeline_assets.dataset.inputs import InputSpec
 from pipeline_assets.dataset.table import LakeTable
 
@@ -36,7 +36,7 @@ def warehouse_load(source: LakeAsset) -> LakeAsset:
         inputs=(InputSpec(ROWS, source.key, "table"),),
         partitioning=source.partitioning,
         checks=(_every_row_loaded(column),),
-        export=WarehouseExport(
+        export=PostgresTable(
             schema=source.table.namespace,
             name=source.table.name,
             rows=source.table.contract,
