@@ -121,7 +121,7 @@ def test_rows_can_come_from_this_process(tmp_path: Path) -> None:
     write = job("SELECT n FROM records", {"n": "long"}, str(tmp_path / "out"))
     manifest = ENGINE.ingest(write, batches)
     assert manifest.rows == 60
-    assert sorted(row["n"] for row in rows([file.uri for file in manifest.files])) == [
+    assert sorted(int(str(row["n"])) for row in rows([it.uri for it in manifest.files])) == [
         n // 2 for n in range(60)
     ]
 
@@ -156,7 +156,7 @@ def test_rows_that_cannot_be_written_end_whoever_yields_them(tmp_path: Path) -> 
     with pytest.raises(PipelineError, match=r"^Embedded engine: .*out"):
         ENGINE.ingest(job("SELECT n FROM records", {"n": "long"}, f"{tmp_path}/out"), endless)
     texts = (pa.RecordBatch.from_pydict({"n": [f"number {n}"]}) for n in count())
-    with pytest.raises(PipelineError, match="Could not convert string 'number 0'"):
+    with pytest.raises(PipelineError, match=r"Could not convert string 'number \d+'"):
         ENGINE.ingest(job("SELECT n FROM records", {"n": "long"}, f"{tmp_path}/two"), texts)
 
 
