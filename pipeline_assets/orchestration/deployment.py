@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,9 @@ class Deployment:
         """The storage that a URI lies in."""
         return S3Store(self.s3) if uri.startswith(S3_SCHEME) else LocalStore()
 
-    @property
+    @cached_property
     def lake(self) -> Lake:
-        """The published tables."""
+        """The published tables, with one connection to their catalog."""
         return Lake(CatalogAccess(self._catalog_uri, self.settings.lake_uri, self.s3))
 
     @property
