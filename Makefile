@@ -6,9 +6,10 @@ READY := $(VENV)/.ready
 SCALE ?= 1
 EMR_SCALE ?= 0.1
 SEEDS ?= 20
+PORT ?= 3000
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 
-.PHONY: help demo demo-emr dev test lint format docs bench chaos clean test-daemon
+.PHONY: help demo demo-emr dev test lint format docs bench chaos mutants clean test-daemon test-machines
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -24,18 +25,21 @@ demo: $(READY) ## write sample landing files and a Postgres, bring the whole gra
 	$(BIN)/python -m pipeline_assets.command.demo --scale $(SCALE)
 
 demo-emr: $(READY) ## the whole graph through EMR steps, then EMR Serverless, on a double of Amazon in this process
-	DAGSTER_HOME=$(CURDIR)/.dagster-emr PIPELINE_LANDING_URI=$(CURDIR)/.dagster-emr/landing \
+	DAGSTER_HOME="$$PWD/.dagster-emr" PIPELINE_LANDING_URI=.dagster-emr/landing \
 		$(BIN)/python -m pipeline_assets_tests.demo_emr --scale $(EMR_SCALE)
 
-dev: $(READY) ## the Dagster UI on the same lake, on port 3000
-	$(BIN)/pipeline-assets doctor
-	$(BIN)/dagster dev
+dev: $(READY) ## the Dagster UI on the same lake, on port 3000 or another: make dev PORT=3001
+	$(BIN)/pipeline-assets doctor --ui-port $(PORT)
+	$(BIN)/dagster dev --port $(PORT)
 
 test: $(READY) ## run every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-daemon: $(READY) ## deliver to a lake in S3 and let Dagster's own daemon make everything, once
 	$(BIN)/python -m pytest -m daemon -n 2 --dist loadfile
+
+test-machines: $(READY) ## the demo and the UI in clones on machines like those of newcomers; see docs/machines.md
+	$(BIN)/python -m pytest -m machines
 
 lint: $(READY) ## ruff, mypy, and who may import whom
 	$(BIN)/ruff check .
@@ -56,5 +60,11 @@ bench: $(READY) ## side-by-side timings against hand-written peers; see benchmar
 chaos: $(READY) ## kill updates, spoil S3's answers, fill the disk: many seeds; see benchmarks/README.md
 	$(BIN)/python -W ignore -m pipeline_assets_tests.chaos --seeds $(SEEDS)
 
+mutants: $(READY) ## break the rules of what has to be made, one by one, and see whether a test notices; see docs/testing.md
+	$(BIN)/mutmut run --max-children 2
+	$(BIN)/mutmut results
+
 clean: ## remove the environment, the sample landing zone and the local lake
-	rm -rf $(VENV) landing lake .dagster .dagster-emr build
+	@case "$$(readlink .dagster/postgres)" in \
+		/var/lib/pipeline-assets/postgres-*/data) rm -rf "$$(dirname "$$(readlink .dagster/postgres)")" ;; esac
+	rm -rf $(VENV) landing lake .dagster .dagster-emr build mutants

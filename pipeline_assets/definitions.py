@@ -23,6 +23,7 @@ from pipeline_assets.orchestration.sensors.sensors import sensors_for
 from pipeline_assets.orchestration.spark_engines import remote_runners
 from pipeline_assets.partitions import DAYS, windows
 from pipeline_assets.profiles.profiles import PROFILES
+from pipeline_assets.publish.comparison_checks import Comparer, comparison_checks
 from pipeline_assets.publish.dagster_assets import dagster_asset
 from pipeline_assets.publish.io_managers import LakeIOManager, LandingIOManager
 from pipeline_assets.publish.staging import Stager
@@ -53,13 +54,13 @@ LANDING: tuple[LandingSource, ...] = (
 def assets_for(settings: Settings, assets: Sequence[LakeAsset] = ASSETS) -> list[LakeAsset]:
     """The assets, cut into the windows of time that settings ask for."""
     cut = windows(settings.rentals_granularity, settings.rentals_start)
-    return [asset.cut_as(DAYS, cut) for asset in assets]
+    return [asset.with_partitioning(DAYS, cut) for asset in assets]
 
 
 def landing_for(settings: Settings) -> list[LandingSource]:
     """The landing sources, cut likewise."""
     cut = windows(settings.rentals_granularity, settings.rentals_start)
-    return [source.cut_as(DAYS, cut) for source in LANDING]
+    return [source.with_partitioning(DAYS, cut) for source in LANDING]
 
 
 def build_definitions(
@@ -80,7 +81,10 @@ def build_definitions(
             *(source.spec() for source in landing),
             *(dagster_asset(asset, tables, policies) for asset in assets),
         ],
-        asset_checks=[completeness],
+        asset_checks=[
+            completeness,
+            *(check for asset in assets for check in comparison_checks(asset)),
+        ],
         schedules=[
             completeness_schedule(completeness, is_hourly=settings.rentals_granularity == "hourly"),
             maintenance_schedule([*(asset.table for asset in assets), PROFILES]),
@@ -100,6 +104,7 @@ def build_definitions(
         resources={
             "lake": LakeIOManager(deployment.lake, tables, progress),
             "landing": LandingIOManager(deployment.landing, sources),
+            "comparer": Comparer(deployment.lake, store, engines),
             "stager": Stager(
                 lake=deployment.lake,
                 store=store,

@@ -25,7 +25,7 @@ from pipeline_assets.dataset.dsn import parse_dsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.partitions import FIRST_DAY, Granularity
 from pipeline_assets.storage.s3_access import S3Access
-from spark_resources.runners.emr import InstanceRate
+from spark_resources.runners.emr_config import InstanceRate
 
 EngineName: TypeAlias = Literal["embedded", "spark", "emr", "emr-serverless"]
 PREFIX = "PIPELINE_"

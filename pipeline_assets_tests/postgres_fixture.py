@@ -1,7 +1,6 @@
 """A real Postgres server: ``pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]``."""
 
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from importlib.util import find_spec
@@ -9,14 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_assets.command.postgres_server import ensure_database, throwaway_postgres
 from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.postgres.connection import connect, execute
 from pipeline_assets.postgres.sql import identifier
-from pipeline_assets.sample.postgres_server import ensure_database, running_postgres
 
 PAGILA = Path(__file__).parents[2] / "shared" / "data" / "pagila"
-# Nothing here must survive a crash of the machine, so nothing waits for the disk.
-THROWAWAY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
 END_SESSIONS = """
     SELECT pg_terminate_backend(pid) AS done FROM pg_stat_activity WHERE datname = 'scratch'"""
@@ -27,14 +24,8 @@ FIND_SCHEMAS = """
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[SecretDsn]:
-    """The superuser's connection to a server that lives as long as the test session.
-
-    Not below pytest's own temporary folder: another session closes that to the helper account.
-    """
-    with (
-        tempfile.TemporaryDirectory(prefix="pipeline-tests-") as folder,
-        running_postgres(Path(folder) / "server", THROWAWAY) as dsn,
-    ):
+    """The superuser's connection to a server that lives as long as the test session."""
+    with throwaway_postgres() as dsn:
         yield dsn
 
 

@@ -18,7 +18,7 @@ from pipeline_assets.dataset.inputs import unbound
 from pipeline_assets.dataset.lineage import column_lineage
 from pipeline_assets.definitions import ASSETS, assets_for, build_definitions, landing_for
 from pipeline_assets.settings import Settings
-from pipeline_assets.staleness.versions import evaluate
+from pipeline_assets.staleness.versions import evaluate, function_parameters
 from pipeline_assets_tests.conftest import MakeSettings
 
 ROOT = Path(__file__).parents[1]
@@ -133,6 +133,14 @@ def test_every_asset_is_described_owned_and_grouped(graph: AssetGraph) -> None:
             assert len(node.kinds) in range(1, 4), key
             assert node.freshness_policy, key
             assert node.metadata["dagster/column_schema"], key
+
+
+@pytest.mark.parametrize("asset", ASSETS, ids=lambda asset: asset.name)
+def test_an_asset_depends_on_what_its_signature_shows(asset: LakeAsset, graph: AssetGraph) -> None:
+    """Checks and plots look at what the function reads, or run by themselves."""
+    read = {spec.key for spec in asset.inputs}
+    assert graph.get(asset.key).parent_keys == read
+    assert {spec.name for spec in asset.inputs} <= set(function_parameters(asset))
 
 
 def test_what_is_loaded_again_is_the_same(graph: AssetGraph) -> None:

@@ -2,15 +2,18 @@
 
 from typing import get_args
 
+import ibis
 import pytest
 import sqlglot
 
-from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.asset import Comparison, LakeAsset
 from pipeline_assets.dataset.computation import compile_computation
 from pipeline_assets.dataset.inputs import stored, unbound
 from pipeline_assets.dataset.sql import Dialect
 from pipeline_assets.definitions import ASSETS
 from pipeline_assets.publish.asset_audit import audit_of, partition_checks
+from pipeline_assets.publish.audit import build_audit
+from pipeline_assets.publish.comparison_checks import PUBLISHED
 from pipeline_assets.staleness.versions import evaluate
 
 TABLES = {asset.name: asset.table for asset in ASSETS}
@@ -38,3 +41,20 @@ def test_every_audit_compiles_for_every_engine(asset: LakeAsset, dialect: Dialec
     checks = (*asset.all_checks, *partition_checks(asset, keys))
     audit = audit_of(asset, inputs, keys, dialect)
     assert set(audit.examples_sql) == {check.name for check in checks}
+
+
+COMPARISONS = [(asset, each) for asset in ASSETS for each in asset.comparisons]
+
+
+@pytest.mark.parametrize("dialect", get_args(Dialect))
+@pytest.mark.parametrize(
+    ("asset", "comparison"), COMPARISONS, ids=lambda it: getattr(it, "name", "")
+)
+def test_every_comparison_compiles_for_every_engine(
+    asset: LakeAsset, comparison: Comparison, dialect: Dialect
+) -> None:
+    own = ibis.table(asset.table.contract.schema, name=PUBLISHED)
+    others = {spec.name: stored(spec, TABLES[spec.upstream]) for spec in comparison.inputs}
+    audit = build_audit(own, others, [comparison.check], {}, dialect)
+    (sql,) = audit.examples_sql.values()
+    assert sqlglot.parse_one(sql, dialect="spark" if dialect == "pyspark" else dialect)

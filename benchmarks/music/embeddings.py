@@ -32,11 +32,13 @@ from gensim.models import Word2Vec
 from numpy.typing import NDArray
 
 from benchmarks.harness import markdown, peak_mib
+from pipeline_assets.domains.music.assets import EmbeddingConfig
 from pipeline_assets.learning.neighbours import top_neighbours
 from pipeline_assets.learning.word2vec import Embeddings, WeightedList, Word2VecParameters, train
-from pipeline_assets.sample.music import listeners, make_catalogue
+from pipeline_assets.sample.music_listeners import listeners, make_catalogue
 
 DEFAULTS = Word2VecParameters()
+MIN_COUNT = EmbeddingConfig().min_count
 TOP = 10
 SMOOTH_USERS = 2000
 
@@ -118,7 +120,7 @@ def hide_one(lists: Sequence[WeightedList], seed: int) -> Split:
         kept.append([*pairs[:place], *pairs[place + 1 :]])
         hidden.append(pairs[place][0] if place < len(pairs) else None)
     known = Counter(name for pairs in kept for name, _ in pairs)
-    familiar = {name for name, lists in known.items() if lists >= DEFAULTS.min_count}
+    familiar = {name for name, lists in known.items() if lists >= MIN_COUNT}
     return Split([[pair for pair in pairs if pair[0] in familiar] for pairs in kept], hidden)
 
 
@@ -130,8 +132,9 @@ def recall(learnt: Embeddings, split: Split) -> float:
     for pairs, hidden in zip(split.lists, split.hidden, strict=True):
         if hidden is None:
             continue
-        known = [place[name] for name, _ in pairs]
-        taste = np.array([weight for _, weight in pairs], dtype=np.float32) @ learnt.vectors[known]
+        weights = {place[name]: weight for name, weight in pairs if name in place}
+        known = list(weights)
+        taste = np.array(list(weights.values()), dtype=np.float32) @ learnt.vectors[known]
         closeness = unit @ taste
         closeness[known] = -np.inf
         target = place.get(hidden)
@@ -143,7 +146,7 @@ def recall(learnt: Embeddings, split: Split) -> float:
 def purity(learnt: Embeddings, genres: dict[str, int]) -> float:
     """Share of the ten nearest artists that are of the artist's genre."""
     same = [
-        genres[row["artist_name"]] == genres[row["neighbour"]]
+        genres[row["name"]] == genres[row["neighbour"]]
         for batch in top_neighbours(learnt.names, learnt.vectors, TOP)
         for row in batch.to_pylist()
     ]

@@ -28,7 +28,6 @@ from spark_resources.runners.local import LocalConfig, LocalRunner
 TOLERATED: Final = 0.02
 REVIEWS: Final = 3_000
 SEED: Final = 1
-MIN_COUNT: Final = 1
 SCORED: Final = "review_str STRING, sentiment INT, insert_date STRING"
 
 Review = tuple[str, int, str]
@@ -65,7 +64,7 @@ def embeddings(spark: SparkSession, scale: float) -> Iterator[Row]:
 
 def embedded_vectors(split: Split) -> Embeddings:
     """What gensim learns."""
-    return train(lambda: iter(split.lists), Word2VecParameters(min_count=MIN_COUNT))
+    return train(lambda: iter(split.lists), Word2VecParameters())
 
 
 def spark_vectors(spark: SparkSession, split: Split) -> Embeddings:
@@ -76,9 +75,9 @@ def spark_vectors(spark: SparkSession, split: Split) -> Embeddings:
         for name, weight in listed
     ]
     lists = spark.createDataFrame(rows, "user_id LONG, artist_name STRING, weight INT")
-    learnt = word2vec.embeddings(lists, {"min_count": MIN_COUNT}).orderBy("artist_name").collect()
-    vectors = np.array([row["embedding"] for row in learnt], np.float32)
-    return Embeddings([row["artist_name"] for row in learnt], vectors)
+    learnt = word2vec.embeddings(lists, {}).orderBy("name").collect()
+    vectors = np.array([row["vector"] for row in learnt], np.float32)
+    return Embeddings([row["name"] for row in learnt], vectors)
 
 
 def sentiments(spark: SparkSession, scale: float, folder: str) -> Row:

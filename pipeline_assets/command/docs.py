@@ -1,14 +1,12 @@
 """The generated pages of ``docs/``: ``python -m pipeline_assets.command.docs`` renews them."""
 
 import inspect
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.definitions import ASSETS, LANDING
-from pipeline_assets.engines.job_schema import job_schema, manifest_schema
 from pipeline_assets.orchestration.policies.completeness import NAME as COMPLETE
 from pipeline_assets.orchestration.policies.freshness import (
     cadence_of,
@@ -29,8 +27,6 @@ def pages() -> dict[str, str]:
         "catalogue.md": _page(catalogue()),
         "freshness.md": _page(freshness_table()),
         "settings.md": _page(settings_table()),
-        "job.schema.json": _json(job_schema()),
-        "manifest.schema.json": _json(manifest_schema()),
     }
 
 
@@ -102,7 +98,8 @@ def _dataset(asset: LakeAsset) -> Iterator[str]:
     yield from (f"- **Partitions:** {cut}", "")
     columns = ([f"`{c.name}`", str(c.type), c.description] for c in contract.columns)
     yield from (*_table(["column", "type", "meaning"], columns), "")
-    checks = ([f"`{c.name}`", c.severity, c.description] for c in asset.all_checks)
+    promised = (*asset.all_checks, *(each.check for each in asset.comparisons))
+    checks = ([f"`{c.name}`", c.severity, c.description] for c in promised)
     yield from (*_table(["check", "severity", "what holds"], checks), "")
 
 
@@ -121,10 +118,6 @@ def _is_in(asset: LakeAsset, domain: str) -> bool:
 
 def _page(lines: Iterable[str]) -> str:
     return "\n".join([_NOTE, "", *lines]).rstrip() + "\n"
-
-
-def _json(schema: dict[str, Any]) -> str:
-    return json.dumps(schema, indent=2) + "\n"
 
 
 def main() -> None:

@@ -1,10 +1,12 @@
 """Is everything there that the pipeline needs, and if not, what to do."""
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
 from pipeline_assets.dataset.dsn import SecretDsn
@@ -17,6 +19,7 @@ from pipeline_assets.storage.objects import free_space
 from spark_resources.runners.jvm import choose_java
 
 GIBIBYTE = 1024**3
+_HINT: Final = "as in make dev PORT=3001"
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,19 @@ def examine(deployment: Deployment, dagster_home: Path) -> Iterator[Finding]:
     if free is not None:
         enough = free > GIBIBYTE
         yield Finding("free space", enough, f"{free / GIBIBYTE:.1f} GiB for {settings.lake_uri}")
+
+
+def ui_port(port: int) -> Finding:
+    """Whether the UI's web server can listen on a port of this machine."""
+    try:
+        with socket.socket() as probe:
+            # As the web server does it: connections that are only being closed don't count.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        return Finding("port", ok=False, details=f"{port}: {reason}; choose another, {_HINT}")
+    return Finding("port", ok=True, details=f"{port} is free")
 
 
 def _finding(what: str, look: Callable[[], str]) -> Finding:

@@ -8,7 +8,7 @@ lake.
 """
 
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
@@ -36,6 +36,21 @@ Declare: TypeAlias = Callable[[Callable[..., Any]], "LakeAsset"]
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """A check of a published table against tables that its function does not read.
+
+    It runs by itself once all of them are published, and only warns.
+
+    Attributes:
+        check: The promise.
+        inputs: The tables it looks at besides the asset's own.
+    """
+
+    check: Check
+    inputs: tuple[InputSpec, ...]
+
+
+@dataclass(frozen=True)
 class LakeAsset:
     """A dataset of the lake.
 
@@ -44,9 +59,10 @@ class LakeAsset:
             ``export`` for a function on tables whose rows leave the lake.
         table: Its Iceberg table.
         function: Computes it.
-        inputs: What it, or a check of it, looks at.
+        inputs: What its function reads; nothing else makes it stale.
         partitioning: How it is cut; None for a table that is always replaced as a whole.
-        checks: Promises beyond the contract's.
+        checks: Promises beyond the contract's, audited before it is published.
+        comparisons: Checks that compare what is published with further tables.
         plots: Pictures for the asset's page.
         owners: E-mail addresses or ``team:name``.
         tags: Dagster tags.
@@ -58,7 +74,8 @@ class LakeAsset:
         source_versions: For an asset that reads such a system: from its connection string, the
             length of windows and the span to look at (None for all of it) to the version of each
             window that the system holds anything of, by the window's start in UTC.
-        keeps: Once made, new input alone does not make it stale; somebody has to ask.
+        refreshes_on_request: Once it is materialised, new input alone does not make it stale;
+            somebody has to ask for a new one.
     """
 
     kind: Kind
@@ -67,6 +84,7 @@ class LakeAsset:
     inputs: tuple[InputSpec, ...]
     partitioning: Partitioning | None = None
     checks: tuple[Check, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
     plots: tuple[Plot | Text, ...] = ()
     owners: tuple[str, ...] = DEFAULT_OWNERS
     tags: Mapping[str, str] | None = None
@@ -75,7 +93,7 @@ class LakeAsset:
     export: Destination | None = None
     system: str | None = None
     source_versions: SourceVersions | None = None
-    keeps: bool = False
+    refreshes_on_request: bool = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
         """Call the function itself."""
@@ -93,7 +111,7 @@ class LakeAsset:
 
     @property
     def all_checks(self) -> tuple[Check, ...]:
-        """The contract's checks, then the asset's own."""
+        """What is audited before publishing: the contract's checks, then the asset's own."""
         return (*self.table.contract.checks, *self.checks)
 
     @property
@@ -107,7 +125,7 @@ class LakeAsset:
         parameter = inspect.signature(self.function).parameters.get(CONFIG)
         return parameter.annotation if parameter else None
 
-    def cut_as(self, before: Partitioning, after: Partitioning) -> "LakeAsset":
+    def with_partitioning(self, before: Partitioning, after: Partitioning) -> "LakeAsset":
         """The same asset with another partitioning, if it has the one before.
 
         The column keeps its name; its type follows the new partitioning.
@@ -116,7 +134,7 @@ class LakeAsset:
             return self
         contract = self.table.contract.with_column_type(after.column, after.column_type)
         table = replace(self.table, contract=contract)
-        export = self.export and self.export.cut_as(after)
+        export = self.export and self.export.with_partitioning(after)
         return replace(self, table=table, partitioning=after, export=export)
 
     @property
@@ -145,28 +163,37 @@ def lake_asset(
         inputs: Keys of parameters that are not tables of the same domain.
         mappings: Partition mappings of parameters that are not mapped one to one.
         optional: Parameters that are tables without rows where a partition was never published.
-        checks: Promises beyond the contract's; their inputs become inputs of the asset.
-        plots: Pictures for the asset's page; what they look at becomes an input, too.
+        checks: Promises beyond the contract's. One that looks at a table which the function does
+            not read becomes an asset check of its own: the table is no input of the asset.
+        plots: Pictures for the asset's page; they may look at the function's inputs.
         options: Other fields of :class:`LakeAsset`.
     """
 
     def declare(function: Callable[..., Any]) -> LakeAsset:
         domain = domain_of(function)
         readings = table_parameters(function)
-        looked_at = dict.fromkeys(_looked_at(checks, plots), "table")
+        keys = {**{name: dg.AssetKey([domain, name]) for name in readings}, **(inputs or {})}
         specs = tuple(
             InputSpec(
                 name=name,
-                key=(inputs or {}).get(name, dg.AssetKey([domain, name])),
-                read_as=readings.get(name, "table"),
+                key=keys[name],
+                read_as=how,
                 partition_mapping=(mappings or {}).get(name),
                 optional=name in optional,
             )
-            for name in {**readings, **looked_at}
+            for name, how in readings.items()
         )
-        table = _table(function, contract, partitions)
+        audited, comparisons = _divided(checks, readings, domain)
         return LakeAsset(
-            "expression", table, function, specs, partitions, tuple(checks), tuple(plots), **options
+            kind="expression",
+            table=_table(function, contract, partitions),
+            function=function,
+            inputs=specs,
+            partitioning=partitions,
+            checks=audited,
+            comparisons=comparisons,
+            plots=tuple(plots),
+            **options,
         )
 
     return declare
@@ -256,10 +283,28 @@ def domain_of(function: Callable[..., Any]) -> str:
     return function.__module__.split(".")[-2]
 
 
-def _looked_at(checks: Iterable[Check], plots: Iterable[Plot | Text]) -> Iterator[str]:
-    """Inputs by name that checks or plots ask for, possibly more than once."""
-    yield from (name for check in checks for name in check.inputs)
-    yield from (name for plot in plots for name in plot.inputs)
+def _divided(
+    checks: Iterable[Check], read: Collection[str], domain: str
+) -> tuple[tuple[Check, ...], tuple[Comparison, ...]]:
+    """Checks that are audited with what the function reads, and those that need other tables.
+
+    Raises:
+        ValueError: A check that keeps its asset from being published needs another table.
+    """
+    audited, others = [], []
+    for each in checks:
+        unread = [name for name in each.inputs if name not in read]
+        if not unread:
+            audited.append(each)
+        elif each.severity == "warn":
+            specs = [InputSpec(name, dg.AssetKey([domain, name]), "table") for name in each.inputs]
+            others.append(Comparison(each, tuple(specs)))
+        else:
+            raise ValueError(
+                f"Check {each.name} decides what is published, so it may only look at what the "
+                f"function reads; make {' and '.join(unread)} a parameter or the check a warning"
+            )
+    return tuple(audited), tuple(others)
 
 
 def _table(

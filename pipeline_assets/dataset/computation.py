@@ -13,7 +13,8 @@ import ibis.expr.types as ir
 
 from pipeline_assets.dataset.contract import TableContract
 from pipeline_assets.dataset.sql import Dialect, to_sql
-from spark_resources.job import Kind
+from pipeline_assets.dataset.structure import structure_of
+from spark_resources.job import Json, Kind
 
 STATE: Final = "state"
 
@@ -91,6 +92,24 @@ def compile_computation(
     if isinstance(computation, Fixpoint):
         return _compile_fixpoint(computation, contract, dialect)
     return Compiled("query", to_sql(contract.conform(computation), dialect))
+
+
+def structure_of_computation(computation: Computation, contract: TableContract) -> Json:
+    """What a computation does, as JSON values that do not depend on any engine's SQL.
+
+    Raises:
+        ValueError: Its columns are not those of the contract.
+    """
+    if isinstance(computation, Learn):
+        others = {name: structure_of(it) for name, it in computation.others.items()}
+        return [computation.kind, structure_of(computation.table), computation.parameters, others]
+    if isinstance(computation, Fixpoint):
+        state = ibis.table(computation.initial.schema(), name=STATE)
+        step = computation.step(state).select(*state.columns)
+        result = contract.conform(computation.result(state))
+        rounds = [computation.max_rounds, list(computation.keys)]
+        return ["fixpoint", *map(structure_of, (computation.initial, step, result)), *rounds]
+    return ["query", structure_of(contract.conform(computation))]
 
 
 def _compile_fixpoint(computation: Fixpoint, contract: TableContract, dialect: Dialect) -> Compiled:

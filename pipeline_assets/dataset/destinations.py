@@ -30,7 +30,7 @@ class Destination(Protocol):
         """What an asset's code version says of the destination."""
         ...
 
-    def cut_as(self: Self, partitioning: Partitioning) -> Self:
+    def with_partitioning(self: Self, partitioning: Partitioning) -> Self:
         """The same for other partitions."""
         ...
 
@@ -63,7 +63,7 @@ class CsvObject:
         """What an asset's code version says of the destination."""
         return self.path
 
-    def cut_as(self, partitioning: Partitioning) -> "CsvObject":
+    def with_partitioning(self, partitioning: Partitioning) -> "CsvObject":
         """The same for other partitions."""
         rows = self.rows.with_column_type(partitioning.column, partitioning.column_type)
         return replace(self, rows=rows)
@@ -103,7 +103,7 @@ class PostgresTable:
         """What an asset's code version says of the destination."""
         return f"{self.schema}.{self.name}"
 
-    def cut_as(self, partitioning: Partitioning) -> "PostgresTable":
+    def with_partitioning(self, partitioning: Partitioning) -> "PostgresTable":
         """The same for other partitions."""
         rows = self.rows.with_column_type(partitioning.column, partitioning.column_type)
         return replace(self, rows=rows)

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass, field
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
+import psycopg2
+from psycopg2 import extensions
 from pydantic import SecretStr
 
 from pipeline_assets.errors import PipelineError
@@ -12,17 +14,8 @@ from pipeline_assets.errors import PipelineError
 SECRET_OPTIONS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key")
 SHAPES = "postgresql://user:password@host:5432/database or host=… port=… dbname=… user=… password=…"
 
-_URL = re.compile(
-    r"""postgres(?:ql)?://
-    (?:(?P<user>[^:@/?]*)(?::(?P<password>[^@/?]*))?@)?
-    (?P<hosts>[^@/?]*)
-    (?:/(?P<dbname>[^@?]*))?
-    (?:\?(?P<query>[^@]*))?""",
-    re.VERBOSE,
-)
-_HOST = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>\d*))?")
-_PAIR = re.compile(r"\s*(\w+)\s*=\s*('(?:[^'\\]|\\.)*'(?!\S)|(?!')(?:[^\s\\]|\\.)*)", re.DOTALL)
-_NOT_IN_URL = re.compile(r"%(?![0-9A-Fa-f]{2})|%00|\s")
+# libpq would take the end of a password with a bare @, / or ? for the host or the database.
+_URL = re.compile(r"postgres(ql)?://([^@/?]*@)?[^@\s]*")
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,7 +23,7 @@ class SecretDsn:
     """A Postgres connection string, as a URL or as ``key=value`` words.
 
     Printing, formatting or logging it shows user, host and database, never the password. Both
-    forms follow libpq's rules (PostgreSQL documentation, "Connection Strings"), except that a bare
+    forms are read by libpq (PostgreSQL documentation, "Connection Strings"), except that a bare
     ``@`` inside a part of a URL must be written ``%40``: libpq would take the end of such a
     password for the host and print it in its errors.
 
@@ -96,48 +89,37 @@ def parse_dsn(text: str) -> dict[str, str]:
     Raises:
         PipelineError: Neither form fits; the message repeats nothing of the text.
     """
-    is_url = text.strip().startswith(("postgresql://", "postgres://"))
-    found = _from_url(text.strip()) if is_url else _from_words(text)
-    if not re.fullmatch(r"[\d,]*", found.get("port", "")) or "\0" in text:
+    text = text.strip()
+    is_url = text.startswith(("postgresql://", "postgres://"))
+    if is_url and not _URL.fullmatch(text):
+        raise _unreadable("write @ : / ? % inside user or password as %40 %3A %2F %3F %25")
+    found = _options(text)
+    if found is None:
+        hint = "an option is unknown, has no value or is not quoted as in password='two words'"
+        raise _unreadable(hint)
+    if not (found or is_url):
+        raise _unreadable("it is empty")
+    if not re.fullmatch(r"[\d,]*", found.get("port", "")):
         raise _unreadable("the port is not a number")
     return found
 
 
+def _options(text: str) -> dict[str, str] | None:
+    """What libpq reads; None where it cannot.
+
+    No error is raised here: one that is raised in an ``except`` keeps libpq's in its context, whose
+    message may quote a password, and Dagster prints every error of a chain.
+    """
+    try:
+        options: dict[str, str] = extensions.parse_dsn(text)
+    except (psycopg2.Error, ValueError):
+        return None
+    return options
+
+
 def keyword_dsn(options: Mapping[str, str]) -> str:
     """Write libpq options as ``key='value'`` words."""
-    escaped = {key: re.sub(r"(['\\])", r"\\\1", value) for key, value in options.items()}
-    return " ".join(f"{key}='{value}'" for key, value in escaped.items())
-
-
-def _from_url(text: str) -> dict[str, str]:
-    match = _URL.fullmatch(text)
-    if match is None or _NOT_IN_URL.search(text) or "\ufffd" in unquote(text):
-        raise _unreadable("write @ : / ? % inside user or password as %40 %3A %2F %3F %25")
-    hosts = [_HOST.fullmatch(one) for one in match["hosts"].split(",")]
-    named = {key: match[key] for key in ("user", "password", "dbname")}
-    named["host"] = ",".join(one["host"].strip("[]") if one else "" for one in hosts)
-    named["port"] = ",".join(one["port"] or "" if one else "not a port" for one in hosts)
-    decoded = {key: unquote(value) for key, value in named.items() if value}
-    return decoded | _from_query(match["query"] or "")
-
-
-def _from_query(query: str) -> dict[str, str]:
-    pairs = [pair.split("=", 1) for pair in query.split("&") if pair]
-    if any(len(pair) != 2 for pair in pairs):
-        raise _unreadable("an option after the ? has no value")
-    return {unquote(pair[0]): unquote(pair[1]) for pair in pairs}
-
-
-def _from_words(text: str) -> dict[str, str]:
-    pairs = list(_PAIR.finditer(text))
-    if not pairs or _PAIR.sub("", text).strip():
-        raise _unreadable("quote values that hold spaces or are empty, as in password='two words'")
-    return {pair[1]: _unquoted(pair[2]) for pair in pairs}
-
-
-def _unquoted(value: str) -> str:
-    inner = value[1:-1] if value.startswith("'") else value
-    return re.sub(r"\\(.)", r"\1", inner, flags=re.DOTALL)
+    return str(extensions.make_dsn(**options))
 
 
 def _unreadable(hint: str) -> PipelineError:

@@ -25,7 +25,7 @@ class LandingSource:
             partition's objects are neighbours when paths are sorted.
         partitioning: Of the tables made from it.
         description: What the vendor delivers, for people.
-        ignored: Matches objects that are no delivery, such as truth files of the samples.
+        ignored: Matches objects that are no delivery, such as the `truth.json` of older samples.
     """
 
     name: str
@@ -81,7 +81,7 @@ class LandingSource:
             tags={DATA_VERSION_TAG: version},
         )
 
-    def cut_as(self, before: Partitioning, after: Partitioning) -> "LandingSource":
+    def with_partitioning(self, before: Partitioning, after: Partitioning) -> "LandingSource":
         """The same source with another partitioning, if it has the one before."""
         return replace(self, partitioning=after) if self.partitioning is before else self
 

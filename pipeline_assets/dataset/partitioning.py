@@ -79,6 +79,19 @@ class Partitioning:
         found = {key: definition.time_window_for_partition_key(key) for key in keys}
         return {key: (_utc(window.start), _utc(window.end)) for key, window in found.items()}
 
+    def is_between(self, key: str, first: str, last: str, instance: dg.DagsterInstance) -> bool:
+        """Whether a key lies in a range, both ends included, as Dagster orders the keys.
+
+        Windows of time are in the order of their keys, all others in that in which they were
+        declared or added: the last of a range may come before the first by the alphabet. An end
+        that has been deleted since leaves the range open.
+        """
+        if self.in_time:
+            return first <= key <= last
+        places = {name: place for place, name in enumerate(self.keys(instance))}
+        found = places.get(key, -1)
+        return places.get(first, 0) <= found <= places.get(last, len(places))
+
     def closed_keys(self, first: datetime, last: datetime) -> frozenset[str]:
         """Keys of the windows that have ended and hold any moment from the first to the last."""
         definition = self.in_time

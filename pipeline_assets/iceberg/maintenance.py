@@ -22,8 +22,9 @@ from pyiceberg.table.update.snapshot import ExpireSnapshots
 from pipeline_assets.dataset.objects import ObjectStore, StoredObject
 from pipeline_assets.dataset.table import LakeTable
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.catalog import beside_others, told_in_one_line
-from pipeline_assets.iceberg.tables import FORGOTTEN, Lake, ancestry, committed_at, records_at
+from pipeline_assets.iceberg.catalog import beside_others, one_line_errors
+from pipeline_assets.iceberg.history import FORGOTTEN, ancestry, committed_at, records_at
+from pipeline_assets.iceberg.tables import Lake
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def expire(lake: Lake, table: LakeTable, older_than: datetime) -> Expired:
     Raises:
         PipelineError: The table cannot be read or written.
     """
-    with told_in_one_line(f"expire snapshots of {table}"):
+    with one_line_errors(f"expire snapshots of {table}"):
         return _expire(lake, table, older_than)
 
 
@@ -103,7 +104,7 @@ def orphans(
     Raises:
         PipelineError: The table or its files cannot be read, or the lake was moved.
     """
-    with told_in_one_line(f"look for orphans of {table}"):
+    with one_line_errors(f"look for orphans of {table}"):
         # Listed first: what a run commits from here on is found to be referred to below.
         groups = _groups(lake.location(table), store)
         iceberg = lake.load(table)
@@ -141,7 +142,7 @@ def compact(lake: Lake, table: LakeTable) -> int:
     Raises:
         PipelineError: The table cannot be read or written.
     """
-    with told_in_one_line(f"compact {table}"):
+    with one_line_errors(f"compact {table}"):
         return _compact(lake, table)
 
 

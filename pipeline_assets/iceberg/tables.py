@@ -4,34 +4,37 @@ What a partition was made from is kept twice: in the table's properties, which a
 present, and in the summary of the snapshot that published it, which tells the past.
 """
 
-import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from typing import Any, Final
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import pyarrow as pa
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, In
-from pyiceberg.io.pyarrow import parquet_files_to_data_files
-from pyiceberg.manifest import DataFile as IcebergFile
-from pyiceberg.partitioning import PartitionField, PartitionSpec
-from pyiceberg.schema import Schema
-from pyiceberg.table import Table, Transaction
-from pyiceberg.table.metadata import TableMetadata
-from pyiceberg.table.snapshots import Snapshot
-from pyiceberg.transforms import IdentityTransform
+from pyiceberg.table import Table
 
 from pipeline_assets.dataset.table import LakeTable, PartitionRecord
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.catalog import CatalogAccess, beside_others, told_in_one_line
+from pipeline_assets.iceberg.catalog import CatalogAccess, beside_others, one_line_errors
+from pipeline_assets.iceberg.commit import (
+    data_files,
+    in_partitions,
+    partition_spec,
+    replace_files,
+    widen,
+    without_history,
+)
+from pipeline_assets.iceberg.history import (
+    HistoryEntry,
+    ancestry,
+    current_records,
+    history_entry,
+    pinned,
+    records_at,
+    set_records,
+)
 from pipeline_assets.iceberg.schema import iceberg_schema
 
-FORGOTTEN: Final = "pipeline.forgotten"
-"""Table property: the records in force before the first snapshot that is kept."""
-
-_PROPERTY: Final = "pipeline.partition."
-_SUMMARY: Final = "pipeline.partitions"
 _TABLE_PROPERTIES: Final = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "50",
@@ -54,17 +57,6 @@ class TableState:
     snapshot_id: int | None
     files: tuple[str, ...]
     records: Mapping[str, PartitionRecord]
-
-
-@dataclass(frozen=True)
-class HistoryEntry:
-    """One publish: when, by which run, and the partitions it replaced."""
-
-    snapshot_id: int
-    committed_at: datetime
-    operation: str
-    records: Mapping[str, PartitionRecord | None]
-    is_current: bool
 
 
 @dataclass(frozen=True)
@@ -94,7 +86,7 @@ class Lake:
             PipelineError: The catalog or a file cannot be read or written, or other processes kept
                 changing the same table.
         """
-        with told_in_one_line(f"publish {table}"):
+        with one_line_errors(f"publish {table}"):
             return self._commit(table, files, dict(records))
 
     def read(self, table: LakeTable, keys: Sequence[str] | None = None) -> TableState:
@@ -103,16 +95,16 @@ class Lake:
         Raises:
             PipelineError: The catalog or the table's metadata cannot be read.
         """
-        with told_in_one_line(f"read {table}"):
+        with one_line_errors(f"read {table}"):
             iceberg = self.load(table)
             if iceberg is None or iceberg.current_snapshot() is None:
                 return TableState(None, (), {})
-            records = _current_records(iceberg)
+            records = current_records(iceberg)
             # Of thousands of windows few may be published; each one asked for takes its time.
             chosen = None if keys is None else [key for key in keys if key in records]
             return TableState(
                 snapshot_id=iceberg.metadata.current_snapshot_id,
-                files=tuple(file.file_path for file in _files(iceberg, table, chosen)),
+                files=tuple(file.file_path for file in data_files(iceberg, table, chosen)),
                 records=records if chosen is None else {key: records[key] for key in chosen},
             )
 
@@ -122,9 +114,9 @@ class Lake:
         Raises:
             PipelineError: The catalog or the table's metadata cannot be read.
         """
-        with told_in_one_line(f"read {table}"):
+        with one_line_errors(f"read {table}"):
             iceberg = self.load(table)
-            return _current_records(iceberg) if iceberg else {}
+            return current_records(iceberg) if iceberg else {}
 
     def rows(self, table: LakeTable, state: TableState) -> pa.Table:
         """All rows of what was read, for tables small enough to list files.
@@ -132,11 +124,11 @@ class Lake:
         Raises:
             PipelineError: The catalog or a file cannot be read.
         """
-        with told_in_one_line(f"read {table}"):
+        with one_line_errors(f"read {table}"):
             iceberg = self.load(table)
             if iceberg is None or state.snapshot_id is None:
                 return iceberg_schema(table.contract).as_arrow().empty_table()
-            filter_ = _in_partitions(table, list(state.records))
+            filter_ = in_partitions(table, list(state.records))
             return iceberg.scan(row_filter=filter_, snapshot_id=state.snapshot_id).to_arrow()
 
     def select(self, table: LakeTable, values: Mapping[str, Collection[str]]) -> pa.Table:
@@ -145,7 +137,7 @@ class Lake:
         Raises:
             PipelineError: The catalog or a file cannot be read.
         """
-        with told_in_one_line(f"read {table}"):
+        with one_line_errors(f"read {table}"):
             iceberg = self.load(table)
             if iceberg is None:
                 return self.arrow_schema(table).empty_table()
@@ -160,7 +152,7 @@ class Lake:
         Raises:
             PipelineError: The catalog or a file cannot be written.
         """
-        with told_in_one_line(f"append to {table}"):
+        with one_line_errors(f"append to {table}"):
             self._append(table, rows)
 
     def arrow_schema(self, table: LakeTable) -> pa.Schema:
@@ -173,12 +165,12 @@ class Lake:
         Raises:
             PipelineError: The catalog or the table's metadata cannot be read.
         """
-        with told_in_one_line(f"read the history of {table}"):
+        with one_line_errors(f"read the history of {table}"):
             iceberg = self.load(table)
             if iceberg is None:
                 return []
             current = iceberg.metadata.current_snapshot_id
-            return [_history_entry(snapshot, current) for snapshot in ancestry(iceberg, current)]
+            return [history_entry(snapshot, current) for snapshot in ancestry(iceberg, current)]
 
     def restore(
         self, table: LakeTable, snapshot_id: int, keys: Sequence[str] | None = None
@@ -199,14 +191,14 @@ class Lake:
         Raises:
             PipelineError: There is no such snapshot or table, or it cannot be read or written.
         """
-        with told_in_one_line(f"restore {table}"):
+        with one_line_errors(f"restore {table}"):
             iceberg = self.load(table)
             if iceberg is None or iceberg.snapshot_by_id(snapshot_id) is None:
                 raise PipelineError(f"{table} has no snapshot {snapshot_id}; see: history {table}")
-            present, past = _current_records(iceberg), records_at(iceberg, snapshot_id)
+            present, past = current_records(iceberg), records_at(iceberg, snapshot_id)
             chosen = sorted(present.keys() | past.keys()) if keys is None else keys
-            records = {key: _pinned(past.get(key), present.get(key)) for key in chosen}
-            files = [file.file_path for file in _files(iceberg, table, chosen, snapshot_id)]
+            records = {key: pinned(past.get(key), present.get(key)) for key in chosen}
+            files = [file.file_path for file in data_files(iceberg, table, chosen, snapshot_id)]
             self._commit(table, files, records)
             return records
 
@@ -225,18 +217,18 @@ class Lake:
         records: Mapping[str, PartitionRecord | None],
     ) -> int:
         iceberg = self.load(table) or self._create(table)
-        _widen(iceberg, iceberg_schema(table.contract))
-        replaced = list(_files(iceberg, table, list(records)))
-        iceberg.metadata = _without_history(iceberg.metadata)
+        widen(iceberg, iceberg_schema(table.contract))
+        replaced = list(data_files(iceberg, table, list(records)))
+        iceberg.metadata = without_history(iceberg.metadata)
         with iceberg.transaction() as transaction:
-            _replace_files(transaction, table, replaced, files, records)
-            _set_records(transaction, records)
+            replace_files(transaction, table, replaced, files, records)
+            set_records(transaction, records)
         return int(iceberg.metadata.current_snapshot_id or 0)
 
     @beside_others
     def _append(self, table: LakeTable, rows: pa.Table) -> None:
         iceberg = self.load(table) or self._create(table)
-        iceberg.metadata = _without_history(iceberg.metadata)
+        iceberg.metadata = without_history(iceberg.metadata)
         with iceberg.transaction() as transaction:
             transaction.append(rows)
 
@@ -247,160 +239,6 @@ class Lake:
             str(table),
             schema=schema,
             location=self.location(table),
-            partition_spec=_partition_spec(schema, table.partition_column),
+            partition_spec=partition_spec(schema, table.partition_column),
             properties=_TABLE_PROPERTIES,
         )
-
-
-def _widen(iceberg: Table, schema: Schema) -> None:
-    if set(schema.column_names) - set(iceberg.schema().column_names):
-        with iceberg.update_schema() as update:
-            update.union_by_name(schema)
-
-
-def _without_history(metadata: TableMetadata) -> TableMetadata:
-    """What a commit is built on: pyiceberg copies it some twenty times before it is done.
-
-    The catalog applies the commit's changes to the whole metadata.
-    """
-    current = metadata.current_snapshot()
-    light = {"snapshots": [current] if current else [], "snapshot_log": []}
-    ours = {name for name in metadata.properties if name.startswith("pipeline.")}
-    kept = {name: text for name, text in metadata.properties.items() if name not in ours}
-    return metadata.model_copy(update={**light, "properties": kept})
-
-
-def _partition_spec(schema: Schema, column: str | None) -> PartitionSpec:
-    if column is None:
-        return PartitionSpec()
-    source = schema.find_field(column).field_id
-    return PartitionSpec(PartitionField(source, 1000, IdentityTransform(), column))
-
-
-def _files(
-    iceberg: Table, table: LakeTable, keys: Sequence[str] | None, snapshot_id: int | None = None
-) -> Iterator[IcebergFile]:
-    if iceberg.current_snapshot() is None:
-        return
-    scan = iceberg.scan(row_filter=_in_partitions(table, keys), snapshot_id=snapshot_id)
-    for task in scan.plan_files():
-        yield task.file
-
-
-def _in_partitions(table: LakeTable, keys: Sequence[str] | None) -> BooleanExpression:
-    if keys is None or table.partition_column is None:
-        return AlwaysTrue()
-    return In(term=table.partition_column, literals=set(keys))
-
-
-def _replace_files(
-    transaction: Transaction,
-    table: LakeTable,
-    replaced: Iterable[IcebergFile],
-    files: Sequence[str],
-    records: Mapping[str, PartitionRecord | None],
-) -> None:
-    """One snapshot that drops the old files and adds the new ones.
-
-    It names the partitions it replaces, so that only a publish of the same ones is in conflict: any
-    other is passed over without looking at the files again.
-    """
-    metadata = transaction.table_metadata
-    if metadata.name_mapping() is None:
-        mapping = metadata.schema().name_mapping.model_dump_json()
-        transaction.set_properties({"schema.name-mapping.default": mapping})
-    added = parquet_files_to_data_files(
-        transaction._table.io, transaction.table_metadata, iter(files)
-    )
-    summary = {_SUMMARY: json.dumps({key: _dump(record) for key, record in records.items()})}
-    with transaction.update_snapshot(snapshot_properties=summary).overwrite() as overwrite:
-        overwrite.delete_by_predicate(_in_partitions(table, list(records)))
-        for file in replaced:
-            overwrite.delete_data_file(file)
-        for new in added:
-            overwrite.append_data_file(new)
-
-
-def _set_records(transaction: Transaction, records: Mapping[str, PartitionRecord | None]) -> None:
-    """A partition that is gone keeps a null: removing what another process removed is an error."""
-    transaction.set_properties(
-        {_PROPERTY + key: json.dumps(_dump(record)) for key, record in records.items()}
-    )
-
-
-def _current_records(iceberg: Table) -> dict[str, PartitionRecord]:
-    return _existing(
-        {
-            name.removeprefix(_PROPERTY): json.loads(text)
-            for name, text in iceberg.properties.items()
-            if name.startswith(_PROPERTY)
-        }
-    )
-
-
-def ancestry(iceberg: Table, snapshot_id: int | None) -> list[Snapshot]:
-    """The kept ancestors of a snapshot and itself, oldest first."""
-    chain: list[Snapshot] = []
-    snapshot = iceberg.snapshot_by_id(snapshot_id) if snapshot_id else None
-    while snapshot is not None:
-        chain.append(snapshot)
-        parent = snapshot.parent_snapshot_id
-        snapshot = iceberg.snapshot_by_id(parent) if parent else None
-    return chain[::-1]
-
-
-def records_at(iceberg: Table, snapshot_id: int) -> dict[str, PartitionRecord]:
-    """What was in force then: before the first kept snapshot, and what came with each since."""
-    records = json.loads(iceberg.properties.get(FORGOTTEN, "{}"))
-    for snapshot in ancestry(iceberg, snapshot_id):
-        records |= _summary(snapshot)
-    return _existing(records)
-
-
-def _summary(snapshot: Snapshot) -> dict[str, Any]:
-    """Record, as JSON, of each partition that a snapshot replaced; null where it removed it."""
-    properties = snapshot.summary.additional_properties if snapshot.summary else {}
-    replaced: dict[str, Any] = json.loads(properties.get(_SUMMARY, "{}"))
-    return replaced
-
-
-def _existing(records: Mapping[str, Any]) -> dict[str, PartitionRecord]:
-    return {key: PartitionRecord(**record) for key, record in records.items() if record}
-
-
-def committed_at(snapshot: Snapshot) -> datetime:
-    """When a snapshot was committed, in UTC."""
-    return datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
-
-
-def _history_entry(snapshot: Snapshot, current: int | None) -> HistoryEntry:
-    return HistoryEntry(
-        snapshot_id=snapshot.snapshot_id,
-        committed_at=committed_at(snapshot),
-        operation=snapshot.summary.operation.value if snapshot.summary else "unknown",
-        records={
-            key: PartitionRecord(**record) if record else None
-            for key, record in _summary(snapshot).items()
-        },
-        is_current=snapshot.snapshot_id == current,
-    )
-
-
-def _pinned(
-    past: PartitionRecord | None, present: PartitionRecord | None
-) -> PartitionRecord | None:
-    if past is None or present is None:
-        return past
-    return PartitionRecord(
-        version=past.version,
-        inputs=present.inputs,
-        code_version=present.code_version,
-        run_id=past.run_id,
-        rows=past.rows,
-        bytes=past.bytes,
-        published_at=past.published_at,
-    )
-
-
-def _dump(record: PartitionRecord | None) -> dict[str, object] | None:
-    return asdict(record) if record else None

@@ -4,6 +4,8 @@ A kernel's rows lack the partition column; a learning job makes one partition, s
 """
 
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 import duckdb
@@ -17,33 +19,36 @@ from spark_resources.job import Job
 
 LEARNT: Final = "learnt"
 ROWS_AT_ONCE: Final = 100_000
+FLOATS: Final = pa.list_(pa.float32())
 
 
 def word2vec(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepared:
-    """Vectors for the names of weighted lists; the query gives user_id, artist_name, weight."""
+    """Vectors for the names of weighted lists; the query gives list, name and weight."""
     from pipeline_assets.learning.word2vec import (  # noqa: PLC0415 - gensim takes long to import
         Word2VecParameters,
         train,
-        weighted_lists,
     )
 
     _sort_lists(connection, job.sql)
     learnt = train(
-        lambda: weighted_lists(_sorted_lists(connection)),
+        lambda: _lists(connection),
         Word2VecParameters(**job.parameters),
         lambda done, of: log(f"epoch {done} of {of}"),
     )
-    connection.register(LEARNT, pa.Table.from_batches([learnt.record_batch()]))
+    size = learnt.vectors.shape[1]
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(learnt.vectors.reshape(-1)), size)
+    columns = {"name": pa.array(learnt.names, pa.string()), "vector": vectors.cast(FLOATS)}
+    connection.register(LEARNT, pa.table(columns))
     return Prepared(_with_partition(job), {"names": len(learnt.names), **job.parameters})
 
 
 def neighbours(connection: duckdb.DuckDBPyConnection, job: Job, _log: Log) -> Prepared:
-    """The nearest names of every name; the query gives artist_name and embedding."""
+    """The nearest names of every name; the query gives name and vector."""
     from pipeline_assets.learning.neighbours import SCHEMA, top_neighbours  # noqa: PLC0415 - as above
 
-    table = connection.execute(f"{job.sql} ORDER BY artist_name").to_arrow_table()
-    names = table["artist_name"].to_pylist()
-    flat = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    table = connection.execute(f"FROM ({job.sql}) ORDER BY 1").to_arrow_table()
+    names = table.column(0).to_pylist()
+    flat = table.column(1).combine_chunks().flatten().to_numpy(zero_copy_only=False)
     vectors = flat.reshape(len(names), -1) if names else np.zeros((0, 1), np.float32)
     batches = top_neighbours(names, vectors, int(job.parameters["k"]))
     connection.register(LEARNT, pa.RecordBatchReader.from_batches(SCHEMA, batches))
@@ -53,19 +58,26 @@ def neighbours(connection: duckdb.DuckDBPyConnection, job: Job, _log: Log) -> Pr
 def _sort_lists(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     """Sort once for all epochs; the order decides the vectors, so many threads must keep it."""
     connection.execute("SET preserve_insertion_order = true")
-    connection.execute(f"CREATE TABLE lists AS FROM ({sql}) ORDER BY user_id, artist_name")
+    connection.execute(f"CREATE TABLE lists AS FROM ({sql}) ORDER BY 1, 2")
 
 
-def _sorted_lists(connection: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
-    cursor = connection.cursor()
-    yield from cursor.execute("FROM lists").to_arrow_reader(ROWS_AT_ONCE)
+def _lists(connection: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[str, int]]]:
+    reader = connection.cursor().execute("FROM lists").to_arrow_reader(ROWS_AT_ONCE)
+    rows = (
+        row
+        for batch in reader
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    )
+    for _, group in groupby(rows, key=itemgetter(0)):
+        yield [(name, weight) for _, name, weight in group]
 
 
 def _with_partition(job: Job) -> str:
-    """The learnt rows in the order of the job's schema, the partition column added."""
+    """The learnt rows, named by place as the job names its columns, the partition column added."""
     target = job.destination
+    learnt = [identifier(name) for name in job.schema if name != target.partition_column]
     constant = {target.partition_column: literal(target.partition_keys[0])}
     columns = ", ".join(
         f"{constant.get(name, identifier(name))} AS {identifier(name)}" for name in job.schema
     )
-    return f"SELECT {columns} FROM {LEARNT}"
+    return f"SELECT {columns} FROM {LEARNT} AS learnt({', '.join(learnt)})"

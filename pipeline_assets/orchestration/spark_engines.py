@@ -11,17 +11,18 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.settings import PREFIX, Settings
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 from spark_resources.runners.aws import emr_client, emr_serverless_client
-from spark_resources.runners.emr import (
+from spark_resources.runners.emr import EmrSteps
+from spark_resources.runners.emr_config import (
     ClusterById,
     ClusterByName,
     EmrStepConfig,
-    EmrSteps,
     TransientCluster,
 )
 from spark_resources.runners.emr_serverless import EmrServerless, EmrServerlessConfig
 from spark_resources.runners.local import LocalConfig, LocalRunner
 from spark_resources.runners.polling import PollPolicy
-from spark_resources.runners.runner import RemoteRunner, Service
+from spark_resources.runners.runner import RemoteRunner
+from spark_resources.runners.service import Service
 from spark_resources.runners.staging import Staging
 
 S3_FILES: Final = "spark.hadoop.fs.s3.impl"

@@ -15,21 +15,14 @@ from adbc_driver_manager import dbapi
 
 from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.postgres.connection import (
-    attempt,
-    conformed,
-    connect,
-    diagnostics,
-    execute,
-    query_fault,
-)
+from pipeline_assets.postgres.connection import attempt, connect, diagnostics, execute, query_fault
+from pipeline_assets.postgres.read import conformed
 from pipeline_assets.postgres.sql import identifier, literal
 from pipeline_assets.postgres.table import (
     Run,
     WarehouseTable,
     begin,
     ensure_table,
-    table_exists,
     take_lock,
 )
 
@@ -39,7 +32,6 @@ PartitionValue: TypeAlias = str | int | date | datetime
 MOST_PARTITION_LOCKS = 64
 
 _DELETE = "DELETE FROM {table} WHERE {column} IN ({values})"
-_COUNT = "SELECT {column} AS value, count(*) AS n FROM {table} GROUP BY 1"
 
 
 @dataclass(frozen=True)
@@ -50,15 +42,11 @@ class StagedLoad:
 
     Attributes:
         rows: How many rows each partition gets; a partition without rows is missing.
-        created: The table did not exist before.
-        added_columns: Columns it did not have before.
         dsn: The warehouse.
         connection: Holds the transaction, and with it the locks of the partitions.
     """
 
     rows: Mapping[PartitionValue, int]
-    created: bool
-    added_columns: tuple[str, ...]
     dsn: SecretDsn
     connection: dbapi.Connection
 
@@ -104,7 +92,7 @@ def stage_load(
     with ExitStack() as undo:
         connection = undo.enter_context(closing(connect(dsn)))
         run = partial(execute, connection, dsn)
-        created, added = ensure_table(run, table)
+        ensure_table(run, table)
         _commit(connection, dsn)
         begin(run)
         # Between the last row and the commit lies the audit, however long that takes.
@@ -113,23 +101,7 @@ def stage_load(
         run(_delete(table, values))
         rows = _copy(connection, dsn, table, _own_rows(table, values, batches))
         undo.pop_all()
-        return StagedLoad(rows, created, added, dsn, connection)
-
-
-def partition_rows(dsn: SecretDsn, table: WarehouseTable) -> dict[PartitionValue, int]:
-    """Count the rows of every partition; empty if the table doesn't exist.
-
-    Raises:
-        PipelineError: No connection, or no permission.
-    """
-    with closing(connect(dsn)) as connection:
-        run = partial(execute, connection, dsn)
-        begin(run)
-        if not table_exists(run, table):
-            return {}
-        column = identifier(table.partition)
-        counted = run(_COUNT.format(column=column, table=table.sql_name))
-        return {row["value"]: row["n"] for row in counted}
+        return StagedLoad(rows, dsn, connection)
 
 
 def _own_rows(

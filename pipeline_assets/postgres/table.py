@@ -94,7 +94,7 @@ class WarehouseTable:
         return f"warehouse table {self.schema}.{self.name}"
 
 
-def ensure_table(run: Run, table: WarehouseTable) -> tuple[bool, tuple[str, ...]]:
+def ensure_table(run: Run, table: WarehouseTable) -> None:
     """Bring the table to its contract.
 
     Any number of processes may do so at once.
@@ -103,27 +103,18 @@ def ensure_table(run: Run, table: WarehouseTable) -> tuple[bool, tuple[str, ...]
         run: Runs a statement in the open transaction, which the caller commits.
         table: The table as declared.
 
-    Returns:
-        Whether it was created, and the columns it gained.
-
     Raises:
         PipelineError: A column of another type, one the contract dropped, or another primary key.
     """
     begin(run)
     if not _changes(table, _found_table(run, table)):
-        return False, ()
+        return
     take_lock(run, "pg_advisory_xact_lock", f"{table} columns")
     found = _found_table(run, table)
     if found is None and not run(_SCHEMA.format(schema=literal(table.schema))):
         run(f"CREATE SCHEMA IF NOT EXISTS {identifier(table.schema)}")
     for statement in _changes(table, found):
         run(statement)
-    return found is None, tuple(_added(table, found) if found else ())
-
-
-def table_exists(run: Run, table: WarehouseTable) -> bool:
-    """Whether the warehouse has the table."""
-    return _found_table(run, table) is not None
 
 
 def begin(run: Run) -> None:

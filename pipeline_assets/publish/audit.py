@@ -31,7 +31,7 @@ def build_audit(
     """Compile checks, reports and measures.
 
     Args:
-        output: The unbound table named ``output``, with the contract's schema.
+        output: The unbound table that the checks promise something of, usually ``output``.
         inputs: The asset's input tables by name.
         checks: What to count and exemplify.
         reports: Named small tables that travel back in the manifest.

@@ -15,7 +15,7 @@ from pipeline_assets.profiles.drift import drift_of
 from pipeline_assets.profiles.profiles import ColumnProfile
 from pipeline_assets.publish.asset_audit import partition_checks
 from pipeline_assets.publish.attempt import Request
-from pipeline_assets.publish.failures import told_by_dagster
+from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import (
     check_metadata,
     config_metadata,
@@ -129,20 +129,20 @@ def _execute(
     keys = tuple(context.partition_keys) if asset.partitioning else ()
     request = Request(keys, context.run.run_id, version, config, context.log.info)
     stager: Stager = context.resources.stager
-    with told_by_dagster(keys):
+    with dagster_failures(keys):
         attempt = stager.attempt(asset, inputs, request)
         done = stager.already_published(attempt) if is_repeat(context) else None
         carried = list(checks_of(asset.key, done, context.instance)) if done else []
     if done and {each.check_name for each in carried} == {*(it.name for it in checks), LIKE_BEFORE}:
         yield from _carried_over(context, done, carried)
         return
-    with told_by_dagster(keys):
+    with dagster_failures(keys):
         staged = stager.stage(attempt)
     # The IO manager publishes while this function waits in the middle of its last yield.
     with staged.discarded_on_failure():
         yield from _check_results(checks, staged)
         _refuse_broken(asset, checks, staged)
-        with told_by_dagster():
+        with dagster_failures():
             yield _drift_result(asset, stager.lake, staged.profiles)
         for key in keys:
             metadata = partition_metadata(staged.records[key], staged.profiles.get(key, ()))

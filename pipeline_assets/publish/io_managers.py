@@ -28,7 +28,7 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.tables import Lake, TableState
 from pipeline_assets.landing.zone import LandingZone
 from pipeline_assets.profiles.profiles import keep
-from pipeline_assets.publish.failures import told_by_dagster
+from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import publish_metadata
 from pipeline_assets.publish.staging import AlreadyPublished, Staged
 from spark_resources.job import Source, SourceFile
@@ -48,7 +48,7 @@ class LakeIOManager(dg.IOManager):
     tables: Mapping[str, LakeTable]
     progress: Progress
 
-    @told_by_dagster()
+    @dagster_failures()
     def load_input(self, context: dg.InputContext) -> LazyTable:
         """The table of exactly the partitions that feed this step, as of now."""
         table = self.tables[context.asset_key.to_user_string()]
@@ -67,7 +67,7 @@ class LakeIOManager(dg.IOManager):
         versions = absent | {key: record.version for key, record in state.records.items()}
         return LazyTable(lines, sources, versions, rows)
 
-    @told_by_dagster()
+    @dagster_failures()
     def handle_output(self, context: dg.OutputContext, staged: Staged | AlreadyPublished) -> None:
         """Publish: commit what was exported, then the table.
 
@@ -96,7 +96,7 @@ class LandingIOManager(dg.IOManager):
     zone: LandingZone
     sources: Mapping[str, LandingSource]
 
-    @told_by_dagster()
+    @dagster_failures()
     def load_input(self, context: dg.InputContext) -> LandedInput:
         """The objects of the partitions that feed this step, as they lie there now."""
         source = self.sources[context.asset_key.to_user_string()]

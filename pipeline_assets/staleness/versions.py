@@ -8,7 +8,11 @@ from typing import Any
 import ibis.expr.types as ir
 
 from pipeline_assets.dataset.asset import CONFIG, PARTITIONS, LakeAsset
-from pipeline_assets.dataset.computation import compile_computation
+from pipeline_assets.dataset.computation import (
+    Computation,
+    compile_computation,
+    structure_of_computation,
+)
 from pipeline_assets.dataset.inputs import Input, InputSpec, unbound
 from pipeline_assets.dataset.sql import schema_names
 from pipeline_assets.dataset.table import LakeTable
@@ -27,9 +31,10 @@ def digest(value: Any) -> str:  # noqa: ANN401 - anything JSON can write
 def code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
     """A hash of what an asset computes.
 
-    For an expression it is the SQL that the function compiles to, so renaming a variable changes
-    nothing and a changed helper changes every asset that uses it. Building the expression also
-    proves that it has the contract's columns.
+    For an expression it is the expression's structure: renaming a variable changes nothing, a
+    changed helper changes every asset that uses it, and neither a description nor a release of Ibis
+    that words SQL differently has anything computed anew. Building the expression also proves that
+    it has the contract's columns.
 
     Args:
         asset: The asset.
@@ -40,11 +45,27 @@ def code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
     """
     if asset.code_version is not None:
         return digest([asset.code_version, schema_names(asset.table.contract.schema)])
-    inputs = {spec.name: unbound(spec, tables[spec.key.to_user_string()]) for spec in asset.inputs}
-    computation = evaluate(asset, inputs, asset.config_type and asset.config_type())
-    compiled = compile_computation(computation, asset.result, "duckdb")
+    exported = [asset.export.place] if asset.export else []
+    computation = _with_default_config(asset, tables)
+    return digest([structure_of_computation(computation, asset.result), *exported])
+
+
+def former_code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
+    """The hash of an expression's SQL, by which lakes up to version 0.1 tell its code.
+
+    A partition that bears it is as current as one that bears :func:`code_version`.
+    """
+    if asset.code_version is not None:
+        return code_version(asset, tables)
+    compiled = compile_computation(_with_default_config(asset, tables), asset.result, "duckdb")
     exported = [asset.export.place] if asset.export else []
     return digest([compiled.kind, compiled.sql, compiled.parameters, *exported])
+
+
+def _with_default_config(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> Computation:
+    inputs = {spec.name: unbound(spec, tables[spec.upstream]) for spec in asset.inputs}
+    computation: Computation = evaluate(asset, inputs, asset.config_type and asset.config_type())
+    return computation
 
 
 def evaluate(
@@ -53,9 +74,9 @@ def evaluate(
     config: Any,  # noqa: ANN401 - the asset's own config class
     keys: Sequence[str] = ANY_PARTITION,
 ) -> Any:  # noqa: ANN401 - what the function returns
-    """Call an asset's function with its own parameters; inputs of checks are not among them."""
-    offered = {**inputs, CONFIG: config, PARTITIONS: keys}
-    return asset.function(**{name: offered[name] for name in function_parameters(asset)})
+    """Call an asset's function with those of its parameters that are inputs, config or keys."""
+    available_versions = {**inputs, CONFIG: config, PARTITIONS: keys}
+    return asset.function(**{name: available_versions[name] for name in function_parameters(asset)})
 
 
 def function_parameters(asset: LakeAsset) -> Sequence[str]:

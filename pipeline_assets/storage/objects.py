@@ -11,7 +11,6 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
-from urllib.parse import unquote
 from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,11 +26,6 @@ S3_BATCH: Final = 1000
 _NO_ACCESS: Final = frozenset(
     {"403", "AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 )
-
-
-def decode_key(segment: str) -> str:
-    """Invert :func:`encode_key`."""
-    return unquote(segment)
 
 
 @dataclass(frozen=True)

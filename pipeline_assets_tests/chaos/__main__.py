@@ -69,12 +69,12 @@ def trials(folder: Path, arguments: argparse.Namespace) -> Iterator[Findings]:
 
 def sensed(arguments: argparse.Namespace) -> Iterator[Findings]:
     """What landing sensors miss or request twice, by listing and by events."""
-    for seed, by_events in product(range(arguments.simulations), (False, True)):
-        with dg.DagsterInstance.ephemeral() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
+        for seed, by_events in product(range(arguments.simulations), (False, True)):
             world = simulated(Random(seed), instance, by_events=by_events)
-        wrong = [f"sensor, seed {seed}: missed {world.missed}, repeated {world.repeats}"]
-        is_well = not world.missed and not world.repeats
-        yield Findings(faults=world.faults, violations=[] if is_well else wrong)
+            wrong = [f"sensor, seed {seed}: missed {world.missed}, repeated {world.repeats}"]
+            is_well = not world.missed and not world.repeats
+            yield Findings(faults=world.faults, violations=[] if is_well else wrong)
 
 
 def told(findings: Findings) -> str:

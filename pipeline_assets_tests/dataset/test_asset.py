@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import dagster as dg
 import ibis
 import ibis.expr.types as ir
@@ -8,7 +10,15 @@ from pipeline_assets.dataset.asset import check, domain_of, lake_asset
 from pipeline_assets.dataset.inputs import Landed, NumberedLines, RawLines, read_as
 from pipeline_assets.publish.asset_audit import partition_checks
 from pipeline_assets_tests.diary import assets
-from pipeline_assets_tests.diary.assets import DAYS, Entries, Letters, entries, letters, pages
+from pipeline_assets_tests.diary.assets import (
+    DAYS,
+    Entries,
+    Letters,
+    entries,
+    letters,
+    nobody_is_brief,
+    pages,
+)
 
 
 def test_a_dataset_is_a_function_that_can_be_called() -> None:
@@ -31,22 +41,38 @@ def test_its_description_is_its_docstring_and_its_grain() -> None:
     assert entries.description == ("What was written, by whom.\n\nOne row per entry of a day.")
 
 
-def test_inputs_of_the_function_and_of_its_checks_are_inputs() -> None:
+def test_what_the_function_reads_is_what_the_asset_depends_on() -> None:
     assert [(spec.upstream, spec.read_as) for spec in entries.inputs] == [
         ("diary/pages", "numbered_lines")
     ]
     assert [(spec.upstream, spec.read_as) for spec in pages.inputs] == [("landing/diary", "landed")]
 
-    @check("warn")
-    def everybody_writes(written: ir.Table, letters: ir.Table) -> ir.Table:
-        """Everybody who ever wrote writes every day."""
-        return letters.anti_join(written, "who")
 
-    @lake_asset(contract=Entries, partitions=DAYS, checks=[everybody_writes])
+@check("warn")
+def everybody_writes(written: ir.Table, letters: ir.Table) -> ir.Table:
+    """Everybody who ever wrote writes every day."""
+    return letters.anti_join(written, "who")
+
+
+def test_a_warning_about_another_table_is_a_check_of_its_own() -> None:
+    @lake_asset(contract=Entries, partitions=DAYS, checks=[nobody_is_brief, everybody_writes])
     def written(entries: ir.Table) -> ir.Table:
         return entries
 
-    assert [spec.name for spec in written.inputs] == ["entries", "letters"]
+    assert [spec.name for spec in written.inputs] == ["entries"]
+    assert written.checks == (nobody_is_brief,)
+    (comparison,) = written.comparisons
+    assert comparison.check is everybody_writes
+    assert [spec.upstream for spec in comparison.inputs] == ["dataset/letters"]
+
+
+def test_what_decides_about_publishing_looks_at_nothing_else() -> None:
+    blocking = replace(everybody_writes, severity="error")
+    with pytest.raises(ValueError, match=r"everybody_writes decides .* make letters a parameter"):
+
+        @lake_asset(contract=Entries, partitions=DAYS, checks=[blocking])
+        def written(entries: ir.Table) -> ir.Table:
+            return entries
 
 
 def test_an_input_can_come_from_another_domain() -> None:

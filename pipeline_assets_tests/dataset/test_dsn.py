@@ -1,13 +1,9 @@
 import pickle
-from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict
 
-import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import TypeAdapter
 
 from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn, parse_dsn
@@ -69,17 +65,6 @@ def test_an_unreadable_string_is_an_error_that_repeats_nothing_of_it(text: str) 
     assert "hunter2" not in str(caught.value)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-@given(st.text("ab@:/?%=&4[],' \\", max_size=14), st.sampled_from(["postgresql://", "", "user="]))
-def test_whatever_is_read_is_read_as_libpq_reads_it(text: str, start: str) -> None:
-    with suppress(PipelineError, psycopg.ProgrammingError):
-        ours, theirs = parse_dsn(start + text), conninfo_to_dict(start + text)
-        assert without_empty(ours) == without_empty(theirs)
-
-
-def without_empty(options: Mapping[str, object]) -> dict[str, object]:
-    return {key: value for key, value in options.items() if value}
 
 
 @given(PASSWORDS, PASSWORDS)

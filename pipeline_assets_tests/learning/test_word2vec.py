@@ -2,26 +2,18 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_assets.errors import PipelineError
 from pipeline_assets.learning import word2vec
-from pipeline_assets.learning.word2vec import (
-    Embeddings,
-    WeightedList,
-    Word2VecParameters,
-    train,
-    weighted_lists,
-)
+from pipeline_assets.learning.word2vec import Embeddings, WeightedList, Word2VecParameters, train
 
-SMALL = Word2VecParameters(vector_size=8, epochs=3, min_count=1)
+SMALL = Word2VecParameters(vector_size=8, epochs=3)
 
 
 def two_tastes(listeners: int = 60) -> list[WeightedList]:
@@ -38,9 +30,9 @@ def sentences(lists: list[list[int]], seed: int = 0) -> list[list[int]]:
     """The sentences of one epoch for lists of weights, where names are 0, 1, 2... list by list."""
     named, first = [], 0
     for weights in lists:
-        named.append(list(zip(range(first, first + len(weights)), weights, strict=True)))
+        named.append([(str(first + place), weight) for place, weight in enumerate(weights)])
         first += len(weights)
-    return word2vec._sentences(word2vec._batch(named), np.random.default_rng(seed))
+    return [list(map(int, words)) for words in word2vec._sentences(named, str(seed))]
 
 
 def similarity(learnt: Embeddings, one: str, other: str) -> float:
@@ -50,7 +42,7 @@ def similarity(learnt: Embeddings, one: str, other: str) -> float:
 
 def test_names_heard_together_end_up_together() -> None:
     learnt = train(two_tastes, Word2VecParameters(epochs=20))
-    assert learnt.names == [f"jazz{n}" for n in range(5)] + [f"metal{n}" for n in range(5)]
+    assert set(learnt.names) == {f"{taste}{n}" for taste in ("metal", "jazz") for n in range(5)}
     assert learnt.vectors.shape == (10, 50)
     assert learnt.vectors.dtype == np.float32
     within = min(similarity(learnt, "jazz0", f"jazz{n}") for n in range(1, 5))
@@ -107,12 +99,6 @@ def test_same_seed_same_vectors_another_seed_others() -> None:
     assert other.vectors.tobytes() != first.vectors.tobytes()
 
 
-def test_the_order_inside_a_list_does_not_matter() -> None:
-    turned = [list(reversed(pairs)) for pairs in two_tastes()]
-    again = train(lambda: turned, SMALL)
-    assert again.vectors.tobytes() == train(two_tastes, SMALL).vectors.tobytes()
-
-
 def test_the_same_in_a_process_with_another_hash_seed() -> None:
     program = (
         "from pipeline_assets_tests.learning.test_word2vec import SMALL, train, two_tastes\n"
@@ -158,129 +144,33 @@ def test_a_reader_that_fails_is_heard(failing: int) -> None:
         train(stream, SMALL)
 
 
-@pytest.mark.parametrize("lists", [[[("a", 3)]], [[("a", 1)], [("b", 2)]]])
+@pytest.mark.parametrize("lists", [[], [[]], [[("a", 3)]], [[("a", 1)], [("b", 2)]]])
 def test_nobody_beside_anybody(lists: list[WeightedList]) -> None:
-    assert not train(lambda: lists, SMALL).vectors.any()
-
-
-@pytest.mark.parametrize("lists", [[], [[]]])
-def test_nothing_in_nothing_out(lists: list[WeightedList]) -> None:
     learnt = train(lambda: lists, SMALL)
     assert learnt.names == []
     assert learnt.vectors.shape == (0, 8)
 
 
-def test_a_name_without_company_has_a_zero_vector() -> None:
+def test_a_name_without_company_has_no_vector() -> None:
     learnt = train(lambda: [[("hermit", 3)], [("a", 1), ("b", 2)]], SMALL)
-    assert learnt.names == ["a", "b", "hermit"]
-    assert learnt.vectors.any(axis=1).tolist() == [True, True, False]
+    assert sorted(learnt.names) == ["a", "b"]
+    assert learnt.vectors.any(axis=1).all()
 
 
-def test_rare_names_are_left_out_by_the_number_of_lists_not_by_weight() -> None:
-    lists = [[("a", 1), ("b", 1)], [("a", 1), ("b", 1), ("once", 50)]]
-    learnt = train(lambda: lists, Word2VecParameters(vector_size=8, min_count=2))
-    assert learnt.names == ["a", "b"]
-    assert train(lambda: lists, Word2VecParameters(min_count=3)).names == []
+def test_a_list_longer_than_a_sentence_of_gensim_is_learnt_whole() -> None:
+    long = [(f"{n:05d}", 2) for n in range(word2vec.LONGEST_SENTENCE + 500)]
+    epoch = list(word2vec._sentences([long], "1"))
+    assert max(map(len, epoch)) <= word2vec.LONGEST_SENTENCE
+    assert Counter(name for words in epoch for name in words) == dict(long)
 
 
-def test_a_list_longer_than_one_call_of_the_kernel_is_learnt_whole() -> None:
-    long = [(f"{n:05d}", 2) for n in range(word2vec.BATCH_WORDS + 500)]
-    learnt = train(
-        lambda: [long], Word2VecParameters(vector_size=2, epochs=1, window=1, min_count=1)
-    )
-    untrained = word2vec._model(word2vec._vocabulary([long], 1), Word2VecParameters(vector_size=2))
-    assert (learnt.vectors != untrained.wv.vectors).any(axis=1).all()
-
-
-@settings(max_examples=30)
-@given(st.lists(st.integers(1, 25_000), max_size=12))
-def test_jobs_keep_every_word_in_order_and_fit_the_kernel(lengths: list[int]) -> None:
-    made = [list(range(length)) for length in lengths]
-    jobs = list(word2vec._jobs(made))
-    assert all(sum(map(len, job)) <= word2vec.BATCH_WORDS for job in jobs)
-    assert [w for job in jobs for s in job for w in s] == [w for s in made for w in s]
-
-
-def rows_of(lists: dict[str, WeightedList]) -> list[dict[str, str | int]]:
-    return [
-        {"user_id": user, "artist_name": name, "weight": weight}
-        for user, pairs in lists.items()
-        for name, weight in pairs
-    ]
-
-
-@given(
-    lists=st.dictionaries(
-        st.text(max_size=2),
-        st.lists(st.tuples(st.text(max_size=2), st.integers(1, 9)), min_size=1, max_size=4),
-        max_size=6,
-    ),
-    rows_at_once=st.integers(1, 5),
-)
-def test_lists_from_record_batches_of_any_size(
-    lists: dict[str, WeightedList], rows_at_once: int
-) -> None:
-    ordered = dict(sorted(lists.items()))
-    schema = pa.schema(
-        [("user_id", pa.string()), ("artist_name", pa.string()), ("weight", pa.int32())]
-    )
-    table = pa.Table.from_pylist(rows_of(ordered), schema=schema)
-    batches = table.to_batches(max_chunksize=rows_at_once)
-    assert list(weighted_lists(batches)) == list(ordered.values())
-
-
-def test_users_out_of_order_are_named() -> None:
-    batch = pa.RecordBatch.from_pylist(rows_of({"b": [("x", 1)], "a": [("x", 1)]}))
-    with pytest.raises(PipelineError, match="user 'a' comes after 'b'"):
-        list(weighted_lists([batch]))
-
-
-def test_embeddings_as_rows() -> None:
-    vectors = np.array([[1, 2], [3, 4]], dtype=np.float32)
-    batch = Embeddings(["a", "b"], vectors).record_batch()
-    assert batch.schema.field("embedding").type == pa.list_(pa.float32())
-    assert batch.to_pylist() == [
-        {"artist_name": "a", "embedding": [1, 2]},
-        {"artist_name": "b", "embedding": [3, 4]},
-    ]
-    assert train(list, SMALL).record_batch().schema == batch.schema
+def test_the_learning_rate_falls_in_a_line_over_all_epochs() -> None:
+    parameters = Word2VecParameters(epochs=4, learning_rate=0.2, final_learning_rate=0.1)
+    rates = [word2vec._learning_rate(parameters, epochs) for epochs in (0, 2, 4, 4.1)]
+    assert rates == pytest.approx([0.2, 0.15, 0.1, 0.1])
 
 
 def test_names_of_any_kind() -> None:
     names = ["", '"', "a,b", "First\r\nSecond", "東京", "None"]
     learnt = train(lambda: [[(name, 2) for name in names]], SMALL)
-    assert learnt.names == sorted(names)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ([("a", 1), ("b", 1), ("a", 2)], "'a' stands twice"),
-        ([("a", 0)], "'a' has weight 0"),
-        ([("a", 101)], "'a' has weight 101"),
-    ],
-)
-def test_lists_that_make_no_sense_are_named(wrong: WeightedList, message: str) -> None:
-    with pytest.raises(PipelineError, match=message):
-        train(lambda: [wrong], SMALL)
-
-
-@pytest.mark.parametrize(
-    "build",
-    [
-        lambda: Word2VecParameters(vector_size=0),
-        lambda: Word2VecParameters(window=0),
-        lambda: Word2VecParameters(negative=0),
-        lambda: Word2VecParameters(epochs=0),
-        lambda: Word2VecParameters(min_count=0),
-        lambda: Word2VecParameters(seed=-1),
-        lambda: Word2VecParameters(learning_rate=0),
-        lambda: Word2VecParameters(learning_rate=float("nan")),
-        lambda: Word2VecParameters(final_learning_rate=0.3),
-        lambda: Word2VecParameters(sample=1),
-        lambda: Word2VecParameters(ns_exponent=9),
-    ],
-)
-def test_parameters_that_make_no_sense_are_refused(build: Callable[[], Word2VecParameters]) -> None:
-    with pytest.raises(PipelineError, match="Word2Vec parameter"):
-        build()
+    assert sorted(learnt.names) == sorted(names)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.postgres.connection import stream
+from pipeline_assets.postgres.read import stream
 from pipeline_assets.postgres.sql import Value, identifier, literal
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]

@@ -1,9 +1,13 @@
+from typing import Any
+
 import dagster as dg
 import ibis.expr.types as ir
 import pytest
 
-from pipeline_assets.dataset.asset import LakeAsset, ingest_asset, lake_asset
-from pipeline_assets.dataset.contract import Contract, Long, String
+from pipeline_assets.dataset.asset import LakeAsset, export_asset, ingest_asset, lake_asset
+from pipeline_assets.dataset.computation import Fixpoint, Learn
+from pipeline_assets.dataset.contract import Contract, Long, String, TableContract
+from pipeline_assets.dataset.destinations import CsvObject, ExportedObjects
 from pipeline_assets.staleness.versions import code_version, digest, input_version
 from pipeline_assets_tests.diary.assets import DAYS, Entries, Pages
 from pipeline_assets_tests.diary.bench import TABLES
@@ -55,6 +59,68 @@ def test_the_default_config_is_part_of_the_version() -> None:
 
     assert code_version(configured(Least), TABLES) == code_version(computed(3), TABLES)
     assert code_version(configured(Most), TABLES) == code_version(computed(4), TABLES)
+
+
+ENTRIES = {"entries": dg.AssetKey(["diary", "entries"])}
+
+
+def learned(**parameters: object) -> LakeAsset:
+    @lake_asset(contract=Written, inputs=ENTRIES)
+    def written(entries: ir.Table) -> Learn:
+        return Learn("word2vec", entries.select("who", "letters"), parameters)
+
+    return written
+
+
+def test_the_parameters_of_learning_are_part_of_the_version() -> None:
+    version = code_version(learned(seed=1, dimensions=50), TABLES)
+    assert version == code_version(learned(dimensions=50, seed=1), TABLES)
+    assert version != code_version(learned(seed=2, dimensions=50), TABLES)
+    assert version != code_version(learned(seed=1), TABLES)
+
+
+def test_the_kind_of_a_job_is_part_of_the_version() -> None:
+    @lake_asset(contract=Written, inputs=ENTRIES)
+    def written(entries: ir.Table) -> Learn:
+        return Learn("sentiment_fit", entries.select("who", "letters"), {"seed": 1})
+
+    assert code_version(written, TABLES) != code_version(learned(seed=1), TABLES)
+
+
+def shrinking(max_rounds: int = 100, least: int = 3, keys: tuple[str, ...] = ()) -> LakeAsset:
+    @lake_asset(contract=Written, inputs=ENTRIES)
+    def written(entries: ir.Table) -> Fixpoint:
+        initial = entries.select("who", "letters")
+        return Fixpoint(
+            initial,
+            lambda left: left.filter(left.letters >= least),
+            max_rounds=max_rounds,
+            keys=keys,
+        )
+
+    return written
+
+
+@pytest.mark.parametrize(
+    "other", [{"max_rounds": 99}, {"least": 4}, {"keys": ("who",)}], ids=["rounds", "step", "keys"]
+)
+def test_what_a_fixpoint_does_in_its_rounds_is_part_of_the_version(other: dict[str, Any]) -> None:
+    assert code_version(shrinking(), TABLES) == code_version(shrinking(), TABLES)
+    assert code_version(shrinking(), TABLES) != code_version(shrinking(**other), TABLES)
+
+
+def test_where_an_export_goes_is_part_of_the_version() -> None:
+    rows = TableContract.of(Written)
+
+    def exported(path: str) -> LakeAsset:
+        @export_asset(contract=ExportedObjects, to=CsvObject(path, rows), inputs=ENTRIES)
+        def written(entries: ir.Table) -> ir.Table:
+            return entries.select("who", "letters")
+
+        return written
+
+    one, other = exported("here/{key}.csv"), exported("there/{key}.csv")
+    assert code_version(one, TABLES) != code_version(other, TABLES)
 
 
 def test_what_reads_the_outside_world_names_its_version() -> None:

@@ -64,11 +64,13 @@ def _sentiment_predict(session: SparkSession, job: Job, work: str) -> Result:
 
 
 def _placed(learnt: DataFrame, job: Job) -> DataFrame:
-    """A learning job makes one partition, so its column is a constant."""
+    """Named as the job names its columns; it makes one partition, so that column is a constant."""
     target = job.destination
+    names = [name for name in job.schema if name != target.partition_column]
+    named = learnt.toDF(*names)
     if target.partition_column is None:
-        return learnt
-    return learnt.withColumn(target.partition_column, sf.lit(target.partition_keys[0]))
+        return named
+    return named.withColumn(target.partition_column, sf.lit(target.partition_keys[0]))
 
 
 def _fixpoint(session: SparkSession, job: Job, work: str) -> Result:

@@ -18,30 +18,30 @@ def nearest(vectors: DataFrame, k: int) -> DataFrame:
     A zero vector has no direction: it has no neighbours and is nobody's neighbour.
 
     Args:
-        vectors: ``artist_name`` and ``embedding``.
+        vectors: A name and its vector, in this order.
         k: Neighbours per name.
 
     Returns:
-        ``artist_name``, ``neighbour``, ``similarity`` and ``rank`` from 1.
+        ``name``, ``neighbour``, ``similarity`` and ``rank`` from 1.
     """
-    unit = _directions(vectors)
-    other = unit.select(sf.col("artist_name").alias("neighbour"), sf.col("unit").alias("theirs"))
-    pairs = unit.crossJoin(other).filter("artist_name <> neighbour")
+    unit = _directions(vectors.toDF("name", "vector"))
+    other = unit.select(sf.col("name").alias("neighbour"), sf.col("unit").alias("theirs"))
+    pairs = unit.crossJoin(other).filter("name <> neighbour")
     compared = pairs.select(
-        "artist_name",
+        "name",
         "neighbour",
         sf.round(_dot("unit", "theirs"), DECIMALS).alias("similarity"),
     )
-    order = Window.partitionBy("artist_name").orderBy(sf.desc("similarity"), "neighbour")
+    order = Window.partitionBy("name").orderBy(sf.desc("similarity"), "neighbour")
     ranked = compared.withColumn("rank", sf.row_number().over(order))
     return ranked.filter(sf.col("rank") <= k)
 
 
 def _directions(vectors: DataFrame) -> DataFrame:
-    doubles = vectors.select("artist_name", sf.col("embedding").cast("array<double>").alias("raw"))
+    doubles = vectors.select("name", sf.col("vector").cast("array<double>").alias("raw"))
     measured = doubles.withColumn("length", sf.sqrt(_dot("raw", "raw")))
     return measured.filter("length > 0").select(
-        "artist_name", sf.expr("transform(raw, x -> x / length)").alias("unit")
+        "name", sf.expr("transform(raw, x -> x / length)").alias("unit")
     )
 
 

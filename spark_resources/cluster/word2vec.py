@@ -22,7 +22,6 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "vector_size": 50,
     "window": 5,
     "epochs": 10,
-    "min_count": 1,
     "seed": 1,
     "step_size": 0.1,
 }
@@ -34,43 +33,37 @@ def embeddings(lists: DataFrame, parameters: Mapping[str, Any]) -> DataFrame:
     The same lists and parameters give the same vectors; the order of rows does not matter.
 
     Args:
-        lists: ``user_id``, ``artist_name``, ``weight``: a list per user, of distinct names.
+        lists: A list's key, a name, its weight, in this order: lists of distinct names.
         parameters: Any of :data:`DEFAULTS`.
 
     Returns:
-        ``artist_name`` and ``embedding`` for every name in at least ``min_count`` lists; a name
-        that never stood beside another has a zero vector.
+        ``name`` and ``vector`` for every name that stands beside another in some list.
     """
     chosen = {**DEFAULTS, **parameters}
-    names = lists.groupBy("artist_name").count().filter(sf.col("count") >= chosen["min_count"])
-    known = lists.join(names.select("artist_name"), "artist_name")
-    nothing = sf.array_repeat(sf.lit(0.0).cast("float"), int(chosen["vector_size"]))
-    learnt = _fit(sentences(known, int(chosen["seed"]), int(chosen["epochs"])), chosen)
-    return names.join(learnt, "artist_name", "left").select(
-        "artist_name", sf.coalesce("embedding", nothing).alias("embedding")
-    )
+    named = lists.toDF("list", "name", "weight")
+    return _fit(sentences(named, int(chosen["seed"]), int(chosen["epochs"])), chosen)
 
 
 def sentences(lists: DataFrame, seed: int, epochs: int) -> DataFrame:
     """The sentences of all epochs, shuffled anew in each, those of one word left out.
 
     Returns:
-        ``epoch``, ``user_id`` and ``words``, in one fixed order.
+        ``epoch``, ``list`` and ``words``, in one fixed order.
     """
     placed = _placed(lists, seed, epochs)
-    shuffle = sf.xxhash64(sf.lit(seed), "epoch", "sentence", "user_id", "artist_name")
-    words = sf.sort_array(sf.collect_list(sf.struct(shuffle.alias("place"), "artist_name")))
-    grouped = placed.groupBy("epoch", "user_id", "sentence").agg(words.alias("words"))
-    spoken = grouped.filter(sf.size("words") > 1).orderBy("epoch", "user_id", "sentence")
-    return spoken.select("epoch", "user_id", sf.col("words.artist_name").alias("words"))
+    shuffle = sf.xxhash64(sf.lit(seed), "epoch", "sentence", "list", "name")
+    words = sf.sort_array(sf.collect_list(sf.struct(shuffle.alias("place"), "name")))
+    grouped = placed.groupBy("epoch", "list", "sentence").agg(words.alias("words"))
+    spoken = grouped.filter(sf.size("words") > 1).orderBy("epoch", "list", "sentence")
+    return spoken.select("epoch", "list", sf.col("words.name").alias("words"))
 
 
 def _placed(lists: DataFrame, seed: int, epochs: int) -> DataFrame:
     """Every name once for each sentence of its list that it stands in."""
-    rounds = lists.groupBy("user_id").agg(sf.max("weight").cast("int").alias("rounds"))
-    start = sf.pmod(sf.xxhash64(sf.lit(seed), "epoch", "user_id", "artist_name"), sf.col("rounds"))
+    rounds = lists.groupBy("list").agg(sf.max("weight").cast("int").alias("rounds"))
+    start = sf.pmod(sf.xxhash64(sf.lit(seed), "epoch", "list", "name"), sf.col("rounds"))
     return (
-        lists.join(rounds, "user_id")
+        lists.join(rounds, "list")
         .withColumn("weight", sf.col("weight").cast("int"))
         .withColumn("epoch", sf.explode(sf.sequence(sf.lit(1), sf.lit(epochs))))
         .withColumn("start", start)
@@ -99,10 +92,10 @@ def _fit(spoken: DataFrame, chosen: Mapping[str, Any]) -> DataFrame:
     one = spoken.coalesce(1).cache()
     try:
         if one.isEmpty():
-            return session.createDataFrame([], "artist_name STRING, embedding ARRAY<FLOAT>")
+            return session.createDataFrame([], "name STRING, vector ARRAY<FLOAT>")
         vectors = learner.fit(one._jdf).getVectors()
         floats = ml.functions.vector_to_array(vectors.col("vector"), "float32")
-        table = DataFrame(vectors.withColumn("embedding", floats), session)
+        table = DataFrame(vectors.withColumn("vector", floats), session)
     finally:
         one.unpersist()
-    return table.select(sf.col("word").alias("artist_name"), "embedding")
+    return table.select(sf.col("word").alias("name"), "vector")

@@ -4,19 +4,20 @@ import copy
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from spark_resources.errors import JobFailedError
-from spark_resources.runners.runner import (
-    Outcome,
-    RemoteJob,
-    Status,
-    Submission,
-    token_of,
-    token_suffix,
+from spark_resources.runners.emr_config import (
+    ClusterById,
+    ClusterByName,
+    EmrStepConfig,
+    TransientCluster,
+    cost,
 )
+from spark_resources.runners.service import Outcome, RemoteJob, Status, Submission
+from spark_resources.runners.tokens import token_of, token_suffix
 
 if TYPE_CHECKING:
     from types_boto3_emr import EMRClient
@@ -39,59 +40,6 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "CANCELLED": "failed",
     "INTERRUPTED": "failed",
 }
-
-
-@dataclass(frozen=True)
-class ClusterById:
-    """A running cluster."""
-
-    cluster_id: str
-
-
-@dataclass(frozen=True)
-class ClusterByName:
-    """The newest running cluster of a name."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class TransientCluster:
-    """A cluster for one job, terminated after it.
-
-    Attributes:
-        template: What ``run_job_flow`` takes: release, instances, roles. Never changed.
-    """
-
-    template: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class InstanceRate:
-    """What an instance type is and costs: EC2's price and EMR's on top, per hour."""
-
-    vcpus: int
-    memory_gb: float
-    usd_per_hour: float
-
-
-@dataclass(frozen=True)
-class EmrStepConfig:
-    """Which cluster, and how Spark runs on it.
-
-    Attributes:
-        cluster: Where steps go.
-        deployment: Names us in tags.
-        spark_conf: Spark properties of every job.
-        rates: Instance type to what it costs; types that are missing are not estimated.
-        look_back: No job of ours is older; bounds the search for one to re-attach to.
-    """
-
-    cluster: ClusterById | ClusterByName | TransientCluster
-    deployment: str
-    spark_conf: Mapping[str, str] = field(default_factory=dict)
-    rates: Mapping[str, InstanceRate] = field(default_factory=dict)
-    look_back: timedelta = timedelta(days=2)
 
 
 @dataclass(frozen=True)
@@ -285,28 +233,9 @@ class EmrSteps:
         return {"duration_seconds": round(hours * 3600, 1), **cost(types, self.config.rates, hours)}
 
 
-def cost(
-    types: Mapping[str, int], rates: Mapping[str, InstanceRate], hours: float
-) -> dict[str, Any]:
-    """Usage and estimated cost of instances for some hours; nothing where a rate is unknown."""
-    if not types or any(type_ not in rates for type_ in types):
-        return {"instances": dict(types)}
-    total = [(rates[type_], count * hours) for type_, count in types.items()]
-    return {
-        "instances": dict(types),
-        "vcpu_hours": round(sum(rate.vcpus * used for rate, used in total), 4),
-        "memory_gb_hours": round(sum(rate.memory_gb * used for rate, used in total), 4),
-        "estimated_cost_usd": round(sum(rate.usd_per_hour * used for rate, used in total), 4),
-    }
-
-
 def tag_value(text: str) -> str:
     """A text as the value of a tag: at most 256 characters of those that AWS allows."""
     return "".join(c if c.isalnum() or c in " _.:/=+-@" else "_" for c in text)[:256]
-
-
-def _created(cluster: "ClusterSummaryTypeDef") -> datetime:
-    return cluster["Status"]["Timeline"]["CreationDateTime"]
 
 
 def _message(status: Any) -> str | None:  # noqa: ANN401 - of a step or of a cluster

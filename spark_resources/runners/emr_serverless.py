@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from spark_resources.runners.emr import tag_value
-from spark_resources.runners.runner import (
-    Outcome,
-    RemoteJob,
-    Status,
-    Submission,
-    token_of,
-    token_suffix,
-)
+from spark_resources.runners.service import Outcome, RemoteJob, Status, Submission
+from spark_resources.runners.tokens import token_of, token_suffix
 
 if TYPE_CHECKING:
     from types_boto3_emr_serverless import EMRServerlessClient

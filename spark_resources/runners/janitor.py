@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from spark_resources.runners.polling import Log
-from spark_resources.runners.runner import RemoteJob, Service
+from spark_resources.runners.service import RemoteJob, Service
 from spark_resources.runners.staging import Staging
 
 

@@ -1,6 +1,5 @@
 """Runs jobs on a remote service: stage, start or re-attach, follow, conclude, clean up."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,17 +7,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spark_resources.errors import JobFailedError
 from spark_resources.job import Job, JobFormatError, Manifest
-from spark_resources.runners.polling import Log, Patience, PollPolicy
+from spark_resources.runners.polling import Log, PollPolicy, Retries
+from spark_resources.runners.service import RemoteJob, Service, Status, Submission
 from spark_resources.runners.staging import Package, Staging
+from spark_resources.runners.tokens import attempt_token, submission_name
 from spark_resources.runners.wheel import build_wheel
-
-Outcome: TypeAlias = Literal["going", "succeeded", "failed"]
 
 
 class Runner(Protocol):
@@ -38,98 +37,6 @@ class Runner(Protocol):
         Raises:
             JobFailedError: It did not succeed.
         """
-        ...
-
-
-@dataclass(frozen=True)
-class Submission:
-    """What a service is asked to start.
-
-    Attributes:
-        token: The attempt; the same one is never started twice.
-        name: For people who look at the service's console; ends in the token.
-        package: Our code.
-        arguments: The entry point's.
-        tags: Who runs this.
-    """
-
-    token: str
-    name: str
-    package: Package
-    arguments: tuple[str, ...]
-    tags: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class RemoteJob:
-    """A job at a service.
-
-    Attributes:
-        parent: The cluster or application it runs on.
-        id: The step or job run.
-        tags: Who runs it, as far as the service was asked.
-        token: The attempt, as far as the service was asked.
-    """
-
-    parent: str
-    id: str
-    tags: Mapping[str, str] = field(default_factory=dict)
-    token: str = ""
-
-
-@dataclass(frozen=True)
-class Status:
-    """What a service says about a job.
-
-    Attributes:
-        state: The service's own word.
-        outcome: What that means.
-        reason: Why it ended, where the service says so.
-    """
-
-    state: str
-    outcome: Outcome
-    reason: str = ""
-
-
-class Service(Protocol):
-    """EMR or EMR Serverless, as far as runners need them. Calls may raise botocore's errors."""
-
-    @property
-    def name(self) -> str:
-        """How errors and metadata call it."""
-        ...
-
-    def find(self, token: str) -> RemoteJob | None:
-        """The job that was started with a token, if there is one."""
-        ...
-
-    def start(self, submission: Submission) -> RemoteJob:
-        """Start a job."""
-        ...
-
-    def status(self, job: RemoteJob) -> Status:
-        """Look at it."""
-        ...
-
-    def cancel(self, job: RemoteJob) -> None:
-        """Stop it, and what was started for it alone."""
-        ...
-
-    def release(self, job: RemoteJob) -> None:
-        """Give back what was started for it alone, after its end."""
-        ...
-
-    def log_uris(self, job: RemoteJob) -> tuple[str, ...]:
-        """Where the driver's logs arrive, the most telling first."""
-        ...
-
-    def facts(self, job: RemoteJob) -> Mapping[str, Any]:
-        """Ids, links, durations, usage and estimated cost."""
-        ...
-
-    def active(self) -> Iterator[RemoteJob]:
-        """Our deployment's jobs that have not ended."""
         ...
 
 
@@ -155,10 +62,10 @@ class RemoteRunner:
         So a process that takes over from one that was killed finds the job that it left behind,
         while a retry of what has failed starts another.
         """
-        patience = Patience(self.poll, self.poll.outage_seconds, log)
+        retries = Retries(self.poll, self.poll.outage_seconds, log)
         tokens = (attempt_token(work_id, number) for work_id in (work(),) for number in count())
         with _told(self.service):
-            return next(t for t in tokens if patience(partial(self._is_open, t)))
+            return next(t for t in tokens if retries(partial(self._is_open, t)))
 
     def _is_open(self, token: str) -> bool:
         """Whether an attempt is still to be made, is under way, or has left a result."""
@@ -180,13 +87,13 @@ class RemoteRunner:
             return self._run(job, log)
 
     def _run(self, job: Job, log: Log) -> Manifest:
-        patience = Patience(self.poll, self.poll.outage_seconds, log)
-        package = patience(lambda: self.staging.put_package(build_wheel()))
-        patience(lambda: self.staging.put_job(job))
+        retries = Retries(self.poll, self.poll.outage_seconds, log)
+        package = retries(lambda: self.staging.put_package(build_wheel()))
+        retries(lambda: self.staging.put_job(job))
         history: dict[str, str] = {}
-        remote, status = self._follow(self._submission(job, package), patience, history)
+        remote, status = self._follow(self._submission(job, package), retries, history)
         try:
-            return self._conclude(job, remote, status, patience, history)
+            return self._conclude(job, remote, status, retries, history)
         finally:
             self._try_to(lambda: self.service.release(remote), log)
 
@@ -198,26 +105,26 @@ class RemoteRunner:
         return Submission(job.token, name, package, arguments, tags)
 
     def _follow(
-        self, submission: Submission, patience: Patience, history: dict[str, str]
+        self, submission: Submission, retries: Retries, history: dict[str, str]
     ) -> tuple[RemoteJob, Status]:
         remote: RemoteJob | None = None
         try:
             # Found first, so that neither a retry nor an unanswered request starts it twice.
-            remote = patience(lambda: self.service.find(submission.token)) or patience(
+            remote = retries(lambda: self.service.find(submission.token)) or retries(
                 lambda: self.service.find(submission.token) or self.service.start(submission)
             )
-            return remote, self._wait(remote, patience, history)
+            return remote, self._wait(remote, retries, history)
         except BaseException:
-            self._try_to(lambda: self._cancel(remote, submission.token), patience.log)
+            self._try_to(lambda: self._cancel(remote, submission.token), retries.log)
             raise
 
-    def _wait(self, remote: RemoteJob, patience: Patience, history: dict[str, str]) -> Status:
+    def _wait(self, remote: RemoteJob, retries: Retries, history: dict[str, str]) -> Status:
         deadline = time.monotonic() + self.poll.deadline_seconds
         for pause in self.poll.pauses():
-            status = patience(lambda: self.service.status(remote))
+            status = retries(lambda: self.service.status(remote))
             if status.state not in history:
                 history[status.state] = datetime.now(UTC).isoformat(timespec="seconds")
-                patience.log(f"{self.service.name} {remote.id}: {status.state}")
+                retries.log(f"{self.service.name} {remote.id}: {status.state}")
             if status.outcome != "going":
                 return status
             if time.monotonic() + pause > deadline:
@@ -234,32 +141,32 @@ class RemoteRunner:
         job: Job,
         remote: RemoteJob,
         status: Status,
-        patience: Patience,
+        retries: Retries,
         history: Mapping[str, str],
     ) -> Manifest:
         facts = {
             "engine": self.service.name,
-            **patience(lambda: self.service.facts(remote)),
+            **retries(lambda: self.service.facts(remote)),
             "state_history": dict(history),
         }
         if status.outcome == "failed":
             reason = (
                 f"{self.service.name} {remote.id} {status.state}: {status.reason or 'no reason'}"
             )
-            raise JobFailedError(reason, self._log_tail(remote, patience), facts)
-        content = patience(lambda: self.staging.read(self.staging.manifest_uri(job.token)))
+            raise JobFailedError(reason, self._log_tail(remote, retries), facts)
+        content = retries(lambda: self.staging.read(self.staging.manifest_uri(job.token)))
         problem, manifest = _own_manifest(content, job.token)
         if manifest is None:
             reason = f"{self.service.name} {remote.id} {status.state} but {problem}"
-            raise JobFailedError(reason, self._log_tail(remote, patience), facts)
+            raise JobFailedError(reason, self._log_tail(remote, retries), facts)
         return replace(manifest, facts={**manifest.facts, **facts})
 
-    def _log_tail(self, remote: RemoteJob, patience: Patience) -> tuple[str, ...]:
+    def _log_tail(self, remote: RemoteJob, retries: Retries) -> tuple[str, ...]:
         """Logs arrive after the end of a job, or never."""
-        uris = patience(lambda: self.service.log_uris(remote))
+        uris = retries(lambda: self.service.log_uris(remote))
         give_up = time.monotonic() + self.poll.log_seconds
         for pause in self.poll.pauses():
-            tails = [patience(partial(self.staging.log_tail, uri)) for uri in uris]
+            tails = [retries(partial(self.staging.log_tail, uri)) for uri in uris]
             if any(tails) or None not in tails:
                 return next((tail for tail in tails if tail), ("(the driver logged nothing)",))
             if time.monotonic() + pause > give_up:
@@ -275,7 +182,7 @@ class RemoteRunner:
     def _try_to(self, clean_up: Callable[[], None], log: Log) -> None:
         """Clean up without hiding why."""
         try:
-            Patience(self.poll, self.poll.cancel_seconds, log)(clean_up)
+            Retries(self.poll, self.poll.cancel_seconds, log)(clean_up)
         except Exception as error:
             log(f"{self.service.name}: could not clean up, look at its console: {error}")
 
@@ -286,33 +193,6 @@ def _told(service: Service) -> Iterator[None]:
         yield
     except (ClientError, BotoCoreError) as error:
         raise JobFailedError(f"{service.name} refused: {error}") from error
-
-
-def attempt_token(work: str, number: int) -> str:
-    """The token of an attempt at some work: in any process the same."""
-    return hashlib.sha256(f"{work}\n{number}".encode()).hexdigest()[:32]
-
-
-def token_of(name: str) -> str:
-    """The token that a name made by :func:`submission_name` ends in; empty without one.
-
-    >>> token_of("prod: taobao/impressions train [t1]"), token_of("somebody's step")
-    ('t1', '')
-    """
-    return name.rpartition(" [")[2][:-1] if name.endswith("]") and " [" in name else ""
-
-
-def submission_name(deployment: str, job: Job) -> str:
-    """``deployment: asset partitions [token]``, within the 256 characters that AWS allows."""
-    labels = (job.labels.get("asset"), job.labels.get("partitions"))
-    who = " ".join(filter(None, labels)) or job.kind
-    text = f"{deployment}: {who}".encode("ascii", "replace").decode()
-    return f"{text[: 200 - len(job.token)]} {token_suffix(job.token)}"
-
-
-def token_suffix(token: str) -> str:
-    """How the name of an attempt's job ends."""
-    return f"[{token}]"
 
 
 def _own_manifest(content: bytes | None, token: str) -> tuple[str, Manifest | None]:

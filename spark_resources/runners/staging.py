@@ -3,7 +3,6 @@
 import gzip
 import zlib
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -120,11 +119,6 @@ def split(uri: str) -> tuple[str, str]:
     """
     bucket, _, key = uri.partition("://")[2].partition("/")
     return bucket, key
-
-
-def as_text(labels: Mapping[str, str]) -> str:
-    """Labels for people: ``asset partitions``."""
-    return " ".join(labels[name] for name in ("asset", "partitions") if labels.get(name))
 
 
 def _means_missing(error: ClientError) -> bool:

@@ -12,7 +12,11 @@ from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Learn
 from pipeline_assets.dataset.inputs import Landed
 from pipeline_assets.dataset.workspace import Workspace
-from pipeline_assets.domains.music.checks import every_record_accounted, vectors_are_finite
+from pipeline_assets.domains.music.checks import (
+    every_top_artist_accounted,
+    every_user_accounted,
+    vectors_are_finite,
+)
 from pipeline_assets.domains.music.contracts import (
     ArtistEmbeddings,
     ArtistRankInCountry,
@@ -60,7 +64,12 @@ class EmbeddingConfig(dg.Config):
     window: int = Field(default=5, ge=1, le=100, description="Context on either side.")
     negative: int = Field(default=5, ge=1, le=50, description="Counter-examples of each pair.")
     epochs: int = Field(default=10, ge=1, le=1000, description="Passes over the lists.")
-    min_count: int = Field(default=1, ge=1, description="Artists in fewer lists are left out.")
+    min_count: int = Field(
+        default=5,
+        ge=1,
+        description="Artists of fewer listeners get no vector: it would point at those few lists "
+        "and crowd everyone's neighbours.",
+    )
     seed: int = Field(default=1, ge=0, lt=2**32, description="Same seed and input, same vectors.")
 
 
@@ -82,7 +91,7 @@ def raw_user_top_artists(deliveries: Landed, workspace: Workspace) -> Iterator[p
     return delivered_records(TOP_ARTISTS, deliveries, workspace)
 
 
-@lake_asset(contract=Users, partitions=SNAPSHOTS)
+@lake_asset(contract=Users, partitions=SNAPSHOTS, checks=[every_user_accounted])
 def users(raw_users: ir.Table) -> ir.Table:
     """Listeners and where they live."""
     found = sound(judged_users(raw_users))
@@ -94,7 +103,7 @@ def users(raw_users: ir.Table) -> ir.Table:
     )
 
 
-@lake_asset(contract=UserTopArtists, partitions=SNAPSHOTS)
+@lake_asset(contract=UserTopArtists, partitions=SNAPSHOTS, checks=[every_top_artist_accounted])
 def user_top_artists(raw_user_top_artists: ir.Table, users: ir.Table) -> ir.Table:
     """Whom everyone listens to most."""
     found = sound(judged_top_artists(raw_user_top_artists, users))
@@ -108,7 +117,7 @@ def user_top_artists(raw_user_top_artists: ir.Table, users: ir.Table) -> ir.Tabl
     )
 
 
-@lake_asset(contract=RejectedRows, partitions=SNAPSHOTS, checks=[every_record_accounted])
+@lake_asset(contract=RejectedRows, partitions=SNAPSHOTS)
 def rejected_rows(raw_users: ir.Table, raw_user_top_artists: ir.Table, users: ir.Table) -> ir.Table:
     """Every record that cannot be used, kept with its place and the reason."""
     top_artists = judged_top_artists(raw_user_top_artists, users)
@@ -162,7 +171,10 @@ def country_rank_per_artist(
 def artist_embeddings(user_top_artists: ir.Table, config: EmbeddingConfig) -> Learn:
     """Artists as vectors, close where the same people listen to them."""
     lists = user_top_artists.select("user_id", "artist_name", weight=_weight(user_top_artists))
-    return Learn("word2vec", lists, config.model_dump())
+    listeners = lists.group_by("artist_name").aggregate(listeners=lists.count())
+    known = listeners.filter(listeners.listeners >= config.min_count)
+    parameters = config.model_dump(exclude={"min_count"})
+    return Learn("word2vec", lists.semi_join(known, "artist_name"), parameters)
 
 
 @lake_asset(contract=UserEmbeddings, partitions=SNAPSHOTS)

@@ -1,29 +1,29 @@
 """What must hold across the music tables."""
 
-import ibis
 import ibis.expr.types as ir
 
+from pipeline_assets.dataset.accounting import unaccounted
 from pipeline_assets.dataset.asset import check
+from pipeline_assets.domains.music.records import (
+    judged_top_artists,
+    judged_users,
+    unsound,
+)
 
 
 @check("error")
-def every_record_accounted(
-    rejected_rows: ir.Table,
-    raw_users: ir.Table,
-    raw_user_top_artists: ir.Table,
-    users: ir.Table,
-    user_top_artists: ir.Table,
+def every_user_accounted(users: ir.Table, raw_users: ir.Table) -> ir.Table:
+    """Users and rejected records together are the users that were delivered."""
+    return unaccounted("snapshot", raw_users, users, unsound(judged_users(raw_users)))
+
+
+@check("error")
+def every_top_artist_accounted(
+    user_top_artists: ir.Table, raw_user_top_artists: ir.Table, users: ir.Table
 ) -> ir.Table:
-    """Accepted and rejected records together are the records that were delivered."""
-    delivered = raw_users.select("snapshot").union(raw_user_top_artists.select("snapshot"))
-    kept = ibis.union(
-        users.select("snapshot"),
-        user_top_artists.select("snapshot"),
-        rejected_rows.select("snapshot"),
-    )
-    changes = delivered.mutate(records=1).union(kept.mutate(records=-1))
-    balance = changes.group_by("snapshot").aggregate(unaccounted=changes.records.sum())
-    return balance.filter(balance.unaccounted != 0)
+    """Top artists and rejected records together are the top artists that were delivered."""
+    rejects = unsound(judged_top_artists(raw_user_top_artists, users))
+    return unaccounted("snapshot", raw_user_top_artists, user_top_artists, rejects)
 
 
 @check("error")

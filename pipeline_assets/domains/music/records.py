@@ -54,10 +54,15 @@ def sound(judged: ir.Table) -> ir.Table:
     return judged.filter(judged.reason.isnull())
 
 
+def unsound(judged: ir.Table) -> ir.Table:
+    """The others."""
+    return judged.filter(judged.reason.notnull())
+
+
 def rejected(judged: ir.Table, columns: Sequence[str]) -> ir.Table:
-    """The others, as rows of ``rejected_rows``; their text is ``raw`` or the columns joined."""
+    """Unsound records as rows of ``rejected_rows``; their text is ``raw`` or the columns joined."""
     joined = ibis.literal(",").join([judged[name].fill_null("") for name in columns])
-    return judged.filter(judged.reason.notnull()).select(
+    return unsound(judged).select(
         "source_uri", "row_number", "reason", "snapshot", raw=judged.raw.fill_null(joined)
     )
 

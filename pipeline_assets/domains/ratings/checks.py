@@ -3,21 +3,15 @@
 import ibis
 import ibis.expr.types as ir
 
+from pipeline_assets.dataset.accounting import unaccounted
 from pipeline_assets.dataset.asset import check
+from pipeline_assets.domains.ratings.records import rejected
 
 
 @check("error")
-def every_record_accounted(
-    reviews: ir.Table, raw_reviews: ir.Table, rejected_rows: ir.Table
-) -> ir.Table:
+def every_record_accounted(reviews: ir.Table, raw_reviews: ir.Table) -> ir.Table:
     """Reviews and rejected rows together are the records of the vendor's file."""
-    changes = ibis.union(
-        raw_reviews.select("category", records=ibis.literal(1, "int64")),
-        reviews.select("category", records=ibis.literal(-1, "int64")),
-        rejected_rows.select("category", records=ibis.literal(-1, "int64")),
-    )
-    balance = changes.group_by("category").aggregate(unaccounted=changes.records.sum())
-    return balance.filter(balance.unaccounted != 0)
+    return unaccounted("category", raw_reviews, reviews, rejected(raw_reviews))
 
 
 @check("warn", key=["review_id"])

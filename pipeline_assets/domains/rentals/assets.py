@@ -44,7 +44,7 @@ from pipeline_assets.domains.rentals.records import COLUMNS, accepted, rejected
 from pipeline_assets.landing.delimited import RFC_4180
 from pipeline_assets.landing.landed_records import as_rows, read_landed
 from pipeline_assets.partitions import DAYS, UP_TO_NOW
-from pipeline_assets.postgres.connection import Snapshot, snapshot
+from pipeline_assets.postgres.read import Snapshot, snapshot
 
 REVIEWS = LandingSource(
     name="movie_review",
@@ -104,7 +104,7 @@ def movie_reviews(raw_movie_reviews: ir.Table) -> ir.Table:
     contract=SentimentModels,
     mappings={"movie_reviews": dg.AllPartitionMapping()},
     plots=[REPORT, CONFUSION],
-    keeps=True,
+    refreshes_on_request=True,
 )
 def sentiment_model(movie_reviews: ir.Table, config: SentimentConfig) -> Learn:
     """A linear text model of the scored reviews.

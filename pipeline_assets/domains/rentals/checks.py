@@ -3,7 +3,9 @@
 import ibis
 import ibis.expr.types as ir
 
+from pipeline_assets.dataset.accounting import unaccounted
 from pipeline_assets.dataset.asset import check
+from pipeline_assets.domains.rentals.records import rejected
 
 
 @check("warn")
@@ -13,17 +15,10 @@ def every_payment_has_a_film(user_purchases: ir.Table) -> ir.Table:
 
 
 @check("error")
-def every_record_accounted(
-    movie_reviews: ir.Table, raw_movie_reviews: ir.Table, rejected_rows: ir.Table
-) -> ir.Table:
+def every_record_accounted(movie_reviews: ir.Table, raw_movie_reviews: ir.Table) -> ir.Table:
     """Reviews and rejected rows together are the records of the vendor's file."""
-    changes = ibis.union(
-        raw_movie_reviews.select("insert_date", records=ibis.literal(1, "int64")),
-        movie_reviews.select("insert_date", records=ibis.literal(-1, "int64")),
-        rejected_rows.select("insert_date", records=ibis.literal(-1, "int64")),
-    )
-    balance = changes.group_by("insert_date").aggregate(unaccounted=changes.records.sum())
-    return balance.filter(balance.unaccounted != 0)
+    rejects = rejected(raw_movie_reviews)
+    return unaccounted("insert_date", raw_movie_reviews, movie_reviews, rejects)
 
 
 @check("error")
@@ -31,12 +26,7 @@ def every_review_classified(
     classified_movie_reviews: ir.Table, movie_reviews: ir.Table
 ) -> ir.Table:
     """There are as many classified reviews as reviews."""
-    changes = ibis.union(
-        movie_reviews.select("insert_date", reviews=ibis.literal(1, "int64")),
-        classified_movie_reviews.select("insert_date", reviews=ibis.literal(-1, "int64")),
-    )
-    balance = changes.group_by("insert_date").aggregate(missing=changes.reviews.sum())
-    return balance.filter(balance.missing != 0)
+    return unaccounted("insert_date", movie_reviews, classified_movie_reviews)
 
 
 @check("error")

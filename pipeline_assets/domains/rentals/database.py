@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.dataset.partitioning import Window
-from pipeline_assets.postgres.connection import Snapshot, snapshot
+from pipeline_assets.postgres.read import Snapshot, snapshot
 
 WITHIN: Final = "WHERE p.payment_date >= %(start)s AND p.payment_date < %(end)s"
 PURCHASES: Final = f"""

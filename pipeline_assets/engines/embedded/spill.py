@@ -40,10 +40,13 @@ def spill_folder(parent: Path | None) -> Iterator[Path]:
 
 
 def _is_abandoned(folder: Path) -> bool:
-    """Whether it was locked once, which it was if it is complete, and is no longer."""
-    if not (folder / _FILES).exists():
-        return False
+    """Whether it was locked once, which it was if it is complete, and is no longer.
+
+    That of another account, which only that account may enter, is none of ours.
+    """
     try:
+        if not (folder / _FILES).exists():
+            return False
         with (folder / _LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

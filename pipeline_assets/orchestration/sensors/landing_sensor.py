@@ -7,34 +7,22 @@ updates of the run that made the asset, too: nothing is made twice.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import dagster as dg
 
-from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.sensors.cursor import (
     SEGMENT_OBJECTS,
-    Circumstances,
     Cursor,
     Delivery,
-    Inbox,
-    Look,
-    Pending,
     Verdict,
-    judge,
-    judged,
-    kept,
-    limited,
-    look,
-    remembered,
 )
-from pipeline_assets.orchestration.sensors.downstream import Followers
-from pipeline_assets.orchestration.sensors.s3_events import EventQueue, Message, Queue
+from pipeline_assets.orchestration.sensors.downstream import DownstreamAssets
+from pipeline_assets.orchestration.sensors.look import Look, look, remembered
+from pipeline_assets.orchestration.sensors.verdicts import Circumstances, judged
 from pipeline_assets.settings import Settings
-from pipeline_assets.storage.s3_access import S3Access
 
 LOOK_SECONDS: Final = 1.2
 """A look at a long listing ends before it would take longer; it covers one segment at least."""
@@ -61,13 +49,13 @@ class Watch:
     """Watches one landing source.
 
     Attributes:
-        followers: What is made from it.
+        downstream: What is made from it.
         settings: How patiently.
         clock: Seconds since 1970.
         segment_objects: How finely its listing is remembered.
     """
 
-    followers: Followers
+    downstream: DownstreamAssets
     settings: Settings
     clock: Callable[[], float] = time.time
     segment_objects: int = SEGMENT_OBJECTS
@@ -75,7 +63,7 @@ class Watch:
     @property
     def source(self) -> LandingSource:
         """The landing source."""
-        return self.followers.source
+        return self.downstream.source
 
     def evaluate(self, context: dg.SensorEvaluationContext) -> dg.SensorResult:
         """One tick of the sensor that lists.
@@ -105,8 +93,8 @@ class Watch:
             now=self.clock(),
             settle=self.settings.landing_settle_seconds,
             limit=REQUESTS_AT_ONCE,
-            made=self.followers.made() if keys else {},
-            busy=self.followers.busy(keys, instance) if keys else frozenset(),
+            made=self.downstream.materialised_versions() if keys else {},
+            busy=self.downstream.busy(keys, instance) if keys else frozenset(),
             early=frozenset(key for key in keys if cut.is_open(key)),
             refused=frozenset(key for key in keys if cut.complaint(key)),
         )
@@ -117,20 +105,20 @@ class Watch:
         Raises:
             PipelineError: The landing zone cannot be listed.
         """
-        zone = self.followers.deployment.landing
+        zone = self.downstream.deployment.landing
         found = {key: zone.partition(self.source, key) for key in keys}
         return {key: Delivery(key, objects) for key, objects in found.items() if objects}
 
     def _look(self, cursor: Cursor) -> Look:
-        zone, most = self.followers.deployment.landing, self.settings.landing_objects_per_look
-        patience = Patience(most, self.clock, self.clock())
+        zone, most = self.downstream.deployment.landing, self.settings.landing_objects_per_look
+        budget = TimeBudget(most, self.clock, self.clock())
         return look(
-            cursor, zone.scan(self.source, cursor.after), patience.is_over, self.segment_objects
+            cursor, zone.scan(self.source, cursor.after), budget.is_over, self.segment_objects
         )
 
 
 @dataclass
-class Patience:
+class TimeBudget:
     """Ends a look before one more segment, as slow as the slowest, would make it too long.
 
     Attributes:
@@ -166,7 +154,7 @@ class Due:
         """Their runs."""
         if self.deliveries and context.repository_def:
             graph = context.repository_def.asset_graph
-            yield from self.watch.followers.requests(self.deliveries, graph, context.instance)
+            yield from self.watch.downstream.requests(self.deliveries, graph, context.instance)
 
     def events(self, instance: dg.DagsterInstance) -> Iterator[dg.AssetMaterialization]:
         """What Dagster is told of the landing asset."""
@@ -180,109 +168,6 @@ class Due:
         definition = self.watch.source.partitioning.definition
         if self.deliveries and isinstance(definition, dg.DynamicPartitionsDefinition):
             yield definition.build_add_request([each.key for each in self.deliveries])
-
-
-@dataclass(frozen=True)
-class EventWatch:
-    """Watches all landing sources by the events of S3.
-
-    Attributes:
-        watches: One for each source.
-        queue: Where the events come from.
-        landing_uri: Where the sources lie.
-    """
-
-    watches: tuple[Watch, ...]
-    queue: Queue
-    landing_uri: str
-
-    def evaluate(self, context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        """One tick of the sensor that reads the queue.
-
-        A message is deleted when a later tick finds that what it tells of is remembered or made.
-
-        Raises:
-            PipelineError: Queue, landing zone or lake cannot be reached.
-        """
-        inbox = Inbox.decode(context.cursor)
-        messages = list(self.queue.receive(MESSAGES_AT_ONCE))
-        news = {each.receipt: set(self._places(each)) for each in messages}
-        looks = self._looks(inbox, set().union(*news.values()), context.instance)
-        lost = [each for each in messages if _is_done(news[each.receipt], inbox, looks)]
-        self.queue.delete(lost)
-        problems = [each.problem for each in messages if each.problem]
-        for problem in problems:
-            context.log.error(f"{self.queue.url}: {problem}")
-        after = Inbox({each.watch.source.name: each.pending(inbox) for each in looks})
-        told = [
-            f"{len(messages)} messages, {len(lost)} of them done with",
-            *(text for each in looks for text in waiting(each.verdicts)),
-            *named("not understood", problems),
-        ]
-        return respond([each.due for each in looks], context, after.encode(), told)
-
-    def _places(self, message: Message) -> Iterator[tuple[str, str]]:
-        """Landing sources and partitions that a message tells of."""
-        for uri in message.uris:
-            path = uri.removeprefix(f"{self.landing_uri}/")
-            for watch in self.watches if path != uri else ():
-                key = watch.source.key_of(path)
-                if key is not None and not watch.source.ignored.fullmatch(path):
-                    yield watch.source.name, key
-
-    def _looks(
-        self, inbox: Inbox, news: set[tuple[str, str]], instance: dg.DagsterInstance
-    ) -> list["EventLook"]:
-        looks: list[EventLook] = []
-        limit = REQUESTS_AT_ONCE
-        for watch in self.watches:
-            name = watch.source.name
-            open_ = {key for key, each in inbox.of(name).items() if not each.requested}
-            keys = open_ | {key for source, key in news if source == name}
-            found = watch.deliveries(sorted(keys))
-            given = watch.circumstances(list(found.values()), instance)
-            verdicts = {
-                key: judge(each, inbox.of(name).get(key), given) for key, each in found.items()
-            }
-            looks.append(EventLook(watch, found, limited(verdicts, limit), frozenset(keys)))
-            limit -= len(looks[-1].due.deliveries)
-        return looks
-
-
-@dataclass(frozen=True)
-class EventLook:
-    """What events of one source led to.
-
-    Attributes:
-        watch: Of the source.
-        found: Deliveries by partition.
-        verdicts: On each of them.
-        keys: All partitions that were looked at, also those that are empty.
-    """
-
-    watch: Watch
-    found: Mapping[str, Delivery]
-    verdicts: Mapping[str, Verdict]
-    keys: frozenset[str] = field(default_factory=frozenset)
-
-    @property
-    def due(self) -> Due:
-        """What has to be made."""
-        chosen = [self.found[key] for key, verdict in self.verdicts.items() if verdict == "due"]
-        return Due(self.watch, chosen)
-
-    def pending(self, inbox: Inbox) -> dict[str, Pending]:
-        """What to remember of the source."""
-        before = {
-            key: each
-            for key, each in inbox.of(self.watch.source.name).items()
-            if key not in self.keys - self.found.keys()
-        }
-        return kept(before, self.found, self.verdicts, self.watch.clock())
-
-    def is_done(self, key: str) -> bool:
-        """Whether nothing has to be remembered of a partition."""
-        return self.verdicts.get(key, "made") in {"made", "refused"}
 
 
 def waiting(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
@@ -314,49 +199,18 @@ def respond(
     )
 
 
-def landing_sensors(
-    sources: Sequence[LandingSource],
-    assets: Sequence[LakeAsset],
-    deployment: Deployment,
-) -> list[dg.SensorDefinition]:
-    """A sensor that lists for each source, and one for the event queue if there is one."""
-    settings = deployment.settings
-    watches = tuple(Watch(Followers.of(source, assets, deployment), settings) for source in sources)
-    listing = [_listing_sensor(watch) for watch in watches if watch.followers.assets]
-    if settings.landing_queue_url is None:
-        return listing
-    access = S3Access(settings.sqs_endpoint_url, settings.s3_region)
-    queue = EventQueue(settings.landing_queue_url, access)
-    return [*listing, _event_sensor(EventWatch(watches, queue, settings.landing_uri))]
-
-
-def _listing_sensor(watch: Watch) -> dg.SensorDefinition:
+def listing_sensor(watch: Watch) -> dg.SensorDefinition:
+    """The sensor that lists one landing source."""
     settings = watch.settings
     seconds = RELISTED_SECONDS if settings.landing_queue_url else settings.sensor_seconds
     return dg.SensorDefinition(
         name=f"landing_{watch.source.name}",
         description=f"Makes what lands as `landing/{watch.source.name}`, found by listing.",
         evaluation_fn=watch.evaluate,
-        target=_selection([watch]),
+        target=selected_assets([watch]),
         minimum_interval_seconds=seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
-
-
-def _event_sensor(events: EventWatch) -> dg.SensorDefinition:
-    return dg.SensorDefinition(
-        name="landing_events",
-        description="Makes what lands, told by the events that S3 sends to a queue.",
-        evaluation_fn=events.evaluate,
-        target=_selection(events.watches),
-        minimum_interval_seconds=events.watches[0].settings.sensor_seconds,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-    )
-
-
-def _selection(watches: Iterable[Watch]) -> dg.AssetSelection:
-    keys = {asset.key for watch in watches for asset in watch.followers.assets}
-    return dg.AssetSelection.assets(*sorted(keys))
 
 
 def _seen(found: Look) -> str:
@@ -364,7 +218,7 @@ def _seen(found: Look) -> str:
     return f"looked at {found.objects:,} objects{end}"
 
 
-def _is_done(places: Iterable[tuple[str, str]], inbox: Inbox, looks: Sequence[EventLook]) -> bool:
-    """Whether all that a message tells of is made, or was remembered before this tick."""
-    by_name = {each.watch.source.name: each for each in looks}
-    return all(inbox.holds(name, key) or by_name[name].is_done(key) for name, key in places)
+def selected_assets(watches: Iterable[Watch]) -> dg.AssetSelection:
+    """Every asset downstream of what is watched."""
+    keys = {asset.key for watch in watches for asset in watch.downstream.assets}
+    return dg.AssetSelection.assets(*sorted(keys))

@@ -7,8 +7,12 @@ import dagster as dg
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.landing_source import LandingSource
 from pipeline_assets.orchestration.deployment import Deployment
-from pipeline_assets.orchestration.sensors.landing_sensor import landing_sensors
+from pipeline_assets.orchestration.sensors.downstream import DownstreamAssets
+from pipeline_assets.orchestration.sensors.event_sensor import EventWatch, event_sensor
+from pipeline_assets.orchestration.sensors.landing_sensor import Watch, listing_sensor
 from pipeline_assets.orchestration.sensors.retry_sensor import retry_sensor
+from pipeline_assets.orchestration.sensors.s3_events import EventQueue
+from pipeline_assets.storage.s3_access import S3Access
 
 
 def sensors_for(
@@ -27,3 +31,21 @@ def sensors_for(
         *landing_sensors(sources, assets, deployment),
         retry_sensor(assets, deployment.settings.retry_waits, deployment.settings.sensor_seconds),
     ]
+
+
+def landing_sensors(
+    sources: Sequence[LandingSource],
+    assets: Sequence[LakeAsset],
+    deployment: Deployment,
+) -> list[dg.SensorDefinition]:
+    """A sensor that lists for each source, and one for the event queue if there is one."""
+    settings = deployment.settings
+    watches = tuple(
+        Watch(DownstreamAssets.of(source, assets, deployment), settings) for source in sources
+    )
+    listing = [listing_sensor(watch) for watch in watches if watch.downstream.assets]
+    if settings.landing_queue_url is None:
+        return listing
+    access = S3Access(settings.sqs_endpoint_url, settings.s3_region)
+    queue = EventQueue(settings.landing_queue_url, access)
+    return [*listing, event_sensor(EventWatch(watches, queue, settings.landing_uri))]

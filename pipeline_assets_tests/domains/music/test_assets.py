@@ -10,17 +10,19 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline_assets.domains.music.assets import ASSETS
-from pipeline_assets.sample.music import MusicTruth, write_music
+from pipeline_assets.sample.music import write_music
 from pipeline_assets_tests.domains.music.world import DAY, TOP_ARTISTS, USERS, World
+from pipeline_assets_tests.truth.music import SnapshotTruth, snapshot_truth
 from pipeline_assets_tests.updating import Updated
 
-Sample = tuple[World, MusicTruth, Updated]
+Sample = tuple[World, SnapshotTruth, Updated]
 
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     folder = tmp_path_factory.mktemp("sample")
-    truth = write_music(folder / "landing", scale=0.3, damage=0.1)
+    write_music(folder / "landing", scale=0.3, damage=0.1)
+    truth = snapshot_truth(folder / "landing", DAY)
     with dg.DagsterInstance.ephemeral() as instance:
         world = World.below(folder, instance)
         yield world, truth, world.update()
@@ -46,23 +48,28 @@ def test_a_second_update_has_nothing_to_do(sample: Sample) -> None:
 
 
 def test_the_tables_hold_the_planted_truth(sample: Sample) -> None:
-    world, truth = sample[0], sample[1].snapshots[DAY]
+    world, truth, _ = sample
     (users,) = world.query("select count(*), count(*) filter (country is null) from music.users")
     (plays,) = world.query("select count(*), sum(playcount) from music.user_top_artists")
-    (artists,) = world.query("select count(*) from music.artist_embeddings")
     (listeners,) = world.query("select count(*) from music.user_embeddings")
-    assert (*users, *plays, *artists, *listeners) == (
+    assert (*users, *plays, *listeners) == (
         truth.users,
         truth.null_countries,
         truth.user_top_artists,
         truth.total_playcount,
-        truth.artists,
         truth.listeners,
     )
 
 
+def test_artists_that_enough_listeners_know_have_vectors(sample: Sample) -> None:
+    known = sample[0].counts(
+        "select artist_name, count(*) from music.user_top_artists group by 1 having count(*) >= 5"
+    )
+    assert vectors(sample[0], "artist_embeddings", "artist_name").keys() == known.keys()
+
+
 def test_the_rejected_rows_hold_the_planted_truth(sample: Sample) -> None:
-    world, truth = sample[0], sample[1].snapshots[DAY]
+    world, truth, _ = sample
     for table, reasons in (
         ("users", truth.rejected_users),
         ("user_top_artists", truth.rejected_user_top_artists),
@@ -75,7 +82,7 @@ def test_the_rejected_rows_hold_the_planted_truth(sample: Sample) -> None:
 
 
 def test_the_rankings_hold_the_planted_truth(sample: Sample) -> None:
-    world, truth = sample[0], sample[1].snapshots[DAY]
+    world, truth, _ = sample
     for table in ("artist_rank_in_country", "country_rank_per_artist"):
         assert world.query(f"select count(*) from music.{table}") == [(truth.country_artists,)]
     leaders = world.counts(
@@ -130,8 +137,9 @@ def test_a_listener_is_the_weighted_mean_of_their_artists(sample: Sample) -> Non
     )
     assert found.keys() == {user for user, _ in lists}
     for user, heard in lists:
-        weights = [np.floor(1 + np.log10(plays) + 0.5) for _, plays in heard]
-        expected = np.average([artists[name] for name, _ in heard], axis=0, weights=weights)
+        known = [(artists[name], plays) for name, plays in heard if name in artists]
+        weights = [np.floor(1 + np.log10(plays) + 0.5) for _, plays in known]
+        expected = np.average([vector for vector, _ in known], axis=0, weights=weights)
         np.testing.assert_allclose(found[user], expected, rtol=1e-5, atol=1e-7)
 
 
@@ -148,17 +156,19 @@ def test_every_page_shows_its_picture(sample: Sample) -> None:
         assert str(picture).startswith(f"![{plot}](data:image/png;base64,")
 
 
-def test_run_config_decides_the_length_of_vectors(world: World) -> None:
+def test_run_config_decides_the_length_of_vectors_and_who_gets_one(world: World) -> None:
     world.land("users.csv", USERS + "a,Chad,1\nb,Chad,2\n")
     rows = [f"{user},{n},Artist {n},{10**n},\n" for user in "ab" for n in range(1, 9)]
-    world.land("user_top_artists.csv", TOP_ARTISTS + "".join(rows))
+    world.land("user_top_artists.csv", TOP_ARTISTS + "".join(rows) + "a,9,Hermit,5,\n")
     world.materialize(
         *("raw_users", "raw_user_top_artists", "users", "user_top_artists"),
         *("artist_embeddings", "user_embeddings"),
-        artist_embeddings={"vector_size": 23, "epochs": 1},
+        artist_embeddings={"vector_size": 23, "epochs": 1, "min_count": 2},
     )
     for table, name in (("artist_embeddings", "artist_name"), ("user_embeddings", "user_id")):
         assert {len(vector) for vector in vectors(world, table, name).values()} == {23}
+    heard = {f"Artist {n}" for n in range(1, 9)}
+    assert vectors(world, "artist_embeddings", "artist_name").keys() == heard
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import io
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ import pytest
 
 from pipeline_assets.definitions import build_definitions
 from pipeline_assets.domains.taobao import assets as taobao
-from pipeline_assets.sample.taobao import SplitTruth, TaobaoTruth, write_taobao
+from pipeline_assets.sample.taobao import write_taobao
 from pipeline_assets.settings import Settings
+from pipeline_assets_tests.truth.taobao import SplitTruth, split_truth
 from pipeline_assets_tests.workbench import Result, Workbench, failures
 
 SPLITS = ("train", "test")
@@ -30,12 +31,8 @@ class Delivered:
     """Both archives with faults in them, and what one run of both splits made of them."""
 
     bench: Workbench
-    truth: TaobaoTruth
+    truths: Mapping[str, SplitTruth]
     result: Result
-
-    def of(self, split: str) -> SplitTruth:
-        found: SplitTruth = getattr(self.truth, split)
-        return found
 
 
 def workbench(folder: Path, landing: Path) -> Workbench:
@@ -49,9 +46,10 @@ def workbench(folder: Path, landing: Path) -> Workbench:
 @pytest.fixture(scope="module")
 def delivered(tmp_path_factory: pytest.TempPathFactory) -> Delivered:
     folder = tmp_path_factory.mktemp("taobao")
-    truth = write_taobao(folder / "landing", scale=0.5, damage=0.02)
+    write_taobao(folder / "landing", scale=0.5, damage=0.02)
+    truths = {split: split_truth(folder / "landing", split) for split in SPLITS}
     bench = workbench(folder, folder / "landing")
-    return Delivered(bench, truth, bench.run(*SPLITS))
+    return Delivered(bench, truths, bench.run(*SPLITS))
 
 
 @pytest.fixture
@@ -139,7 +137,7 @@ def test_a_run_of_both_splits_succeeds_on_damaged_archives(delivered: Delivered)
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_tables_hold_what_the_truth_says(delivered: Delivered, split: str) -> None:
-    query, truth = delivered.bench.query, delivered.of(split)
+    query, truth = delivered.bench.query, delivered.truths[split]
     where = f"WHERE split = '{split}'"
     labels = query(f"""
         SELECT count(*), sum(click_label), sum(conversion_label),
@@ -166,7 +164,7 @@ def test_rejected_lines_are_what_the_truth_says(delivered: Delivered, split: str
     found: dict[str, dict[str, int]] = {f"{member}_{split}.csv": {} for member in MEMBERS}
     for member, reason, count in counted:
         found[f"{member}_{split}.csv"][reason] = count
-    assert found == delivered.of(split).rejected
+    assert found == delivered.truths[split].rejected
 
 
 def test_raw_files_tell_what_the_archive_holds(delivered: Delivered) -> None:
@@ -174,7 +172,7 @@ def test_raw_files_tell_what_the_archive_holds(delivered: Delivered) -> None:
         counted = delivered.bench.query(f"""
             SELECT member, sum(line_count), any_value(member_size_bytes), any_value(member_sha256)
             FROM taobao.raw_files WHERE split = '{split}' GROUP BY member ORDER BY member""")
-        truth = delivered.of(split)
+        truth = delivered.truths[split]
         assert [lines_ for _, lines_, *_ in counted] == [truth.common_lines, truth.skeleton_lines]
         assert all(size > 0 and len(digest) == 64 for *_, size, digest in counted)
 
@@ -189,7 +187,7 @@ def test_checks_that_warn_count_what_the_truth_says(delivered: Delivered) -> Non
         for name, evaluation in evaluations.items()
         if not evaluation.passed
     }
-    both = [delivered.of(split) for split in SPLITS]
+    both = [delivered.truths[split] for split in SPLITS]
     mismatches = Counter[str]()
     for truth in both:
         for file, count in truth.feature_num_mismatches.items():

@@ -1,4 +1,7 @@
+import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -6,6 +9,8 @@ import pytest
 
 from pipeline_assets.engines.embedded.spill import spill_folder
 from pipeline_assets_tests.processes import killed_at_its_moment, wait_to_be_killed
+
+NOBODY = 65534
 
 
 def spill_until(parent: Path, moment: Event) -> None:
@@ -51,3 +56,23 @@ def test_a_folder_that_is_just_being_made_is_left_alone(tmp_path: Path) -> None:
 def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), spill_folder(tmp_path / "nowhere"):
         pass
+
+
+def test_what_another_account_spills_is_none_of_ours() -> None:
+    """The system's temporary folder is everybody's, and its folders are closed to others."""
+    with tempfile.TemporaryDirectory() as name:
+        parent = Path(name)
+        parent.chmod(0o1777)
+        with spill_folder(parent) as theirs, another_account(theirs.parent), spill_folder(parent):
+            assert theirs.parent.exists()
+
+
+@contextmanager
+def another_account(closed: Path) -> Iterator[None]:
+    """Be somebody who may not enter a folder."""
+    is_root = os.geteuid() == 0
+    try:
+        os.seteuid(NOBODY) if is_root else closed.chmod(0)
+        yield
+    finally:
+        os.seteuid(0) if is_root else closed.chmod(0o700)

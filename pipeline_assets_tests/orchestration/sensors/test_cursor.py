@@ -13,20 +13,17 @@ from pipeline_assets.dataset.objects import StoredObject
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.zone import Sighting
 from pipeline_assets.orchestration.sensors.cursor import (
-    Circumstances,
     Cursor,
     Delivery,
     Inbox,
-    Look,
     Pending,
     Segment,
     Verdict,
-    judge,
-    judged,
-    look,
-    remembered,
 )
-from pipeline_assets_tests.orchestration.sensors.simulation import WAITS, simulated
+from pipeline_assets.orchestration.sensors.look import Look, kept, look, remembered
+from pipeline_assets.orchestration.sensors.verdicts import Circumstances, judge, judged
+from pipeline_assets_tests.orchestration.sensors.simulated_world import WAITS
+from pipeline_assets_tests.orchestration.sensors.simulation import simulated
 
 NOW = 1_000_000.0
 CALM = Circumstances(now=NOW, settle=60, limit=100)
@@ -58,14 +55,19 @@ def after_looking(
     return remembered(cursor, found, judged(found, given), given.now)
 
 
+@pytest.fixture(scope="module")
+def shared_instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
 @pytest.mark.parametrize("by_events", [False, True], ids=["by listing", "by events"])
 @hypothesis.settings(max_examples=25)
 @given(chance=st.randoms(use_true_random=False))
 def test_whatever_happens_every_delivery_is_made_once(
-    chance: random.Random, by_events: bool
+    chance: random.Random, by_events: bool, shared_instance: dg.DagsterInstance
 ) -> None:
-    with dg.DagsterInstance.ephemeral() as instance:
-        world = simulated(chance, instance, by_events=by_events)
+    world = simulated(chance, shared_instance, by_events=by_events)
     assert (world.missed, world.repeats) == ([], 0)
     assert world.tries <= 1 + len(WAITS)
     assert not (by_events and world.queue), "a message was never deleted"
@@ -184,6 +186,73 @@ def test_a_cursor_survives_being_written(after: str, segments: list[Segment]) ->
 @given(st.dictionaries(st.text(max_size=5), PENDINGS))
 def test_an_inbox_survives_being_written(pending: dict[str, dict[str, Pending]]) -> None:
     assert Inbox.decode(Inbox(pending).encode()) == Inbox(pending)
+
+
+KEPT: dict[str, tuple[dict[str, Pending], Verdict, dict[str, Pending]]] = {
+    "is new and grows": ({}, "growing", {"mon": Pending(VERSION, NOW)}),
+    "grows as it did": (
+        {"mon": Pending(VERSION, NOW - 9)},
+        "growing",
+        {"mon": Pending(VERSION, NOW - 9)},
+    ),
+    "has changed while it grew": (
+        {"mon": Pending("v0", NOW - 9)},
+        "growing",
+        {"mon": Pending(VERSION, NOW)},
+    ),
+    "is requested": (
+        {"mon": Pending(VERSION, NOW - 9)},
+        "due",
+        {"mon": Pending(VERSION, NOW, requested=True)},
+    ),
+    "is made": ({"mon": Pending(VERSION, NOW - 9, requested=True)}, "made", {}),
+    "is no partition": ({"mon": Pending(VERSION, NOW - 9)}, "refused", {}),
+    "was requested an hour ago": (
+        {"mon": Pending(VERSION, NOW - 3600, requested=True)},
+        "requested",
+        {"mon": Pending(VERSION, NOW - 3600, requested=True)},
+    ),
+    "was requested longer ago": (
+        {"mon": Pending(VERSION, NOW - 3601, requested=True)},
+        "requested",
+        {},
+    ),
+    "waits for longer": (
+        {"mon": Pending(VERSION, NOW - 9999)},
+        "busy",
+        {"mon": Pending(VERSION, NOW - 9999)},
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "verdict", "after"), KEPT.values(), ids=KEPT)
+def test_what_an_inbox_keeps_of_a_delivery_that(
+    before: dict[str, Pending], verdict: Verdict, after: dict[str, Pending]
+) -> None:
+    assert kept(before, {"mon": delivery()}, {"mon": verdict}, NOW) == after
+
+
+def test_an_inbox_keeps_what_was_not_looked_at() -> None:
+    other = {"tue": Pending("v7", NOW - 50)}
+    assert kept(other, {"mon": delivery()}, {"mon": "made"}, NOW) == other
+    inbox = Inbox({"diary": other})
+    assert inbox.of("diary") == other
+    assert inbox.of("elsewhere") == {}
+    assert inbox.holds("diary", "tue")
+    assert not inbox.holds("diary", "mon")
+    assert not inbox.holds("elsewhere", "tue")
+
+
+def test_a_segment_keeps_since_when_its_objects_lie_there_as_they_do() -> None:
+    growing = replace(CALM, settle=NOW + 60)
+    first = after_looking({"mon/1": "e"}, given=growing)
+    later = replace(growing, now=NOW + 7)
+    (before,) = first.segments
+    (same,) = after_looking({"mon/1": "e"}, first, later).segments
+    (changed_,) = after_looking({"mon/1": "f"}, first, later).segments
+    assert before.digest == "", "it has to be looked into again"
+    assert before.pending["mon"].since == same.pending["mon"].since == NOW
+    assert changed_.pending["mon"].since == NOW + 7
 
 
 def test_a_sensor_starts_with_nothing() -> None:

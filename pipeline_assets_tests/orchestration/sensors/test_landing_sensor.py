@@ -16,7 +16,8 @@ import pytest
 from pipeline_assets.definitions import assets_for, build_definitions, landing_for
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.deployment import Deployment
-from pipeline_assets.orchestration.sensors.landing_sensor import Patience, landing_sensors
+from pipeline_assets.orchestration.sensors.landing_sensor import TimeBudget
+from pipeline_assets.orchestration.sensors.sensors import landing_sensors
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.s3_access import S3Access
 from pipeline_assets_tests.conftest import MakeSettings
@@ -37,13 +38,10 @@ class Station:
 
     settings: Settings
     instance: dg.DagsterInstance
+    definitions: dg.Definitions
     name: str
     cursor: str | None = None
     run_keys: set[str | None] = field(default_factory=set)
-
-    @cached_property
-    def definitions(self) -> dg.Definitions:
-        return build_definitions(self.settings)
 
     @cached_property
     def sensor(self) -> dg.SensorDefinition:
@@ -89,13 +87,22 @@ class Station:
 MakeStation = Callable[..., Station]
 
 
+@pytest.fixture(scope="module")
+def whole_graph(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    """It takes a second to build and is the same wherever lake and landing zone lie."""
+    folder = str(tmp_path_factory.mktemp("graph"))
+    return build_definitions(Settings.model_validate({"lake_uri": folder, "landing_uri": folder}))
+
+
 @pytest.fixture
-def station(make_settings: MakeSettings, instance: dg.DagsterInstance) -> MakeStation:
+def station(
+    make_settings: MakeSettings, instance: dg.DagsterInstance, whole_graph: dg.Definitions
+) -> MakeStation:
     def make(name: str = "landing_amazon_reviews", **changes: object) -> Station:
         settings = make_settings(**changes)
         if not settings.landing_uri.startswith("s3://"):
             Path(settings.landing_uri).mkdir(parents=True, exist_ok=True)
-        return Station(settings, instance, name)
+        return Station(settings, instance, whole_graph, name)
 
     return make
 
@@ -141,8 +148,8 @@ def test_the_same_objects_on_top_of_the_same_tables_are_one_run_key(station: Mak
 def segments_seen(*seconds: float) -> int:
     """How many segments a look covers that takes so long for each of them."""
     clock = accumulate(seconds)
-    patience = Patience(20_000, lambda: next(clock), started=0.0)
-    return next(seen for seen in count(1) if patience.is_over(1000 * seen))
+    budget = TimeBudget(20_000, lambda: next(clock), started=0.0)
+    return next(seen for seen in count(1) if budget.is_over(1000 * seen))
 
 
 def test_a_look_ends_before_one_more_segment_makes_it_too_long() -> None:
@@ -188,8 +195,7 @@ def test_a_day_long_gone_is_made_as_far_as_there_is_no_model(station: MakeStatio
 def test_what_a_run_in_progress_makes_is_left_alone(station: MakeStation) -> None:
     reviews = station()
     reviews.land(REVIEWS.format("Books"))
-    definitions = build_definitions(reviews.settings)
-    job = definitions.resolve_implicit_global_asset_job_def()
+    job = reviews.definitions.resolve_implicit_global_asset_job_def()
     selection = frozenset({dg.AssetKey(["ratings", "reviews"])})
     run = reviews.instance.create_run_for_job(
         job,

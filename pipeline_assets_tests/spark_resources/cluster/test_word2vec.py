@@ -57,19 +57,17 @@ def cosine(a: list[float], b: list[float]) -> float:
 def test_genres_are_neighbours_and_runs_repeat(spark: SparkSession, tmp_path: Path) -> None:
     lists = source(tmp_path, fans(300))
     vectors = learn(spark, tmp_path / "one", lists)
-    assert len(vectors) == 25
-    assert vectors.pop("hermit") == [0.0] * 16
+    assert len(vectors) == 24
+    assert "hermit" not in vectors
     for name, vector in vectors.items():
         nearest = max((n for n in vectors if n != name), key=lambda n: cosine(vector, vectors[n]))
         assert nearest.split()[0] == name.split()[0]
-    again = learn(spark, tmp_path / "two", lists)
-    assert again.pop("hermit")
-    assert again == vectors
+    assert learn(spark, tmp_path / "two", lists) == vectors
 
 
 def spoken_lists(spark: SparkSession, epochs: int) -> list[Row]:
     rows = [(1, "a", 5), (1, "b", 2), (1, "c", 1), (2, "d", 3)]
-    lists = spark.createDataFrame(rows, "user_id LONG, artist_name STRING, weight INT")
+    lists = spark.createDataFrame(rows, "list LONG, name STRING, weight INT")
     return sentences(lists, seed=1, epochs=epochs).collect()
 
 

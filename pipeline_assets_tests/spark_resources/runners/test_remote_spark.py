@@ -18,12 +18,14 @@ from pipeline_assets_tests.doubles.emr_spark import in_process, spark_submit
 from pipeline_assets_tests.spark_resources.jobs import LINES, a_job, lines, partitioned
 from spark_resources.errors import JobFailedError
 from spark_resources.job import Job, SourceFile
-from spark_resources.runners.emr import ClusterById, EmrStepConfig, EmrSteps
+from spark_resources.runners.emr import EmrSteps
+from spark_resources.runners.emr_config import ClusterById, EmrStepConfig
 from spark_resources.runners.emr_serverless import EmrServerless, EmrServerlessConfig
 from spark_resources.runners.jvm import choose_java
 from spark_resources.runners.local import LocalRunner
 from spark_resources.runners.polling import PollPolicy
-from spark_resources.runners.runner import RemoteRunner, Service
+from spark_resources.runners.runner import RemoteRunner
+from spark_resources.runners.service import Service
 from spark_resources.runners.staging import Staging
 
 pytestmark = pytest.mark.spark

@@ -28,19 +28,21 @@ from pipeline_assets_tests.doubles.emr import (
 from pipeline_assets_tests.spark_resources.jobs import a_job
 from spark_resources.errors import JobFailedError
 from spark_resources.job import Job, Manifest
-from spark_resources.runners.emr import (
+from spark_resources.runners.emr import EmrSteps
+from spark_resources.runners.emr_config import (
     ClusterById,
     ClusterByName,
     EmrStepConfig,
-    EmrSteps,
     InstanceRate,
     TransientCluster,
 )
 from spark_resources.runners.emr_serverless import EmrServerless, EmrServerlessConfig
 from spark_resources.runners.janitor import cancel_orphans
-from spark_resources.runners.polling import Patience, PollPolicy
-from spark_resources.runners.runner import RemoteRunner, Service, attempt_token
+from spark_resources.runners.polling import PollPolicy, Retries
+from spark_resources.runners.runner import RemoteRunner
+from spark_resources.runners.service import Service
 from spark_resources.runners.staging import Staging
+from spark_resources.runners.tokens import attempt_token
 
 QUICK = PollPolicy(
     first_seconds=0.01,
@@ -222,7 +224,7 @@ def test_a_minute_without_network_is_sat_out_by_default(monkeypatch: pytest.Monk
         return "answer"
 
     policy = PollPolicy()
-    assert Patience(policy, policy.outage_seconds, log=print)(ask) == "answer"
+    assert Retries(policy, policy.outage_seconds, log=print)(ask) == "answer"
 
 
 def test_an_endless_outage_is_a_failure(rig: Rig) -> None:

@@ -1,0 +1,94 @@
+"""What a commit changes: one snapshot that replaces the files of some partitions."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In
+from pyiceberg.io.pyarrow import parquet_files_to_data_files
+from pyiceberg.manifest import DataFile as IcebergFile
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table import Table, Transaction
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.transforms import IdentityTransform
+
+from pipeline_assets.dataset.table import LakeTable, PartitionRecord
+from pipeline_assets.iceberg.history import (
+    SUMMARY_PROPERTY,
+    dumped,
+)
+
+
+def widen(iceberg: Table, schema: Schema) -> None:
+    """Add the columns that a contract has and the table has not."""
+    if set(schema.column_names) - set(iceberg.schema().column_names):
+        with iceberg.update_schema() as update:
+            update.union_by_name(schema)
+
+
+def without_history(metadata: TableMetadata) -> TableMetadata:
+    """What a commit is built on: pyiceberg copies it some twenty times before it is done.
+
+    The catalog applies the commit's changes to the whole metadata.
+    """
+    current = metadata.current_snapshot()
+    light = {"snapshots": [current] if current else [], "snapshot_log": []}
+    ours = {name for name in metadata.properties if name.startswith("pipeline.")}
+    kept = {name: text for name, text in metadata.properties.items() if name not in ours}
+    return metadata.model_copy(update={**light, "properties": kept})
+
+
+def partition_spec(schema: Schema, column: str | None) -> PartitionSpec:
+    """One partition for each value of a column; a single one without a column."""
+    if column is None:
+        return PartitionSpec()
+    source = schema.find_field(column).field_id
+    return PartitionSpec(PartitionField(source, 1000, IdentityTransform(), column))
+
+
+def data_files(
+    iceberg: Table, table: LakeTable, keys: Sequence[str] | None, snapshot_id: int | None = None
+) -> Iterator[IcebergFile]:
+    """The files of some partitions in a snapshot, by default the current one."""
+    if iceberg.current_snapshot() is None:
+        return
+    scan = iceberg.scan(row_filter=in_partitions(table, keys), snapshot_id=snapshot_id)
+    for task in scan.plan_files():
+        yield task.file
+
+
+def in_partitions(table: LakeTable, keys: Sequence[str] | None) -> BooleanExpression:
+    """The filter of some partitions; None for all of them."""
+    if keys is None or table.partition_column is None:
+        return AlwaysTrue()
+    return In(term=table.partition_column, literals=set(keys))
+
+
+def replace_files(
+    transaction: Transaction,
+    table: LakeTable,
+    replaced: Iterable[IcebergFile],
+    files: Sequence[str],
+    records: Mapping[str, PartitionRecord | None],
+) -> None:
+    """One snapshot that drops the old files and adds the new ones.
+
+    It names the partitions it replaces, so that only a publish of the same ones is in conflict: any
+    other is passed over without looking at the files again.
+    """
+    metadata = transaction.table_metadata
+    if metadata.name_mapping() is None:
+        mapping = metadata.schema().name_mapping.model_dump_json()
+        transaction.set_properties({"schema.name-mapping.default": mapping})
+    added = parquet_files_to_data_files(
+        transaction._table.io, transaction.table_metadata, iter(files)
+    )
+    summary = {
+        SUMMARY_PROPERTY: json.dumps({key: dumped(record) for key, record in records.items()})
+    }
+    with transaction.update_snapshot(snapshot_properties=summary).overwrite() as overwrite:
+        overwrite.delete_by_predicate(in_partitions(table, list(records)))
+        for file in replaced:
+            overwrite.delete_data_file(file)
+        for new in added:
+            overwrite.append_data_file(new)
