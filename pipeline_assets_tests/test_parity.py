@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from pipeline_assets.command.postgres_server import ensure_database
 from pipeline_assets.command.update import Updater, batches
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.dsn import SecretDsn
-from pipeline_assets.definitions import ASSETS, LANDING, build_definitions
+from pipeline_assets.dataset.values.dsn import SecretDsn
+from pipeline_assets.definitions import DATASETS, build_definitions
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.sample.movie_reviews import write_movie_reviews
 from pipeline_assets.sample.music import write_music
@@ -22,6 +22,9 @@ from pipeline_assets.sample.rental_database import fill_rentals
 from pipeline_assets.sample.taobao import write_taobao
 from pipeline_assets.settings import EngineName, Settings
 from pipeline_assets_tests.spark_resources.conftest import COLD_START
+
+ASSETS = DATASETS.assets
+LANDING = DATASETS.landing
 
 pytestmark = pytest.mark.spark
 

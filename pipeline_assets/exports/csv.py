@@ -16,9 +16,9 @@ from typing import Final
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from pipeline_assets.dataset.destinations import CsvObject
-from pipeline_assets.dataset.objects import ObjectStore, encode_key
 from pipeline_assets.dataset.sql import to_sql
+from pipeline_assets.dataset.values.destinations import CsvObject
+from pipeline_assets.dataset.values.objects import ObjectStore, encode_key
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.exports.exporter import Outgoing, listing_of
 

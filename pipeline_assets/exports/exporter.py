@@ -8,8 +8,8 @@ ahead of its destination would look up to date. Where a process is killed betwee
 destination is newer than the listing says; the versions in the listing are the old ones, so the
 next update exports the partitions again.
 
-A further destination is a value in :mod:`pipeline_assets.dataset.destinations`, a module here with
-its exporter, and an entry in the registry that the deployment hands to whoever stages.
+A further destination is a value in :mod:`pipeline_assets.dataset.values.destinations`, a module
+here with its exporter, and an entry in :mod:`pipeline_assets.exports.registry`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,8 +20,8 @@ from typing import Any, Protocol, TypeVar
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from pipeline_assets.dataset.destinations import Destination
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.destinations import Destination
+from pipeline_assets.dataset.values.table import LakeTable
 from spark_resources.job import Source
 
 D_contra = TypeVar("D_contra", bound=Destination, contravariant=True)

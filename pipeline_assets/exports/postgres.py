@@ -11,10 +11,10 @@ from datetime import date
 import ibis.expr.datatypes as dt
 import pyarrow as pa
 
-from pipeline_assets.dataset.database import WAREHOUSE, Database
-from pipeline_assets.dataset.destinations import PostgresTable
-from pipeline_assets.dataset.dsn import address
 from pipeline_assets.dataset.sql import to_sql
+from pipeline_assets.dataset.values.database import WAREHOUSE, Database
+from pipeline_assets.dataset.values.destinations import PostgresTable
+from pipeline_assets.dataset.values.dsn import address
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.exports.exporter import Outgoing, listing_of

@@ -10,9 +10,9 @@ import ibis.expr.types as ir
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.computation import Compiled
 from pipeline_assets.dataset.inputs import Input, LandedInput, LazyTable
-from pipeline_assets.dataset.progress import Log
 from pipeline_assets.dataset.sql import schema_names
-from pipeline_assets.dataset.table import WHOLE_TABLE, PartitionRecord
+from pipeline_assets.dataset.values.progress import Log
+from pipeline_assets.dataset.values.table import WHOLE_TABLE, PartitionRecord
 from pipeline_assets.engines.engine import Engine
 from pipeline_assets.publish.asset_audit import audit_of
 from pipeline_assets.staleness.versions import digest, evaluate, input_versions

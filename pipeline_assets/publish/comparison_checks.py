@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import dagster as dg
 
-from pipeline_assets.dataset.asset import Comparison, LakeAsset
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.comparison import Comparison
 from pipeline_assets.dataset.inputs import LazyTable
-from pipeline_assets.dataset.objects import ObjectStore
-from pipeline_assets.dataset.progress import Log
+from pipeline_assets.dataset.values.objects import ObjectStore
+from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.publish.audit import build_audit

@@ -9,12 +9,17 @@ import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.contract import Check
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.profiles.drift import drift_of
 from pipeline_assets.profiles.profiles import ColumnProfile
-from pipeline_assets.publish.asset_audit import partition_checks
 from pipeline_assets.publish.attempt import Request
+from pipeline_assets.publish.contract_check import (
+    CONTRACT,
+    contract_result,
+    contract_rules,
+    contract_spec,
+)
 from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import (
     check_metadata,
@@ -54,7 +59,6 @@ def dagster_asset(
         ValueError: The function's expression does not have the contract's columns.
     """
     version = code_version(asset, tables)
-    checks = (*asset.all_checks, *partition_checks(asset, ()))
     with warnings.catch_warnings():
         # Backfill policies are still called beta; we rely on them knowingly.
         warnings.simplefilter("ignore", dg.BetaWarning)
@@ -70,10 +74,11 @@ def dagster_asset(
             metadata=definition_metadata(asset),
             partitions_def=asset.partitioning.definition if asset.partitioning else None,
             check_specs=[
-                *(_check_spec(asset, check) for check in checks),
+                contract_spec(asset),
+                *(_check_spec(asset, check) for check in asset.checks),
                 dg.AssetCheckSpec(LIKE_BEFORE, asset=asset.key, description=_DRIFT),
             ],
-            io_manager_key="lake",
+            io_manager_key="lake_io_manager",
             required_resource_keys={"stager"},
             code_version=version,
             backfill_policy=_backfill_policy(asset),
@@ -81,7 +86,7 @@ def dagster_asset(
             freshness_policy=policies.freshness(asset),
             automation_condition=policies.automation(asset),
         )
-        return decorate(_body(asset, version, checks))
+        return decorate(_body(asset, version))
 
 
 def _backfill_policy(asset: LakeAsset) -> dg.BackfillPolicy | None:
@@ -98,12 +103,12 @@ def _check_spec(asset: LakeAsset, check: Check) -> dg.AssetCheckSpec:
     )
 
 
-def _body(asset: LakeAsset, version: str, checks: Sequence[Check]) -> Callable[..., Iterator[Any]]:
+def _body(asset: LakeAsset, version: str) -> Callable[..., Iterator[Any]]:
     config_type = asset.config_type
     if config_type is None:
 
         def plain(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:  # noqa: ANN401
-            yield from _execute(asset, version, checks, context, inputs, None)
+            yield from _execute(asset, version, context, inputs, None)
 
         return plain
 
@@ -112,7 +117,7 @@ def _body(asset: LakeAsset, version: str, checks: Sequence[Check]) -> Callable[.
         config: config_type,  # type: ignore[valid-type]
         **inputs: Any,  # noqa: ANN401
     ) -> Iterator[Any]:
-        yield from _execute(asset, version, checks, context, inputs, config)
+        yield from _execute(asset, version, context, inputs, config)
 
     return configured
 
@@ -120,7 +125,6 @@ def _body(asset: LakeAsset, version: str, checks: Sequence[Check]) -> Callable[.
 def _execute(
     asset: LakeAsset,
     version: str,
-    checks: Sequence[Check],
     context: dg.AssetExecutionContext,
     inputs: Mapping[str, Any],
     config: Any,  # noqa: ANN401 - the asset's own config class
@@ -133,15 +137,15 @@ def _execute(
         attempt = stager.attempt(asset, inputs, request)
         done = stager.already_published(attempt) if is_repeat(context) else None
         carried = list(checks_of(asset.key, done, context.instance)) if done else []
-    if done and {each.check_name for each in carried} == {*(it.name for it in checks), LIKE_BEFORE}:
+    if done and {check.check_name for check in carried} == set(_check_names(asset)):
         yield from _carried_over(context, done, carried)
         return
     with dagster_failures(keys):
         staged = stager.stage(attempt)
     # The IO manager publishes while this function waits in the middle of its last yield.
     with staged.discarded_on_failure():
-        yield from _check_results(checks, staged)
-        _refuse_broken(asset, checks, staged)
+        yield from _check_results(asset, staged)
+        _refuse_broken(asset, staged)
         with dagster_failures():
             yield _drift_result(asset, stager.lake, staged.profiles)
         for key in keys:
@@ -152,6 +156,10 @@ def _execute(
             metadata={**staged_metadata(asset, staged), **config_metadata(config)},
             data_version=dg.DataVersion(staged.version),
         )
+
+
+def _check_names(asset: LakeAsset) -> list[str]:
+    return [CONTRACT, *(check.name for check in asset.checks), LIKE_BEFORE]
 
 
 def _carried_over(
@@ -174,10 +182,11 @@ def _carried_over(
     )
 
 
-def _check_results(checks: Iterable[Check], staged: Staged) -> Iterator[dg.AssetCheckResult]:
-    named = {check.name: check for check in checks}
-    for result in staged.manifest.audits:
-        check = named[result.name]
+def _check_results(asset: LakeAsset, staged: Staged) -> Iterator[dg.AssetCheckResult]:
+    audits = {result.name: result for result in staged.manifest.audits}
+    yield contract_result(asset, audits)
+    for check in asset.checks:
+        result = audits[check.name]
         is_error = check.severity == "error"
         yield dg.AssetCheckResult(
             passed=result.failed == 0,
@@ -202,7 +211,8 @@ def _drift_result(
     )
 
 
-def _refuse_broken(asset: LakeAsset, checks: Iterable[Check], staged: Staged) -> None:
+def _refuse_broken(asset: LakeAsset, staged: Staged) -> None:
+    checks = (*contract_rules(asset), *asset.checks)
     severities = {check.name: check.severity for check in checks}
     broken = [
         f"{result.name} ({result.failed:,} rows)"

@@ -19,11 +19,11 @@ from pipeline_assets.dataset.inputs import (
     stored,
     unbound,
 )
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.objects import StoredObject, fingerprint
-from pipeline_assets.dataset.progress import Progress
 from pipeline_assets.dataset.sql import schema_names
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject, fingerprint
+from pipeline_assets.dataset.values.progress import Progress
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.tables import Lake, TableState
 from pipeline_assets.landing.zone import LandingZone
@@ -42,11 +42,13 @@ class LakeIOManager(dg.IOManager):
         lake: The published tables.
         tables: Lake table by asset key (``domain/name``).
         progress: Told of every publish.
+        store: Where the lake's files lie; whoever stages writes there.
     """
 
     lake: Lake
     tables: Mapping[str, LakeTable]
     progress: Progress
+    store: ObjectStore
 
     @dagster_failures()
     def load_input(self, context: dg.InputContext) -> LazyTable:

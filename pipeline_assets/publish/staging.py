@@ -16,14 +16,15 @@ from pipeline_assets.dataset.computation import (
     compile_computation,
     table_of,
 )
-from pipeline_assets.dataset.database import Database
-from pipeline_assets.dataset.destinations import Destination
 from pipeline_assets.dataset.inputs import Input
 from pipeline_assets.dataset.lineage import InputColumn, column_lineage
-from pipeline_assets.dataset.objects import ObjectStore
-from pipeline_assets.dataset.progress import Progress
-from pipeline_assets.dataset.table import PartitionRecord
-from pipeline_assets.dataset.workspace import Workspace
+from pipeline_assets.dataset.parameters import CONFIG, WORKSPACE
+from pipeline_assets.dataset.values.database import Database
+from pipeline_assets.dataset.values.destinations import Destination
+from pipeline_assets.dataset.values.objects import ObjectStore
+from pipeline_assets.dataset.values.progress import Progress
+from pipeline_assets.dataset.values.table import PartitionRecord
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.engines.embedded.engine import RECORDS
 from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.router import Engines
@@ -188,8 +189,8 @@ class Stager:
         offered: dict[str, Any] = {
             **self.databases,
             **attempt.landed,
-            "workspace": self._workspace(attempt),
-            "config": attempt.request.config,
+            WORKSPACE: self._workspace(attempt),
+            CONFIG: attempt.request.config,
         }
         return {name: offered[name] for name in function_parameters(attempt.asset)}
 

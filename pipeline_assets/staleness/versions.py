@@ -7,15 +7,16 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-from pipeline_assets.dataset.asset import CONFIG, PARTITIONS, LakeAsset
+from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.computation import (
     Computation,
     compile_computation,
     structure_of_computation,
 )
 from pipeline_assets.dataset.inputs import Input, InputSpec, unbound
+from pipeline_assets.dataset.parameters import CONFIG, PARTITIONS
 from pipeline_assets.dataset.sql import schema_names
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.table import LakeTable
 
 VERSION_DIGITS = 16
 ANY_PARTITION = ("",)

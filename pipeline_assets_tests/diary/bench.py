@@ -5,7 +5,8 @@ from typing import Any
 import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.progress import SILENT
+from pipeline_assets.dataset.values.progress import SILENT
+from pipeline_assets.exports.registry import exporters
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.publish.dagster_assets import Policies, dagster_asset
 from pipeline_assets.publish.io_managers import LakeIOManager, LandingIOManager
@@ -39,18 +40,23 @@ def diary(
 
 def resources(settings: Settings, assets: Sequence[LakeAsset] = ASSETS) -> dict[str, Any]:
     deployment = Deployment(settings)
+    store = deployment.store(settings.lake_uri)
     tables = {asset.name: asset.table for asset in assets}
     return {
-        "lake": LakeIOManager(deployment.lake, tables, SILENT),
-        "landing": LandingIOManager(deployment.landing, {PAGES.key.to_user_string(): PAGES}),
+        "lake_io_manager": LakeIOManager(deployment.lake, tables, SILENT, store),
+        "landing_io_manager": LandingIOManager(
+            deployment.landing, {PAGES.key.to_user_string(): PAGES}
+        ),
         "stager": Stager(
             lake=deployment.lake,
-            store=deployment.store(settings.lake_uri),
+            store=store,
             engines=deployment.engines,
             part_bytes=settings.raw_part_bytes,
             progress=SILENT,
             databases=deployment.databases,
-            exporters=deployment.exporters,
+            exporters=exporters(
+                deployment.embedded, store, settings.lake_uri, deployment.databases
+            ),
         ),
     }
 

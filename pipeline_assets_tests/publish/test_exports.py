@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 import pytest
 
 from pipeline_assets.dataset.asset import check
-from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.domains.warehouse.assets import warehouse_load
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.tables import Lake
@@ -115,8 +115,10 @@ def test_a_publish_that_fails_before_the_commit_leaves_the_warehouse_as_it_was(
 
 
 def load_until(settings: Settings, moment: Event) -> None:
-    stops = StopsBeforeTheCommit(**vars(resources(settings, LOADED)["lake"]), moment=moment)
-    bench = diary(settings, LOADED, lake=stops)
+    stops = StopsBeforeTheCommit(
+        **vars(resources(settings, LOADED)["lake_io_manager"]), moment=moment
+    )
+    bench = diary(settings, LOADED, lake_io_manager=stops)
     bench.instance.add_dynamic_partitions("day", ["mon"])
     bench.run("mon")
 

@@ -13,6 +13,8 @@ import ibis
 import pyarrow as pa
 import pytest
 
+from pipeline_assets import domains
+from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.definitions import build_definitions
 from pipeline_assets.domains.taobao import assets as taobao
 from pipeline_assets.sample.taobao import write_taobao
@@ -20,6 +22,7 @@ from pipeline_assets.settings import Settings
 from pipeline_assets_tests.truth.taobao import SplitTruth, split_truth
 from pipeline_assets_tests.workbench import Result, Workbench, failures
 
+ASSETS = datasets_in(domains.taobao).assets
 SPLITS = ("train", "test")
 MEMBERS = ("sample_skeleton", "common_features")
 RAW = {"source_uri": "a#f", "split": "train", "line_number": 1, "unterminated_line": 0}
@@ -39,8 +42,8 @@ def workbench(folder: Path, landing: Path) -> Workbench:
     places = {"lake_uri": str(folder / "lake"), "landing_uri": str(landing)}
     small = {"memory_limit_mib": 512, "threads": 2, "raw_part_mib": 1}
     settings = Settings.model_validate({**places, **small})
-    definitions = build_definitions(settings, assets=taobao.ASSETS)
-    return Workbench(settings, definitions, taobao.ASSETS)
+    definitions = build_definitions(settings, assets=ASSETS)
+    return Workbench(settings, definitions, ASSETS)
 
 
 @pytest.fixture(scope="module")
@@ -228,8 +231,8 @@ def versions(bench: Workbench) -> dict[str, dict[str, str]]:
 
 
 def test_every_column_names_the_columns_it_comes_from(delivered: Delivered) -> None:
-    tables = {asset.key: asset.table for asset in taobao.ASSETS}
-    for asset in taobao.ASSETS[1:]:
+    tables = {asset.key: asset.table for asset in ASSETS}
+    for asset in ASSETS[1:]:
         node = asset.key.to_python_identifier()
         event = delivered.result.asset_materializations_for_node(node)[0]
         metadata = event.metadata["dagster/column_lineage"]

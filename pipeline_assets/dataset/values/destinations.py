@@ -5,13 +5,11 @@ These are plain values. What writes to them lives in :mod:`pipeline_assets.expor
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, Protocol, Self
 
 from pipeline_assets.dataset.contract import Contract, Field, Long, String, TableContract
-from pipeline_assets.dataset.objects import encode_key
 from pipeline_assets.dataset.partitioning import Partitioning
-
-Self = TypeVar("Self", bound="Destination")
+from pipeline_assets.dataset.values.objects import encode_key
 
 
 class Destination(Protocol):
@@ -30,7 +28,7 @@ class Destination(Protocol):
         """What an asset's code version says of the destination."""
         ...
 
-    def with_partitioning(self: Self, partitioning: Partitioning) -> Self:
+    def with_partitioning(self, partitioning: Partitioning) -> Self:
         """The same for other partitions."""
         ...
 
