@@ -186,13 +186,13 @@ class Stager:
         return engine.ingest(attempt.job(compiled, engine), records)
 
     def _arguments(self, attempt: Attempt) -> dict[str, Any]:
-        offered: dict[str, Any] = {
+        available_versions: dict[str, Any] = {
             **self.databases,
             **attempt.landed,
             WORKSPACE: self._workspace(attempt),
             CONFIG: attempt.request.config,
         }
-        return {name: offered[name] for name in function_parameters(attempt.asset)}
+        return {name: available_versions[name] for name in function_parameters(attempt.asset)}
 
     def _workspace(self, attempt: Attempt) -> Workspace:
         asset, keys = attempt.asset, attempt.request.keys
