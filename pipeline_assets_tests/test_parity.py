@@ -9,19 +9,22 @@ import duckdb
 import pytest
 from pydantic import SecretStr
 
+from pipeline_assets.command.postgres_server import ensure_database
 from pipeline_assets.command.update import Updater, batches
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.dsn import SecretDsn
-from pipeline_assets.definitions import ASSETS, LANDING, build_definitions
+from pipeline_assets.dataset.values.dsn import SecretDsn
+from pipeline_assets.definitions import DATASETS, build_definitions
 from pipeline_assets.orchestration.deployment import Deployment
-from pipeline_assets.sample import RENTAL_DAYS
+from pipeline_assets.sample.movie_reviews import write_movie_reviews
 from pipeline_assets.sample.music import write_music
-from pipeline_assets.sample.postgres_server import ensure_database
 from pipeline_assets.sample.ratings import write_ratings
-from pipeline_assets.sample.rentals import fill_rentals, write_movie_reviews
+from pipeline_assets.sample.rental_database import fill_rentals
 from pipeline_assets.sample.taobao import write_taobao
 from pipeline_assets.settings import EngineName, Settings
 from pipeline_assets_tests.spark_resources.conftest import COLD_START
+
+ASSETS = DATASETS.assets
+LANDING = DATASETS.landing
 
 pytestmark = pytest.mark.spark
 
@@ -52,9 +55,9 @@ def lakes(tmp_path_factory: pytest.TempPathFactory, postgres_server: SecretDsn) 
     folder = tmp_path_factory.mktemp("parity")
     for write in (write_taobao, write_ratings, write_music):
         write(folder / "landing", scale=0.05, damage=0.02)
-    write_movie_reviews(folder / "landing", scale=0.05, damage=0.02, days=RENTAL_DAYS)
+    write_movie_reviews(folder / "landing", scale=0.05, damage=0.02)
     shop = ensure_database(postgres_server, "parity")
-    fill_rentals(shop, scale=0.02, days=RENTAL_DAYS)
+    fill_rentals(shop, scale=0.02)
     return Lakes(_updated(folder, "embedded", shop), _updated(folder, "spark", shop))
 
 

@@ -9,9 +9,12 @@ import dagster as dg
 import pytest
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.definitions import ASSETS, build_definitions
+from pipeline_assets.definitions import DATASETS, build_definitions
 from pipeline_assets.sample.taobao import write_taobao
 from pipeline_assets.settings import Settings
+from pipeline_assets_tests.truth.taobao import split_truth
+
+ASSETS = DATASETS.assets
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -34,7 +37,7 @@ def test_its_own_test_passes(example: dict[str, Any]) -> None:
 
 def test_it_is_published_beside_the_others(example: dict[str, Any], tmp_path: Path) -> None:
     asset: LakeAsset = example["field_coverage"]
-    truth = write_taobao(tmp_path / "landing", scale=0.02)
+    write_taobao(tmp_path / "landing", scale=0.02)
     settings = Settings(lake_uri=str(tmp_path / "lake"), landing_uri=str(tmp_path / "landing"))
     definitions = build_definitions(settings, assets=[*ASSETS, asset])
     upstream = dg.AssetSelection.assets(asset.key).upstream()
@@ -49,4 +52,4 @@ def test_it_is_published_beside_the_others(example: dict[str, Any], tmp_path: Pa
 
     (event,) = result.asset_materializations_for_node("taobao__field_coverage")
     rows = event.metadata["dagster/partition_row_count"].value
-    assert rows == len([name for name, count in truth.test.core_tokens_per_field.items() if count])
+    assert rows == len(split_truth(tmp_path / "landing", "test").core_tokens_per_field)

@@ -35,7 +35,7 @@ from benchmarks.harness import markdown, peak_mib
 from pipeline_assets.domains.music.assets import EmbeddingConfig
 from pipeline_assets.learning.neighbours import top_neighbours
 from pipeline_assets.learning.word2vec import Embeddings, WeightedList, Word2VecParameters, train
-from pipeline_assets.sample.music import listeners, make_catalogue
+from pipeline_assets.sample.music_listeners import listeners, make_catalogue
 
 DEFAULTS = Word2VecParameters()
 MIN_COUNT = EmbeddingConfig().min_count

@@ -136,8 +136,8 @@ CONTENDERS: Final[dict[str, Prepare]] = {
 
 def make_inputs(folder: Path, scale: float) -> dict[str, Input]:
     """Reviews as published, plain, and as CSV with every field quoted; and listening data."""
-    category = write_ratings(folder, scale).categories["Digital_Video_Download"]
-    packed = folder / category.file
+    write_ratings(folder, scale)
+    packed = folder / "amazon_reviews/amazon_reviews_us_Digital_Video_Download_v1_00.tsv.gz"
     plain = packed.with_suffix("")
     quoted = packed.with_name("quoted.csv")
     with igzip.open(packed) as source:  # type: ignore[no-untyped-call]

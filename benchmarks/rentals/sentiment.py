@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from pipeline_assets.learning.sentiment import SentimentModel, predict, sentiment_of_score
 from pipeline_assets.learning.sentiment_fit import fit
 from pipeline_assets.learning.sentiment_report import report
-from pipeline_assets.sample.rentals import SCORE_WEIGHTS, SCORES
+from pipeline_assets.sample.movie_reviews import SCORE_WEIGHTS, SCORES
 from pipeline_assets.sample.review_texts import review_text
 from spark_resources.cluster.sentiment_lexicon import ENGLISH, Lexicon, Tone
 

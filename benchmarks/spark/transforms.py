@@ -29,9 +29,9 @@ from benchmarks.harness import markdown
 from benchmarks.spark.by_hand import PEERS
 from pipeline_assets.command.update import Updater, batches
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.progress import Log
 from pipeline_assets.dataset.sql import Dialect
-from pipeline_assets.definitions import ASSETS, LANDING, build_definitions
+from pipeline_assets.dataset.values.progress import Log
+from pipeline_assets.definitions import DATASETS, build_definitions
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.deployment import Deployment
@@ -43,6 +43,9 @@ from spark_resources.cluster.entry_point import SESSION, execute
 from spark_resources.cluster.spark_types import identifier, spark_type
 from spark_resources.job import Destination, Job, Manifest, fresh_token
 from spark_resources.runners.local import LocalConfig, LocalRunner
+
+ASSETS = DATASETS.assets
+LANDING = DATASETS.landing
 
 THREADS: Final = 2
 MEMORY_MIB: Final = 2048
@@ -137,7 +140,8 @@ class SampleLake:
         """What Dagster would hand to an engine of that dialect to make the asset."""
         keeper = Keeper(dialect)
         resources = dict(self.definitions.resources or {})
-        stager = resources["stager"]
+        with dg.build_resources(resources) as built:
+            stager = built.stager
         engines = Engines(stager.engines.embedded, keeper)
         kept = dg.Definitions(
             assets=self.definitions.assets,

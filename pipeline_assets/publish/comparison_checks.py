@@ -12,14 +12,15 @@ from typing import Any, Final
 
 import dagster as dg
 
-from pipeline_assets.dataset.asset import Comparison, LakeAsset
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.comparison import Comparison
 from pipeline_assets.dataset.inputs import LazyTable
-from pipeline_assets.dataset.objects import ObjectStore
-from pipeline_assets.dataset.progress import Log
+from pipeline_assets.dataset.values.objects import ObjectStore
+from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.publish.audit import build_audit
-from pipeline_assets.publish.failures import told_by_dagster
+from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import check_metadata
 from spark_resources.job import AuditResult, Destination, Job, fresh_token
 
@@ -107,7 +108,7 @@ def _asset_check(asset: LakeAsset, comparison: Comparison) -> dg.AssetChecksDefi
 def _body(asset: LakeAsset, comparison: Comparison) -> Any:  # noqa: ANN401 - what Dagster decorates
     def evaluate(context: dg.AssetCheckExecutionContext, **inputs: Any) -> Any:  # noqa: ANN401
         comparer: Comparer = context.resources.comparer
-        with told_by_dagster():
+        with dagster_failures():
             result = comparer.compare(asset, comparison, inputs, context.log.info)
         return dg.AssetCheckResult(
             passed=result.failed == 0,

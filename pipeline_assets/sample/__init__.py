@@ -3,36 +3,23 @@
 import filecmp
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
 
+from pipeline_assets.sample.movie_reviews import write_movie_reviews
 from pipeline_assets.sample.music import write_music
 from pipeline_assets.sample.ratings import write_ratings
-from pipeline_assets.sample.rentals import write_movie_reviews
 from pipeline_assets.sample.taobao import write_taobao
 
-RENTAL_DAYS: Final = 28
 
-
-def write_samples(landing: Path, scale: float, seed: int, damage: float) -> dict[str, Path]:
-    """Write every domain's landing files; a file that would not change is not touched.
-
-    Returns:
-        Domain to the file that tells what a correct pipeline must find.
-    """
+def write_samples(landing: Path, scale: float, seed: int, damage: float) -> None:
+    """Write every domain's landing files; a file that would not change is not touched."""
     landing.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=landing.parent, prefix=f".{landing.name}.") as folder:
         fresh = Path(folder)
         write_taobao(fresh, scale, seed, damage)
         write_ratings(fresh, scale, seed, damage)
         write_music(fresh, scale, seed, damage)
-        write_movie_reviews(fresh, scale, seed, damage, days=RENTAL_DAYS)
+        write_movie_reviews(fresh, scale, seed, damage)
         _deliver(fresh, landing)
-    return {
-        "taobao": landing / "taobao" / "truth.json",
-        "ratings": landing / "amazon_reviews" / "truth.json",
-        "music": landing / "music" / "truth.json",
-        "rentals": landing / "movie_review" / "truth.json",
-    }
 
 
 def _deliver(fresh: Path, landing: Path) -> None:

@@ -7,12 +7,11 @@ few have many rows and most have one.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import islice
 from itertools import product as pairs
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 COLUMNS: Final = (
     "marketplace",
@@ -99,24 +98,17 @@ _SENTENCES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
+class Review(NamedTuple):
     """One row.
 
     Attributes:
         customer: Number of the customer, 0 if there is none.
         product: Number of the product, 0 if there is none.
-        stars: 1 to 5, 0 if there is no rating.
-        titled: Whether the product's title is there.
-        duplicate: Whether the row equals an earlier one in every column.
         fields: What is written, in the order of `COLUMNS`.
     """
 
     customer: int
     product: int
-    stars: int
-    titled: bool
-    duplicate: bool
     fields: tuple[str, ...]
 
 
@@ -157,7 +149,7 @@ class _Writer:
         self._written += 1
         stars = self._random.choices(_STARS, _STAR_WEIGHTS)[0] if rated else 0
         fields = (*self._thing(customer, product, titled), *self._opinion(stars))
-        return Review(customer, product, stars, titled, duplicate=False, fields=fields)
+        return Review(customer, product, fields)
 
     def _thing(self, customer: int, product: int, titled: bool) -> tuple[str, ...]:
         return (
@@ -193,7 +185,7 @@ def _title(product: int) -> str:
 def _cast_reviews(writer: _Writer) -> Iterator[Review]:
     yield from (writer.write(customer, product) for customer, product in _cast_pairs())
     once = writer.write(CAST_CUSTOMERS["five_with_duplicate"], CORE[3])
-    yield from (once, replace(once, duplicate=True))
+    yield from (once, once)
     yield writer.write(CORE[0], CORE[0], rated=False)
     yield writer.write(CORE[0], CORE[0], titled=False)
 
@@ -219,7 +211,7 @@ def _crowd_reviews(writer: _Writer, rows: int, random: Random) -> Iterator[Revie
     for _ in range(rows):
         luck = random.random()
         if last and luck < DUPLICATE_SHARE:
-            last = replace(last, duplicate=True)
+            pass  # the same row again
         elif last and luck < DUPLICATE_SHARE + REPEAT_SHARE:
             last = writer.write(last.customer, last.product)
         else:

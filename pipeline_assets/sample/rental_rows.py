@@ -19,6 +19,10 @@ from pipeline_assets.errors import PipelineError
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 
+END: Final = date(2026, 1, 1)
+DAYS: Final = 28
+"""How many days before `END` the samples cover."""
+
 CUSTOMERS_PER_SCALE: Final = 600
 FILMS_PER_SCALE: Final = 200
 PAYMENTS_PER_DAY_PER_SCALE: Final = 180
@@ -109,12 +113,6 @@ class Day:
     inventories: Ints
     prices: Ints
     times: Ints
-
-    @property
-    def total(self) -> Decimal:
-        """The sum of the amounts."""
-        counts = np.bincount(self.prices, minlength=len(PRICES)).tolist()
-        return sum((n * Decimal(price) for n, price in zip(counts, PRICES, strict=True)), Decimal())
 
     @property
     def payments(self) -> pa.RecordBatch:

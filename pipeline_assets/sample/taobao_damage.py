@@ -1,29 +1,18 @@
-"""Faults for Taobao lines: what vendors' files suffer, and what a correct pipeline says of each."""
+"""Faults for Taobao lines, which are those that vendors' files suffer."""
 
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline_assets.sample.taobao_lines import Bools, Rows
-from pipeline_assets.sample.taobao_verdict import (
-    COMMON,
-    FIELD_COUNT,
-    SKELETON,
-    UNDECODABLE,
-    Column,
-    has_all_features,
-    rejection,
-)
+from pipeline_assets.sample.taobao_lines import Rows
 
 
 class Fault(NamedTuple):
-    """A fault: the reason it is rejected for, or None, and how it spoils a line."""
+    """A fault: the reason to reject the line for, if it must be rejected, and how it is spoilt."""
 
     reason: str | None
     spoil: Callable[[bytes], bytes]
@@ -47,11 +36,11 @@ def cut(line: bytes) -> bytes:
     return line.rpartition(b"\x02" if b"\x02" in line else b",")[0]
 
 
-_COMMON_FAULTS: Final = (
+COMMON_FAULTS: Final = (
     Fault("bad_token", lambda line: line.replace(b"\x01", b"", 1)),
-    Fault(UNDECODABLE, lambda line: line.replace(b"\x02", b"\xff\x02", 1)),
+    Fault("undecodable", lambda line: line.replace(b"\x02", b"\xff\x02", 1)),
     Fault(None, _add_feature),
-    Fault(FIELD_COUNT, lambda line: line.replace(b",", b";", 1)),
+    Fault("field_count", lambda line: line.replace(b",", b";", 1)),
     Fault("bad_token", lambda line: re.sub(rb"\x02\d+", b"\x02abc", line, count=1)),
     Fault("bad_index", _set(-3, b"")),
     Fault("bad_token", lambda line: re.sub(rb"\x03[^\x01]+", b"\x03one", line, count=1)),
@@ -59,73 +48,34 @@ _COMMON_FAULTS: Final = (
     Fault("bad_token", cut),
     Fault("bad_token", lambda line: line.replace(b"\x02", b"", 1)),
     Fault("bad_token", lambda line: line.replace(b"\x01", b"\x01\x01", 1)),
-    Fault(UNDECODABLE, lambda line: line.replace(b",", b"\r,", 1)),
-    Fault(FIELD_COUNT, lambda line: line + b",1"),
-    Fault(FIELD_COUNT, lambda _: b""),
+    Fault("undecodable", lambda line: line.replace(b",", b"\r,", 1)),
+    Fault("field_count", lambda line: line + b",1"),
+    Fault("field_count", lambda _: b""),
 )
-_SKELETON_FAULTS: Final = (
+SKELETON_FAULTS: Final = (
     Fault("bad_sample_id", _set(0, b"12a")),
     Fault("bad_label", _set(1, b"2")),
     Fault("bad_label", _set(2, b"")),
-    *_COMMON_FAULTS,
+    *COMMON_FAULTS,
 )
-
-
-class Kind(NamedTuple):
-    """A kind of file: its columns, and the faults its lines suffer, in turn."""
-
-    columns: Sequence[Column]
-    faults: Sequence[Fault]
-
-
-SKELETON_FILE: Final = Kind(SKELETON, _SKELETON_FAULTS)
-COMMON_FILE: Final = Kind(COMMON, _COMMON_FAULTS)
-
-
-@dataclass(frozen=True)
-class SpoiltRows:
-    """Rows after damage.
-
-    Attributes:
-        lines: Arrow array of lines, each with its newline, but for a line that was cut.
-        accepted: Whether a correct pipeline accepts the row.
-        rejected: Rejected rows by reason.
-        mismatches: Accepted rows whose number of features is wrong.
-    """
-
-    lines: pa.BinaryArray
-    accepted: Bools
-    rejected: Counter[str]
-    mismatches: int
 
 
 class Spoiler:
     """Spoils an exact share of the lines of one file, with each fault in turn."""
 
-    def __init__(self, share: float, kind: Kind) -> None:
+    def __init__(self, share: float, faults: Sequence[Fault]) -> None:
         self._share = share
-        self._kind = kind
+        self._faults = faults
         self._seen = 0
         self._planted = 0
 
-    def spoil(self, rows: Rows, *, cut_last: bool) -> SpoiltRows:
-        """Spoil the file's next rows, and cut the last one if the file ends there."""
+    def spoil(self, rows: Rows, *, cut_last: bool) -> pa.BinaryArray:
+        """The file's next lines; the last one is cut if the file ends there."""
         spoilt = {place: self._spoil(_line(rows, place)) for place in self._choose(rows)}
         if cut_last:
             place = len(rows.lines) - 1
             spoilt[place] = cut(_line(rows, place))
-        reasons = {place: rejection(text, self._kind.columns) for place, text in spoilt.items()}
-        rejected = {place: reason for place, reason in reasons.items() if reason}
-        accepted = np.ones(len(rows.lines), np.bool_)
-        accepted[list(rejected)] = False
-        return SpoiltRows(
-            lines=_replace(rows.lines, spoilt),
-            accepted=accepted,
-            rejected=Counter(rejected.values()),
-            mismatches=sum(
-                not has_all_features(spoilt[place]) for place in spoilt.keys() - rejected
-            ),
-        )
+        return _replace(rows.lines, spoilt)
 
     def _choose(self, rows: Rows) -> list[int]:
         """Evenly spread places, of rows with two tokens or more: every fault applies to those."""
@@ -136,7 +86,7 @@ class Spoiler:
         return chosen
 
     def _spoil(self, line: bytes) -> bytes:
-        fault = self._kind.faults[self._planted % len(self._kind.faults)]
+        fault = self._faults[self._planted % len(self._faults)]
         self._planted += 1
         return fault.spoil(line) + b"\n"
 

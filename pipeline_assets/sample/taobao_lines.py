@@ -9,7 +9,6 @@ impressions a group, 4 % clicks) are those published for Ali-CCP; ids lie in ran
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -107,44 +106,28 @@ def _value_texts() -> list[str]:
 _VALUES: Final = pa.array([f"\x03{text}" for text in _value_texts()])
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Lines of one file and the facts they were made from.
+class Rows(NamedTuple):
+    """Lines of one file.
 
     Attributes:
         lines: Arrow array of strings, each with its newline.
         feature_num: Tokens of every row.
-        token_row: Row of every token.
-        token_field: Place of every token's field among the file's fields.
     """
 
     lines: pa.StringArray
     feature_num: Ints
-    token_row: Ints
-    token_field: Ints
-
-    def tokens_per_field(self, accepted: Bools, fields: int) -> Ints:
-        """Tokens of the accepted rows by place of the field."""
-        return np.bincount(self.token_field[accepted[self.token_row]], minlength=fields)
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Some groups of impressions and their common features.
 
     Attributes:
         skeleton: One row per impression.
         common: One row per group.
-        group: Group, as a row of `common`, of every impression.
-        click: Label of every impression.
-        conversion: Label of every impression.
     """
 
     skeleton: Rows
     common: Rows
-    group: Ints
-    click: Bools
-    conversion: Bools
 
 
 def batches(impressions: int, seed: Sequence[int]) -> Iterator[Batch]:
@@ -178,9 +161,6 @@ def _batch(random: np.random.Generator, first_id: int, first_group: int, sizes: 
     return Batch(
         skeleton=_rows(random, SKELETON, ids, heads),
         common=_rows(random, COMMON, groups, [index]),
-        group=group,
-        click=click,
-        conversion=conversion,
     )
 
 
@@ -203,12 +183,7 @@ def _rows(
     offsets = np.append(0, np.cumsum(feature_num)).astype(np.int32)
     lists = pc.binary_join(pa.ListArray.from_arrays(offsets, tokens), "\x01")
     trailing = (numbers % shape.trailing_every == 0) & (feature_num > 0)
-    return Rows(
-        lines=_lines([*heads, feature_num, lists], trailing),
-        feature_num=feature_num,
-        token_row=np.repeat(np.arange(len(numbers)), feature_num),
-        token_field=token_field,
-    )
+    return Rows(_lines([*heads, feature_num, lists], trailing), feature_num)
 
 
 def _counts(random: np.random.Generator, field: Field, rows: int) -> Ints:

@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline_assets.command.update import Updater
+from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.definitions import build_definitions
-from pipeline_assets.domains.ratings.assets import ASSETS, FILES
+from pipeline_assets.domains import ratings
+from pipeline_assets.domains.ratings.assets import FILES
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.instance import open_instance
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.processes import CONTEXT
 from pipeline_assets_tests.updating import Updated, update
+
+ASSETS = datasets_in(ratings).assets
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "key-of-the-tests",
@@ -112,5 +116,5 @@ def _updated(order: Order) -> Updated:
     with open_instance(settings.dagster_home, Path.cwd()) as instance:
         definitions = build_definitions(settings, assets=assets)
         updater = Updater(definitions, assets, [FILES], Deployment(settings), instance)
-        updater.bury_dead_runs()
+        updater.fail_abandoned_runs()
         return update(updater)

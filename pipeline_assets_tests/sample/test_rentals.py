@@ -1,7 +1,4 @@
-import csv
-import json
 from collections import Counter
-from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,38 +8,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import connect, execute
 from pipeline_assets.postgres.read import stream
+from pipeline_assets.sample.movie_reviews import FAULTS, Review, write_movie_reviews
+from pipeline_assets.sample.rental_database import FillReport, fill_rentals
 from pipeline_assets.sample.rental_rows import SCHEMAS, Shop
-from pipeline_assets.sample.rentals import FAULTS, FillReport, fill_rentals, write_movie_reviews
 from pipeline_assets.sample.review_texts import review_text
+from pipeline_assets_tests.truth.rentals import rejections, rentals_truth, reviews
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
 
 END = date(2024, 3, 2)
+REASONS = {
+    "unknown_cid": "unknown_cid",
+    "cid_not_a_number": "bad_cid",
+    "nul_character": "nul_byte",
+    "duplicate_review": "duplicate_review",
+    "score_0": "bad_score",
+    "score_6": "bad_score",
+    "score_five": "bad_score",
+}
 
 
 def ask(dsn: SecretDsn, query: str, **parameters: datetime) -> list[dict[str, object]]:
     return [row for batch in stream(dsn, query, parameters) for row in batch.to_pylist()]
 
 
-def reviews(landing: Path, day: str) -> list[list[str]]:
-    path = landing / "movie_review" / day / "movie_review.csv"
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.reader(file, strict=True))
-
-
 def test_a_filled_database_matches_the_truth(postgres_dsn: SecretDsn, tmp_path: Path) -> None:
     report = fill_rentals(postgres_dsn, 0.2, end=END, days=20)
-    truth = write_movie_reviews(tmp_path, 0.2, end=END, days=20)
-    assert report == FillReport(True, 120, 48, truth.purchases)
-    assert list(truth.days) == [(END - timedelta(n)).isoformat() for n in range(20, 0, -1)]
+    write_movie_reviews(tmp_path, 0.2, end=END, days=20)
+    truth = rentals_truth(tmp_path, Shop(0.2, 0, END, 20))
+    assert report == FillReport(True, 120, 48, sum(of.purchases for of in truth.values()))
+    assert list(truth) == [(END - timedelta(n)).isoformat() for n in range(20, 0, -1)]
     found = ask(
         postgres_dsn,
         """SELECT payment_date::date::text AS day, count(*) AS purchases,
-                  sum(amount)::text AS amount, count(DISTINCT customer_id) AS customers
+                  sum(amount)::numeric(18, 2) AS amount, count(DISTINCT customer_id) AS customers
            FROM payment
            JOIN rental USING (rental_id, customer_id)
            JOIN inventory USING (inventory_id)
@@ -52,11 +55,10 @@ def test_a_filled_database_matches_the_truth(postgres_dsn: SecretDsn, tmp_path: 
            GROUP BY 1 ORDER BY 1""",
     )
     expected = [
-        {"day": day, "purchases": of.purchases, "amount": of.amount, "customers": of.customers}
-        for day, of in truth.days.items()
+        {"day": day, "purchases": of.purchases, "amount": of.amount, "customers": len(of.customers)}
+        for day, of in truth.items()
     ]
     assert found == expected
-    assert truth.amount == str(sum(Decimal(day.amount) for day in truth.days.values()))
 
 
 def test_days_reach_to_their_very_edges(postgres_dsn: SecretDsn) -> None:
@@ -139,73 +141,50 @@ def test_a_shop_of_no_size_is_refused(scale: float, days: int) -> None:
 
 
 def test_reviews_are_customers_words_with_scores(tmp_path: Path) -> None:
-    truth = write_movie_reviews(tmp_path, 0.5, end=END, days=4)
-    for day, of in truth.days.items():
+    write_movie_reviews(tmp_path, 0.5, end=END, days=4)
+    for day, of in rentals_truth(tmp_path, Shop(0.5, 0, END, 4)).items():
         header, *rows = reviews(tmp_path, day)
         assert header == ["cid", "review_str", "score"]
         assert len(rows) == len({tuple(row[:2]) for row in rows}) == of.reviews
-        assert len({row[0] for row in rows}) == of.reviewers
         assert all(1 <= int(row[0]) <= 300 for row in rows)
         assert {row[2] for row in rows} <= set("12345")
-        assert of.rejected == {}
-    assert json.loads((tmp_path / "movie_review" / "truth.json").read_text()) == asdict(truth)
 
 
 def test_every_sixth_day_has_no_scores(tmp_path: Path) -> None:
-    truth = write_movie_reviews(tmp_path, 0.1, damage=0.5, end=END, days=6)
-    *scored, bare = truth.days
-    assert reviews(tmp_path, bare)[0] == ["cid", "review_str"]
-    assert [truth.days[day].has_score for day in scored] == [True] * 5
-    assert not any(fault.startswith("score") for fault in truth.days[bare].rejected)
+    write_movie_reviews(tmp_path, 0.1, damage=0.5, end=END, days=6)
+    days = [(END - timedelta(number)).isoformat() for number in range(6, 0, -1)]
+    widths = [len(reviews(tmp_path, day)[0]) for day in days]
+    assert widths == [3, 3, 3, 3, 3, 2]
 
 
 def test_texts_need_real_csv_and_unicode(tmp_path: Path) -> None:
-    truth = write_movie_reviews(tmp_path, 4, end=END, days=2)
-    texts = [row[1] for day in truth.days for row in reviews(tmp_path, day)[1:]]
+    write_movie_reviews(tmp_path, 4, end=END, days=2)
+    texts = [row[1] for day in ("2024-02-29", "2024-03-01") for row in reviews(tmp_path, day)[1:]]
     for mark in ('"', ",", "\n", "😀", "。"):
         assert any(mark in text for text in texts), mark
     raw = (tmp_path / "movie_review" / "2024-03-01" / "movie_review.csv").read_bytes()
     assert raw.startswith(b"cid,review_str,score\r\n")
 
 
-def test_damaged_rows_are_counted_by_what_is_wrong(tmp_path: Path) -> None:
-    truth = write_movie_reviews(tmp_path, 2, damage=0.4, end=END, days=1)
-    (day,) = truth.days
-    rows = reviews(tmp_path, day)[1:]
-    assert set(truth.days[day].rejected) == set(FAULTS)
-    assert faults(rows) == truth.days[day].rejected
-    assert len(rows) == truth.days[day].reviews + sum(truth.days[day].rejected.values())
+def test_damage_comes_in_every_kind_and_share(tmp_path: Path) -> None:
+    write_movie_reviews(tmp_path, 2, damage=0.4, end=END, days=1)
+    (truth,) = rentals_truth(tmp_path, Shop(2, 0, END, 1)).values()
+    assert set(truth.rejected) == set(REASONS.values())
+    spoilt = sum(truth.rejected.values())
+    originals = truth.reviews - truth.rejected["duplicate_review"]
+    assert spoilt / (spoilt + originals) == pytest.approx(0.4, rel=0.1)
 
 
-def faults(rows: list[list[str]]) -> Counter[str]:
-    """Faults found by looking at the rows."""
-    found: Counter[str] = Counter()
-    seen = set()
-    for cid, text, score in rows:
-        found["cid_not_a_number"] += not cid.isdigit()
-        found["unknown_cid"] += cid.isdigit() and int(cid) > 1200
-        found["nul_character"] += "\0" in text
-        found[f"score_{score}"] += score in ("0", "6", "five")
-        found["duplicate_review"] += (cid, text, score) in seen
-        seen.add((cid, text, score))
-    return +found
-
-
-def test_writing_again_touches_no_file(tmp_path: Path) -> None:
-    def times() -> dict[Path, int]:
-        return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
-
-    write_movie_reviews(tmp_path, 0.1, end=END, days=3)
-    before = times()
-    write_movie_reviews(tmp_path, 0.1, end=END, days=3)
-    assert times() == before
-    write_movie_reviews(tmp_path, 0.1, seed=1, end=END, days=3)
-    assert times() != before
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_spoilt_review_is_rejected_for_the_planted_reason(fault: str) -> None:
+    sound = Review("7", "Fine.", "4")
+    rows = [list(sound), list(FAULTS[fault](sound))]
+    assert list(rejections(rows, customers=9)) == [None, REASONS[fault]]
 
 
 @pytest.mark.parametrize("damage", [-0.1, 1.1])
 def test_damage_is_a_share(tmp_path: Path, damage: float) -> None:
-    with pytest.raises(PipelineError, match="a share from 0 to 1"):
+    with pytest.raises(PipelineError, match="a share of rows from 0 to 1"):
         write_movie_reviews(tmp_path, damage=damage)
 
 

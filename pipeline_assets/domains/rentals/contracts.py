@@ -7,7 +7,7 @@ and an empty score are no faults: people click stars without a word, and vendors
 A payment whose film is unknown stays, because its money is real; a check that warns counts it.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from pipeline_assets.dataset.contract import (
     Binary,
@@ -23,6 +23,9 @@ from pipeline_assets.dataset.contract import (
     Timestamp,
 )
 from pipeline_assets.dataset.raw_contracts import RawRecords
+
+RENTALS: Final = "rentals"
+"""Namespace of the domain's tables."""
 
 NEGATIVE, NEUTRAL, POSITIVE = range(3)
 

@@ -9,18 +9,22 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pipeline_assets.domains.music.assets import ASSETS
-from pipeline_assets.sample.music import MusicTruth, write_music
+from pipeline_assets.dataset.discovery import datasets_in
+from pipeline_assets.domains import music
+from pipeline_assets.sample.music import write_music
 from pipeline_assets_tests.domains.music.world import DAY, TOP_ARTISTS, USERS, World
+from pipeline_assets_tests.truth.music import SnapshotTruth, snapshot_truth
 from pipeline_assets_tests.updating import Updated
 
-Sample = tuple[World, MusicTruth, Updated]
+ASSETS = datasets_in(music).assets
+Sample = tuple[World, SnapshotTruth, Updated]
 
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     folder = tmp_path_factory.mktemp("sample")
-    truth = write_music(folder / "landing", scale=0.3, damage=0.1)
+    write_music(folder / "landing", scale=0.3, damage=0.1)
+    truth = snapshot_truth(folder / "landing", DAY)
     with dg.DagsterInstance.ephemeral() as instance:
         world = World.below(folder, instance)
         yield world, truth, world.update()
@@ -46,7 +50,7 @@ def test_a_second_update_has_nothing_to_do(sample: Sample) -> None:
 
 
 def test_the_tables_hold_the_planted_truth(sample: Sample) -> None:
-    world, truth = sample[0], sample[1].snapshots[DAY]
+    world, truth, _ = sample
     (users,) = world.query("select count(*), count(*) filter (country is null) from music.users")
     (plays,) = world.query("select count(*), sum(playcount) from music.user_top_artists")
     (listeners,) = world.query("select count(*) from music.user_embeddings")
@@ -67,7 +71,7 @@ def test_artists_that_enough_listeners_know_have_vectors(sample: Sample) -> None
 
 
 def test_the_rejected_rows_hold_the_planted_truth(sample: Sample) -> None:
-    world, truth = sample[0], sample[1].snapshots[DAY]
+    world, truth, _ = sample
     for table, reasons in (
         ("users", truth.rejected_users),
         ("user_top_artists", truth.rejected_user_top_artists),
@@ -80,7 +84,7 @@ def test_the_rejected_rows_hold_the_planted_truth(sample: Sample) -> None:
 
 
 def test_the_rankings_hold_the_planted_truth(sample: Sample) -> None:
-    world, truth = sample[0], sample[1].snapshots[DAY]
+    world, truth, _ = sample
     for table in ("artist_rank_in_country", "country_rank_per_artist"):
         assert world.query(f"select count(*) from music.{table}") == [(truth.country_artists,)]
     leaders = world.counts(

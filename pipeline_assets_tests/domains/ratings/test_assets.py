@@ -10,19 +10,23 @@ import duckdb
 import pytest
 
 from pipeline_assets.command.update import Batch
-from pipeline_assets.domains.ratings.assets import ASSETS
-from pipeline_assets.sample.ratings import RatingsTruth, write_ratings
+from pipeline_assets.dataset.discovery import datasets_in
+from pipeline_assets.domains import ratings
+from pipeline_assets.sample.ratings import write_ratings
 from pipeline_assets.sample.ratings_reviews import COLUMNS
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.domains.ratings.world import World
+from pipeline_assets_tests.truth.ratings import CategoryTruth, category_truth
 from pipeline_assets_tests.updating import Updated
+
+ASSETS = datasets_in(ratings).assets
 
 VIDEO = "Digital_Video_Download"
 CATEGORIES = [VIDEO, "Gift_Card"]
 
 CHAIN = [("1", "B1"), ("2", "B1"), ("1", "B2"), ("3", "B2"), ("2", "B3")]
 
-Sample = tuple[World, RatingsTruth, Updated]
+Sample = tuple[World, dict[str, CategoryTruth], Updated]
 
 
 def world_in(folder: Path, instance: dg.DagsterInstance) -> World:
@@ -41,10 +45,11 @@ def world_in(folder: Path, instance: dg.DagsterInstance) -> World:
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     folder = tmp_path_factory.mktemp("sample")
-    truth = write_ratings(folder / "landing", scale=0.1, damage=0.05)
+    write_ratings(folder / "landing", scale=0.1, damage=0.05)
+    truths = {category: category_truth(folder / "landing", category) for category in CATEGORIES}
     with dg.DagsterInstance.ephemeral() as instance:
         world = world_in(folder, instance)
-        yield world, truth, world.update()
+        yield world, truths, world.update()
 
 
 @pytest.fixture
@@ -75,7 +80,7 @@ def test_a_second_update_has_nothing_to_do(sample: Sample) -> None:
 
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_the_tables_hold_the_planted_truth(sample: Sample, category: str) -> None:
-    world, truth = sample[0], sample[1].categories[category]
+    world, truth = sample[0], sample[1][category]
     own = f"where category = '{category}'"
     (counts,) = world.query(
         "select count(*), count(*) filter (customer_id is null), "
@@ -96,15 +101,16 @@ def test_the_tables_hold_the_planted_truth(sample: Sample, category: str) -> Non
 
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_the_filter_leaves_the_planted_truth(sample: Sample, category: str) -> None:
-    world, truth = sample[0], sample[1].categories[category]
+    world, truth = sample[0], sample[1][category]
     own = f"ratings.filtered_ratings where category = '{category}'"
     assert world.query(
         f"select count(*), count(distinct customer_id), count(distinct product_id) from {own}"
     ) == [(truth.one_shot.rows, truth.one_shot.users, truth.one_shot.items)]
     stars = dict(world.query(f"select star_rating, count(*) from {own} group by 1"))
-    assert {star: stars.get(None if star == "null" else int(star), 0) for star in truth.stars} == (
-        truth.one_shot.stars
-    )
+    expected = truth.one_shot.stars
+    assert expected == {
+        star: stars.get(None if star == "null" else int(star), 0) for star in expected
+    }
     for key, cast in (("customer_id", truth.customers), ("product_id", truth.products)):
         kept = dict(world.query(f"select {key}, count(*) from {own} group by 1"))
         assert {name: kept.get(each.id, 0) for name, each in cast.items()} == {
@@ -115,7 +121,7 @@ def test_the_filter_leaves_the_planted_truth(sample: Sample, category: str) -> N
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_the_filter_means_what_its_sql_says(sample: Sample, category: str) -> None:
     """The published meaning of `one_shot`, over the vendor's file with its sound lines."""
-    world, truth = sample[0], sample[1].categories[category]
+    world, truth = sample[0], sample[1][category]
     path = Path(world.settings.landing_uri, truth.file)
     content = path.read_bytes()
     lines = (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines()

@@ -3,7 +3,7 @@ import io
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,16 @@ import ibis
 import pyarrow as pa
 import pytest
 
+from pipeline_assets import domains
+from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.definitions import build_definitions
 from pipeline_assets.domains.taobao import assets as taobao
-from pipeline_assets.sample.taobao import SplitTruth, TaobaoTruth, write_taobao
+from pipeline_assets.sample.taobao import write_taobao
 from pipeline_assets.settings import Settings
+from pipeline_assets_tests.truth.taobao import SplitTruth, split_truth
 from pipeline_assets_tests.workbench import Result, Workbench, failures
 
+ASSETS = datasets_in(domains.taobao).assets
 SPLITS = ("train", "test")
 MEMBERS = ("sample_skeleton", "common_features")
 RAW = {"source_uri": "a#f", "split": "train", "line_number": 1, "unterminated_line": 0}
@@ -30,28 +34,25 @@ class Delivered:
     """Both archives with faults in them, and what one run of both splits made of them."""
 
     bench: Workbench
-    truth: TaobaoTruth
+    truths: Mapping[str, SplitTruth]
     result: Result
-
-    def of(self, split: str) -> SplitTruth:
-        found: SplitTruth = getattr(self.truth, split)
-        return found
 
 
 def workbench(folder: Path, landing: Path) -> Workbench:
     places = {"lake_uri": str(folder / "lake"), "landing_uri": str(landing)}
     small = {"memory_limit_mib": 512, "threads": 2, "raw_part_mib": 1}
     settings = Settings.model_validate({**places, **small})
-    definitions = build_definitions(settings, assets=taobao.ASSETS)
-    return Workbench(settings, definitions, taobao.ASSETS)
+    definitions = build_definitions(settings, assets=ASSETS)
+    return Workbench(settings, definitions, ASSETS)
 
 
 @pytest.fixture(scope="module")
 def delivered(tmp_path_factory: pytest.TempPathFactory) -> Delivered:
     folder = tmp_path_factory.mktemp("taobao")
-    truth = write_taobao(folder / "landing", scale=0.5, damage=0.02)
+    write_taobao(folder / "landing", scale=0.5, damage=0.02)
+    truths = {split: split_truth(folder / "landing", split) for split in SPLITS}
     bench = workbench(folder, folder / "landing")
-    return Delivered(bench, truth, bench.run(*SPLITS))
+    return Delivered(bench, truths, bench.run(*SPLITS))
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ def test_a_run_of_both_splits_succeeds_on_damaged_archives(delivered: Delivered)
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_tables_hold_what_the_truth_says(delivered: Delivered, split: str) -> None:
-    query, truth = delivered.bench.query, delivered.of(split)
+    query, truth = delivered.bench.query, delivered.truths[split]
     where = f"WHERE split = '{split}'"
     labels = query(f"""
         SELECT count(*), sum(click_label), sum(conversion_label),
@@ -166,7 +167,7 @@ def test_rejected_lines_are_what_the_truth_says(delivered: Delivered, split: str
     found: dict[str, dict[str, int]] = {f"{member}_{split}.csv": {} for member in MEMBERS}
     for member, reason, count in counted:
         found[f"{member}_{split}.csv"][reason] = count
-    assert found == delivered.of(split).rejected
+    assert found == delivered.truths[split].rejected
 
 
 def test_raw_files_tell_what_the_archive_holds(delivered: Delivered) -> None:
@@ -174,7 +175,7 @@ def test_raw_files_tell_what_the_archive_holds(delivered: Delivered) -> None:
         counted = delivered.bench.query(f"""
             SELECT member, sum(line_count), any_value(member_size_bytes), any_value(member_sha256)
             FROM taobao.raw_files WHERE split = '{split}' GROUP BY member ORDER BY member""")
-        truth = delivered.of(split)
+        truth = delivered.truths[split]
         assert [lines_ for _, lines_, *_ in counted] == [truth.common_lines, truth.skeleton_lines]
         assert all(size > 0 and len(digest) == 64 for *_, size, digest in counted)
 
@@ -189,7 +190,7 @@ def test_checks_that_warn_count_what_the_truth_says(delivered: Delivered) -> Non
         for name, evaluation in evaluations.items()
         if not evaluation.passed
     }
-    both = [delivered.of(split) for split in SPLITS]
+    both = [delivered.truths[split] for split in SPLITS]
     mismatches = Counter[str]()
     for truth in both:
         for file, count in truth.feature_num_mismatches.items():
@@ -230,8 +231,8 @@ def versions(bench: Workbench) -> dict[str, dict[str, str]]:
 
 
 def test_every_column_names_the_columns_it_comes_from(delivered: Delivered) -> None:
-    tables = {asset.key: asset.table for asset in taobao.ASSETS}
-    for asset in taobao.ASSETS[1:]:
+    tables = {asset.key: asset.table for asset in ASSETS}
+    for asset in ASSETS[1:]:
         node = asset.key.to_python_identifier()
         event = delivered.result.asset_materializations_for_node(node)[0]
         metadata = event.metadata["dagster/column_lineage"]

@@ -20,7 +20,7 @@ from pipeline_assets.domains.taobao.lines import (
     tokens,
 )
 from pipeline_assets.landing.raw_text import split_into_parts
-from pipeline_assets.sample import taobao_verdict as verdict
+from pipeline_assets_tests.truth import taobao_verdict as verdict
 
 GOOD = {
     SKELETON: b"12,1,0,9f3a,2,205\x024350000\x031.0\x01210\x029020001\x030.69315",

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
+from pipeline_assets.command.postgres_home import Home, remove, settle
+from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import connect, execute
 from pipeline_assets.postgres.sql import identifier
-from pipeline_assets.sample.postgres_home import Home, remove, settle
 
 SUPERUSER = "postgres"
 PORT = "5432"
@@ -42,7 +42,7 @@ def running_postgres(
     Any number of processes may hold the same directory: the first starts the server, the last stops
     it. What a killed process leaves behind (a running server, a stale pid file, half an initdb) is
     taken over. For root, another account runs the server; where that can't reach the directory, a
-    link takes its place, as :mod:`pipeline_assets.sample.postgres_home` tells.
+    link takes its place, as :mod:`pipeline_assets.command.postgres_home` tells.
 
     Args:
         data_dir: Made when absent, and kept. Only this account, and root's other one, may enter it.

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import dagster as dg
 
 from pipeline_assets.dagster_internals import DATA_VERSION_TAG, extract_data_version_from_entry
-from pipeline_assets.dataset.objects import StoredObject, fingerprint
 from pipeline_assets.dataset.partitioning import Partitioning
+from pipeline_assets.dataset.values.objects import StoredObject, fingerprint
 
 _FORBIDDEN_IN_KEYS = re.compile(r"[\x00-\x1f,/\\]|\.\.")
 
@@ -25,7 +25,7 @@ class LandingSource:
             partition's objects are neighbours when paths are sorted.
         partitioning: Of the tables made from it.
         description: What the vendor delivers, for people.
-        ignored: Matches objects that are no delivery, such as truth files of the samples.
+        ignored: Matches objects that are no delivery, such as the `truth.json` of older samples.
     """
 
     name: str
@@ -81,7 +81,7 @@ class LandingSource:
             tags={DATA_VERSION_TAG: version},
         )
 
-    def cut_as(self, before: Partitioning, after: Partitioning) -> "LandingSource":
+    def with_partitioning(self, before: Partitioning, after: Partitioning) -> "LandingSource":
         """The same source with another partitioning, if it has the one before."""
         return replace(self, partitioning=after) if self.partitioning is before else self
 
@@ -94,4 +94,4 @@ class LandingSource:
             kinds={"file"},
             partitions_def=self.partitioning.definition,
             metadata={"pattern": self.pattern.pattern},
-        ).with_io_manager_key("landing")
+        ).with_io_manager_key("landing_io_manager")

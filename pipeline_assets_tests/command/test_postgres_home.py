@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_assets.command.postgres_home import remove, settle
+from pipeline_assets.command.postgres_server import THROWAWAY, running_postgres
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.read import stream
-from pipeline_assets.sample.postgres_home import remove, settle
-from pipeline_assets.sample.postgres_server import THROWAWAY, running_postgres
 
 as_root = pytest.mark.skipif(
     os.geteuid() != 0, reason="only root hands Postgres to another account"
@@ -24,7 +24,7 @@ ASK = """
 import sys
 from pathlib import Path
 from pipeline_assets.postgres.read import stream
-from pipeline_assets.sample.postgres_server import running_postgres
+from pipeline_assets.command.postgres_server import running_postgres
 with running_postgres(Path(sys.argv[1])) as dsn:
     print(*stream(dsn, "SELECT 42 AS answer"))
 """

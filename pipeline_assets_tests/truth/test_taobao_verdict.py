@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_assets.landing.raw_text import RESERVED_DELIMITER
-from pipeline_assets.sample.taobao_verdict import (
+from pipeline_assets_tests.truth.taobao_verdict import (
     COMMON,
     SKELETON,
     Column,

@@ -4,7 +4,8 @@ A line is rejected for the first of these reasons that applies:
 
 | reason            | applies if                                                                  |
 |-------------------|-----------------------------------------------------------------------------|
-| `undecodable`     | the line had to be escaped, see `landing/raw_text.py`                       |
+| `undecodable`     | it is not UTF-8, has a carriage return inside or the four ASCII separators  |
+|                   | in a row, or starts with a byte order mark or ASCII SUBSTITUTE              |
 | `field_count`     | it has not 6 (skeleton) or 3 (common features) fields between commas        |
 | `bad_sample_id`   | the sample id is not 1 to 18 digits                                         |
 | `bad_label`       | a label is neither 0 nor 1                                                  |
@@ -23,12 +24,6 @@ well-formed list is accepted and counted, for the tokens are there and every one
 import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
-
-from pipeline_assets.landing.raw_text import split_into_parts
-
-UNDECODABLE: Final = "undecodable"
-FIELD_COUNT: Final = "field_count"
-CUT_LINE: Final = "cut_line"
 
 
 class Column(NamedTuple):
@@ -63,10 +58,11 @@ def rejection(text: bytes, columns: Sequence[Column]) -> str | None:
         text: The line as it is in the file, with its newline unless the file ends before it.
         columns: What its fields must look like.
     """
-    (part,) = split_into_parts([text], part_bytes=1)
-    reason = UNDECODABLE if part.escaped_lines else _fault(part.data.removesuffix(b"\n"), columns)
-    if not part.terminated and (reason or not has_all_features(text)):
-        return CUT_LINE
+    terminated = text.endswith(b"\n")
+    line = text.removesuffix(b"\n").removesuffix(b"\r") if terminated else text
+    reason = _fault(line, columns) if _is_decodable(line) else "undecodable"
+    if not terminated and (reason or not has_all_features(text)):
+        return "cut_line"
     return reason
 
 
@@ -80,9 +76,18 @@ def _count_tokens(tokens: bytes) -> int:
     return tokens.count(b"\x01") + 1 if tokens else 0
 
 
+def _is_decodable(line: bytes) -> bool:
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        return False
+    inside = ("\r", "\x1c\x1d\x1e\x1f")
+    return not text.startswith(("\ufeff", "\x1a")) and not any(each in text for each in inside)
+
+
 def _fault(line: bytes, columns: Sequence[Column]) -> str | None:
     fields = line.split(b",")
     if len(fields) != len(columns):
-        return FIELD_COUNT
+        return "field_count"
     pairs = zip(columns, fields, strict=True)
     return next((c.reason for c, field in pairs if not c.pattern.fullmatch(field)), None)
