@@ -214,18 +214,18 @@ def test_a_table_without_partitions_is_made_from_all_there_are(state: GraphState
     assert stale(replace(up_to_date_, records=made)) == [(CONTENTS, "", "raw_boxes changed")]
 
 
-def test_an_optional_input_that_is_not_there_has_a_version_of_its_own(world: World) -> None:
+def test_an_optional_input_that_is_not_there_has_a_version_of_its_own(state: GraphState) -> None:
     boxes = contents.inputs[0]
     labels = replace(boxes, name="raw_labels", key=ASSETS[1].key, optional=True)
     read = {"raw_boxes": "v1", "raw_labels": ABSENT}
     without = replace(
-        world,
+        state,
         assets=(*ASSETS[:2], replace(contents, inputs=(boxes, labels))),
         records={
-            BOXES: world.records[BOXES],
+            BOXES: state.records[BOXES],
             CONTENTS: {key: record(read, CONTENTS) for key in ("a", "b")},
         },
-        offers=Offers(idle={LABELS: "nobody delivers labels"}),
+        outside=OutsideVersions(idle={LABELS: "nobody delivers labels"}),
     )
     assert stale(without) == []
     labelled = {**without.records, LABELS: {"a": record({}, LABELS, "v7")}}
