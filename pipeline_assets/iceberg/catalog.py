@@ -7,7 +7,8 @@ Imports of SQLAlchemy stand inside functions, because they are slow and only ope
 them.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,7 @@ from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 GLUE: Final = "glue"
 ENCRYPTING_IO: Final = "pipeline_assets.iceberg.encryption.EncryptingFileIO"
 _NAME: Final = "lake"
+# What pyiceberg raises when another process was faster; an SQL catalog adds IntegrityError.
 _LOST_RACE: Final = (
     CommitFailedException,
     ValidationException,
@@ -57,10 +59,25 @@ class CatalogAccess:
     uri: str = field(repr=False)  # may hold a password
     warehouse: str
     s3: S3Access = field(default_factory=S3Access)
+    _opened: "dict[str, _Opened]" = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def open(self) -> Catalog:
-        """Connect; the first process creates the tables of the catalog itself."""
+        """The catalog; the first process creates the tables of the catalog itself.
+
+        A connection is used again until the credentials are renewed, the database's file is
+        replaced, or the process forks.
+        """
         properties = {"warehouse": self.warehouse, **self._storage_properties()}
+        opened = self._opened.get(self.uri)
+        if opened is None or opened.circumstances != _circumstances(self.uri, properties):
+            catalog = self._connect(properties)
+            opened = _Opened(catalog, _circumstances(self.uri, properties))
+            self._opened[self.uri] = opened
+        return opened.catalog
+
+    def _connect(self, properties: dict[str, str]) -> Catalog:
         if self.uri == GLUE:
             return load_catalog(_NAME, type=GLUE, **properties)
         _create_parent_folder(self.uri)
@@ -82,10 +99,26 @@ class CatalogAccess:
         return {name: value for name, value in properties.items() if value}
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """A connection to a catalog, and the circumstances in which it may be used."""
+
+    catalog: Catalog
+    circumstances: tuple[object, ...]
+
+
+def _circumstances(uri: str, properties: Mapping[str, str]) -> tuple[object, ...]:
+    path = _sqlite_path(uri)
+    # A connection to a deleted file still accepts writes, and nobody ever reads them.
+    file = path.stat() if path and path.exists() else None
+    return os.getpid(), sorted(properties.items()), file and (file.st_dev, file.st_ino)
+
+
 def _is_created_by_another(error: BaseException) -> bool:
     """Whether another process has just created the tables of the catalog itself."""
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
 
+    # Every database words this differently, so the texts are all there is to compare.
     return isinstance(error, DBAPIError) and ("exists" in str(error) or "locked" in str(error))
 
 
@@ -118,6 +151,7 @@ def _give_up(attempt: RetryCallState) -> None:
 
 beside_others: Final = retry(
     retry=retry_if_exception(_is_lost_race),
+    # Random waits: processes that were refused together would otherwise meet again.
     wait=wait_random_exponential(multiplier=0.05, max=2),
     stop=stop_after_attempt(30),
     retry_error_callback=_give_up,
@@ -137,11 +171,19 @@ def one_line_errors(doing: str) -> Iterator[None]:
 
 
 def _create_parent_folder(uri: str) -> None:
+    path = _sqlite_path(uri)
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _sqlite_path(uri: str) -> Path | None:
+    """The file of a SQLite database; None for any other catalog."""
     from sqlalchemy import make_url  # noqa: PLC0415
 
+    if uri == GLUE:
+        return None
     url = make_url(uri)
-    if url.get_backend_name() == "sqlite" and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
 def sqlite_uri(path: Path) -> str:

@@ -46,8 +46,17 @@ def query(
         try:
             for table in mentioned:
                 _add_view(connection, lake, table)
-            _lock(connection, lake.access.warehouse)
-            _require_select(connection, sql)
+            # From here on the SQL can read nothing outside the lake, nor change that back.
+            connection.execute(
+                f"SET allowed_directories = [{literal(lake.access.warehouse + '/')}]"
+            )
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+            kinds = [statement.type for statement in connection.extract_statements(sql)]
+            if kinds != [duckdb.StatementType.SELECT]:
+                raise PipelineError(
+                    "query takes a single SELECT; the lake is changed by assets only"
+                )
             connection.execute(sql)
         except duckdb.Error as error:
             raise PipelineError(str(error).splitlines()[0]) from error
@@ -65,19 +74,6 @@ def _add_view(connection: duckdb.DuckDBPyConnection, lake: Lake, table: LakeTabl
     name = f"{identifier(table.namespace)}.{identifier(table.name)}"
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(table.namespace)}")
     connection.execute(f"CREATE VIEW {name} AS {source_query(source)}")
-
-
-def _lock(connection: duckdb.DuckDBPyConnection, warehouse: str) -> None:
-    """Forbid what lies outside the lake, and forbid changing that back."""
-    connection.execute(f"SET allowed_directories = [{literal(warehouse + '/')}]")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-
-
-def _require_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    kinds = [statement.type for statement in connection.extract_statements(sql)]
-    if kinds != [duckdb.StatementType.SELECT]:
-        raise PipelineError("query takes a single SELECT; the lake is changed by assets only")
 
 
 def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:

@@ -38,6 +38,7 @@ from pipeline_assets.iceberg.history import (
 from pipeline_assets.iceberg.schema import iceberg_schema
 
 _TABLE_PROPERTIES: Final = {
+    # Every commit writes a metadata file; without this, old ones would pile up for ever.
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "50",
     "commit.retry.num-retries": "30",
@@ -221,9 +222,11 @@ class Lake:
     ) -> int:
         iceberg = self.load(table) or self._create(table)
         widen(iceberg, iceberg_schema(table.contract))
+        # Read again at every try: the process that came first may have replaced the same files.
         replaced = list(data_files(iceberg, table, list(records)))
         iceberg.metadata = without_history(iceberg.metadata)
         with iceberg.transaction() as transaction:
+            # Files and records change in one commit, so no reader sees the one without the other.
             replace_files(transaction, table, replaced, files, records)
             set_records(transaction, records)
         return int(iceberg.metadata.current_snapshot_id or 0)
@@ -236,6 +239,7 @@ class Lake:
             transaction.append(rows)
 
     def _create(self, table: LakeTable) -> Table:
+        # Where two processes create the table, one gets an error, and its whole step is repeated.
         catalog, schema = self.access.open(), iceberg_schema(table.contract)
         catalog.create_namespace_if_not_exists(table.namespace)
         return catalog.create_table(

@@ -43,9 +43,9 @@ class Deployment:
         """The object store that a URI lies in."""
         return self.parts.s3.store(uri)
 
-    @property
+    @cached_property
     def lake(self) -> Lake:
-        """The lake of published tables."""
+        """The lake of published tables, with one connection to their catalog."""
         return Lake(CatalogAccess(self._catalog_uri, self.settings.lake_uri, self.s3))
 
     @property

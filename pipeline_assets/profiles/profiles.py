@@ -176,6 +176,7 @@ def published_profiles(
     """
     found = lake.select(PROFILES, {"table_name": [str(table)], PARTITION: list(records)})
     profiles: dict[str, dict[tuple[str, str | None], ColumnProfile]] = {}
+    # A retried step appends its profile again: the last one counts.
     for row in found.sort_by("published_at").to_pylist():
         key = row[PARTITION]
         # A run may have failed after it appended the profile and before it published.

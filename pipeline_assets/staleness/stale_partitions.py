@@ -99,6 +99,7 @@ class _Survey:
             reason = self._reason(asset, key, published.get(key))
             if reason:
                 self._stale[asset.name, key] = Stale(asset, key, reason, self._stage(asset, key))
+        # Assets downstream may count on the partitions that this update will materialise.
         self._available[asset.name] = set(published) | wanted
 
     def _wanted_keys(self, asset: LakeAsset) -> set[str]:
@@ -140,6 +141,7 @@ class _Survey:
     def _changed_input(self, asset: LakeAsset, key: str, record: PartitionRecord) -> str | None:
         for spec in asset.inputs:
             keys = self._upstream_keys(asset, spec, key)
+            # A stale input will get a new version, which nobody knows yet.
             if any((spec.upstream, upstream) in self._stale for upstream in keys):
                 return f"{spec.name} is materialised again"
             if self._version(asset, spec, key, keys) != record.inputs.get(spec.name):

@@ -98,6 +98,7 @@ def _replacing(target: Path) -> Iterator[BinaryIO]:
     try:
         with partial.open("xb") as file:
             yield file
+        # A rename replaces the old file in one step. Landing sources ignore names with a dot.
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
@@ -252,6 +253,7 @@ class _ResumingReader:
         resumed: dict[str, Any] = {}
         if self._etag:
             resumed["IfMatch"] = f'"{self._etag}"'
+        # The etag of the first answer: if somebody overwrites the object, S3 refuses the rest.
         if self._position:
             resumed["Range"] = f"bytes={self._position}-"
         with _one_line_errors(self._uri):

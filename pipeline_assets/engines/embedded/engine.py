@@ -21,6 +21,7 @@ from pipeline_assets.engines.embedded.keyed_checks import failures_by_range
 from pipeline_assets.engines.embedded.prepared import Prepare
 from pipeline_assets.engines.embedded.relational import RELATIONAL
 from pipeline_assets.engines.embedded.spill import spill_folder
+from pipeline_assets.engines.embedded.streaming import consume_beside
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 from spark_resources.job import (
@@ -35,6 +36,8 @@ from spark_resources.job import (
 )
 
 OUTPUT: Final = "output"
+RECORDS: Final = "records"
+"""The table that an ingest's SQL selects from."""
 BATCH_ROWS: Final = 50_000
 
 
@@ -71,21 +74,37 @@ class EmbeddedEngine:
         """See :class:`pipeline_assets.engines.engine.Engine`; an attempt ends with this process."""
         return fresh_token()
 
-    def run(
-        self, job: Job, log: Log, arrow: Mapping[str, pa.RecordBatchReader] | None = None
-    ) -> Manifest:
-        """See :class:`pipeline_assets.engines.engine.Engine`.
-
-        Args:
-            job: The job.
-            log: Receives messages about progress.
-            arrow: Further inputs that are streamed from this process, by table name.
-        """
+    def run(self, job: Job, log: Log) -> Manifest:
+        """See :class:`pipeline_assets.engines.engine.Engine`."""
         is_remote = _uses_s3(job.inputs, job.destination.uri)
         with _one_line_errors(), self.connect(uses_s3=is_remote) as connection:
-            for name, reader in (arrow or {}).items():
-                connection.register(name, reader)
             return _run(connection, job, self.kinds, log, self._facts)
+
+    def ingest(self, job: Job, records: Iterable[pa.RecordBatch]) -> Manifest:
+        """Write records that come from this process, then audit them as :meth:`run` does.
+
+        The records are read in the caller's own thread, so their errors reach the caller as they
+        are. The engine writes nothing before the first record has come.
+
+        Args:
+            job: The job; its SQL selects from the table ``records``.
+            records: The rows, read once and in order.
+
+        Raises:
+            PipelineError: An input cannot be read, or the output cannot be written.
+        """
+        started = time.perf_counter()
+        is_remote = _uses_s3(job.inputs, job.destination.uri)
+        with _one_line_errors(), self.connect(uses_s3=is_remote) as connection:
+            _register(connection, job.inputs)
+            connection.execute("SET preserve_insertion_order = false")
+
+            def write(reader: pa.RecordBatchReader) -> tuple[DataFile, ...]:
+                connection.register(RECORDS, reader)
+                return _write(connection, job.sql, job)
+
+            files = consume_beside(records, write) or ()
+            return _audited(connection, job, files, started, self._facts)
 
     def write_csv(self, inputs: Mapping[str, Source], sql: str, uri: str) -> int:
         """Write the rows of a query as one CSV object with a header and every field quoted.
@@ -137,6 +156,7 @@ class EmbeddedEngine:
                 duckdb.connect(config=self._config | {"temp_directory": str(spill)})
             ) as connection,
         ):
+            # Timestamps mean UTC on every engine, whatever the time zone of the machine.
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET enable_progress_bar = false")
             if uses_s3:
@@ -168,7 +188,7 @@ def _run(
     job: Job,
     kinds: Mapping[Kind, Prepare],
     log: Log,
-    facts: dict[str, Any],
+    facts: Mapping[str, Any],
 ) -> Manifest:
     started = time.perf_counter()
     # Line numbers come from the order of lines; nothing else depends on order, and keeping it
@@ -178,6 +198,17 @@ def _run(
     _register(connection, job.inputs)
     prepared = kinds[job.kind](connection, job, log)
     files = _write(connection, prepared.sql, job)
+    return _audited(connection, job, files, started, {**facts, **prepared.facts})
+
+
+def _audited(
+    connection: duckdb.DuckDBPyConnection,
+    job: Job,
+    files: tuple[DataFile, ...],
+    started: float,
+    facts: Mapping[str, Any],
+) -> Manifest:
+    """Audit the written files and report, before anybody publishes them."""
     written = time.perf_counter()
     output = tuple(SourceFile(file.uri) for file in files)
     _register(connection, {OUTPUT: Source("parquet", job.schema, output)})
@@ -189,7 +220,7 @@ def _run(
         audits=audits,
         reports={name: _rows(connection, sql) for name, sql in job.audit.report_sql.items()},
         timings={"write": written - started, "audit": time.perf_counter() - written},
-        facts={**facts, **prepared.facts},
+        facts=facts,
         measures=measures,
     )
 
@@ -210,7 +241,7 @@ def _write(connection: duckdb.DuckDBPyConnection, sql: str, job: Job) -> tuple[D
     return tuple(
         DataFile(uri, rows, size, partition=next(iter((values or {}).values()), only_key))
         for uri, rows, size, _, _, values in written
-        if rows
+        if rows  # DuckDB writes an empty file where a query selects nothing
     )
 
 

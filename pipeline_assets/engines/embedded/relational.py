@@ -59,6 +59,7 @@ def _numbers(key: str) -> str:
 
 def _replace_state(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
     connection.execute(f"CREATE TEMP TABLE next_state AS {sql}")
+    # The step reads the old state, so the new one gets another name until it is complete.
     connection.execute("DROP TABLE IF EXISTS state")
     connection.execute("ALTER TABLE next_state RENAME TO state")
     (count,) = connection.execute("SELECT count(*) FROM state").fetchone() or (0,)

@@ -39,6 +39,7 @@ def spill_folder(parent: Path | None) -> Iterator[Path]:
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)
         files = Path(folder) / _FILES
+        # Created after the lock: a folder without it is still being set up by another process.
         files.mkdir()
         yield files
 

@@ -111,10 +111,14 @@ class SnsTopic:
         """See :class:`Channel`."""
         once = {"MessageGroupId": "alerts", "MessageDeduplicationId": alert.id}
         with _one_line_errors(self.name):
+            # SNS accepts only ASCII in a subject, and at most a hundred characters.
+            subject = alert.title.encode("ascii", "replace").decode()
+            if len(subject) > SUBJECT_LENGTH:
+                subject = subject[: SUBJECT_LENGTH - 3] + "..."
             client: Any = boto3.Session().client("sns", region_name=self.arn.split(":")[3])
             client.publish(
                 TopicArn=self.arn,
-                Subject=_subject(alert.title),
+                Subject=subject,
                 Message=_body(alert),
                 **(once if self.arn.endswith(".fifo") else {}),
             )
@@ -132,12 +136,6 @@ def _encrypt(session: smtplib.SMTP, *, has_password: bool) -> None:
 
 def _body(alert: Alert) -> str:
     return f"{alert.text}\n\n{alert.link}\n"
-
-
-def _subject(title: str) -> str:
-    """A subject that SNS accepts: ASCII, at most a hundred characters."""
-    plain = title.encode("ascii", "replace").decode()
-    return plain if len(plain) <= SUBJECT_LENGTH else plain[: SUBJECT_LENGTH - 3] + "..."
 
 
 @contextmanager

@@ -69,8 +69,8 @@ class Parts:
             spark_emr=emr,
             spark_emr_serverless=serverless,
         )
-        databases = {name: _database(name, dsn) for name, dsn in _dsns(settings).items()}
-        oltp, warehouse = databases[OLTP], databases[WAREHOUSE]
+        oltp = _database(OLTP, settings.oltp_dsn)
+        warehouse = _database(WAREHOUSE, settings.warehouse_dsn)
         return cls(s3, embedded, local, emr, serverless, routing, oltp, warehouse)
 
     @property
@@ -159,10 +159,6 @@ def _remote(settings: Settings, s3: S3) -> dict[str, Any]:
         "s3": s3,
         "spark_conf": Hidden(settings.spark_conf),
     }
-
-
-def _dsns(settings: Settings) -> dict[str, SecretStr | None]:
-    return {OLTP: settings.oltp_dsn, WAREHOUSE: settings.warehouse_dsn}
 
 
 def _database(name: str, dsn: SecretStr | None) -> PostgresDatabase:

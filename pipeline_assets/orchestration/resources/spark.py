@@ -121,7 +121,10 @@ class SparkOnEmr(RemoteSpark):
             cluster=self._cluster(),
             deployment=self.deployment,
             spark_conf=self._properties,
-            rates={name: _rate(rate) for name, rate in self.rates.items()},
+            rates={
+                name: InstanceRate(int(rate["vcpus"]), rate["memory_gb"], rate["usd_per_hour"])
+                for name, rate in self.rates.items()
+            },
         )
         client = emr_client(self._region, self.endpoint_url)
         return SparkEngine("emr", self._runner(EmrSteps(client, config)))
@@ -184,10 +187,6 @@ def encryption(kms_key_id: str | None) -> dict[str, str]:
         "spark.hadoop.fs.s3a.encryption.algorithm": "SSE-KMS",
         "spark.hadoop.fs.s3a.encryption.key": kms_key_id,
     }
-
-
-def _rate(rate: Mapping[str, float]) -> InstanceRate:
-    return InstanceRate(int(rate["vcpus"]), rate["memory_gb"], rate["usd_per_hour"])
 
 
 def _required(value: str | None, name: str) -> str:

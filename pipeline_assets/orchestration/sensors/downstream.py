@@ -121,6 +121,7 @@ class DownstreamAssets:
         stale = self._stale(due, graph, instance)
         ingested = [records for _, records in self._ingested()]
         for delivery in due:
+            # Only stage 0: a later stage needs a partition of another key first.
             chosen = [each for each in stale if each.key == delivery.key and each.stage == 0]
             if chosen:
                 present = [records.get(delivery.key) for records in ingested]
