@@ -80,7 +80,8 @@ class CatalogAccess:
     def _connect(self, properties: dict[str, str]) -> Catalog:
         if self.uri == GLUE:
             return load_catalog(_NAME, type=GLUE, **properties)
-        _create_parent_folder(self.uri)
+        if path := _sqlite_path(self.uri):
+            path.parent.mkdir(parents=True, exist_ok=True)
         return _open_sql(self.uri, properties)
 
     def _storage_properties(self) -> dict[str, str]:
@@ -168,12 +169,6 @@ def one_line_errors(doing: str) -> Iterator[None]:
         yield
     except (OSError, ImportError, SQLAlchemyError, BotoCoreError, ClientError) as error:
         raise PipelineError(f"Cannot {doing}: {str(error).splitlines()[0]}") from error
-
-
-def _create_parent_folder(uri: str) -> None:
-    path = _sqlite_path(uri)
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _sqlite_path(uri: str) -> Path | None:

@@ -105,15 +105,20 @@ def orphans(
     with one_line_errors(f"find orphans of {table}"):
         # The files are listed before the references are read: files of a run that commits in
         # between then have a reference.
-        groups = _groups(lake.location(table), store)
+        location = lake.location(table)
+        groups = _groups(location, store)
         iceberg = lake.load(table)
-        _require_unmoved(iceberg, lake.location(table))
+        if iceberg is not None and iceberg.location() != location:
+            raise PipelineError(
+                f"The catalog says that {location} lies at {iceberg.location()}: was the lake "
+                "moved? Nothing is removed"
+            )
         referenced = set(_referenced(iceberg))
         return tuple(
             item
             for items in groups
             if max(item.modified for item in items) < older_than
-            for item in _unreferenced(lake.location(table), items, referenced)
+            for item in _unreferenced(location, items, referenced)
         )
 
 
@@ -200,19 +205,11 @@ def _unreferenced(
     unreferenced = [item for item in items if item.uri not in referenced]
     is_alive = len(unreferenced) < len(items)
     # No snapshot refers to raw text itself; it belongs to the Parquet files of its publication.
-    return [item for item in unreferenced if not (is_alive and _is_raw(location, item.uri))]
-
-
-def _is_raw(location: str, uri: str) -> bool:
-    return uri.removeprefix(f"{location}/").split("/")[2:3] == ["raw"]
-
-
-def _require_unmoved(iceberg: Table | None, location: str) -> None:
-    if iceberg is not None and iceberg.location() != location:
-        raise PipelineError(
-            f"The catalog says that {location} lies at {iceberg.location()}: was the lake moved? "
-            "Nothing is removed"
-        )
+    return [
+        item
+        for item in unreferenced
+        if not (is_alive and item.uri.removeprefix(f"{location}/").split("/")[2:3] == ["raw"])
+    ]
 
 
 def _referenced(iceberg: Table | None) -> Iterator[str]:

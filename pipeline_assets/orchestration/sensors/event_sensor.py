@@ -18,7 +18,6 @@ from pipeline_assets.orchestration.sensors.cursor import (
 from pipeline_assets.orchestration.sensors.landing_sensor import (
     MESSAGES_AT_ONCE,
     REQUESTS_AT_ONCE,
-    DueDeliveries,
     Watch,
     first_names,
     reasons_to_wait,
@@ -77,7 +76,9 @@ class EventWatch:
             *(text for each in listings for text in reasons_to_wait(each.verdicts)),
             *first_names("not understood", problems),
         ]
-        return sensor_result([each.due for each in listings], context, after.encode(), notes)
+        return sensor_result(
+            [(it.watch, it.due) for it in listings], context, after.encode(), notes
+        )
 
     def _partitions(self, message: Message) -> Iterator[tuple[str, str]]:
         """Landing source and partition of every object that a message names."""
@@ -104,7 +105,7 @@ class EventWatch:
             }
             listings.append(EventListing(watch, found, limited(verdicts, limit), frozenset(keys)))
             # All sources together may request so many runs.
-            limit -= len(listings[-1].due.deliveries)
+            limit -= len(listings[-1].due)
         return listings
 
 
@@ -125,10 +126,9 @@ class EventListing:
     keys: frozenset[str]
 
     @property
-    def due(self) -> DueDeliveries:
+    def due(self) -> list[Delivery]:
         """The deliveries for which a run is due."""
-        chosen = [self.found[key] for key, verdict in self.verdicts.items() if verdict == "due"]
-        return DueDeliveries(self.watch, chosen)
+        return [self.found[key] for key, verdict in self.verdicts.items() if verdict == "due"]
 
     def pending(self, inbox: Inbox) -> dict[str, Pending]:
         """What the next inbox remembers of the source."""

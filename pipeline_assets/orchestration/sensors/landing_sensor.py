@@ -86,7 +86,7 @@ class Watch:
             *reasons_to_wait(verdicts),
             *first_names("not understood", found.unrecognised),
         ]
-        return sensor_result([DueDeliveries(self, due)], context, after.encode(), messages)
+        return sensor_result([(self, due)], context, after.encode(), messages)
 
     def lake_state(self, changed: Sequence[Delivery], instance: dg.DagsterInstance) -> LakeState:
         """What the verdicts on deliveries depend on.
@@ -145,33 +145,6 @@ class TimeBudget:
         return listed >= self.most or total + self.slowest > PASS_SECONDS
 
 
-@dataclass(frozen=True)
-class DueDeliveries:
-    """Deliveries of one source for which a run is due."""
-
-    watch: Watch
-    deliveries: Sequence[Delivery]
-
-    def requests(self, context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest]:
-        """Their run requests."""
-        if self.deliveries and context.repository_def:
-            graph = context.repository_def.asset_graph
-            yield from self.watch.downstream.requests(self.deliveries, graph, context.instance)
-
-    def events(self, instance: dg.DagsterInstance) -> Iterator[dg.AssetMaterialization]:
-        """Materialisations of the landing asset that Dagster does not know yet."""
-        for each in self.deliveries:
-            event = self.watch.source.unreported(each.key, each.objects, instance)
-            if event:
-                yield event
-
-    def new_partitions(self) -> Iterator[dg.AddDynamicPartitionsRequest]:
-        """Their partitions, where the source's partitions are dynamic."""
-        definition = self.watch.source.partitioning.definition
-        if self.deliveries and isinstance(definition, dg.DynamicPartitionsDefinition):
-            yield definition.build_add_request([each.key for each in self.deliveries])
-
-
 def reasons_to_wait(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
     """Why deliveries get no run yet, one text per reason."""
     for verdict, reason in _REASONS_TO_WAIT.items():
@@ -186,21 +159,36 @@ def first_names(reason: str, names: Sequence[str | None]) -> Iterator[str]:
 
 
 def sensor_result(
-    due: Sequence[DueDeliveries],
+    due: Iterable[tuple[Watch, Sequence[Delivery]]],
     context: dg.SensorEvaluationContext,
     cursor: str,
     messages: Sequence[str],
 ) -> dg.SensorResult:
-    """Run requests, events and new partitions; the messages say why where there are none."""
-    requests = [request for each in due for request in each.requests(context)]
-    events = [event for each in due for event in each.events(context.instance)]
+    """Run requests, events and new partitions of the due deliveries of some sources.
+
+    Where there are none, the messages say why.
+    """
+    requests: list[dg.RunRequest] = []
+    events: list[dg.AssetMaterialization] = []
+    new_partitions: list[dg.AddDynamicPartitionsRequest] = []
+    for watch, deliveries in due:
+        if deliveries and context.repository_def:
+            graph = context.repository_def.asset_graph
+            requests += watch.downstream.requests(deliveries, graph, context.instance)
+        for each in deliveries:
+            # None where an earlier tick has reported the same objects already.
+            event = watch.source.unreported(each.key, each.objects, context.instance)
+            events += [event] if event else []
+        definition = watch.source.partitioning.definition
+        if deliveries and isinstance(definition, dg.DynamicPartitionsDefinition):
+            new_partitions.append(definition.build_add_request([each.key for each in deliveries]))
     for message in messages:
         context.log.info(message)
     return dg.SensorResult(
         run_requests=requests,
         skip_reason=None if requests or events else "; ".join(messages),
         cursor=cursor,
-        dynamic_partitions_requests=[add for each in due for add in each.new_partitions()],
+        dynamic_partitions_requests=new_partitions,
         asset_events=events,
     )
 
