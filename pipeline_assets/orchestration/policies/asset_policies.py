@@ -55,7 +55,7 @@ def _following(asset: LakeAsset) -> Condition:
 
 
 def kinds_of(asset: LakeAsset) -> set[str]:
-    """Labels in the graph: where the asset is stored and what computes it."""
+    """Labels in the graph: what computes the asset, where it is stored, and what it exchanges."""
     computed_by = {"python"} if asset.kind == "ingest" else {"ibis"}
     comes_from = {"postgres"} if asset.source_versions else set()
     goes_to = {asset.export.kind} if asset.export else set()

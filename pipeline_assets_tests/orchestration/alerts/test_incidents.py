@@ -134,4 +134,6 @@ def test_however_looks_are_timed_there_is_an_alert_for_every_change_to_the_worse
 
 
 def _places(title: str) -> int:
-    return len(title.rpartition(" for ")[2].split(", "))
+    """How many partitions a title names, with those that it only counts."""
+    named, _, more = title.rpartition(" for ")[2].partition(" and ")
+    return len(named.split(", ")) + int(more.removesuffix(" more") or 0)
