@@ -13,7 +13,7 @@ import pyarrow as pa
 from pipeline_assets.dataset.sql import Dialect
 from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.embedded import duckdb_sql
-from pipeline_assets.engines.embedded.keyed_checks import failures_by_range
+from pipeline_assets.engines.embedded.audits import OUTPUT, evaluate, rows_of
 from pipeline_assets.engines.embedded.prepared import Prepare
 from pipeline_assets.engines.embedded.relational import RELATIONAL
 from pipeline_assets.engines.embedded.spill import spill_folder
@@ -21,7 +21,6 @@ from pipeline_assets.engines.embedded.streaming import consume_beside
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 from spark_resources.job import (
-    AuditResult,
     DataFile,
     Job,
     Kind,
@@ -31,7 +30,6 @@ from spark_resources.job import (
     fresh_token,
 )
 
-OUTPUT: Final = "output"
 RECORDS: Final = "records"
 """The table that an ingest's SQL selects from."""
 BATCH_ROWS: Final = 50_000
@@ -205,13 +203,13 @@ def _audited(
     written = time.perf_counter()
     output = tuple(SourceFile(file.uri) for file in files)
     _register(connection, OUTPUT, Source("parquet", job.schema, output))
-    rows, audits, measures = _audit(connection, job)
+    rows, audits, measures = evaluate(connection, job)
     return Manifest(
         token=job.token,
         rows=rows,
         files=files,
         audits=audits,
-        reports={name: _rows(connection, sql) for name, sql in job.audit.report_sql.items()},
+        reports={name: rows_of(connection, sql) for name, sql in job.audit.report_sql.items()},
         timings={"write": written - started, "audit": time.perf_counter() - written},
         facts=facts,
         measures=measures,
@@ -240,48 +238,6 @@ def _partition(values: dict[str, str] | None, keys: tuple[str, ...]) -> str | No
     if values:
         return next(iter(values.values()))
     return keys[0] if keys else None
-
-
-def _audit(
-    connection: duckdb.DuckDBPyConnection, job: Job
-) -> tuple[int, tuple[AuditResult, ...], Mapping[str, Any]]:
-    (summary,) = _rows(connection, job.audit.summary_sql)
-    rows = summary.pop("rows")
-    results = tuple(
-        _result(connection, name, sql, _counts(connection, job, name, summary))
-        for name, sql in job.audit.examples_sql.items()
-    )
-    return rows, results, summary
-
-
-def _counts(
-    connection: duckdb.DuckDBPyConnection, job: Job, check: str, summary: dict[str, Any]
-) -> Iterable[int]:
-    """Failing rows of a check, taken out of the summary or counted range by range."""
-    if check not in job.audit.keyed:
-        return [summary.pop(check)]
-    tables = {name: it.schema for name, it in job.inputs.items() if it.format == "parquet"}
-    schemas = {OUTPUT: job.schema, **tables}
-    return failures_by_range(connection, job.audit.keyed[check], schemas)
-
-
-def _result(
-    connection: duckdb.DuckDBPyConnection, check: str, examples_sql: str, counts: Iterable[int]
-) -> AuditResult:
-    """Counts add up; examples are those of the first that is not zero, looked at in its range."""
-    failed = 0
-    examples: tuple[dict[str, Any], ...] = ()
-    for count in counts:
-        if count and not failed:
-            examples = _rows(connection, examples_sql)
-        failed += count
-    return AuditResult(check, failed, examples)
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[dict[str, Any], ...]:
-    answer = connection.execute(sql)
-    names = [column[0] for column in answer.description or ()]
-    return tuple(dict(zip(names, row, strict=True)) for row in answer.fetchall())
 
 
 def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
