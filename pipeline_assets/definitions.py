@@ -11,8 +11,8 @@ from pipeline_assets import defs as scaffold_folder
 from pipeline_assets import domains
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.discovery import Datasets, datasets_in
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.progress import SILENT, Progress
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.progress import SILENT, Progress
 from pipeline_assets.domains.warehouse.assets import warehouse_load
 from pipeline_assets.orchestration.alerts.alert_sensor import alert_sensor
 from pipeline_assets.orchestration.deployment import Deployment
@@ -41,13 +41,13 @@ def assets_for(
 ) -> list[LakeAsset]:
     """The assets, cut into the windows of time that settings ask for."""
     cut = windows(settings.rentals_granularity, settings.rentals_start)
-    return [asset.cut_as(DAYS, cut) for asset in assets]
+    return [asset.with_partitioning(DAYS, cut) for asset in assets]
 
 
 def landing_for(settings: Settings) -> list[LandingSource]:
     """The landing sources, cut likewise."""
     cut = windows(settings.rentals_granularity, settings.rentals_start)
-    return [source.cut_as(DAYS, cut) for source in DATASETS.landing]
+    return [source.with_partitioning(DAYS, cut) for source in DATASETS.landing]
 
 
 def build_definitions(
@@ -71,7 +71,7 @@ def build_definitions(
         ],
         asset_checks=[
             completeness,
-            *(check for asset in assets for check in comparison_checks(asset)),
+            *(check for asset in assets for check in comparison_checks(asset, policies)),
         ],
         schedules=[
             completeness_schedule(completeness, is_hourly=settings.rentals_granularity == "hourly"),

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from pipeline_assets.command.postgres_server import ensure_database
 from pipeline_assets.command.update import Updater, batches
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.definitions import DATASETS, build_definitions
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.sample.movie_reviews import write_movie_reviews

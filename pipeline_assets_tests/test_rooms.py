@@ -112,6 +112,5 @@ def test_the_environment_is_read_where_settings_are() -> None:
     }
     assert readers <= {
         "pipeline_assets/settings.py",
-        "pipeline_assets/command/postgres_home.py",
         "spark_resources/runners/local.py",
     }

@@ -23,15 +23,15 @@ class Updated:
 
 def update(updater: Updater, *names: str) -> Updated:
     """Bring everything, or the tables of these names, up to date."""
-    listings, offers = updater.listings(), updater.offers()
+    listings, outside = updater.listings(), updater.outside()
     updater.register(listings)
-    found = updater.stale(listings, offers)
+    found = updater.stale(listings, outside)
     stale = [item for item in found if not names or item.asset.table.name in names]
     outcomes = list(updater.run(batches(stale)))
     unplaced = [line for listing in listings.values() for line in listing.problems]
     return Updated(
         made=tuple(f"{item.asset.table.name}[{item.key}]" for item in stale),
-        problems=(*unplaced, *offers.problems),
+        problems=(*unplaced, *outside.problems),
         failures=tuple(line for outcome in outcomes for line in outcome.failures),
     )
 

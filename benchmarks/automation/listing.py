@@ -30,7 +30,7 @@ from pipeline_assets.domains import music
 from pipeline_assets.domains.music.deliveries import LISTENING
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.sensors.cursor import Cursor
-from pipeline_assets.orchestration.sensors.downstream import Followers
+from pipeline_assets.orchestration.sensors.downstream import DownstreamAssets
 from pipeline_assets.orchestration.sensors.landing_sensor import Watch
 from pipeline_assets.settings import Settings
 
@@ -139,10 +139,10 @@ def measured(name: str, objects: int, settings: Settings, put: Callable[[str], N
     Raises:
         SystemExit: Something was missed, or made twice.
     """
-    followers = Followers.of(LISTENING, ASSETS, Deployment(settings))
+    downstream = DownstreamAssets.of(LISTENING, ASSETS, Deployment(settings))
     definitions = build_definitions(settings, assets=ASSETS)
     with dg.DagsterInstance.ephemeral() as instance:
-        passes = Passes(Watch(followers, settings), instance, definitions)
+        passes = Passes(Watch(downstream, settings), instance, definitions)
         first = passes.once_through()
         expected = [path(number).split("/")[1] for number in range(0, objects, FILES_A_DAY)]
         _require(sorted(passes.requested.values()) == expected, "the first pass missed a delivery")

@@ -29,8 +29,8 @@ from benchmarks.harness import markdown
 from benchmarks.spark.by_hand import PEERS
 from pipeline_assets.command.update import Updater, batches
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.progress import Log
 from pipeline_assets.dataset.sql import Dialect
+from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.definitions import DATASETS, build_definitions
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.errors import PipelineError

@@ -18,8 +18,8 @@ from pipeline_assets.command.console import Format, ProgressBars, show
 from pipeline_assets.command.update import Updater, batches
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.plots import png
-from pipeline_assets.dataset.progress import SILENT, Progress
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.progress import SILENT, Progress
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.definitions import assets_for, build_definitions, landing_for
 from pipeline_assets.errors import PipelineError, told_as_refusal
 from pipeline_assets.iceberg.maintenance import clean, compact
@@ -31,7 +31,7 @@ from pipeline_assets.profiles.profile_plot import profile_plot
 from pipeline_assets.profiles.profiles import PROFILES, history_of
 from pipeline_assets.sample import write_samples
 from pipeline_assets.settings import Settings
-from pipeline_assets.staleness.stale_partitions import Again, Stale, never_again
+from pipeline_assets.staleness.stale_partitions import IsForced, Stale, nothing_forced
 
 LISTED: Final = 3
 """Partitions that `missing` names one by one."""
@@ -109,12 +109,12 @@ def update(session: Session, select: str | None, partition: str | None, again: b
     updater = session.updater()
     chosen = _choice(updater, select, partition)
     listings = updater.listings()
-    offers = updater.offers()
-    updater.bury_dead_runs()
+    outside = updater.outside()
+    updater.fail_abandoned_runs()
     updater.register(listings)
     problems = [problem for listing in listings.values() for problem in listing.problems]
-    problems += offers.problems
-    found = updater.stale(listings, offers, chosen if again else never_again)
+    problems += outside.problems
+    found = updater.stale(listings, outside, chosen if again else nothing_forced)
     stale = [item for item in found if chosen(item.asset, item.key)]
     failures = _run(session, stale) if stale else ()
     for line in (*problems, *failures):
@@ -124,7 +124,7 @@ def update(session: Session, select: str | None, partition: str | None, again: b
     click.echo(_summary(session) if stale else "Everything is up to date; nothing was run.")
 
 
-def _choice(updater: Updater, select: str | None, partition: str | None) -> Again:
+def _choice(updater: Updater, select: str | None, partition: str | None) -> IsForced:
     """Whether a partition of an asset is among those that the options choose."""
     selection = dg.AssetSelection.from_string(select) if select else dg.AssetSelection.all()
     keys = selection.resolve(updater.definitions.resolve_asset_graph())
@@ -211,11 +211,11 @@ def restore(session: Session, table: str, snapshot: int, partition: tuple[str, .
 def missing(session: Session) -> None:
     """List what `update` would make, and why."""
     updater = session.updater()
-    offers = updater.offers()
-    stale = updater.stale(updater.listings(), offers)
-    for name, reason in offers.idle.items():
+    outside = updater.outside()
+    stale = updater.stale(updater.listings(), outside)
+    for name, reason in outside.idle.items():
         click.echo(f"{name:<36} {'':<24} not expected: {reason}")
-    for problem in offers.problems:
+    for problem in outside.problems:
         click.echo(f"error: {problem}", err=True)
     for (name, reason), keys in _by_reason(stale).items():
         click.echo(f"{name:<36} {_ends(keys):<24} {reason}")
@@ -282,7 +282,7 @@ def _table(session: Session, name: str) -> LakeTable:
 
 
 @contextmanager
-def told_in_one_line() -> Iterator[None]:
+def one_line_errors() -> Iterator[None]:
     """A PipelineError, or what the machine refuses, becomes one line and exit code 1."""
     try:
         yield
@@ -296,5 +296,5 @@ def told_in_one_line() -> Iterator[None]:
 
 def main() -> None:
     """Run the command."""
-    with told_in_one_line():
+    with one_line_errors():
         cli()

@@ -12,9 +12,9 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from pipeline_assets.command.cli import Session, cli, told_in_one_line
+from pipeline_assets.command.cli import Session, cli, one_line_errors
 from pipeline_assets.command.postgres_server import ensure_database, running_postgres
-from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.sample import write_samples
 from pipeline_assets.sample.rental_database import fill_rentals
 from pipeline_assets.settings import Settings
@@ -74,7 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0)
     arguments = parser.parse_args()
-    with told_in_one_line():
+    with one_line_errors():
         run_demo(Settings.from_environment(), arguments.scale)
 
 

@@ -169,7 +169,7 @@ def _helper_account() -> Account:
 
     Another process may hold the file of accounts, or add the same one, at the same moment.
     """
-    program = shutil.which("useradd", path=f"{os.environ.get('PATH', '')}:{_ADMIN_PATH}")
+    program = shutil.which("useradd") or shutil.which("useradd", path=_ADMIN_PATH)
     for _ in range(_ADD_ATTEMPTS if program else 1):
         known = {entry.pw_name: entry for entry in pwd.getpwall()}
         if HELPER in known:

@@ -13,18 +13,18 @@ from pipeline_assets.dagster_internals import (
     ASSET_PARTITION_RANGE_START_TAG,
 )
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.objects import fingerprint
-from pipeline_assets.iceberg.catalog import told_in_one_line
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.objects import fingerprint
+from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.landing.zone import Listing
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.publish.failures import root_message
-from pipeline_assets.staleness.outside_systems import Offers, ask
+from pipeline_assets.staleness.outside_systems import OutsideVersions, read_outside_systems
 from pipeline_assets.staleness.stale_partitions import (
-    Again,
+    GraphState,
+    IsForced,
     Stale,
-    World,
-    never_again,
+    nothing_forced,
     stale_partitions,
 )
 
@@ -87,11 +87,11 @@ class Updater:
         zone = self.deployment.landing
         return {source.key.to_user_string(): zone.list(source) for source in self.sources}
 
-    def offers(self) -> Offers:
+    def outside(self) -> OutsideVersions:
         """What databases have for us; one that cannot be reached has nothing, and is a problem."""
-        return ask(self.assets, self.deployment.databases)
+        return read_outside_systems(self.assets, self.deployment.databases)
 
-    @told_in_one_line(_KEEP_RECORDS)
+    @one_line_errors(_KEEP_RECORDS)
     def register(self, listings: Mapping[str, Listing]) -> None:
         """Tell Dagster of new partition keys and of new or overwritten objects.
 
@@ -108,30 +108,30 @@ class Updater:
                 if event:
                     self.instance.report_runless_asset_event(event)
 
-    @told_in_one_line(_KEEP_RECORDS)
+    @one_line_errors(_KEEP_RECORDS)
     def stale(
         self,
         listings: Mapping[str, Listing],
-        offers: Offers | None = None,
-        again: Again = never_again,
+        outside: OutsideVersions | None = None,
+        is_forced: IsForced = nothing_forced,
     ) -> list[Stale]:
         """What has to be made, in dependency order.
 
         Args:
             listings: What has landed.
-            offers: What databases have for us; they are asked if nobody did yet.
-            again: Which partitions to make even if nothing about them has changed.
+            outside: What databases have for us; they are asked if nobody did yet.
+            is_forced: Which partitions to make even if nothing about them has changed.
 
         Raises:
             PipelineError: The lake or Dagster's storage cannot be read.
         """
-        offers = offers or self.offers()
+        outside = outside or self.outside()
         lake = self.deployment.lake
         graph = self.definitions.resolve_asset_graph()
         order = {key: place for place, key in enumerate(graph.toposorted_asset_keys)}
         assets = sorted(self.assets, key=lambda asset: order[asset.key])
         return stale_partitions(
-            World(
+            GraphState(
                 assets=assets,
                 code_versions={
                     asset.name: graph.get(asset.key).code_version or "" for asset in assets
@@ -142,8 +142,8 @@ class Updater:
                     for name, listing in listings.items()
                 },
                 instance=self.instance,
-                offers=offers,
-                again=again,
+                outside=outside,
+                is_forced=is_forced,
             )
         )
 
@@ -156,8 +156,8 @@ class Updater:
         job = self.definitions.resolve_implicit_global_asset_job_def()
         yield from (self._outcome(job, batch) for batch in batches)
 
-    @told_in_one_line(_KEEP_RECORDS)
-    def bury_dead_runs(self) -> list[str]:
+    @one_line_errors(_KEEP_RECORDS)
+    def fail_abandoned_runs(self) -> list[str]:
         """Fail runs whose process on this machine is gone, and return their ids."""
         running = self.instance.get_runs(dg.RunsFilter(statuses=_LIVE))
         dead = [run for run in running if _is_dead(run.tags.get(PROCESS_TAG, ""))]
@@ -165,7 +165,7 @@ class Updater:
             self.instance.report_run_failed(run, "The process that executed this run is gone.")
         return [run.run_id for run in dead]
 
-    @told_in_one_line(_KEEP_RECORDS)
+    @one_line_errors(_KEEP_RECORDS)
     def _outcome(self, job: dg.JobDefinition, batch: Batch) -> Outcome:
         result = job.execute_in_process(
             instance=self.instance,

@@ -17,14 +17,14 @@ import ibis.expr.types as ir
 
 from pipeline_assets.dataset.comparison import Comparison, divided
 from pipeline_assets.dataset.contract import Check, Contract, Severity, TableContract
-from pipeline_assets.dataset.destinations import Export, ExportedObjects, WarehouseExport
 from pipeline_assets.dataset.inputs import InputSpec, table_parameters
-from pipeline_assets.dataset.landing_source import LandingSource
 from pipeline_assets.dataset.options import Options, SourceVersions, TableOptions
 from pipeline_assets.dataset.parameters import CONFIG, Kind, require_known_parameters
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.plots import Plot, Text
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.destinations import Export, ExportedObjects, WarehouseExport
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.table import LakeTable
 
 DEFAULT_PARTITIONS_PER_RUN: Final = 31
 DEFAULT_OWNERS: Final = ("team:recommender-data",)
@@ -55,7 +55,8 @@ class LakeAsset:
         source_versions: For an asset that reads such a system: from its connection string, the
             length of windows and the span to look at (None for all of it) to the version of each
             window that the system holds anything of, by the window's start in UTC.
-        keeps: Once made, new input alone does not make it stale; somebody has to ask.
+        refreshes_on_request: Once it is materialised, new input alone does not make it stale;
+            somebody has to ask for a new one.
         to_warehouse: Whether its partitions are also loaded into the relational warehouse.
     """
 
@@ -74,7 +75,7 @@ class LakeAsset:
     export: Export | WarehouseExport | None = None
     system: str | None = None
     source_versions: SourceVersions | None = None
-    keeps: bool = False
+    refreshes_on_request: bool = False
     to_warehouse: bool = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
@@ -107,7 +108,7 @@ class LakeAsset:
         parameter = inspect.signature(self.function).parameters.get(CONFIG)
         return parameter.annotation if parameter else None
 
-    def cut_as(self, before: Partitioning, after: Partitioning) -> "LakeAsset":
+    def with_partitioning(self, before: Partitioning, after: Partitioning) -> "LakeAsset":
         """The same asset with another partitioning, if it has the one before.
 
         The column keeps its name; its type follows the new partitioning.
@@ -116,7 +117,7 @@ class LakeAsset:
             return self
         contract = self.table.contract.with_column_type(after.column, after.column_type)
         table = replace(self.table, contract=contract)
-        export = self.export and self.export.cut_as(after)
+        export = self.export and self.export.with_partitioning(after)
         return replace(self, table=table, partitioning=after, export=export)
 
     @property

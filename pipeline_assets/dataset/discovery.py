@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import TypeVar
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.landing_source import LandingSource
+from pipeline_assets.dataset.values.landing_source import LandingSource
 
 Dataset = TypeVar("Dataset", LakeAsset, LandingSource)
 

@@ -7,9 +7,9 @@ from typing import Required, TypeAlias, TypedDict
 import dagster as dg
 
 from pipeline_assets.dataset.contract import Check
-from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.dataset.partitioning import Partitioning, Window
 from pipeline_assets.dataset.plots import Plot, Text
+from pipeline_assets.dataset.values.dsn import SecretDsn
 
 SourceVersions: TypeAlias = Callable[[SecretDsn, timedelta, Window | None], Mapping[datetime, str]]
 
@@ -22,7 +22,7 @@ class Options(TypedDict, total=False):
     partitions_per_run: int
     system: str
     source_versions: SourceVersions
-    keeps: bool
+    refreshes_on_request: bool
     to_warehouse: bool
 
 

@@ -9,8 +9,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
-from pipeline_assets.dataset.database import OLTP, WAREHOUSE
 from pipeline_assets.dataset.inputs import ReadAs, read_as
+from pipeline_assets.dataset.values.database import OLTP, WAREHOUSE
 
 Kind: TypeAlias = Literal["expression", "ingest", "export"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from pipeline_assets.dataset.progress import Log
 from pipeline_assets.dataset.sql import Dialect
+from pipeline_assets.dataset.values.progress import Log
 from spark_resources.job import Job, Manifest
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from pipeline_assets.dataset.progress import Log
 from pipeline_assets.dataset.sql import Dialect
+from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.errors import PipelineError
 from spark_resources.errors import JobFailedError
 from spark_resources.job import Job, Manifest

@@ -123,7 +123,7 @@ beside_others: Final = retry(
 
 
 @contextmanager
-def told_in_one_line(doing: str) -> Iterator[None]:
+def one_line_errors(doing: str) -> Iterator[None]:
     """Turn faults of the catalog's database, its driver and the storage into a PipelineError."""
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 

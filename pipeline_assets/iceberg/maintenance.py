@@ -19,10 +19,10 @@ from pyiceberg.manifest import ManifestFile
 from pyiceberg.table import Table
 from pyiceberg.table.update.snapshot import ExpireSnapshots
 
-from pipeline_assets.dataset.objects import ObjectStore, StoredObject
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.catalog import beside_others, told_in_one_line
+from pipeline_assets.iceberg.catalog import beside_others, one_line_errors
 from pipeline_assets.iceberg.history import FORGOTTEN, ancestry, committed_at, records_at
 from pipeline_assets.iceberg.tables import Lake
 
@@ -85,7 +85,7 @@ def expire(lake: Lake, table: LakeTable, older_than: datetime) -> Expired:
     Raises:
         PipelineError: The table cannot be read or written.
     """
-    with told_in_one_line(f"expire snapshots of {table}"):
+    with one_line_errors(f"expire snapshots of {table}"):
         return _expire(lake, table, older_than)
 
 
@@ -104,7 +104,7 @@ def orphans(
     Raises:
         PipelineError: The table or its files cannot be read, or the lake was moved.
     """
-    with told_in_one_line(f"look for orphans of {table}"):
+    with one_line_errors(f"look for orphans of {table}"):
         # Listed first: what a run commits from here on is found to be referred to below.
         groups = _groups(lake.location(table), store)
         iceberg = lake.load(table)
@@ -142,7 +142,7 @@ def compact(lake: Lake, table: LakeTable) -> int:
     Raises:
         PipelineError: The table cannot be read or written.
     """
-    with told_in_one_line(f"compact {table}"):
+    with one_line_errors(f"compact {table}"):
         return _compact(lake, table)
 
 

@@ -13,9 +13,9 @@ from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, In
 from pyiceberg.table import Table
 
-from pipeline_assets.dataset.table import LakeTable, PartitionRecord
+from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.catalog import CatalogAccess, beside_others, told_in_one_line
+from pipeline_assets.iceberg.catalog import CatalogAccess, beside_others, one_line_errors
 from pipeline_assets.iceberg.commit import (
     data_files,
     in_partitions,
@@ -86,7 +86,7 @@ class Lake:
             PipelineError: The catalog or a file cannot be read or written, or other processes kept
                 changing the same table.
         """
-        with told_in_one_line(f"publish {table}"):
+        with one_line_errors(f"publish {table}"):
             return self._commit(table, files, dict(records))
 
     def read(self, table: LakeTable, keys: Sequence[str] | None = None) -> TableState:
@@ -95,7 +95,7 @@ class Lake:
         Raises:
             PipelineError: The catalog or the table's metadata cannot be read.
         """
-        with told_in_one_line(f"read {table}"):
+        with one_line_errors(f"read {table}"):
             iceberg = self.load(table)
             if iceberg is None or iceberg.current_snapshot() is None:
                 return TableState(None, (), {})
@@ -114,7 +114,7 @@ class Lake:
         Raises:
             PipelineError: The catalog or the table's metadata cannot be read.
         """
-        with told_in_one_line(f"read {table}"):
+        with one_line_errors(f"read {table}"):
             iceberg = self.load(table)
             return current_records(iceberg) if iceberg else {}
 
@@ -124,7 +124,7 @@ class Lake:
         Raises:
             PipelineError: The catalog or a file cannot be read.
         """
-        with told_in_one_line(f"read {table}"):
+        with one_line_errors(f"read {table}"):
             iceberg = self.load(table)
             if iceberg is None or state.snapshot_id is None:
                 return iceberg_schema(table.contract).as_arrow().empty_table()
@@ -137,7 +137,7 @@ class Lake:
         Raises:
             PipelineError: The catalog or a file cannot be read.
         """
-        with told_in_one_line(f"read {table}"):
+        with one_line_errors(f"read {table}"):
             iceberg = self.load(table)
             if iceberg is None:
                 return self.arrow_schema(table).empty_table()
@@ -152,7 +152,7 @@ class Lake:
         Raises:
             PipelineError: The catalog or a file cannot be written.
         """
-        with told_in_one_line(f"append to {table}"):
+        with one_line_errors(f"append to {table}"):
             self._append(table, rows)
 
     def arrow_schema(self, table: LakeTable) -> pa.Schema:
@@ -165,7 +165,7 @@ class Lake:
         Raises:
             PipelineError: The catalog or the table's metadata cannot be read.
         """
-        with told_in_one_line(f"read the history of {table}"):
+        with one_line_errors(f"read the history of {table}"):
             iceberg = self.load(table)
             if iceberg is None:
                 return []
@@ -191,7 +191,7 @@ class Lake:
         Raises:
             PipelineError: There is no such snapshot or table, or it cannot be read or written.
         """
-        with told_in_one_line(f"restore {table}"):
+        with one_line_errors(f"restore {table}"):
             iceberg = self.load(table)
             if iceberg is None or iceberg.snapshot_by_id(snapshot_id) is None:
                 raise PipelineError(f"{table} has no snapshot {snapshot_id}; see: history {table}")

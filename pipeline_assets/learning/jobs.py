@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from pipeline_assets.dataset.progress import Log
+from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.embedded.duckdb_sql import identifier, literal
 from pipeline_assets.engines.embedded.prepared import Prepared
 from spark_resources.job import Job

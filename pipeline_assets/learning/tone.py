@@ -9,7 +9,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from pipeline_assets.dataset.progress import Log
+from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.embedded.prepared import Prepared
 from pipeline_assets.errors import PipelineError
 from spark_resources.cluster.sentiment_rules import NO_MODEL

@@ -8,11 +8,11 @@ from typing import Any
 
 import dagster as dg
 
-from pipeline_assets.dataset.database import Database
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.objects import ObjectStore
-from pipeline_assets.dataset.progress import Progress
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.database import Database
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.objects import ObjectStore
+from pipeline_assets.dataset.values.progress import Progress
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri

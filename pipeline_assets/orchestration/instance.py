@@ -14,9 +14,9 @@ from dagster_postgres import DagsterPostgresStorage
 from sqlalchemy import URL
 
 from pipeline_assets.dagster_internals import ConfigurableClassData, InstanceRef
-from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.catalog import told_in_one_line
+from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.postgres.connection import connect
 from pipeline_assets.settings import PREFIX, Settings
 from pipeline_assets.storage.s3_access import split_s3_uri
@@ -88,7 +88,7 @@ def open_instance(home: Path, project: Path) -> dg.DagsterInstance:
             nothing of our settings.
     """
     home = home.resolve()
-    with told_in_one_line(f"open Dagster's storage in {home}"):
+    with one_line_errors(f"open Dagster's storage in {home}"):
         _make(home, project)
         return _opened(home, Settings.from_environment())
 

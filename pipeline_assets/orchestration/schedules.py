@@ -6,7 +6,7 @@ from typing import Final
 
 import dagster as dg
 
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.iceberg.maintenance import clean, compact
 from pipeline_assets.profiles.profiles import PROFILES
 from pipeline_assets.publish.io_managers import LakeIOManager

@@ -9,7 +9,7 @@ import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.contract import Check
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.profiles.drift import drift_of
 from pipeline_assets.profiles.profiles import ColumnProfile, profiles_in
@@ -19,7 +19,7 @@ from pipeline_assets.publish.contract_check import (
     contract_rules,
     contract_spec,
 )
-from pipeline_assets.publish.failures import told_by_dagster
+from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import (
     check_metadata,
     config_metadata,
@@ -137,18 +137,18 @@ def _execute(
     keys = tuple(context.partition_keys) if asset.partitioning else ()
     request = Request(keys, context.run.run_id, version, config, context.log.info)
     stager: Stager = context.resources.stager
-    with told_by_dagster():
+    with dagster_failures():
         done = stager.already_published(asset, inputs, request) if is_repeat(context) else None
         carried = list(checks_of(asset.key, done, context.instance)) if done else []
     if done and {check.check_name for check in carried} == set(_check_names(asset)):
         yield from _carried_over(context, done, carried)
         return
-    with told_by_dagster(keys):
+    with dagster_failures(keys):
         staged = stager.stage(asset, inputs, request)
     yield from _check_results(asset, staged)
     _refuse_broken(asset, staged)
     profiles = profiles_in(staged.manifest, asset.table, staged.records)
-    with told_by_dagster():
+    with dagster_failures():
         yield _drift_result(asset, stager.lake, profiles)
     for key in keys:
         metadata = partition_metadata(staged.records[key], profiles.get(key, ()))

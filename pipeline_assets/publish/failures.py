@@ -27,7 +27,7 @@ class RunInterruptedError(DagsterError, DagsterExecutionInterruptedError):
 
 
 @contextmanager
-def told_by_dagster(keys: Sequence[str] = ()) -> Iterator[None]:
+def dagster_failures(keys: Sequence[str] = ()) -> Iterator[None]:
     """Fail the step with a PipelineError's one line, at once: trying again would not mend it.
 
     Args:

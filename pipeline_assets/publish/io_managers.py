@@ -19,16 +19,16 @@ from pipeline_assets.dataset.inputs import (
     stored,
     unbound,
 )
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.objects import ObjectStore, StoredObject, fingerprint
-from pipeline_assets.dataset.progress import Progress
 from pipeline_assets.dataset.sql import schema_names
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject, fingerprint
+from pipeline_assets.dataset.values.progress import Progress
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.tables import Lake, TableState
 from pipeline_assets.landing.zone import LandingZone
 from pipeline_assets.profiles.profiles import keep, profiles_in
-from pipeline_assets.publish.failures import told_by_dagster
+from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import publish_metadata
 from pipeline_assets.publish.staging import AlreadyPublished, Staged
 from spark_resources.job import Source, SourceFile
@@ -50,7 +50,7 @@ class LakeIOManager(dg.IOManager):
     progress: Progress
     store: ObjectStore
 
-    @told_by_dagster()
+    @dagster_failures()
     def load_input(self, context: dg.InputContext) -> LazyTable:
         """The table of exactly the partitions that feed this step, as of now."""
         table = self.tables[context.asset_key.to_user_string()]
@@ -69,7 +69,7 @@ class LakeIOManager(dg.IOManager):
         versions = absent | {key: record.version for key, record in state.records.items()}
         return LazyTable(lines, sources, versions, rows)
 
-    @told_by_dagster()
+    @dagster_failures()
     def handle_output(self, context: dg.OutputContext, staged: Staged | AlreadyPublished) -> None:
         """Publish: give exported objects their names, then commit.
 
@@ -96,7 +96,7 @@ class LandingIOManager(dg.IOManager):
     zone: LandingZone
     sources: Mapping[str, LandingSource]
 
-    @told_by_dagster()
+    @dagster_failures()
     def load_input(self, context: dg.InputContext) -> LandedInput:
         """The objects of the partitions that feed this step, as they lie there now."""
         source = self.sources[context.asset_key.to_user_string()]

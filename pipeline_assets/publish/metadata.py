@@ -11,7 +11,7 @@ from pipeline_assets.dataset.contract import TableContract
 from pipeline_assets.dataset.inputs import InputSpec
 from pipeline_assets.dataset.plots import markdown
 from pipeline_assets.dataset.sql import type_name
-from pipeline_assets.dataset.table import LakeTable, PartitionRecord
+from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.profiles.drift import Drift
 from pipeline_assets.profiles.profiles import ColumnProfile

@@ -15,16 +15,16 @@ from pipeline_assets.dataset.computation import (
     compile_computation,
     table_of,
 )
-from pipeline_assets.dataset.database import WAREHOUSE, Database
-from pipeline_assets.dataset.destinations import Export, WarehouseExport
 from pipeline_assets.dataset.inputs import Input, LandedInput, LazyTable
 from pipeline_assets.dataset.lineage import InputColumn, column_lineage
-from pipeline_assets.dataset.objects import ObjectStore
 from pipeline_assets.dataset.parameters import CONFIG, WORKSPACE
-from pipeline_assets.dataset.progress import Log, Progress
 from pipeline_assets.dataset.sql import schema_names
-from pipeline_assets.dataset.table import WHOLE_TABLE, PartitionRecord
-from pipeline_assets.dataset.workspace import Workspace
+from pipeline_assets.dataset.values.database import WAREHOUSE, Database
+from pipeline_assets.dataset.values.destinations import Export, WarehouseExport
+from pipeline_assets.dataset.values.objects import ObjectStore
+from pipeline_assets.dataset.values.progress import Log, Progress
+from pipeline_assets.dataset.values.table import WHOLE_TABLE, PartitionRecord
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.errors import PipelineError
@@ -219,13 +219,13 @@ class Stager:
             raise batches.error or error from None
 
     def _arguments(self, attempt: "_Attempt") -> dict[str, Any]:
-        offered: dict[str, Any] = {
+        available_versions: dict[str, Any] = {
             **self.databases,
             **attempt.landed,
             WORKSPACE: self._workspace(attempt),
             CONFIG: attempt.request.config,
         }
-        return {name: offered[name] for name in function_parameters(attempt.asset)}
+        return {name: available_versions[name] for name in function_parameters(attempt.asset)}
 
     def _workspace(self, attempt: "_Attempt") -> Workspace:
         def put(path: str, data: bytes) -> str:

@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Final
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.database import Database
-from pipeline_assets.dataset.destinations import WarehouseExport
-from pipeline_assets.dataset.dsn import address
 from pipeline_assets.dataset.partitioning import Partitioning
+from pipeline_assets.dataset.values.database import Database
+from pipeline_assets.dataset.values.destinations import WarehouseExport
+from pipeline_assets.dataset.values.dsn import address
 from pipeline_assets.errors import PipelineError
 
 EMPTY: Final = "empty"
@@ -22,7 +22,7 @@ EMPTY: Final = "empty"
 
 
 @dataclass(frozen=True)
-class Offers:
+class OutsideVersions:
     """What systems outside the lake can fill, and where they are.
 
     Attributes:
@@ -38,7 +38,9 @@ class Offers:
     problems: tuple[str, ...] = ()
 
 
-def ask(assets: Iterable[LakeAsset], databases: Mapping[str, Database]) -> Offers:
+def read_outside_systems(
+    assets: Iterable[LakeAsset], databases: Mapping[str, Database]
+) -> OutsideVersions:
     """Ask every system that assets need; one that does not answer offers nothing."""
     versions: dict[str, Mapping[str, str]] = {}
     destinations: dict[str, str] = {}
@@ -50,16 +52,16 @@ def ask(assets: Iterable[LakeAsset], databases: Mapping[str, Database]) -> Offer
             idle[asset.name] = f"{database.setting} is not set"
         elif database and asset.source_versions:
             try:
-                versions[asset.name] = offered(asset, database)
+                versions[asset.name] = available_versions(asset, database)
             except PipelineError as error:
                 versions[asset.name] = {}
                 problems.append(f"{asset.name}: {error}")
         elif database:
             destinations[asset.name] = address(database.require())
-    return Offers(versions, destinations, idle, tuple(problems))
+    return OutsideVersions(versions, destinations, idle, tuple(problems))
 
 
-def offered(asset: LakeAsset, database: Database) -> dict[str, str]:
+def available_versions(asset: LakeAsset, database: Database) -> dict[str, str]:
     """What a system can fill: every closed window from the first to the last with any data.
 
     A window before or after these is left as it is published: pointed at the wrong database, an

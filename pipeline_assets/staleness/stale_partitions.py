@@ -8,18 +8,18 @@ import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.inputs import ABSENT, InputSpec
-from pipeline_assets.dataset.table import WHOLE_TABLE, PartitionRecord
-from pipeline_assets.staleness.outside_systems import Offers
+from pipeline_assets.dataset.values.table import WHOLE_TABLE, PartitionRecord
+from pipeline_assets.staleness.outside_systems import OutsideVersions
 from pipeline_assets.staleness.versions import former_code_version, input_version
 
 NEVER: Final = "never published"
 CODE: Final = "its code changed"
-AGAIN: Final = "asked for again"
+FORCED: Final = "asked for again"
 
-Again: TypeAlias = Callable[[LakeAsset, str], bool]
+IsForced: TypeAlias = Callable[[LakeAsset, str], bool]
 
 
-def never_again(_asset: LakeAsset, _key: str) -> bool:
+def nothing_forced(_asset: LakeAsset, _key: str) -> bool:
     """Nobody asked for a partition that is up to date."""
     return False
 
@@ -43,7 +43,7 @@ class Stale:
 
 
 @dataclass(frozen=True)
-class World:
+class GraphState:
     """What is published and what has landed, at one moment.
 
     Attributes:
@@ -52,8 +52,8 @@ class World:
         records: Of each published table, by asset key, then by partition key.
         landed: Version of each landing source's partitions, by asset key, then by partition key.
         instance: Knows dynamic partitions.
-        offers: What systems outside the lake can fill and where they are.
-        again: Whether somebody asked for a partition to be made, stale or not.
+        outside: What systems outside the lake can fill and where they are.
+        is_forced: Whether somebody asked for a partition to be made, stale or not.
     """
 
     assets: Sequence[LakeAsset]
@@ -61,14 +61,14 @@ class World:
     records: Mapping[str, Mapping[str, PartitionRecord]]
     landed: Mapping[str, Mapping[str, str]]
     instance: dg.DagsterInstance
-    offers: Offers = field(default_factory=Offers)
-    again: Again = never_again
+    outside: OutsideVersions = field(default_factory=OutsideVersions)
+    is_forced: IsForced = nothing_forced
 
 
-def stale_partitions(world: World) -> list[Stale]:
+def stale_partitions(state: GraphState) -> list[Stale]:
     """Everything that has to be made, in dependency order."""
-    survey = _Survey(world)
-    for asset in world.assets:
+    survey = _Survey(state)
+    for asset in state.assets:
         survey.look_at(asset)
     return survey.stale
 
@@ -76,11 +76,11 @@ def stale_partitions(world: World) -> list[Stale]:
 class _Survey:
     """Walks the assets in order, knowing what the ones before will bring."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._tables = {asset.name: asset.table for asset in world.assets}
-        self._partitionings = {asset.name: asset.partitioning for asset in world.assets}
-        self._available = {name: set(keys) for name, keys in world.landed.items()}
+    def __init__(self, state: GraphState) -> None:
+        self._state = state
+        self._tables = {asset.name: asset.table for asset in state.assets}
+        self._partitionings = {asset.name: asset.partitioning for asset in state.assets}
+        self._available = {name: set(keys) for name, keys in state.landed.items()}
         self._stale: dict[tuple[str, str], Stale] = {}
 
     @property
@@ -88,7 +88,7 @@ class _Survey:
         return list(self._stale.values())
 
     def look_at(self, asset: LakeAsset) -> None:
-        published = self._world.records.get(asset.name, {})
+        published = self._state.records.get(asset.name, {})
         wanted = self._wanted_keys(asset)
         for key in sorted(wanted):
             reason = self._reason(asset, key, published.get(key))
@@ -98,10 +98,10 @@ class _Survey:
 
     def _wanted_keys(self, asset: LakeAsset) -> set[str]:
         """Partitions for which every input is there or will be; one is enough of optional ones."""
-        if asset.name in self._world.offers.idle:
+        if asset.name in self._state.outside.idle:
             return set()
-        if asset.name in self._world.offers.versions:
-            return set(self._world.offers.versions[asset.name])
+        if asset.name in self._state.outside.versions:
+            return set(self._state.outside.versions[asset.name])
         own = [self._available.get(spec.upstream, set()) for spec in asset.inputs]
         if asset.partitioning is None:
             return {WHOLE_TABLE} if all(own) else set()
@@ -115,15 +115,15 @@ class _Survey:
             return set.intersection(*required) if required else set.union(*dict(aligned).values())
         if any(spec.partition_mapping for spec in asset.inputs):
             # What is mapped from other partitions as well is made where its namesake is there.
-            return set.union(*own) & set(asset.partitioning.keys(self._world.instance))
-        return set(asset.partitioning.keys(self._world.instance)) if all(own) else set()
+            return set.union(*own) & set(asset.partitioning.keys(self._state.instance))
+        return set(asset.partitioning.keys(self._state.instance)) if all(own) else set()
 
     def _reason(self, asset: LakeAsset, key: str, record: PartitionRecord | None) -> str | None:
         if record is None:
             return NEVER
-        if self._world.again(asset, key):
-            return AGAIN
-        changed = None if asset.keeps else self._changed_input(asset, key, record)
+        if self._state.is_forced(asset, key):
+            return FORCED
+        changed = None if asset.refreshes_on_request else self._changed_input(asset, key, record)
         return changed or (None if self._is_current(asset, record) else CODE)
 
     def _changed_input(self, asset: LakeAsset, key: str, record: PartitionRecord) -> str | None:
@@ -139,11 +139,11 @@ class _Survey:
 
     def _outside(self, asset: LakeAsset, key: str) -> str | None:
         """What the record would say of the asset's outside system if it were asked now."""
-        offers = self._world.offers
-        return offers.versions.get(asset.name, {}).get(key) or offers.destinations.get(asset.name)
+        outside = self._state.outside
+        return outside.versions.get(asset.name, {}).get(key) or outside.destinations.get(asset.name)
 
     def _is_current(self, asset: LakeAsset, record: PartitionRecord) -> bool:
-        if record.code_version == self._world.code_versions[asset.name]:
+        if record.code_version == self._state.code_versions[asset.name]:
             return True
         return record.code_version == former_code_version(asset, self._tables)
 
@@ -158,8 +158,8 @@ class _Survey:
 
     def _version(self, asset: LakeAsset, spec: InputSpec, key: str, keys: Iterable[str]) -> str:
         """What the record would say of this input if it were read now."""
-        records = self._world.records.get(spec.upstream, {})
-        versions = self._world.landed.get(spec.upstream) or {
+        records = self._state.records.get(spec.upstream, {})
+        versions = self._state.landed.get(spec.upstream) or {
             upstream: record.version for upstream, record in records.items()
         }
         if spec.optional and self._is_aligned(asset, spec):
@@ -176,11 +176,11 @@ class _Survey:
         if upstream is None or asset.partitioning is None or spec.partition_mapping is None:
             return sorted(available)
         return asset.partitioning.upstream_keys(
-            key, upstream, spec.partition_mapping, sorted(available), self._world.instance
+            key, upstream, spec.partition_mapping, sorted(available), self._state.instance
         )
 
     def _is_aligned(self, asset: LakeAsset, spec: InputSpec) -> bool:
         """Whether the input's partition of the same key feeds a partition, and no other does."""
-        is_landed = spec.upstream in self._world.landed
+        is_landed = spec.upstream in self._state.landed
         is_cut = is_landed or self._partitionings.get(spec.upstream) is not None
         return is_cut and asset.partitioning is not None and spec.partition_mapping is None

@@ -16,7 +16,7 @@ from pipeline_assets.dataset.computation import (
 from pipeline_assets.dataset.inputs import Input, InputSpec, unbound
 from pipeline_assets.dataset.parameters import CONFIG, PARTITIONS
 from pipeline_assets.dataset.sql import schema_names
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.table import LakeTable
 
 VERSION_DIGITS = 16
 ANY_PARTITION = ("",)
@@ -76,8 +76,8 @@ def evaluate(
     keys: Sequence[str] = ANY_PARTITION,
 ) -> Any:  # noqa: ANN401 - what the function returns
     """Call an asset's function with those of its parameters that are inputs, config or keys."""
-    offered = {**inputs, CONFIG: config, PARTITIONS: keys}
-    return asset.function(**{name: offered[name] for name in function_parameters(asset)})
+    available_versions = {**inputs, CONFIG: config, PARTITIONS: keys}
+    return asset.function(**{name: available_versions[name] for name in function_parameters(asset)})
 
 
 def function_parameters(asset: LakeAsset) -> Sequence[str]:

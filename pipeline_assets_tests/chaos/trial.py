@@ -12,7 +12,7 @@ from random import Random
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.discovery import datasets_in
-from pipeline_assets.dataset.objects import ObjectStore
+from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.domains import ratings
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.maintenance import clean, orphans

@@ -116,5 +116,5 @@ def _updated(order: Order) -> Updated:
     with open_instance(settings.dagster_home, Path.cwd()) as instance:
         definitions = build_definitions(settings, assets=assets)
         updater = Updater(definitions, assets, [FILES], Deployment(settings), instance)
-        updater.bury_dead_runs()
+        updater.fail_abandoned_runs()
         return update(updater)

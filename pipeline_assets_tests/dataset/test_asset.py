@@ -9,7 +9,7 @@ import pytest
 
 from pipeline_assets.dataset.asset import Declare, check, ingest_asset, lake_asset
 from pipeline_assets.dataset.inputs import Landed, NumberedLines, RawLines, read_as
-from pipeline_assets.dataset.workspace import Workspace
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.publish.asset_audit import partition_checks
 from pipeline_assets_tests.diary.assets import (
     DAYS,

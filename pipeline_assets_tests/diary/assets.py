@@ -8,11 +8,11 @@ import pyarrow as pa
 from pipeline_assets.dataset.asset import check, ingest_asset, lake_asset
 from pipeline_assets.dataset.contract import Contract, Field, Int, Long, String, TableContract
 from pipeline_assets.dataset.inputs import Landed, NumberedLines
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.objects import encode_key
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.raw_contracts import RawText
-from pipeline_assets.dataset.workspace import Workspace
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.objects import encode_key
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.landing.raw_text import split_into_parts
 
 DIARY = "diary"

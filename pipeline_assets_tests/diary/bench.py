@@ -3,7 +3,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipeline_assets.dataset.progress import SILENT, Progress
+from pipeline_assets.dataset.values.progress import SILENT, Progress
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.publish.dagster_assets import Policies, dagster_asset
 from pipeline_assets.publish.io_managers import LakeIOManager, LandingIOManager

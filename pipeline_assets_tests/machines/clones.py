@@ -27,8 +27,8 @@ _NOT_CLONED: Final = shutil.ignore_patterns(
 )
 _ONLY_HERE: Final = frozenset({"lake", "landing", "build", "dist", "shared"})
 _COMMANDS: Final = {
-    "pipeline-assets": "from pipeline_assets.command.cli import main",
-    "dagster": "from dagster.cli import main",
+    "pipeline-assets": "-c 'from pipeline_assets.command.cli import main; main()'",
+    "dagster": "-m dagster",
 }
 
 
@@ -123,9 +123,10 @@ def cloned(machine: Machine) -> Iterator[Clone]:
 
 
 def answers(port: int, process: subprocess.Popen[str]) -> bool:
-    """Whether the UI answers before its process or the patience ends."""
+    """Whether the UI answers before the patience ends; its process must not end before."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()[0]
         with suppress(OSError):
             address = f"http://127.0.0.1:{port}/server_info"
             return b"dagster_webserver_version" in urllib.request.urlopen(address).read()
@@ -171,10 +172,12 @@ def _add_environment(folder: Path) -> None:
     venv.create(environment, symlinks=True)
     (packages,) = environment.glob("lib/python*/site-packages")
     installed = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-    (packages / "clone.pth").write_text("\n".join([str(folder), *installed]), encoding="utf-8")
-    for name, code in _COMMANDS.items():
+    # Python 3.11 reads these files in the locale's encoding, which may be ASCII.
+    more = f"import sys; sys.path += {[str(folder), *installed]!a}\n"
+    (packages / "clone.pth").write_text(more, encoding="ascii")
+    for name, words in _COMMANDS.items():
         command = environment / "bin" / name
-        command.write_text(f'#!/bin/sh\nexec .venv/bin/python -c "{code}; main()" "$@"\n')
+        command.write_text(f'#!/bin/sh\nexec .venv/bin/python {words} "$@"\n')
         command.chmod(0o755)
     (environment / ".ready").touch()
 

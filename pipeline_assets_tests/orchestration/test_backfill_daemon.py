@@ -42,7 +42,7 @@ def home(tmp_path: Path, settings: Settings) -> Path:
     return tmp_path
 
 
-def finished(client: Client, backfill: str) -> str | None:
+def run_outcome(client: Client, backfill: str) -> str | None:
     answer = client(STATUS, {"id": backfill})
     status = answer and answer["partitionBackfillOrError"].get("status")
     return status if status in {"COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED"} else None
@@ -70,9 +70,9 @@ def test_a_backfill_that_is_killed_half_way_computes_nothing_twice(
     half = publishes(settings)
     assert 0 < len(half) < len(DAYS) * len(NAMES)
     with dagster_dev(settings, closed_port) as client:
-        wait_for("its end", lambda: finished(client, backfill))
+        wait_for("its end", lambda: run_outcome(client, backfill))
         again = launch(client, "rentals", NAMES, DAYS)
-        assert wait_for("the end of the second", lambda: finished(client, again)) == (
+        assert wait_for("the end of the second", lambda: run_outcome(client, again)) == (
             "COMPLETED_SUCCESS"
         )
     everything = {(name, day) for name in NAMES for day in DAYS}

@@ -9,8 +9,8 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from pipeline_assets.dataset.progress import Log, Progress
 from pipeline_assets.dataset.sql import Dialect
+from pipeline_assets.dataset.values.progress import Log, Progress
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.maintenance import expire, remove_orphans

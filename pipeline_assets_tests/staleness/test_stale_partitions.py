@@ -8,9 +8,15 @@ import pytest
 
 from pipeline_assets.dataset.inputs import LazyTable
 from pipeline_assets.dataset.partitioning import Partitioning
-from pipeline_assets.dataset.table import PartitionRecord
-from pipeline_assets.staleness.outside_systems import Offers
-from pipeline_assets.staleness.stale_partitions import AGAIN, CODE, NEVER, World, stale_partitions
+from pipeline_assets.dataset.values.table import PartitionRecord
+from pipeline_assets.staleness.outside_systems import OutsideVersions
+from pipeline_assets.staleness.stale_partitions import (
+    CODE,
+    FORCED,
+    NEVER,
+    GraphState,
+    stale_partitions,
+)
 from pipeline_assets.staleness.versions import digest, input_versions
 from pipeline_assets_tests.orchestration.sensors.boxes import ASSETS, CODE_VERSIONS, contents
 
@@ -21,11 +27,11 @@ def record(inputs: Mapping[str, str], name: str, version: str = "v1") -> Partiti
     return PartitionRecord(version, inputs, CODE_VERSIONS[name], run_id="", rows=1, bytes=1)
 
 
-def up_to_date(instance: dg.DagsterInstance) -> World:
+def up_to_date(instance: dg.DagsterInstance) -> GraphState:
     """Boxes a and b have landed, and all is made from them."""
     instance.add_dynamic_partitions("box", ["a", "b"])
     landed = {"a": "a1", "b": "b1"}
-    return World(
+    return GraphState(
         assets=ASSETS,
         code_versions=CODE_VERSIONS,
         records={
@@ -39,36 +45,36 @@ def up_to_date(instance: dg.DagsterInstance) -> World:
 
 
 @pytest.fixture
-def world(instance: dg.DagsterInstance) -> World:
+def state(instance: dg.DagsterInstance) -> GraphState:
     return up_to_date(instance)
 
 
-def stale(world: World) -> list[tuple[str, str, str]]:
-    return [(each.asset.name, each.key, each.reason) for each in stale_partitions(world)]
+def stale(state: GraphState) -> list[tuple[str, str, str]]:
+    return [(each.asset.name, each.key, each.reason) for each in stale_partitions(state)]
 
 
 def published(
-    world: World, name: str, key: str, found: PartitionRecord | None
+    state: GraphState, name: str, key: str, found: PartitionRecord | None
 ) -> dict[str, Mapping[str, PartitionRecord]]:
     """The records, one of them replaced or taken away."""
-    rest = {other: it for other, it in world.records[name].items() if other != key}
-    return {**world.records, name: {**rest, **({key: found} if found else {})}}
+    rest = {other: it for other, it in state.records[name].items() if other != key}
+    return {**state.records, name: {**rest, **({key: found} if found else {})}}
 
 
-def test_nothing_is_stale_when_all_is_made_from_what_lies_there(world: World) -> None:
-    assert stale(world) == []
+def test_nothing_is_stale_when_all_is_made_from_what_lies_there(state: GraphState) -> None:
+    assert stale(state) == []
 
 
-def test_what_was_never_published_is_stale_in_the_order_of_the_assets(world: World) -> None:
-    nothing = replace(world, records={})
+def test_what_was_never_published_is_stale_in_the_order_of_the_assets(state: GraphState) -> None:
+    nothing = replace(state, records={})
     assert stale(nothing) == [
         (name, key, NEVER) for name in (BOXES, LABELS, CONTENTS) for key in ("a", "b")
     ]
     assert {each.stage for each in stale_partitions(nothing)} == {0}, "one run makes all of a key"
 
 
-def test_an_overwritten_box_makes_what_reads_it_stale_and_what_follows(world: World) -> None:
-    new = replace(world, landed={"landing/boxes": {"a": "a2", "b": "b1"}})
+def test_an_overwritten_box_makes_what_reads_it_stale_and_what_follows(state: GraphState) -> None:
+    new = replace(state, landed={"landing/boxes": {"a": "a2", "b": "b1"}})
     assert stale(new) == [
         (BOXES, "a", "objects changed"),
         (LABELS, "a", "objects changed"),
@@ -77,27 +83,27 @@ def test_an_overwritten_box_makes_what_reads_it_stale_and_what_follows(world: Wo
 
 
 def test_an_upstream_table_that_was_published_anew_makes_only_its_readers_stale(
-    world: World,
+    state: GraphState,
 ) -> None:
-    anew = published(world, BOXES, "b", record({"objects": "b1"}, BOXES, "v2"))
-    assert stale(replace(world, records=anew)) == [(CONTENTS, "b", "raw_boxes changed")]
+    anew = published(state, BOXES, "b", record({"objects": "b1"}, BOXES, "v2"))
+    assert stale(replace(state, records=anew)) == [(CONTENTS, "b", "raw_boxes changed")]
 
 
-def test_changed_code_makes_all_partitions_stale(world: World) -> None:
+def test_changed_code_makes_all_partitions_stale(state: GraphState) -> None:
     code = {**CODE_VERSIONS, CONTENTS: "new"}
     found = [(CONTENTS, "a", CODE), (CONTENTS, "b", CODE)]
-    assert stale(replace(world, code_versions=code)) == found
+    assert stale(replace(state, code_versions=code)) == found
 
 
-def test_a_partition_is_made_again_when_somebody_asks(world: World) -> None:
-    asked = replace(world, again=lambda asset, key: (asset.name, key) == (LABELS, "b"))
-    assert stale(asked) == [(LABELS, "b", AGAIN)]
+def test_a_partition_is_made_again_when_somebody_asks(state: GraphState) -> None:
+    asked = replace(state, is_forced=lambda asset, key: (asset.name, key) == (LABELS, "b"))
+    assert stale(asked) == [(LABELS, "b", FORCED)]
 
 
-def test_an_asset_that_keeps_is_stale_only_by_its_code(world: World) -> None:
-    keeper = replace(contents, keeps=True)
+def test_an_asset_that_keeps_is_stale_only_by_its_code(state: GraphState) -> None:
+    keeper = replace(contents, refreshes_on_request=True)
     new = replace(
-        world,
+        state,
         assets=(*ASSETS[:2], keeper),
         landed={"landing/boxes": {"a": "a2", "b": "b1"}},
     )
@@ -109,8 +115,8 @@ def test_an_asset_that_keeps_is_stale_only_by_its_code(world: World) -> None:
     ]
 
 
-def test_what_landed_no_more_is_left_as_it_is(world: World) -> None:
-    gone = replace(world, landed={"landing/boxes": {"a": "a1"}})
+def test_what_landed_no_more_is_left_as_it_is(state: GraphState) -> None:
+    gone = replace(state, landed={"landing/boxes": {"a": "a1"}})
     assert stale(gone) == []
 
 
@@ -128,39 +134,43 @@ def test_a_record_names_the_version_of_each_input_that_was_read() -> None:
 SHOP = replace(contents, inputs=(), system="oltp", source_versions=lambda *_: {})
 
 
-def selling(world: World, sold: str | None, offered: Mapping[str, str]) -> World:
+def selling(
+    state: GraphState, sold: str | None, available_versions: Mapping[str, str]
+) -> GraphState:
     """Only what a shop's database holds, and the version of it that box a was made from."""
     found = {"a": record({"oltp": sold}, CONTENTS)} if sold else {}
-    offers = Offers(versions={CONTENTS: offered})
-    return replace(world, assets=(SHOP,), records={CONTENTS: found}, offers=offers)
+    outside = OutsideVersions(versions={CONTENTS: available_versions})
+    return replace(state, assets=(SHOP,), records={CONTENTS: found}, outside=outside)
 
 
-def test_what_a_database_holds_is_compared_partition_by_partition(world: World) -> None:
-    assert stale(selling(world, None, {"a": "s1"})) == [(CONTENTS, "a", NEVER)]
-    assert stale(selling(world, "s1", {"a": "s1"})) == []
-    assert stale(selling(world, "s1", {"a": "s2"})) == [
+def test_what_a_database_holds_is_compared_partition_by_partition(state: GraphState) -> None:
+    assert stale(selling(state, None, {"a": "s1"})) == [(CONTENTS, "a", NEVER)]
+    assert stale(selling(state, "s1", {"a": "s1"})) == []
+    assert stale(selling(state, "s1", {"a": "s2"})) == [
         (CONTENTS, "a", "the oltp database changed")
     ]
-    assert stale(selling(world, "s1", {"a": "s1", "b": "s1"})) == [(CONTENTS, "b", NEVER)]
+    assert stale(selling(state, "s1", {"a": "s1", "b": "s1"})) == [(CONTENTS, "b", NEVER)]
 
 
-def test_a_database_that_is_not_set_up_leaves_its_assets_alone(world: World) -> None:
-    idle = replace(selling(world, None, {"a": "s1"}), offers=Offers(idle={CONTENTS: "not set"}))
+def test_a_database_that_is_not_set_up_leaves_its_assets_alone(state: GraphState) -> None:
+    idle = replace(
+        selling(state, None, {"a": "s1"}), outside=OutsideVersions(idle={CONTENTS: "not set"})
+    )
     assert stale(idle) == []
 
 
-def test_a_table_elsewhere_is_filled_again_when_it_is_another(world: World) -> None:
+def test_a_table_elsewhere_is_filled_again_when_it_is_another(state: GraphState) -> None:
     exported = replace(contents, system="warehouse")
     there = published(
-        world, CONTENTS, "a", record({"raw_boxes": "v1", "warehouse": "here"}, CONTENTS)
+        state, CONTENTS, "a", record({"raw_boxes": "v1", "warehouse": "here"}, CONTENTS)
     )
     filled = replace(
-        world,
+        state,
         assets=(*ASSETS[:2], exported),
-        records=published(replace(world, records=there), CONTENTS, "b", there[CONTENTS]["a"]),
+        records=published(replace(state, records=there), CONTENTS, "b", there[CONTENTS]["a"]),
     )
-    same = replace(filled, offers=Offers(destinations={CONTENTS: "here"}))
-    other = replace(filled, offers=Offers(destinations={CONTENTS: "elsewhere"}))
+    same = replace(filled, outside=OutsideVersions(destinations={CONTENTS: "here"}))
+    other = replace(filled, outside=OutsideVersions(destinations={CONTENTS: "elsewhere"}))
     assert stale(same) == []
     assert stale(other) == [(CONTENTS, key, "the warehouse database changed") for key in ("a", "b")]
 
@@ -172,21 +182,21 @@ READER = replace(
 EVERY = digest({"a": "v1", "b": "v1"})
 
 
-def mapped(world: World, read: str) -> World:
+def mapped(state: GraphState, read: str) -> GraphState:
     made = {key: record({"raw_boxes": read}, CONTENTS) for key in ("a", "b")}
-    records = {**world.records, CONTENTS: made}
-    return replace(world, assets=(*ASSETS[:2], READER), records=records)
+    records = {**state.records, CONTENTS: made}
+    return replace(state, assets=(*ASSETS[:2], READER), records=records)
 
 
-def test_a_mapped_input_is_all_the_partitions_that_feed_one(world: World) -> None:
-    assert stale(mapped(world, EVERY)) == []
-    assert stale(mapped(world, "other")) == [
+def test_a_mapped_input_is_all_the_partitions_that_feed_one(state: GraphState) -> None:
+    assert stale(mapped(state, EVERY)) == []
+    assert stale(mapped(state, "other")) == [
         (CONTENTS, key, "raw_boxes changed") for key in ("a", "b")
     ]
 
 
-def test_what_reads_other_partitions_is_made_a_stage_later(world: World) -> None:
-    new = replace(mapped(world, EVERY), landed={"landing/boxes": {"a": "a2", "b": "b1"}})
+def test_what_reads_other_partitions_is_made_a_stage_later(state: GraphState) -> None:
+    new = replace(mapped(state, EVERY), landed={"landing/boxes": {"a": "a2", "b": "b1"}})
     assert [(each.asset.name, each.key, each.stage) for each in stale_partitions(new)] == [
         (BOXES, "a", 0),
         (LABELS, "a", 0),
@@ -195,10 +205,10 @@ def test_what_reads_other_partitions_is_made_a_stage_later(world: World) -> None
     ]
 
 
-def test_a_table_without_partitions_is_made_from_all_there_are(world: World) -> None:
+def test_a_table_without_partitions_is_made_from_all_there_are(state: GraphState) -> None:
     whole = replace(contents, partitioning=None)
-    made = {**world.records, CONTENTS: {"": record({"raw_boxes": EVERY}, CONTENTS)}}
-    up_to_date_ = replace(world, assets=(*ASSETS[:2], whole), records=made)
+    made = {**state.records, CONTENTS: {"": record({"raw_boxes": EVERY}, CONTENTS)}}
+    up_to_date_ = replace(state, assets=(*ASSETS[:2], whole), records=made)
     assert stale(up_to_date_) == []
     made[CONTENTS] = {"": record({"raw_boxes": "v1"}, CONTENTS)}
     assert stale(replace(up_to_date_, records=made)) == [(CONTENTS, "", "raw_boxes changed")]

@@ -7,7 +7,7 @@ import pytest
 from pipeline_assets.dataset.asset import LakeAsset, export_asset, ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Fixpoint, Learn
 from pipeline_assets.dataset.contract import Contract, Long, String
-from pipeline_assets.dataset.destinations import ExportedObjects
+from pipeline_assets.dataset.values.destinations import ExportedObjects
 from pipeline_assets.staleness.versions import code_version, digest, input_version
 from pipeline_assets_tests.diary.assets import DAYS, DIARY, Entries, Pages
 from pipeline_assets_tests.diary.bench import TABLES

@@ -1,4 +1,4 @@
-"""Clients that leave repeating to :class:`spark_resources.runners.polling.Patience`."""
+"""Clients that leave repeating to :class:`spark_resources.runners.polling.Retries`."""
 
 from typing import TYPE_CHECKING, Final
 

@@ -63,7 +63,7 @@ class PollPolicy:
 
 
 @dataclass(frozen=True)
-class Patience:
+class Retries:
     """Calls AWS again while it is out of reach or overloaded.
 
     Attributes:

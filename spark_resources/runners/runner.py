@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from spark_resources.errors import JobFailedError
 from spark_resources.job import Job, JobFormatError, Manifest
-from spark_resources.runners.polling import Log, Patience, PollPolicy
+from spark_resources.runners.polling import Log, PollPolicy, Retries
 from spark_resources.runners.service import RemoteJob, Service, Status, Submission
 from spark_resources.runners.staging import Package, Staging
 from spark_resources.runners.tokens import attempt_token, submission_name
@@ -62,10 +62,10 @@ class RemoteRunner:
         So a process that takes over from one that was killed finds the job that it left behind,
         while a retry of what has failed starts another.
         """
-        patience = Patience(self.poll, self.poll.outage_seconds, log)
+        retries = Retries(self.poll, self.poll.outage_seconds, log)
         tokens = (attempt_token(work_id, number) for work_id in (work(),) for number in count())
         with _told(self.service):
-            return next(t for t in tokens if patience(partial(self._is_open, t)))
+            return next(t for t in tokens if retries(partial(self._is_open, t)))
 
     def _is_open(self, token: str) -> bool:
         """Whether an attempt is still to be made, is under way, or has left a result."""
@@ -87,13 +87,13 @@ class RemoteRunner:
             return self._run(job, log)
 
     def _run(self, job: Job, log: Log) -> Manifest:
-        patience = Patience(self.poll, self.poll.outage_seconds, log)
-        package = patience(lambda: self.staging.put_package(build_wheel()))
-        patience(lambda: self.staging.put_job(job))
+        retries = Retries(self.poll, self.poll.outage_seconds, log)
+        package = retries(lambda: self.staging.put_package(build_wheel()))
+        retries(lambda: self.staging.put_job(job))
         history: dict[str, str] = {}
-        remote, status = self._follow(self._submission(job, package), patience, history)
+        remote, status = self._follow(self._submission(job, package), retries, history)
         try:
-            return self._conclude(job, remote, status, patience, history)
+            return self._conclude(job, remote, status, retries, history)
         finally:
             self._try_to(lambda: self.service.release(remote), log)
 
@@ -105,26 +105,26 @@ class RemoteRunner:
         return Submission(job.token, name, package, arguments, tags)
 
     def _follow(
-        self, submission: Submission, patience: Patience, history: dict[str, str]
+        self, submission: Submission, retries: Retries, history: dict[str, str]
     ) -> tuple[RemoteJob, Status]:
         remote: RemoteJob | None = None
         try:
             # Found first, so that neither a retry nor an unanswered request starts it twice.
-            remote = patience(lambda: self.service.find(submission.token)) or patience(
+            remote = retries(lambda: self.service.find(submission.token)) or retries(
                 lambda: self.service.find(submission.token) or self.service.start(submission)
             )
-            return remote, self._wait(remote, patience, history)
+            return remote, self._wait(remote, retries, history)
         except BaseException:
-            self._try_to(lambda: self._cancel(remote, submission.token), patience.log)
+            self._try_to(lambda: self._cancel(remote, submission.token), retries.log)
             raise
 
-    def _wait(self, remote: RemoteJob, patience: Patience, history: dict[str, str]) -> Status:
+    def _wait(self, remote: RemoteJob, retries: Retries, history: dict[str, str]) -> Status:
         deadline = time.monotonic() + self.poll.deadline_seconds
         for pause in self.poll.pauses():
-            status = patience(lambda: self.service.status(remote))
+            status = retries(lambda: self.service.status(remote))
             if status.state not in history:
                 history[status.state] = datetime.now(UTC).isoformat(timespec="seconds")
-                patience.log(f"{self.service.name} {remote.id}: {status.state}")
+                retries.log(f"{self.service.name} {remote.id}: {status.state}")
             if status.outcome != "going":
                 return status
             if time.monotonic() + pause > deadline:
@@ -141,32 +141,32 @@ class RemoteRunner:
         job: Job,
         remote: RemoteJob,
         status: Status,
-        patience: Patience,
+        retries: Retries,
         history: Mapping[str, str],
     ) -> Manifest:
         facts = {
             "engine": self.service.name,
-            **patience(lambda: self.service.facts(remote)),
+            **retries(lambda: self.service.facts(remote)),
             "state_history": dict(history),
         }
         if status.outcome == "failed":
             reason = (
                 f"{self.service.name} {remote.id} {status.state}: {status.reason or 'no reason'}"
             )
-            raise JobFailedError(reason, self._log_tail(remote, patience), facts)
-        content = patience(lambda: self.staging.read(self.staging.manifest_uri(job.token)))
+            raise JobFailedError(reason, self._log_tail(remote, retries), facts)
+        content = retries(lambda: self.staging.read(self.staging.manifest_uri(job.token)))
         problem, manifest = _own_manifest(content, job.token)
         if manifest is None:
             reason = f"{self.service.name} {remote.id} {status.state} but {problem}"
-            raise JobFailedError(reason, self._log_tail(remote, patience), facts)
+            raise JobFailedError(reason, self._log_tail(remote, retries), facts)
         return replace(manifest, facts={**manifest.facts, **facts})
 
-    def _log_tail(self, remote: RemoteJob, patience: Patience) -> tuple[str, ...]:
+    def _log_tail(self, remote: RemoteJob, retries: Retries) -> tuple[str, ...]:
         """Logs arrive after the end of a job, or never."""
-        uris = patience(lambda: self.service.log_uris(remote))
+        uris = retries(lambda: self.service.log_uris(remote))
         give_up = time.monotonic() + self.poll.log_seconds
         for pause in self.poll.pauses():
-            tails = [patience(partial(self.staging.log_tail, uri)) for uri in uris]
+            tails = [retries(partial(self.staging.log_tail, uri)) for uri in uris]
             if any(tails) or None not in tails:
                 return next((tail for tail in tails if tail), ("(the driver logged nothing)",))
             if time.monotonic() + pause > give_up:
@@ -182,7 +182,7 @@ class RemoteRunner:
     def _try_to(self, clean_up: Callable[[], None], log: Log) -> None:
         """Clean up without hiding why."""
         try:
-            Patience(self.poll, self.poll.cancel_seconds, log)(clean_up)
+            Retries(self.poll, self.poll.cancel_seconds, log)(clean_up)
         except Exception as error:
             log(f"{self.service.name}: could not clean up, look at its console: {error}")
 

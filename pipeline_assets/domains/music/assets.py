@@ -11,7 +11,7 @@ from pydantic import Field
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Learn
 from pipeline_assets.dataset.inputs import Landed
-from pipeline_assets.dataset.workspace import Workspace
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.music.checks import (
     every_top_artist_accounted,
     every_user_accounted,

@@ -10,8 +10,8 @@ that warns counts it.
 from typing import Any, Final
 
 from pipeline_assets.dataset.contract import Contract, Date, Field, Int, Long, String
-from pipeline_assets.dataset.destinations import ExportedObjects
 from pipeline_assets.dataset.raw_contracts import RawRecords
+from pipeline_assets.dataset.values.destinations import ExportedObjects
 
 RATINGS: Final = "ratings"
 """Namespace of the domain's tables."""

@@ -13,10 +13,10 @@ from pydantic import Field
 
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Learn
-from pipeline_assets.dataset.database import OLTP, Database
 from pipeline_assets.dataset.inputs import Landed
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.workspace import Workspace
+from pipeline_assets.dataset.values.database import OLTP, Database
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.rentals.checks import (
     every_payment_has_a_film,
     every_record_accounted,
@@ -108,7 +108,7 @@ def movie_reviews(raw_movie_reviews: ir.Table) -> ir.Table:
     contract=SentimentModels,
     mappings={"movie_reviews": dg.AllPartitionMapping()},
     plots=[REPORT, CONFUSION],
-    keeps=True,
+    refreshes_on_request=True,
 )
 def sentiment_model(movie_reviews: ir.Table, config: SentimentConfig) -> Learn:
     """A linear text model of the scored reviews.

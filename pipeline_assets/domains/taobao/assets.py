@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.inputs import Landed, NumberedLines, RawLines
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.workspace import Workspace
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.taobao.checks import (
     conversion_implies_click,
     every_common_line_accounted,

@@ -15,8 +15,14 @@ import dagster as dg
 from pipeline_assets.dagster_internals import WILL_RETRY_TAG
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.alerts.channels import Channel
-from pipeline_assets.orchestration.alerts.incidents import Alert, Audience, Delivery, Watch, observe
-from pipeline_assets.orchestration.alerts.run_events import finished
+from pipeline_assets.orchestration.alerts.incidents import (
+    Alert,
+    AlertRouting,
+    Delivery,
+    Watch,
+    observe,
+)
+from pipeline_assets.orchestration.alerts.run_events import run_outcome
 
 RUNS_PER_TICK: Final = 200
 UNDECIDED: Final = timedelta(minutes=1)
@@ -45,7 +51,7 @@ def alert_sensor(
         ui: Root of the UI that links lead to.
         waits: Before each further try of a run that failed, in seconds.
     """
-    audience = Audience(tuple(channel.name for channel in channels), sender, ui)
+    routing = AlertRouting(tuple(channel.name for channel in channels), sender, ui)
     status = dg.DefaultSensorStatus.RUNNING if channels else dg.DefaultSensorStatus.STOPPED
 
     @dg.sensor(
@@ -56,7 +62,7 @@ def alert_sensor(
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         journal = Journal(context.instance)
-        watch = look(context.instance, journal.load(), watched, audience, waits)
+        watch = look(context.instance, journal.load(), watched, routing, waits)
         journal.save(watch)
         left, faults = deliver(watch, channels, journal)
         if faults:
@@ -98,17 +104,17 @@ def look(
     instance: dg.DagsterInstance,
     watch: Watch,
     watched: Collection[dg.AssetKey],
-    audience: Audience,
+    routing: AlertRouting,
     waits: Sequence[float] = (),
 ) -> Watch:
     """Take in what has happened since; the first look starts with what happens from now on."""
     stale = _stale_assets(instance, watched)
     if watch.after is None:
-        return observe(replace(watch, after=_last_event(instance)), [], stale, audience)
+        return observe(replace(watch, after=_last_event(instance)), [], stale, routing)
     ended = list(_settled(instance, _ended(instance, watch.after)))
     after = max((event for event, _ in ended), default=watch.after)
-    runs = [finished(instance, run, waits) for _, run in ended]
-    return observe(replace(watch, after=after), runs, stale, audience)
+    runs = [run_outcome(instance, run, waits) for _, run in ended]
+    return observe(replace(watch, after=after), runs, stale, routing)
 
 
 def deliver(

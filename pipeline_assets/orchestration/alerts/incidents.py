@@ -37,7 +37,7 @@ class CheckOutcome:
 
 
 @dataclass(frozen=True)
-class FinishedRun:
+class RunOutcome:
     """A run that has ended.
 
     Attributes:
@@ -136,7 +136,7 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class Audience:
+class AlertRouting:
     """Who is told, and as whom.
 
     Attributes:
@@ -151,7 +151,7 @@ class Audience:
 
 
 def observe(
-    watch: Watch, runs: Iterable[FinishedRun], stale: Collection[str], audience: Audience
+    watch: Watch, runs: Iterable[RunOutcome], stale: Collection[str], routing: AlertRouting
 ) -> Watch:
     """Open what has gone wrong, close what is well again, and queue an alert for what is new.
 
@@ -159,7 +159,7 @@ def observe(
         watch: What was known.
         runs: Those that have ended since, in order.
         stale: All assets that fail their freshness policy now.
-        audience: Who is to be told.
+        routing: Who is to be told.
     """
     still_open = set(watch.open)
     opened: list[Incident] = []
@@ -169,13 +169,11 @@ def observe(
     overdue = {_stale_key(asset): asset for asset in stale}
     still_open = {key for key in still_open if not _is_stale(key) or key in overdue}
     opened += _newly(still_open, map(_staleness, stale))
-    told = [
-        Delivery(alert, name) for alert in alerts(opened, audience) for name in audience.channels
-    ]
+    told = [Delivery(alert, name) for alert in alerts(opened, routing) for name in routing.channels]
     return replace(watch, open=frozenset(still_open), waiting=(*watch.waiting, *told))
 
 
-def alerts(opened: Iterable[Incident], audience: Audience) -> Iterator[Alert]:
+def alerts(opened: Iterable[Incident], routing: AlertRouting) -> Iterator[Alert]:
     """One for each title, whatever the number of partitions."""
     ordered = sorted(opened, key=lambda incident: (incident.title, incident.partition))
     for title, group in groupby(ordered, key=lambda incident: incident.title):
@@ -183,9 +181,9 @@ def alerts(opened: Iterable[Incident], audience: Audience) -> Iterator[Alert]:
         places = _listed([incident.partition for incident in incidents if incident.partition])
         yield Alert(
             id=uuid4().hex,
-            title=f"[{audience.sender}] {title}{places and f' for {places}'}",
+            title=f"[{routing.sender}] {title}{places and f' for {places}'}",
             text="\n".join(dict.fromkeys(incident.text for incident in incidents)),
-            link=f"{audience.ui.rstrip('/')}/{incidents[0].page}",
+            link=f"{routing.ui.rstrip('/')}/{incidents[0].page}",
         )
 
 
@@ -196,7 +194,7 @@ def _newly(still_open: set[str], incidents: Iterable[Incident]) -> list[Incident
     return found
 
 
-def _incidents(run: FinishedRun) -> Iterator[Incident]:
+def _incidents(run: RunOutcome) -> Iterator[Incident]:
     for outcome in run.checks:
         if not outcome.passed:
             yield _broken_check(run, outcome)
@@ -205,7 +203,7 @@ def _incidents(run: FinishedRun) -> Iterator[Incident]:
         yield _failed_run(run)
 
 
-def _broken_check(run: FinishedRun, outcome: CheckOutcome) -> Incident:
+def _broken_check(run: RunOutcome, outcome: CheckOutcome) -> Incident:
     is_counted = outcome.failed_rows is not None
     counted = f" ({outcome.failed_rows:,} rows do not)" if is_counted else ""
     return Incident(
@@ -218,7 +216,7 @@ def _broken_check(run: FinishedRun, outcome: CheckOutcome) -> Incident:
     )
 
 
-def _failed_run(run: FinishedRun) -> Incident:
+def _failed_run(run: RunOutcome) -> Incident:
     faults = "\n".join(f"{step}: {fault}" for step, fault in run.faults.items())
     text = faults or "It ended without saying why; see its log."
     return Incident(
@@ -246,7 +244,7 @@ def _staleness(asset: str) -> Incident:
     )
 
 
-def _check_key(run: FinishedRun, outcome: CheckOutcome) -> str:
+def _check_key(run: RunOutcome, outcome: CheckOutcome) -> str:
     return f"check/{outcome.asset}/{outcome.check}/{run.partition}"
 
 

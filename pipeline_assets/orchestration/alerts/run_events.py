@@ -13,7 +13,7 @@ from pipeline_assets.dagster_internals import (
     SENSOR_NAME_TAG,
     WILL_RETRY_TAG,
 )
-from pipeline_assets.orchestration.alerts.incidents import CheckOutcome, FinishedRun
+from pipeline_assets.orchestration.alerts.incidents import CheckOutcome, RunOutcome
 from pipeline_assets.publish.failures import root_message
 
 RETRY_NUMBER_TAG: Final = "pipeline/retry_number"
@@ -25,9 +25,9 @@ _TELLING: Final = {
 }
 
 
-def finished(
+def run_outcome(
     instance: dg.DagsterInstance, run: dg.DagsterRun, waits: Sequence[float] = ()
-) -> FinishedRun:
+) -> RunOutcome:
     """How a run has ended.
 
     Args:
@@ -43,7 +43,7 @@ def finished(
         if event.is_step_failure
     }
     number = retry_number(run)
-    return FinishedRun(
+    return RunOutcome(
         run_id=run.run_id,
         what=", ".join(step.replace("__", "/") for step in faults) or run.job_name,
         partition=_partition(run.tags),

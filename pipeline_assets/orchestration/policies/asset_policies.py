@@ -22,7 +22,7 @@ def automation_of(asset: LakeAsset) -> Condition | None:
     if asset.kind == "ingest" and asset.inputs:
         return None
     audited = _audited()
-    if asset.keeps:
+    if asset.refreshes_on_request:
         return (_renewal() & audited).with_label("monthly_if_upstream_ok")
     return (_following(asset) & audited).with_label("eager_if_upstream_ok")
 

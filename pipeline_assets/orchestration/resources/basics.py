@@ -14,8 +14,8 @@ from typing import Any, Generic, TypeVar
 import dagster as dg
 from pydantic import Field
 
-from pipeline_assets.dataset.database import Database
-from pipeline_assets.dataset.objects import ObjectStore
+from pipeline_assets.dataset.values.database import Database
+from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.learning.kinds import KINDS
 from pipeline_assets.storage.objects import LocalStore, S3Store

@@ -6,10 +6,10 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from pipeline_assets.dataset.database import OLTP, WAREHOUSE
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.progress import Progress
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.database import OLTP, WAREHOUSE
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.progress import Progress
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.iceberg.catalog import CatalogAccess

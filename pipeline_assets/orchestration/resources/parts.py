@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from pipeline_assets.dataset.database import OLTP, WAREHOUSE, Database
-from pipeline_assets.dataset.dsn import SecretDsn, address
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.progress import Progress
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.database import OLTP, WAREHOUSE, Database
+from pipeline_assets.dataset.values.dsn import SecretDsn, address
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.progress import Progress
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.orchestration.resources.basics import (
     S3,
     ConfigurableEmbeddedEngine,

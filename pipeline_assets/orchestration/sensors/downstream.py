@@ -13,13 +13,13 @@ from pipeline_assets.dagster_internals import (
     AssetGraph,
 )
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.dsn import address
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.table import PartitionRecord
+from pipeline_assets.dataset.values.dsn import address
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.sensors.cursor import Delivery
-from pipeline_assets.staleness.outside_systems import Offers
-from pipeline_assets.staleness.stale_partitions import Stale, World, stale_partitions
+from pipeline_assets.staleness.outside_systems import OutsideVersions
+from pipeline_assets.staleness.stale_partitions import GraphState, Stale, stale_partitions
 from pipeline_assets.staleness.versions import digest
 
 LANDING_TAG: Final = "pipeline/landing"
@@ -35,25 +35,25 @@ _ACTIVE: Final = [
 
 
 @dataclass(frozen=True)
-class Followers:
+class DownstreamAssets:
     """The assets that are made from a landing source, partition by partition.
 
     Attributes:
         source: The landing source.
         assets: Those assets.
-        world: They and everything they are made from.
+        with_upstream: They and everything they are made from.
         deployment: Their lake.
     """
 
     source: LandingSource
     assets: tuple[LakeAsset, ...]
-    world: tuple[LakeAsset, ...]
+    with_upstream: tuple[LakeAsset, ...]
     deployment: Deployment
 
     @classmethod
     def of(
         cls, source: LandingSource, assets: Sequence[LakeAsset], deployment: Deployment
-    ) -> "Followers":
+    ) -> "DownstreamAssets":
         """Those among some assets."""
         chosen = _downstream(source, assets)
         return cls(source, chosen, _with_upstream(chosen, assets), deployment)
@@ -64,7 +64,7 @@ class Followers:
         landing = self.source.key
         return tuple(it for it in self.assets if any(spec.key == landing for spec in it.inputs))
 
-    def made(self) -> Mapping[str, str]:
+    def materialised_versions(self) -> Mapping[str, str]:
         """The version of the objects that each partition was made from, as far as all agree.
 
         Raises:
@@ -117,24 +117,24 @@ class Followers:
     ) -> list[Stale]:
         landed = {each.key: each.version for each in due}
         order = {key: place for place, key in enumerate(graph.toposorted_asset_keys)}
-        assets = sorted(self.world, key=lambda asset: order[asset.key])
+        assets = sorted(self.with_upstream, key=lambda asset: order[asset.key])
         records = {asset.name: self._records(asset, landed) for asset in assets}
         ours = {asset.name for asset in self.assets}
         found = stale_partitions(
-            World(
+            GraphState(
                 assets=assets,
                 code_versions={it.name: graph.get(it.key).code_version or "" for it in assets},
                 records=records,
                 landed={self.source.key.to_user_string(): landed},
                 instance=instance,
-                offers=self._offers(assets, records),
+                outside=self._offers(assets, records),
             )
         )
         return [each for each in found if each.asset.name in ours and each.key in landed]
 
     def _offers(
         self, assets: Sequence[LakeAsset], records: Mapping[str, Mapping[str, PartitionRecord]]
-    ) -> Offers:
+    ) -> OutsideVersions:
         """As if databases held what was read of them last: landing objects change only files."""
         versions: dict[str, Mapping[str, str]] = {}
         destinations: dict[str, str] = {}
@@ -149,7 +149,7 @@ class Followers:
             else:
                 present = records[asset.name].items()
                 versions[asset.name] = {key: it.inputs.get(system, "") for key, it in present}
-        return Offers(versions, destinations, idle)
+        return OutsideVersions(versions, destinations, idle)
 
     def _records(self, asset: LakeAsset, keys: Collection[str]) -> Mapping[str, PartitionRecord]:
         """Of the partitions in question; of what is cut otherwise, all."""

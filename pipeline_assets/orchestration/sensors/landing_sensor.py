@@ -12,14 +12,14 @@ from typing import Final
 
 import dagster as dg
 
-from pipeline_assets.dataset.landing_source import LandingSource
+from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.orchestration.sensors.cursor import (
     SEGMENT_OBJECTS,
     Cursor,
     Delivery,
     Verdict,
 )
-from pipeline_assets.orchestration.sensors.downstream import Followers
+from pipeline_assets.orchestration.sensors.downstream import DownstreamAssets
 from pipeline_assets.orchestration.sensors.look import Look, look, remembered
 from pipeline_assets.orchestration.sensors.verdicts import Circumstances, judged
 from pipeline_assets.settings import Settings
@@ -49,13 +49,13 @@ class Watch:
     """Watches one landing source.
 
     Attributes:
-        followers: What is made from it.
+        downstream: What is made from it.
         settings: How patiently.
         clock: Seconds since 1970.
         segment_objects: How finely its listing is remembered.
     """
 
-    followers: Followers
+    downstream: DownstreamAssets
     settings: Settings
     clock: Callable[[], float] = time.time
     segment_objects: int = SEGMENT_OBJECTS
@@ -63,7 +63,7 @@ class Watch:
     @property
     def source(self) -> LandingSource:
         """The landing source."""
-        return self.followers.source
+        return self.downstream.source
 
     def evaluate(self, context: dg.SensorEvaluationContext) -> dg.SensorResult:
         """One tick of the sensor that lists.
@@ -93,8 +93,8 @@ class Watch:
             now=self.clock(),
             settle=self.settings.landing_settle_seconds,
             limit=REQUESTS_AT_ONCE,
-            made=self.followers.made() if keys else {},
-            busy=self.followers.busy(keys, instance) if keys else frozenset(),
+            made=self.downstream.materialised_versions() if keys else {},
+            busy=self.downstream.busy(keys, instance) if keys else frozenset(),
             early=frozenset(key for key in keys if cut.is_open(key)),
             refused=frozenset(key for key in keys if cut.complaint(key)),
         )
@@ -105,20 +105,20 @@ class Watch:
         Raises:
             PipelineError: The landing zone cannot be listed.
         """
-        zone = self.followers.deployment.landing
+        zone = self.downstream.deployment.landing
         found = {key: zone.partition(self.source, key) for key in keys}
         return {key: Delivery(key, objects) for key, objects in found.items() if objects}
 
     def _look(self, cursor: Cursor) -> Look:
-        zone, most = self.followers.deployment.landing, self.settings.landing_objects_per_look
-        patience = Patience(most, self.clock, self.clock())
+        zone, most = self.downstream.deployment.landing, self.settings.landing_objects_per_look
+        budget = TimeBudget(most, self.clock, self.clock())
         return look(
-            cursor, zone.scan(self.source, cursor.after), patience.is_over, self.segment_objects
+            cursor, zone.scan(self.source, cursor.after), budget.is_over, self.segment_objects
         )
 
 
 @dataclass
-class Patience:
+class TimeBudget:
     """Ends a look before one more segment, as slow as the slowest, would make it too long.
 
     Attributes:
@@ -154,7 +154,7 @@ class Due:
         """Their runs."""
         if self.deliveries and context.repository_def:
             graph = context.repository_def.asset_graph
-            yield from self.watch.followers.requests(self.deliveries, graph, context.instance)
+            yield from self.watch.downstream.requests(self.deliveries, graph, context.instance)
 
     def events(self, instance: dg.DagsterInstance) -> Iterator[dg.AssetMaterialization]:
         """What Dagster is told of the landing asset."""
@@ -221,5 +221,5 @@ def _seen(found: Look) -> str:
 
 def selected_assets(watches: Iterable[Watch]) -> dg.AssetSelection:
     """Every asset downstream of what is watched."""
-    keys = {asset.key for watch in watches for asset in watch.followers.assets}
+    keys = {asset.key for watch in watches for asset in watch.downstream.assets}
     return dg.AssetSelection.assets(*sorted(keys))

@@ -22,9 +22,9 @@ from pipeline_assets.dagster_internals import (
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.orchestration.alerts.run_events import (
     RETRY_NUMBER_TAG,
-    finished,
     is_automatic,
     retry_number,
+    run_outcome,
 )
 from pipeline_assets.orchestration.sensors.downstream import LANDING_TAG, OBJECTS_TAG
 from pipeline_assets.orchestration.sensors.retry_waits import GRACE, is_time, left
@@ -112,7 +112,7 @@ class Retries:
 
 def _may_be_tried_again(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     """Neither Dagster does it by itself, nor would its audits refuse the same once more."""
-    ended = finished(instance, run)
+    ended = run_outcome(instance, run)
     return ended.failed and not ended.is_refused
 
 

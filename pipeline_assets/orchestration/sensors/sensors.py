@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.landing_source import LandingSource
+from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.orchestration.deployment import Deployment
-from pipeline_assets.orchestration.sensors.downstream import Followers
+from pipeline_assets.orchestration.sensors.downstream import DownstreamAssets
 from pipeline_assets.orchestration.sensors.event_sensor import EventWatch, event_sensor
 from pipeline_assets.orchestration.sensors.landing_sensor import Watch, listing_sensor
 from pipeline_assets.orchestration.sensors.retry_sensor import retry_sensor
@@ -40,8 +40,10 @@ def landing_sensors(
 ) -> list[dg.SensorDefinition]:
     """A sensor that lists for each source, and one for the event queue if there is one."""
     settings = deployment.settings
-    watches = tuple(Watch(Followers.of(source, assets, deployment), settings) for source in sources)
-    listing = [listing_sensor(watch) for watch in watches if watch.followers.assets]
+    watches = tuple(
+        Watch(DownstreamAssets.of(source, assets, deployment), settings) for source in sources
+    )
+    listing = [listing_sensor(watch) for watch in watches if watch.downstream.assets]
     if settings.landing_queue_url is None:
         return listing
     access = S3Access(settings.sqs_endpoint_url, settings.s3_region)

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from pipeline_assets.command.cli import cli
 from pipeline_assets.dataset.asset import check
 from pipeline_assets.dataset.discovery import datasets_in
-from pipeline_assets.dataset.table import LakeTable, PartitionRecord
+from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
 from pipeline_assets.domains import ratings
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.tables import Lake

@@ -6,9 +6,9 @@ import pytest
 
 from pipeline_assets.command.postgres_server import ensure_database
 from pipeline_assets.dataset.computation import compile_computation
-from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.dataset.inputs import unbound
 from pipeline_assets.dataset.sql import Dialect
+from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.staleness.versions import evaluate
 from pipeline_assets_tests.domains.rentals.conftest import MakeWorld
 from pipeline_assets_tests.domains.rentals.world import ASSETS, World, pay, sql
@@ -81,7 +81,7 @@ def test_a_film_of_two_categories_and_a_payment_without_a_rental_are_one_row_eac
 def test_without_databases_nothing_is_expected_of_what_needs_them(make_world: MakeWorld) -> None:
     world = make_world()
     land_training(world)
-    assert world.updater.offers().idle == {
+    assert world.updater.outside().idle == {
         "rentals/user_purchases": "PIPELINE_OLTP_DSN is not set",
         "warehouse/user_behavior_metric": "PIPELINE_WAREHOUSE_DSN is not set",
     }

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_assets.command.cli import Session, cli, told_in_one_line
-from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
+from pipeline_assets.command.cli import Session, cli, one_line_errors
+from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.conftest import MakeSettings
 from pipeline_assets_tests.domains.rentals.world import pay, sql
@@ -42,7 +42,7 @@ def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         capfd.readouterr()
         code = 0
         try:
-            with told_in_one_line():
+            with one_line_errors():
                 cli.main(words, obj=Session(settings), standalone_mode=False)
         except SystemExit as end:
             code = int(end.code or 0)

@@ -13,7 +13,7 @@ import dagster as dg
 from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.discovery import datasets_in
-from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.definitions import assets_for, build_definitions
 from pipeline_assets.domains import rentals
 from pipeline_assets.domains.rentals.assets import REVIEWS, user_behavior_metric
@@ -55,7 +55,7 @@ class World:
     def updater(self) -> Updater:
         definitions = build_definitions(self.settings, assets=self.assets)
         assets = assets_for(self.settings, self.assets)
-        source = REVIEWS.cut_as(DAYS, assets[0].partitioning or DAYS)
+        source = REVIEWS.with_partitioning(DAYS, assets[0].partitioning or DAYS)
         return Updater(definitions, assets, [source], Deployment(self.settings), self.instance)
 
     def land(self, key: str, *rows: Sequence[object], header: Sequence[str] = HEADER) -> Path:
@@ -81,7 +81,7 @@ class World:
     def run(self, *names: str, keys: Sequence[str] = ()) -> dg.ExecuteInProcessResult:
         """Make some assets of any configured system, as the UI does, even if up to date."""
         job = self.updater.definitions.resolve_implicit_global_asset_job_def()
-        idle = self.updater.offers().idle
+        idle = self.updater.outside().idle
         chosen = [item for item in self.assets if item.table.name in names]
         ends = {"dagster/asset_partition_range_start": keys[0]} if len(keys) > 1 else {}
         ends |= {"dagster/asset_partition_range_end": keys[-1]} if len(keys) > 1 else {}

@@ -11,7 +11,7 @@ import pytest
 from pipeline_assets import domains
 from pipeline_assets.command.update import Updater, batches
 from pipeline_assets.dataset.discovery import datasets_in
-from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
+from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.definitions import build_definitions
 from pipeline_assets.domains.rentals.assets import user_behavior_metric
 from pipeline_assets.domains.taobao import assets as taobao

@@ -4,25 +4,25 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from pipeline_assets.orchestration.alerts.incidents import (
-    Audience,
+    AlertRouting,
     CheckOutcome,
-    FinishedRun,
+    RunOutcome,
     Watch,
     observe,
 )
 
-AUDIENCE = Audience(("slack",), sender="dev", ui="http://ui")
+AUDIENCE = AlertRouting(("slack",), sender="dev", ui="http://ui")
 UNIQUE = CheckOutcome("music/users", "unique_key", "music__users", True, True, "ids are unique", 0)
 BROKEN = replace(UNIQUE, passed=False, failed_rows=1200)
 DRIFT = CheckOutcome("music/users", "drift", "music__users", False, False, "nothing drifts")
-RUN = FinishedRun("r1", "music/users", "2026-01-01", checks=(UNIQUE,))
+RUN = RunOutcome("r1", "music/users", "2026-01-01", checks=(UNIQUE,))
 
 
 def titles(watch: Watch) -> list[str]:
     return [delivery.alert.title for delivery in watch.waiting]
 
 
-def after(*runs: FinishedRun, stale: tuple[str, ...] = (), watch: Watch | None = None) -> Watch:
+def after(*runs: RunOutcome, stale: tuple[str, ...] = (), watch: Watch | None = None) -> Watch:
     return observe(watch or Watch(), runs, stale, AUDIENCE)
 
 

@@ -9,7 +9,7 @@ import pytest
 from dagster._core.definitions.freshness import CronFreshnessPolicy
 from hypothesis import given
 
-from pipeline_assets.dataset.table import PartitionRecord
+from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.definitions import DATASETS, assets_for, build_definitions
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.policies.completeness import NAME, completeness

@@ -8,8 +8,8 @@ import ibis.expr.types as ir
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.contract import Contract, String
 from pipeline_assets.dataset.inputs import Landed
-from pipeline_assets.dataset.landing_source import LandingSource
 from pipeline_assets.dataset.partitioning import Partitioning
+from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.staleness.versions import code_version
 
 BOX = Partitioning("box", dg.DynamicPartitionsDefinition(name="box"))

@@ -7,14 +7,14 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from pipeline_assets.dataset.objects import StoredObject
-from pipeline_assets.dataset.table import LakeTable, PartitionRecord
+from pipeline_assets.dataset.values.objects import StoredObject
+from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.landing.zone import LandingZone
 from pipeline_assets.orchestration.deployment import Deployment
-from pipeline_assets.orchestration.sensors.downstream import Followers
+from pipeline_assets.orchestration.sensors.downstream import DownstreamAssets
 from pipeline_assets.orchestration.sensors.s3_events import Message
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.objects import LocalStore
@@ -66,9 +66,9 @@ class Place(Deployment):
         return Published(CatalogAccess("", "", self.s3), self.world)
 
 
-def followers(world: World, settings: Settings) -> Followers:
+def downstream(world: World, settings: Settings) -> DownstreamAssets:
     """The real ones, of the assets of this world."""
-    return Followers.of(SOURCE, ASSETS, Place(settings, world))
+    return DownstreamAssets.of(SOURCE, ASSETS, Place(settings, world))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pipeline_assets.orchestration.sensors.event_sensor import EventWatch
 from pipeline_assets.orchestration.sensors.landing_sensor import Watch
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.orchestration.sensors.boxes import BOX, definitions
-from pipeline_assets_tests.orchestration.sensors.simulated_edges import Notifications, followers
+from pipeline_assets_tests.orchestration.sensors.simulated_edges import Notifications, downstream
 from pipeline_assets_tests.orchestration.sensors.simulated_world import (
     BROKEN,
     ZONE,
@@ -51,7 +51,7 @@ class Simulation:
     def sensor(self) -> Evaluate:
         """The real one, in this world."""
         watch = Watch(
-            followers(self.world, SETTINGS),
+            downstream(self.world, SETTINGS),
             SETTINGS,
             clock=lambda: self.world.now,
             segment_objects=2,

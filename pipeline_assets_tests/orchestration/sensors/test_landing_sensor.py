@@ -16,7 +16,7 @@ import pytest
 from pipeline_assets.definitions import assets_for, build_definitions, landing_for
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.deployment import Deployment
-from pipeline_assets.orchestration.sensors.landing_sensor import Patience
+from pipeline_assets.orchestration.sensors.landing_sensor import TimeBudget
 from pipeline_assets.orchestration.sensors.sensors import landing_sensors
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.s3_access import S3Access
@@ -148,8 +148,8 @@ def test_the_same_objects_on_top_of_the_same_tables_are_one_run_key(station: Mak
 def segments_seen(*seconds: float) -> int:
     """How many segments a look covers that takes so long for each of them."""
     clock = accumulate(seconds)
-    patience = Patience(20_000, lambda: next(clock), started=0.0)
-    return next(seen for seen in count(1) if patience.is_over(1000 * seen))
+    budget = TimeBudget(20_000, lambda: next(clock), started=0.0)
+    return next(seen for seen in count(1) if budget.is_over(1000 * seen))
 
 
 def test_a_look_ends_before_one_more_segment_makes_it_too_long() -> None:

@@ -38,7 +38,7 @@ from spark_resources.runners.emr_config import (
 )
 from spark_resources.runners.emr_serverless import EmrServerless, EmrServerlessConfig
 from spark_resources.runners.janitor import cancel_orphans
-from spark_resources.runners.polling import Patience, PollPolicy
+from spark_resources.runners.polling import PollPolicy, Retries
 from spark_resources.runners.runner import RemoteRunner
 from spark_resources.runners.service import Service
 from spark_resources.runners.staging import Staging
@@ -224,7 +224,7 @@ def test_a_minute_without_network_is_sat_out_by_default(monkeypatch: pytest.Monk
         return "answer"
 
     policy = PollPolicy()
-    assert Patience(policy, policy.outage_seconds, log=print)(ask) == "answer"
+    assert Retries(policy, policy.outage_seconds, log=print)(ask) == "answer"
 
 
 def test_an_endless_outage_is_a_failure(rig: Rig) -> None:

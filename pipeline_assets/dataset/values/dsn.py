@@ -93,16 +93,28 @@ def parse_dsn(text: str) -> dict[str, str]:
     is_url = text.startswith(("postgresql://", "postgres://"))
     if is_url and not _URL.fullmatch(text):
         raise _unreadable("write @ : / ? % inside user or password as %40 %3A %2F %3F %25")
-    try:
-        found: dict[str, str] = extensions.parse_dsn(text)
-    except (psycopg2.Error, ValueError):
+    found = _options(text)
+    if found is None:
         hint = "an option is unknown, has no value or is not quoted as in password='two words'"
-        raise _unreadable(hint) from None
+        raise _unreadable(hint)
     if not (found or is_url):
         raise _unreadable("it is empty")
     if not re.fullmatch(r"[\d,]*", found.get("port", "")):
         raise _unreadable("the port is not a number")
     return found
+
+
+def _options(text: str) -> dict[str, str] | None:
+    """What libpq reads; None where it cannot.
+
+    No error is raised here: one that is raised in an ``except`` keeps libpq's in its context, whose
+    message may quote a password, and Dagster prints every error of a chain.
+    """
+    try:
+        options: dict[str, str] = extensions.parse_dsn(text)
+    except (psycopg2.Error, ValueError):
+        return None
+    return options
 
 
 def keyword_dsn(options: Mapping[str, str]) -> str:

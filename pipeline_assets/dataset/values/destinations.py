@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 from pipeline_assets.dataset.contract import Contract, Field, Long, String, TableContract
-from pipeline_assets.dataset.objects import encode_key
 from pipeline_assets.dataset.partitioning import Partitioning
+from pipeline_assets.dataset.values.objects import encode_key
 
 
 class ExportedObjects(Contract):
@@ -34,7 +34,7 @@ class Export:
         """What an asset's code version says of the destination."""
         return self.path
 
-    def cut_as(self, partitioning: Partitioning) -> "Export":
+    def with_partitioning(self, partitioning: Partitioning) -> "Export":
         """The same for other partitions."""
         rows = self.rows.with_column_type(partitioning.column, partitioning.column_type)
         return replace(self, rows=rows)
@@ -73,7 +73,7 @@ class WarehouseExport:
         """What an asset's code version says of the destination."""
         return f"{self.schema}.{self.name}"
 
-    def cut_as(self, partitioning: Partitioning) -> "WarehouseExport":
+    def with_partitioning(self, partitioning: Partitioning) -> "WarehouseExport":
         """The same for other partitions."""
         rows = self.rows.with_column_type(partitioning.column, partitioning.column_type)
         return replace(self, rows=rows)
