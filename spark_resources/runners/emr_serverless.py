@@ -1,4 +1,7 @@
-"""EMR Serverless: jobs as job runs of an application."""
+"""EMR Serverless: a job is a job run of an application.
+
+The service takes an idempotency key with each request and starts no second job for the same one.
+"""
 
 import math
 import shlex
@@ -39,7 +42,7 @@ _MINIMUM_TIMEOUT_MINUTES: Final = 5
 
 @dataclass(frozen=True)
 class ServerlessRates:
-    """What EMR Serverless costs; the defaults are those of us-east-1 on x86, in US dollars."""
+    """Prices of EMR Serverless in US dollars; the defaults are those of us-east-1 on x86."""
 
     usd_per_vcpu_hour: float = 0.052624
     usd_per_memory_gb_hour: float = 0.0057785
@@ -52,13 +55,13 @@ class EmrServerlessConfig:
 
     Attributes:
         application_id: The application.
-        execution_role_arn: What the job may do.
-        deployment: Names us in tags.
-        log_uri: Where the driver's logs go.
+        execution_role_arn: The role of the job, which says what it may do.
+        deployment: The name of this deployment, in tags.
+        log_uri: Where the service writes the driver's logs.
         spark_conf: Spark properties of every job.
         rates: Prices.
-        deadline: The service itself ends jobs that run longer, should nobody be left to.
-        look_back: No job of ours is older; bounds the search for one to re-attach to.
+        deadline: The service ends jobs that run longer, even if no runner is left to cancel them.
+        look_back: How far back to search for a job to re-attach to.
     """
 
     application_id: str
@@ -88,7 +91,7 @@ class EmrServerless:
         return None
 
     def start(self, submission: Submission) -> RemoteJob:
-        """See :class:`.runner.Service`; the service knows the token, too."""
+        """See :class:`.runner.Service`; the token is the service's idempotency key as well."""
         minutes = math.ceil(self.config.deadline.total_seconds() / 60)
         answer = self.client.start_job_run(
             applicationId=self.config.application_id,
@@ -119,7 +122,7 @@ class EmrServerless:
         self.client.cancel_job_run(applicationId=job.parent, jobRunId=job.id)
 
     def release(self, job: RemoteJob) -> None:
-        """See :class:`.runner.Service`; applications stop by themselves."""
+        """See :class:`.runner.Service`; an application stops by itself."""
 
     def log_uris(self, job: RemoteJob) -> tuple[str, ...]:
         """See :class:`.runner.Service`."""
@@ -176,7 +179,7 @@ class EmrServerless:
         return f"{root}/applications/{job.parent}/jobs/{job.id}/SPARK_DRIVER"
 
     def _dashboard(self, job: RemoteJob) -> str | None:
-        """The job's Spark UI; there is none for jobs that never ran."""
+        """A link to the job's Spark UI; a job that never ran has none."""
         try:
             answer = self.client.get_dashboard_for_job_run(
                 applicationId=job.parent, jobRunId=job.id
