@@ -39,8 +39,8 @@ def windows(granularity: Granularity, start: date) -> Partitioning:
 
 def _up_to_now() -> dg.TimeWindowPartitionMapping:
     with warnings.catch_warnings():
-        # Dagster still marks allow_nonexistent_upstream_partitions as beta. Without it, an offset that
-        # reaches windows before the first one is an error.
+        # Dagster still marks allow_nonexistent_upstream_partitions as beta. Without it, an offset
+        # that reaches windows before the first one is an error.
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.TimeWindowPartitionMapping(
             start_offset=-400_000, allow_nonexistent_upstream_partitions=True
