@@ -41,11 +41,13 @@ test-daemon: $(READY) ## deliver to a lake in S3 and let Dagster's own daemon ma
 test-machines: $(READY) ## the demo and the UI in clones on machines like those of newcomers; see docs/machines.md
 	$(BIN)/python -m pytest -m machines
 
-lint: $(READY) ## ruff, mypy, and who may import whom
+lint: $(READY) ## ruff, mypy, who may import whom, and whether Dagster loads the definitions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/dg check defs
+	$(BIN)/dg list defs >/dev/null
 
 format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

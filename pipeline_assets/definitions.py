@@ -1,57 +1,44 @@
 """The whole graph, wired in one screen."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Final
 
 import dagster as dg
 
+from pipeline_assets import defs as scaffold_folder
+from pipeline_assets import domains
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.progress import SILENT, Progress
-from pipeline_assets.domains.music import assets as music
-from pipeline_assets.domains.music.deliveries import LISTENING
-from pipeline_assets.domains.ratings import assets as ratings
-from pipeline_assets.domains.rentals import assets as rentals
-from pipeline_assets.domains.taobao import assets as taobao
+from pipeline_assets.dataset.discovery import Datasets, datasets_in
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.progress import SILENT, Progress
 from pipeline_assets.domains.warehouse.assets import warehouse_load
 from pipeline_assets.orchestration.alerts.alert_sensor import alert_sensor
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.policies.asset_policies import policies_for
 from pipeline_assets.orchestration.policies.completeness import completeness_checks
+from pipeline_assets.orchestration.resources.spark import remote_runners
 from pipeline_assets.orchestration.schedules import completeness_schedule, maintenance_schedule
 from pipeline_assets.orchestration.sensors.janitor_sensor import janitor_sensor
 from pipeline_assets.orchestration.sensors.sensors import sensors_for
-from pipeline_assets.orchestration.spark_engines import remote_runners
 from pipeline_assets.partitions import DAYS, windows
 from pipeline_assets.profiles.profiles import PROFILES
-from pipeline_assets.publish.comparison_checks import Comparer, comparison_checks
+from pipeline_assets.publish.comparison_checks import comparison_checks
 from pipeline_assets.publish.dagster_assets import dagster_asset
-from pipeline_assets.publish.io_managers import LakeIOManager, LandingIOManager
-from pipeline_assets.publish.staging import Stager
 from pipeline_assets.settings import Settings
 
-LOADED: tuple[LakeAsset, ...] = (
-    taobao.impressions,
-    taobao.core_features,
-    taobao.common_features_summary,
-    taobao.common_features,
-    rentals.user_behavior_metric,
+FOUND: Final = datasets_in(domains)
+DATASETS: Final = Datasets(
+    (*FOUND.assets, *(warehouse_load(asset) for asset in FOUND.assets if asset.to_warehouse)),
+    FOUND.landing,
 )
-ASSETS: tuple[LakeAsset, ...] = (
-    *taobao.ASSETS,
-    *ratings.ASSETS,
-    *music.ASSETS,
-    *rentals.ASSETS,
-    *map(warehouse_load, LOADED),
-)
-LANDING: tuple[LandingSource, ...] = (
-    taobao.ARCHIVES,
-    ratings.FILES,
-    LISTENING,
-    rentals.REVIEWS,
-)
+"""What the modules of the domains define, and the loads into the warehouse that they ask for."""
 
 
-def assets_for(settings: Settings, assets: Sequence[LakeAsset] = ASSETS) -> list[LakeAsset]:
+def assets_for(
+    settings: Settings, assets: Sequence[LakeAsset] = DATASETS.assets
+) -> list[LakeAsset]:
     """The assets, cut into the windows of time that settings ask for."""
     cut = windows(settings.rentals_granularity, settings.rentals_start)
     return [asset.with_partitioning(DAYS, cut) for asset in assets]
@@ -60,15 +47,16 @@ def assets_for(settings: Settings, assets: Sequence[LakeAsset] = ASSETS) -> list
 def landing_for(settings: Settings) -> list[LandingSource]:
     """The landing sources, cut likewise."""
     cut = windows(settings.rentals_granularity, settings.rentals_start)
-    return [source.with_partitioning(DAYS, cut) for source in LANDING]
+    return [source.with_partitioning(DAYS, cut) for source in DATASETS.landing]
 
 
 def build_definitions(
-    settings: Settings, progress: Progress = SILENT, assets: Sequence[LakeAsset] = ASSETS
+    settings: Settings,
+    progress: Progress = SILENT,
+    assets: Sequence[LakeAsset] = DATASETS.assets,
 ) -> dg.Definitions:
     """The code location for some settings."""
     deployment = Deployment(settings)
-    store = deployment.store(settings.lake_uri)
     assets, landing = assets_for(settings, assets), landing_for(settings)
     tables = {asset.name: asset.table for asset in assets}
     sources = {source.key.to_user_string(): source for source in landing}
@@ -83,7 +71,7 @@ def build_definitions(
         ],
         asset_checks=[
             completeness,
-            *(check for asset in assets for check in comparison_checks(asset)),
+            *(check for asset in assets for check in comparison_checks(asset, policies)),
         ],
         schedules=[
             completeness_schedule(completeness, is_hourly=settings.rentals_granularity == "hourly"),
@@ -101,23 +89,23 @@ def build_definitions(
             ),
         ],
         executor=deployment.executor,
-        resources={
-            "lake": LakeIOManager(deployment.lake, tables, progress, store),
-            "landing": LandingIOManager(deployment.landing, sources),
-            "comparer": Comparer(deployment.lake, store, engines),
-            "stager": Stager(
-                lake=deployment.lake,
-                store=store,
-                engines=engines,
-                part_bytes=settings.raw_part_bytes,
-                progress=progress,
-                databases=deployment.databases,
-            ),
-        },
+        resources=deployment.resources(tables, sources, progress),
     )
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """The code location that Dagster loads: settings are those of the environment."""
-    return build_definitions(Settings.from_environment())
+    ours = build_definitions(Settings.from_environment())
+    return dg.Definitions.merge(ours, scaffolded(scaffold_folder))
+
+
+def scaffolded(package: ModuleType) -> dg.Definitions:
+    """What the folder of ``dg scaffold defs`` holds.
+
+    Not by ``load_from_defs_folder``: that needs the pyproject.toml of a checkout, and imports every
+    installed library of components, which takes seconds in each process.
+    """
+    folder = Path(str(package.__file__)).parent
+    tree = dg.ComponentTree.from_module(package, project_root=folder.parents[1])
+    return tree.build_defs_at_path(folder)

@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from pipeline_assets.dataset.dsn import parse_dsn
+from pipeline_assets.dataset.values.dsn import parse_dsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.partitions import FIRST_DAY, Granularity
 from pipeline_assets.storage.s3_access import S3Access

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_assets.command.postgres_server import ensure_database, throwaway_postgres
-from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
+from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.postgres.connection import connect, execute
 from pipeline_assets.postgres.sql import identifier
 

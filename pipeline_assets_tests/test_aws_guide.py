@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from pipeline_assets.definitions import ASSETS
+from pipeline_assets.definitions import DATASETS
 from pipeline_assets.settings import PREFIX, Settings
+
+ASSETS = DATASETS.assets
 
 GUIDE = Path(__file__).parents[1] / "docs" / "aws.md"
 TEXT = GUIDE.read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,18 @@ from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.computation import table_of
 from pipeline_assets.dataset.inputs import unbound
 from pipeline_assets.dataset.lineage import column_lineage
-from pipeline_assets.definitions import ASSETS, assets_for, build_definitions, landing_for
+from pipeline_assets.definitions import (
+    DATASETS,
+    assets_for,
+    build_definitions,
+    landing_for,
+    scaffolded,
+)
 from pipeline_assets.settings import Settings
 from pipeline_assets.staleness.versions import evaluate, function_parameters
 from pipeline_assets_tests.conftest import MakeSettings
 
+ASSETS = DATASETS.assets
 ROOT = Path(__file__).parents[1]
 SNAPSHOT = Path(__file__).with_name("definitions.txt")
 TARGET = {"module_name": "pipeline_assets.definitions", "location_name": "pipeline_assets"}
@@ -160,6 +168,21 @@ def test_every_column_comes_from_columns_that_are_there(asset: LakeAsset) -> Non
     columns = {name: set(table.columns) for name, table in inputs.items()}
     assert all(of in columns[name] for found in lineage.values() for name, of in found)
     assert any(lineage.values())
+
+
+def test_what_dg_scaffolds_is_loaded_with_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    folder = tmp_path / "scaffolded_here" / "defs"
+    (folder / "shop").mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    (folder / "shop" / "report.py").write_text(
+        "import dagster as dg\n\n@dg.asset\ndef report() -> None: ...\n"
+    )
+    found = scaffolded(import_module("scaffolded_here.defs"))
+    merged = dg.Definitions.merge(build_definitions(settings_here()), found)
+    assert dg.AssetKey("report") in merged.resolve_asset_graph().materializable_asset_keys
 
 
 def test_settings_reach_the_partitions(make_settings: MakeSettings) -> None:

@@ -6,15 +6,18 @@ import ibis
 import pytest
 import sqlglot
 
-from pipeline_assets.dataset.asset import Comparison, LakeAsset
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.comparison import Comparison
 from pipeline_assets.dataset.computation import compile_computation
 from pipeline_assets.dataset.inputs import stored, unbound
 from pipeline_assets.dataset.sql import Dialect
-from pipeline_assets.definitions import ASSETS
+from pipeline_assets.definitions import DATASETS
 from pipeline_assets.publish.asset_audit import audit_of, partition_checks
 from pipeline_assets.publish.audit import build_audit
 from pipeline_assets.publish.comparison_checks import PUBLISHED
 from pipeline_assets.staleness.versions import evaluate
+
+ASSETS = DATASETS.assets
 
 TABLES = {asset.name: asset.table for asset in ASSETS}
 COMPUTED = [asset for asset in ASSETS if asset.kind != "ingest"]

@@ -9,10 +9,12 @@ import dagster as dg
 import pytest
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.definitions import ASSETS, build_definitions
+from pipeline_assets.definitions import DATASETS, build_definitions
 from pipeline_assets.sample.taobao import write_taobao
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.truth.taobao import split_truth
+
+ASSETS = DATASETS.assets
 
 README = Path(__file__).parent.parent / "README.md"
 

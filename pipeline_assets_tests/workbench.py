@@ -8,8 +8,8 @@ from typing import Any
 import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.objects import ObjectStore
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.objects import ObjectStore
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.iceberg.query import query
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.orchestration.deployment import Deployment

@@ -24,14 +24,17 @@ from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
 from benchmarks.harness import markdown
+from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.definitions import build_definitions
-from pipeline_assets.domains.music.assets import ASSETS
+from pipeline_assets.domains import music
 from pipeline_assets.domains.music.deliveries import LISTENING
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.sensors.cursor import Cursor
 from pipeline_assets.orchestration.sensors.downstream import DownstreamAssets
 from pipeline_assets.orchestration.sensors.landing_sensor import Watch
 from pipeline_assets.settings import Settings
+
+ASSETS = datasets_in(music).assets
 
 FILES_A_DAY = 100
 MOTO_ACCOUNT = "123456789012"

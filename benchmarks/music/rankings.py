@@ -19,10 +19,13 @@ import duckdb
 
 from benchmarks.harness import Race, markdown
 from benchmarks.music import peers
+from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.definitions import build_definitions
-from pipeline_assets.domains.music.assets import ASSETS
+from pipeline_assets.domains import music
 from pipeline_assets.sample.music import write_music
 from pipeline_assets.settings import Settings
+
+ASSETS = datasets_in(music).assets
 
 TABLES: Final = ("artist_rank_in_country", "country_rank_per_artist")
 INPUTS: Final = ("raw_users", "raw_user_top_artists", "users", "user_top_artists")

@@ -23,10 +23,13 @@ import duckdb
 import polars as pl
 
 from benchmarks.harness import Outcome, Race, markdown
+from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.definitions import build_definitions
-from pipeline_assets.domains.ratings.assets import ASSETS
+from pipeline_assets.domains import ratings
 from pipeline_assets.sample.ratings import write_ratings
 from pipeline_assets.settings import Settings
+
+ASSETS = datasets_in(ratings).assets
 
 Keep: TypeAlias = Callable[[pl.LazyFrame], pl.LazyFrame]
 

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline_assets.command.postgres_server import ensure_database, throwaway_postgres
-from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
+from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.postgres.connection import connect, execute
 from pipeline_assets.postgres.load import load_partitions
 from pipeline_assets.postgres.read import snapshot, stream

@@ -23,7 +23,7 @@ from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.computation import STATE, compile_computation
 from pipeline_assets.dataset.inputs import stored, unbound
 from pipeline_assets.dataset.sql import Dialect, schema_names
-from pipeline_assets.definitions import ASSETS
+from pipeline_assets.definitions import DATASETS
 from pipeline_assets.publish.asset_audit import audit_of
 from pipeline_assets.publish.audit import OUTPUT
 from pipeline_assets.staleness.versions import evaluate
@@ -31,6 +31,7 @@ from spark_resources.cluster.spark_types import ddl
 from spark_resources.runners.jvm import choose_java, environment
 
 VERSION: Final = "3.5.9"
+ASSETS: Final = DATASETS.assets
 A_DAY: Final = "2026-02-01"
 DIALECT: Final[Dialect] = "pyspark"
 TABLES: Final = {asset.name: asset.table for asset in ASSETS}
@@ -39,7 +40,6 @@ TABLES: Final = {asset.name: asset.table for asset in ASSETS}
 ANALYSE: Final = """
 import json, sys
 from pyspark.sql import SparkSession
-
 spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
 spark.sparkContext.setLogLevel("OFF")
 spark.conf.set("spark.sql.timestampType", "TIMESTAMP_NTZ")

@@ -22,8 +22,8 @@ from pipeline_assets.command.console import Format, ProgressBars, show
 from pipeline_assets.command.update import Updater, batches
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.plots import png
-from pipeline_assets.dataset.progress import SILENT, Progress
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.progress import SILENT, Progress
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.definitions import assets_for, build_definitions, landing_for
 from pipeline_assets.errors import PipelineError, refusal_line
 from pipeline_assets.iceberg.maintenance import clean, compact

@@ -48,7 +48,7 @@ class ProgressBars:
         self._bars.stop()
 
     def advance(self, what: str, amount: int, total: int | None) -> None:
-        """See :class:`pipeline_assets.dataset.progress.Progress`."""
+        """See :class:`pipeline_assets.dataset.values.progress.Progress`."""
         if what not in self._tasks:
             name = what.rpartition("/")[2]
             self._tasks[what] = self._bars.add_task(name, total=total, amount="")
@@ -57,7 +57,7 @@ class ProgressBars:
         self._bars.update(self._tasks[what], advance=amount, amount=of_total)
 
     def published(self, table: str, rows: int) -> None:
-        """See :class:`pipeline_assets.dataset.progress.Progress`."""
+        """See :class:`pipeline_assets.dataset.values.progress.Progress`."""
         self._done += 1
         self._bars.update(self._all, advance=1, amount=f"{self._done}/{self._tables}")
         self._bars.console.print(f"published {table}: {rows:,} rows", highlight=False)

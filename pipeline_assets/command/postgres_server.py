@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from pipeline_assets.command.postgres_home import Home, remove, settle
-from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
+from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import connect, execute
 from pipeline_assets.postgres.sql import identifier

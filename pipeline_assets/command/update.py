@@ -17,8 +17,8 @@ from pipeline_assets.dagster_internals import (
     ASSET_PARTITION_RANGE_START_TAG,
 )
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.objects import fingerprint
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.objects import fingerprint
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.landing.zone import Listing
 from pipeline_assets.orchestration.deployment import Deployment

@@ -10,44 +10,25 @@ lake as objects.
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias, Unpack
 
 import dagster as dg
 import ibis.expr.types as ir
 
+from pipeline_assets.dataset.comparison import Comparison, divided
 from pipeline_assets.dataset.contract import Check, Contract, Severity, TableContract
-from pipeline_assets.dataset.destinations import Export, ExportedObjects, WarehouseExport
-from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.dataset.inputs import InputSpec, table_parameters
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.partitioning import Partitioning, Window
+from pipeline_assets.dataset.options import Options, SourceVersions, TableOptions
+from pipeline_assets.dataset.parameters import CONFIG, Kind, require_known_parameters
+from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.plots import Plot, Text
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.destinations import Export, ExportedObjects, WarehouseExport
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.table import LakeTable
 
-CONFIG: Final = "config"
-PARTITIONS: Final = "partitions"
-"""The parameter that gets the keys of the partitions to be made, of a function that wants them."""
 DEFAULT_PARTITIONS_PER_RUN: Final = 31
 DEFAULT_OWNERS: Final = ("team:recommender-data",)
-Kind: TypeAlias = Literal["expression", "ingest", "export"]
-SourceVersions: TypeAlias = Callable[[SecretDsn, timedelta, Window | None], Mapping[datetime, str]]
 Declare: TypeAlias = Callable[[Callable[..., Any]], "LakeAsset"]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A check of a published table against tables that its function does not read.
-
-    It runs by itself once all of them are published, and only warns.
-
-    Attributes:
-        check: The promise.
-        inputs: The tables it looks at besides the asset's own.
-    """
-
-    check: Check
-    inputs: tuple[InputSpec, ...]
 
 
 @dataclass(frozen=True)
@@ -76,6 +57,7 @@ class LakeAsset:
             window that the system holds anything of, by the window's start in UTC.
         refreshes_on_request: Once it is materialised, new input alone does not make it stale;
             somebody has to ask for a new one.
+        to_warehouse: Whether its partitions are also loaded into the relational warehouse.
     """
 
     kind: Kind
@@ -94,6 +76,7 @@ class LakeAsset:
     system: str | None = None
     source_versions: SourceVersions | None = None
     refreshes_on_request: bool = False
+    to_warehouse: bool = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
         """Call the function itself."""
@@ -146,6 +129,7 @@ class LakeAsset:
 
 def lake_asset(
     *,
+    domain: str,
     contract: type[Contract],
     partitions: Partitioning | None = None,
     inputs: Mapping[str, dg.AssetKey] | None = None,
@@ -153,11 +137,12 @@ def lake_asset(
     optional: Collection[str] = (),
     checks: Iterable[Check] = (),
     plots: Iterable[Plot | Text] = (),
-    **options: Any,  # noqa: ANN401 - fields of LakeAsset
+    **options: Unpack[Options],
 ) -> Declare:
     """Declare a dataset computed from other tables.
 
     Args:
+        domain: Namespace of its table.
         contract: Names, types, descriptions and checks of its columns.
         partitions: How it is cut.
         inputs: Keys of parameters that are not tables of the same domain.
@@ -170,7 +155,7 @@ def lake_asset(
     """
 
     def declare(function: Callable[..., Any]) -> LakeAsset:
-        domain = domain_of(function)
+        require_known_parameters(function, "expression")
         readings = table_parameters(function)
         keys = {**{name: dg.AssetKey([domain, name]) for name in readings}, **(inputs or {})}
         specs = tuple(
@@ -183,10 +168,10 @@ def lake_asset(
             )
             for name, how in readings.items()
         )
-        audited, comparisons = _divided(checks, readings, domain)
+        audited, comparisons = divided(checks, readings, domain)
         return LakeAsset(
             kind="expression",
-            table=_table(function, contract, partitions),
+            table=_table(domain, function, contract, partitions),
             function=function,
             inputs=specs,
             partitioning=partitions,
@@ -201,17 +186,19 @@ def lake_asset(
 
 def ingest_asset(
     *,
+    domain: str,
     contract: type[Contract],
     code_version: str,
     partitions: Partitioning | None = None,
     landing: LandingSource | None = None,
     checks: Iterable[Check] = (),
     plots: Iterable[Plot | Text] = (),
-    **options: Any,  # noqa: ANN401 - fields of LakeAsset
+    **options: Unpack[Options],
 ) -> Declare:
     """Declare a dataset read from the outside world by a function that yields record batches.
 
     Args:
+        domain: Namespace of its table.
         contract: Names, types, descriptions and checks of its columns.
         code_version: Change it when the function's results change.
         partitions: How it is cut.
@@ -222,11 +209,12 @@ def ingest_asset(
     """
 
     def declare(function: Callable[..., Any]) -> LakeAsset:
+        require_known_parameters(function, "ingest")
         landed = [name for name, kind in table_parameters(function).items() if kind == "landed"]
         specs = tuple(InputSpec(name, landing.key, "landed") for name in landed if landing)
         return LakeAsset(
             kind="ingest",
-            table=_table(function, contract, partitions),
+            table=_table(domain, function, contract, partitions),
             function=function,
             inputs=specs,
             partitioning=partitions,
@@ -244,7 +232,7 @@ def export_asset(
     contract: type[ExportedObjects],
     rows: type[Contract],
     path: str,
-    **options: Any,  # noqa: ANN401 - arguments of lake_asset
+    **options: Unpack[TableOptions],
 ) -> Declare:
     """Declare objects that are written from other tables, one per partition.
 
@@ -281,37 +269,11 @@ def check(
     return declare
 
 
-def domain_of(function: Callable[..., Any]) -> str:
-    """The package a function is defined in: of ``domains.taobao.assets`` it is ``taobao``."""
-    return function.__module__.split(".")[-2]
-
-
-def _divided(
-    checks: Iterable[Check], read: Collection[str], domain: str
-) -> tuple[tuple[Check, ...], tuple[Comparison, ...]]:
-    """Checks that are audited with what the function reads, and those that need other tables.
-
-    Raises:
-        ValueError: A check that keeps its asset from being published needs another table.
-    """
-    audited, others = [], []
-    for each in checks:
-        unread = [name for name in each.inputs if name not in read]
-        if not unread:
-            audited.append(each)
-        elif each.severity == "warn":
-            specs = [InputSpec(name, dg.AssetKey([domain, name]), "table") for name in each.inputs]
-            others.append(Comparison(each, tuple(specs)))
-        else:
-            raise ValueError(
-                f"Check {each.name} decides what is published, so it may only look at what the "
-                f"function reads; make {' and '.join(unread)} a parameter or the check a warning"
-            )
-    return tuple(audited), tuple(others)
-
-
 def _table(
-    function: Callable[..., Any], contract: type[Contract], partitions: Partitioning | None
+    domain: str,
+    function: Callable[..., Any],
+    contract: type[Contract],
+    partitions: Partitioning | None,
 ) -> LakeTable:
     column = partitions.column if partitions else None
-    return LakeTable(domain_of(function), function.__name__, TableContract.of(contract), column)
+    return LakeTable(domain, function.__name__, TableContract.of(contract), column)

@@ -78,6 +78,7 @@ class Check:
         key: Columns, if rows that differ in them never matter to each other: the check can then be
             evaluated on some of the keys at a time, in little memory.
         is_unique: Whether it promises that no two rows of the output have the same key.
+        columns: Of a contract's rule, the columns that it is about.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Check:
     inputs: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
     is_unique: bool = False
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -173,13 +175,20 @@ def _cast(value: ir.Value, column: Column) -> ir.Value:
 def _column_checks(schema: Any) -> Iterator[Check]:  # noqa: ANN401 - pandera is untyped
     for name, column in schema.columns.items():
         if not column.nullable:
-            yield Check(f"{name}_not_null", f"`{name}` is never null.", "error", _nulls(name))
+            yield Check(
+                name=f"{name}_not_null",
+                description=f"`{name}` is never null.",
+                severity="error",
+                failing=_nulls(name),
+                columns=(name,),
+            )
         for check in column.checks:
             yield Check(
                 name=f"{name}_{check.name}",
                 description=f"Every `{name}` satisfies {check.error}.",
                 severity="warn" if check.raise_warning else "error",
                 failing=_violations(name, check),
+                columns=(name,),
             )
 
 
@@ -207,6 +216,7 @@ def _unique_check(schema: Any) -> Iterator[Check]:  # noqa: ANN401 - pandera is 
             failing=_duplicates(key),
             key=tuple(key),
             is_unique=True,
+            columns=tuple(key),
         )
 
 

@@ -12,8 +12,8 @@ import dagster as dg
 import ibis
 import ibis.expr.types as ir
 
-from pipeline_assets.dataset.objects import ObjectStore, StoredObject
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
+from pipeline_assets.dataset.values.table import LakeTable
 from spark_resources.job import Source
 
 ReadAs: TypeAlias = Literal["table", "lines", "numbered_lines", "landed"]

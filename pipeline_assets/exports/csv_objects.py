@@ -20,10 +20,10 @@ from typing import Any, Final
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from pipeline_assets.dataset.destinations import Export
-from pipeline_assets.dataset.objects import ObjectStore, encode_key
 from pipeline_assets.dataset.sql import to_sql
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.destinations import Export
+from pipeline_assets.dataset.values.objects import ObjectStore, encode_key
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from spark_resources.job import Source
 

@@ -17,10 +17,10 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline_assets.dataset.destinations import WarehouseExport
-from pipeline_assets.dataset.dsn import SecretDsn, address
 from pipeline_assets.dataset.sql import to_sql
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.destinations import WarehouseExport
+from pipeline_assets.dataset.values.dsn import SecretDsn, address
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.exports.csv_objects import listing

@@ -12,7 +12,7 @@ from pyiceberg.table import Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.transforms import IdentityTransform
 
-from pipeline_assets.dataset.table import LakeTable, PartitionRecord
+from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
 from pipeline_assets.iceberg.history import (
     SUMMARY_PROPERTY,
     dumped,

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.snapshots import Snapshot
 
-from pipeline_assets.dataset.table import PartitionRecord
+from pipeline_assets.dataset.values.table import PartitionRecord
 
 FORGOTTEN: Final = "pipeline.forgotten"
 """Table property: the records in force before the first snapshot that is kept."""

@@ -19,8 +19,8 @@ from pyiceberg.manifest import ManifestFile
 from pyiceberg.table import Table
 from pyiceberg.table.update.snapshot import ExpireSnapshots
 
-from pipeline_assets.dataset.objects import ObjectStore, StoredObject
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import beside_others, one_line_errors
 from pipeline_assets.iceberg.history import FORGOTTEN, ancestry, committed_at, records_at

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from pipeline_assets.dataset.sql import schema_names
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.engines.embedded.duckdb_sql import identifier, literal, source_query
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError

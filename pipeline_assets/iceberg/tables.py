@@ -13,7 +13,7 @@ from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, In
 from pyiceberg.table import Table
 
-from pipeline_assets.dataset.table import LakeTable, PartitionRecord
+from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess, beside_others, one_line_errors
 from pipeline_assets.iceberg.commit import (

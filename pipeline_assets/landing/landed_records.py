@@ -6,8 +6,8 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 
 from pipeline_assets.dataset.contract import Contract, TableContract
-from pipeline_assets.dataset.objects import ObjectStore, StoredObject
-from pipeline_assets.dataset.workspace import Workspace
+from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.landing.delimited import Columns, Dialect, FileReport, Opener, read_delimited
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.objects import ObjectStore, StoredObject
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
 
 
 @dataclass(frozen=True)

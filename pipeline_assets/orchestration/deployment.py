@@ -1,25 +1,26 @@
 """From settings to working parts: storage, catalog, engines."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
-from pipeline_assets.dataset.database import WAREHOUSE, Database
-from pipeline_assets.dataset.dsn import SecretDsn
-from pipeline_assets.dataset.objects import ObjectStore
+from pipeline_assets.dataset.values.database import Database
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.objects import ObjectStore
+from pipeline_assets.dataset.values.progress import Progress
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
-from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.landing.zone import LandingZone
-from pipeline_assets.learning.kinds import KINDS
 from pipeline_assets.orchestration.alerts.channels import Channel, Email, SlackWebhook, SnsTopic
-from pipeline_assets.orchestration.spark_engines import emr, emr_serverless, local_spark
-from pipeline_assets.settings import PREFIX, EngineName, Settings
-from pipeline_assets.storage.objects import LocalStore, S3Store
+from pipeline_assets.orchestration.resources.parts import Parts
+from pipeline_assets.settings import Settings
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 
 
@@ -36,7 +37,7 @@ class Deployment:
 
     def store(self, uri: str) -> ObjectStore:
         """The storage that a URI lies in."""
-        return S3Store(self.s3) if uri.startswith(S3_SCHEME) else LocalStore()
+        return self.parts.s3.store(uri)
 
     @property
     def lake(self) -> Lake:
@@ -48,36 +49,44 @@ class Deployment:
         """What vendors deliver to."""
         return LandingZone(self.settings.landing_uri, self.store(self.settings.landing_uri))
 
+    @cached_property
+    def parts(self) -> Parts:
+        """What computes and what is connected to, as resources of Dagster."""
+        return Parts.of(self.settings)
+
     @property
     def embedded(self) -> EmbeddedEngine:
         """The engine in this process."""
-        return EmbeddedEngine(
-            memory_limit_mib=self.settings.memory_limit_mib,
-            threads=self.settings.threads,
-            spill_dir=self.settings.spill_dir,
-            s3=self.s3,
-            kinds=KINDS,
-        )
+        return self.parts.embedded_engine.engine()
 
     @property
     def engines(self) -> Engines:
-        """All engines that are routed to."""
-        overrides = {
-            pattern: self._engine(name) for pattern, name in self.settings.engine_overrides.items()
-        }
-        return Engines(self.embedded, self._engine(self.settings.engine), overrides)
+        """All engines that are routed to.
+
+        Raises:
+            PipelineError: One of them lacks something.
+        """
+        return self.parts.engines.engines()
 
     @property
     def databases(self) -> Mapping[str, Database]:
         """The databases outside the lake, by the name that assets give them."""
-        settings = self.settings
-        dsns = {"oltp": settings.oltp_dsn, WAREHOUSE: settings.warehouse_dsn}
-        return {
-            name: Database(
-                f"{PREFIX}{name.upper()}_DSN", SecretDsn(dsn.get_secret_value()) if dsn else None
-            )
-            for name, dsn in dsns.items()
-        }
+        return self.parts.databases
+
+    def resources(
+        self,
+        tables: Mapping[str, LakeTable],
+        sources: Mapping[str, LandingSource],
+        progress: Progress,
+    ) -> dict[str, Any]:
+        """The resources of the code location.
+
+        Args:
+            tables: Lake table by asset key (``domain/name``).
+            sources: Landing source by asset key.
+            progress: Told of every publish.
+        """
+        return self.parts.resources(self.settings, self._catalog_uri, tables, sources, progress)
 
     @property
     def channels(self) -> tuple[Channel, ...]:
@@ -102,15 +111,6 @@ class Deployment:
         preloaded = {"preload_modules": ["pipeline_assets.definitions"]}
         config = {"start_method": {"forkserver": preloaded}}
         return dg.multiprocess_executor.configured(config, name="multiprocess")
-
-    def _engine(self, name: EngineName) -> Engine:
-        makers: dict[EngineName, Callable[[], Engine]] = {
-            "embedded": lambda: self.embedded,
-            "spark": lambda: local_spark(self.settings),
-            "emr": lambda: emr(self.settings, self.s3),
-            "emr-serverless": lambda: emr_serverless(self.settings, self.s3),
-        }
-        return makers[name]()
 
     @property
     def _catalog_uri(self) -> str:

@@ -14,7 +14,7 @@ from dagster_postgres import DagsterPostgresStorage
 from sqlalchemy import URL
 
 from pipeline_assets.dagster_internals import ConfigurableClassData, InstanceRef
-from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.postgres.connection import connect

@@ -6,9 +6,10 @@ from typing import Final
 
 import dagster as dg
 
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.iceberg.maintenance import clean, compact
 from pipeline_assets.profiles.profiles import PROFILES
+from pipeline_assets.publish.io_managers import LakeIOManager
 
 HOURLY_CHECK: Final = "55 * * * *"
 DAILY_CHECK: Final = "30 8 * * *"
@@ -23,10 +24,10 @@ def maintenance_schedule(tables: Sequence[LakeTable]) -> dg.ScheduleDefinition:
 
     @dg.op(
         description="Compacts the profiles, expires snapshots and removes orphans, table by table.",
-        required_resource_keys={"lake"},
+        required_resource_keys={"lake_io_manager"},
     )
     def clean_lake(context: dg.OpExecutionContext) -> None:
-        manager = context.resources.lake
+        manager: LakeIOManager = context.resources.lake_io_manager
         compact(manager.lake, PROFILES)
         before = datetime.now(UTC) - KEPT
         for cleaned in clean(manager.lake, manager.store, tables, before):

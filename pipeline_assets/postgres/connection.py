@@ -14,7 +14,7 @@ import pyarrow as pa
 from adbc_driver_manager import dbapi
 from adbc_driver_postgresql import dbapi as postgresql  # type: ignore[import-untyped]
 
-from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
+from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.errors import PipelineError
 
 Result = TypeVar("Result")

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from adbc_driver_manager import dbapi
 
-from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import attempt, connect, diagnostics, execute, query_fault
 from pipeline_assets.postgres.read import conformed

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from adbc_driver_manager import dbapi
 from adbc_driver_postgresql import StatementOptions  # type: ignore[import-untyped]
 
-from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import (
     BATCH_BYTES,

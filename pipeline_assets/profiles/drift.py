@@ -7,7 +7,7 @@ from statistics import median
 from typing import Final
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.table import PartitionRecord
+from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.profiles.profiles import ColumnProfile, kept
 

@@ -23,7 +23,7 @@ from pipeline_assets.dataset.contract import (
     Timestamp,
 )
 from pipeline_assets.dataset.sql import rows_where
-from pipeline_assets.dataset.table import LakeTable, PartitionRecord
+from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
 from pipeline_assets.iceberg.tables import Lake
 from spark_resources.job import Manifest
 

@@ -52,5 +52,6 @@ def partition_checks(asset: LakeAsset, keys: Iterable[str]) -> list[Check]:
             failing=lambda output: output.filter(
                 ~output[column].cast("string").isin(list(keys)) | output[column].isnull()
             ),
+            columns=(column,),
         )
     ]

@@ -9,11 +9,16 @@ import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.contract import Check
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.profiles.drift import drift_of
 from pipeline_assets.profiles.profiles import ColumnProfile, profiles_in
-from pipeline_assets.publish.asset_audit import partition_checks
+from pipeline_assets.publish.contract_check import (
+    CONTRACT,
+    contract_result,
+    contract_rules,
+    contract_spec,
+)
 from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import (
     check_metadata,
@@ -73,10 +78,11 @@ def dagster_asset(
             metadata=definition_metadata(asset),
             partitions_def=asset.partitioning.definition if asset.partitioning else None,
             check_specs=[
-                *(_check_spec(asset, check) for check in _checks(asset)),
+                contract_spec(asset),
+                *(_check_spec(asset, check) for check in asset.checks),
                 dg.AssetCheckSpec(LIKE_BEFORE, asset=asset.key, description=_DRIFT),
             ],
-            io_manager_key="lake",
+            io_manager_key="lake_io_manager",
             required_resource_keys={"stager"},
             code_version=version,
             backfill_policy=_backfill_policy(asset),
@@ -90,10 +96,6 @@ def dagster_asset(
 def _backfill_policy(asset: LakeAsset) -> dg.BackfillPolicy | None:
     """Dagster refuses one that splits into runs for an asset without partitions."""
     return dg.BackfillPolicy.multi_run(asset.partitions_per_run) if asset.partitioning else None
-
-
-def _checks(asset: LakeAsset) -> tuple[Check, ...]:
-    return (*asset.all_checks, *partition_checks(asset, ()))
 
 
 def _check_spec(asset: LakeAsset, check: Check) -> dg.AssetCheckSpec:
@@ -159,7 +161,7 @@ def _execute(
 
 
 def _check_names(asset: LakeAsset) -> list[str]:
-    return [*(check.name for check in _checks(asset)), LIKE_BEFORE]
+    return [CONTRACT, *(check.name for check in asset.checks), LIKE_BEFORE]
 
 
 def _carried_over(
@@ -183,9 +185,10 @@ def _carried_over(
 
 
 def _check_results(asset: LakeAsset, staged: Staged) -> Iterator[dg.AssetCheckResult]:
-    checks = {check.name: check for check in _checks(asset)}
-    for result in staged.manifest.audits:
-        check = checks[result.name]
+    audits = {result.name: result for result in staged.manifest.audits}
+    yield contract_result(asset, audits)
+    for check in asset.checks:
+        result = audits[check.name]
         is_error = check.severity == "error"
         yield dg.AssetCheckResult(
             passed=result.failed == 0,
@@ -211,7 +214,8 @@ def _drift_result(
 
 
 def _refuse_broken(asset: LakeAsset, staged: Staged) -> None:
-    severities = {check.name: check.severity for check in _checks(asset)}
+    checks = (*contract_rules(asset), *asset.checks)
+    severities = {check.name: check.severity for check in checks}
     broken = [
         f"{result.name} ({result.failed:,} rows)"
         for result in staged.manifest.audits

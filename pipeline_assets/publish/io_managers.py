@@ -19,11 +19,11 @@ from pipeline_assets.dataset.inputs import (
     stored,
     unbound,
 )
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.objects import ObjectStore, StoredObject, fingerprint
-from pipeline_assets.dataset.progress import Progress
 from pipeline_assets.dataset.sql import schema_names
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject, fingerprint
+from pipeline_assets.dataset.values.progress import Progress
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.tables import Lake, TableState
 from pipeline_assets.landing.zone import LandingZone

@@ -11,7 +11,7 @@ from pipeline_assets.dataset.contract import TableContract
 from pipeline_assets.dataset.inputs import InputSpec
 from pipeline_assets.dataset.plots import markdown
 from pipeline_assets.dataset.sql import type_name
-from pipeline_assets.dataset.table import LakeTable, PartitionRecord
+from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.profiles.drift import Drift
 from pipeline_assets.profiles.profiles import ColumnProfile
@@ -53,7 +53,7 @@ def staged_metadata(asset: LakeAsset, staged: Staged) -> Metadata:
     return {
         "dagster/column_schema": column_schema(asset.table.contract),
         **_lineage(asset.inputs, staged.lineage),
-        "preview": _table(reports[PREVIEW]),
+        "preview": metadata_table(reports[PREVIEW]),
         **{
             plot.name: dg.MetadataValue.md(markdown(plot, reports[plot.name]))
             for plot in asset.plots
@@ -76,7 +76,7 @@ def partition_metadata(record: PartitionRecord, profile: Iterable[ColumnProfile]
 def drift_metadata(drifts: Iterable[Drift], compared: int) -> Metadata:
     """With how much a publish was compared, and what differs."""
     rows = [asdict(drift) for drift in drifts]
-    return {"compared_partitions": compared, **({"drifts": _table(rows)} if rows else {})}
+    return {"compared_partitions": compared, **({"drifts": metadata_table(rows)} if rows else {})}
 
 
 def _curve(profile: ColumnProfile) -> str:
@@ -108,7 +108,7 @@ def publish_metadata(table: LakeTable, lake: Lake, staged: Staged, snapshot: int
 
 def check_metadata(result: AuditResult) -> Metadata:
     """How many rows fail, and a few of them."""
-    examples = {"examples": _table(result.examples)} if result.examples else {}
+    examples = {"examples": metadata_table(result.examples)} if result.examples else {}
     return {"failed_rows": result.failed, **examples}
 
 
@@ -125,7 +125,7 @@ def _lineage(inputs: Iterable[InputSpec], lineage: Lineage) -> Metadata:
         "dagster/column_lineage": dg.TableColumnLineage(
             {column: [dg.TableColumnDep(*dep) for dep in found] for column, found in deps.items()}
         ),
-        "column_sources": _table(
+        "column_sources": metadata_table(
             {"column": column, "comes from": ", ".join(_dotted(*dep) for dep in found)}
             for column, found in deps.items()
         ),
@@ -142,12 +142,20 @@ def _stored_column(spec: InputSpec, column: str) -> str:
     return "part_uri" if is_text else column
 
 
-def _table(rows: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue | dg.TextMetadataValue:
+def metadata_table(
+    rows: Iterable[Mapping[str, Any]],
+) -> dg.TableMetadataValue | dg.TextMetadataValue:
+    """Rows as a table of Dagster's; a text where there are none."""
     records = [dg.TableRecord({name: _plain(value) for name, value in row.items()}) for row in rows]
     if not records:
         return dg.MetadataValue.text("no rows")
     columns = [dg.TableColumn(name) for name in records[0].data]
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
+
+
+def told_row(row: Mapping[str, Any]) -> str:
+    """A row on one line."""
+    return ", ".join(f"{name} = {_plain(value)}" for name, value in row.items())
 
 
 def _plain(value: object) -> str | int | float | bool | None:

@@ -13,17 +13,19 @@ from pipeline_assets.dataset.computation import (
     Compiled,
     Computation,
     compile_computation,
+    kind_of,
     table_of,
 )
-from pipeline_assets.dataset.database import WAREHOUSE, Database
-from pipeline_assets.dataset.destinations import Export, WarehouseExport
 from pipeline_assets.dataset.inputs import Input, LandedInput, LazyTable
 from pipeline_assets.dataset.lineage import InputColumn, column_lineage
-from pipeline_assets.dataset.objects import ObjectStore
-from pipeline_assets.dataset.progress import Log, Progress
+from pipeline_assets.dataset.parameters import CONFIG, WORKSPACE
 from pipeline_assets.dataset.sql import schema_names
-from pipeline_assets.dataset.table import WHOLE_TABLE, PartitionRecord
-from pipeline_assets.dataset.workspace import Workspace
+from pipeline_assets.dataset.values.database import WAREHOUSE, Database
+from pipeline_assets.dataset.values.destinations import Export, WarehouseExport
+from pipeline_assets.dataset.values.objects import ObjectStore
+from pipeline_assets.dataset.values.progress import Log, Progress
+from pipeline_assets.dataset.values.table import WHOLE_TABLE, PartitionRecord
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.errors import PipelineError
@@ -147,8 +149,8 @@ class Stager:
         return _Attempt(asset, inputs, request, fresh_token(), home, outside)
 
     def _compute(self, attempt: "_Attempt") -> Staged:
-        engine = self.engines.for_asset(attempt.asset.name)
         computation = _requested(attempt, _evaluated(attempt))
+        engine = self.engines.for_job(attempt.asset.name, kind_of(computation))
         contract, log = attempt.asset.table.contract, attempt.request.log
         compiled = compile_computation(computation, contract, engine.dialect)
         token = engine.token(lambda: self._work(attempt, compiled, engine), log)
@@ -221,8 +223,8 @@ class Stager:
         available_versions: dict[str, Any] = {
             **self.databases,
             **attempt.landed,
-            "workspace": self._workspace(attempt),
-            "config": attempt.request.config,
+            WORKSPACE: self._workspace(attempt),
+            CONFIG: attempt.request.config,
         }
         return {name: available_versions[name] for name in function_parameters(attempt.asset)}
 

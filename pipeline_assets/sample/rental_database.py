@@ -14,7 +14,7 @@ from typing import Final
 import pyarrow as pa
 from adbc_driver_manager import dbapi
 
-from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import attempt, connect, execute, query_fault
 from pipeline_assets.postgres.sql import identifier, literal

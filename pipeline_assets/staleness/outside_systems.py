@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Final
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.database import Database
-from pipeline_assets.dataset.destinations import WarehouseExport
-from pipeline_assets.dataset.dsn import address
 from pipeline_assets.dataset.partitioning import Partitioning
+from pipeline_assets.dataset.values.database import Database
+from pipeline_assets.dataset.values.destinations import WarehouseExport
+from pipeline_assets.dataset.values.dsn import address
 from pipeline_assets.errors import PipelineError
 
 EMPTY: Final = "empty"

@@ -8,7 +8,7 @@ import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.inputs import ABSENT, InputSpec
-from pipeline_assets.dataset.table import WHOLE_TABLE, PartitionRecord
+from pipeline_assets.dataset.values.table import WHOLE_TABLE, PartitionRecord
 from pipeline_assets.staleness.outside_systems import OutsideVersions
 from pipeline_assets.staleness.versions import former_code_version, input_version
 

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline_assets.dataset.objects import StoredObject
+from pipeline_assets.dataset.values.objects import StoredObject
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access, split_s3_uri
 

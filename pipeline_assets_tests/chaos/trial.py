@@ -11,8 +11,9 @@ from pathlib import Path
 from random import Random
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.objects import ObjectStore
-from pipeline_assets.domains.ratings.assets import ASSETS
+from pipeline_assets.dataset.discovery import datasets_in
+from pipeline_assets.dataset.values.objects import ObjectStore
+from pipeline_assets.domains import ratings
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.maintenance import clean, orphans
 from pipeline_assets.orchestration.deployment import Deployment
@@ -21,6 +22,8 @@ from pipeline_assets.settings import Settings
 from pipeline_assets_tests.chaos.updates import Order, Outcome, Update
 from pipeline_assets_tests.chaos.weather import Weather
 from pipeline_assets_tests.chaos.zone import CATEGORIES, Delivery, Mark, Zone, marks
+
+ASSETS = datasets_in(ratings).assets
 
 _ALWAYS = datetime.max.replace(tzinfo=UTC)
 _DAY = 86_400.0

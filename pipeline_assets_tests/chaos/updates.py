@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline_assets.command.update import Updater
+from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.definitions import build_definitions
-from pipeline_assets.domains.ratings.assets import ASSETS, FILES
+from pipeline_assets.domains import ratings
+from pipeline_assets.domains.ratings.assets import FILES
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.instance import open_instance
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.processes import CONTEXT
 from pipeline_assets_tests.updating import Updated, update
+
+ASSETS = datasets_in(ratings).assets
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "key-of-the-tests",

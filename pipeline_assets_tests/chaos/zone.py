@@ -9,7 +9,7 @@ from typing import TypeAlias
 from uuid import uuid4
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.objects import ObjectStore, fingerprint
+from pipeline_assets.dataset.values.objects import ObjectStore, fingerprint
 from pipeline_assets.domains.ratings.assets import FILES
 from pipeline_assets.iceberg.query import query
 from pipeline_assets.orchestration.deployment import Deployment

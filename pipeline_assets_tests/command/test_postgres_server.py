@@ -13,7 +13,7 @@ import pytest
 
 from pipeline_assets.command import postgres_home
 from pipeline_assets.command.postgres_server import ensure_database, running_postgres
-from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.read import stream
 

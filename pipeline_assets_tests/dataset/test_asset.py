@@ -1,3 +1,4 @@
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import dagster as dg
@@ -6,12 +7,13 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
 
-from pipeline_assets.dataset.asset import check, domain_of, lake_asset
+from pipeline_assets.dataset.asset import Declare, check, ingest_asset, lake_asset
 from pipeline_assets.dataset.inputs import Landed, NumberedLines, RawLines, read_as
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.publish.asset_audit import partition_checks
-from pipeline_assets_tests.diary import assets
 from pipeline_assets_tests.diary.assets import (
     DAYS,
+    DIARY,
     Entries,
     Letters,
     entries,
@@ -30,8 +32,7 @@ def test_a_dataset_is_a_function_that_can_be_called() -> None:
     assert letters(written).to_pyarrow().to_pylist() == [{"who": "ada", "letters": 5}]
 
 
-def test_its_names_come_from_where_it_is_written() -> None:
-    assert domain_of(assets.entries.function) == "diary"
+def test_its_name_is_its_domain_and_its_function_wherever_that_is_written() -> None:
     assert (entries.name, str(entries.table)) == ("diary/entries", "diary.entries")
     assert entries.key == dg.AssetKey(["diary", "entries"])
     assert (entries.table.partition_column, letters.table.partition_column) == ("day", None)
@@ -55,7 +56,9 @@ def everybody_writes(written: ir.Table, letters: ir.Table) -> ir.Table:
 
 
 def test_a_warning_about_another_table_is_a_check_of_its_own() -> None:
-    @lake_asset(contract=Entries, partitions=DAYS, checks=[nobody_is_brief, everybody_writes])
+    @lake_asset(
+        domain=DIARY, contract=Entries, partitions=DAYS, checks=[nobody_is_brief, everybody_writes]
+    )
     def written(entries: ir.Table) -> ir.Table:
         return entries
 
@@ -63,14 +66,14 @@ def test_a_warning_about_another_table_is_a_check_of_its_own() -> None:
     assert written.checks == (nobody_is_brief,)
     (comparison,) = written.comparisons
     assert comparison.check is everybody_writes
-    assert [spec.upstream for spec in comparison.inputs] == ["dataset/letters"]
+    assert [spec.upstream for spec in comparison.inputs] == ["diary/letters"]
 
 
 def test_what_decides_about_publishing_looks_at_nothing_else() -> None:
     blocking = replace(everybody_writes, severity="error")
     with pytest.raises(ValueError, match=r"everybody_writes decides .* make letters a parameter"):
 
-        @lake_asset(contract=Entries, partitions=DAYS, checks=[blocking])
+        @lake_asset(domain=DIARY, contract=Entries, partitions=DAYS, checks=[blocking])
         def written(entries: ir.Table) -> ir.Table:
             return entries
 
@@ -78,11 +81,48 @@ def test_what_decides_about_publishing_looks_at_nothing_else() -> None:
 def test_an_input_can_come_from_another_domain() -> None:
     key = dg.AssetKey(["elsewhere", "notes"])
 
-    @lake_asset(contract=Letters, inputs={"notes": key})
+    @lake_asset(domain="essays", contract=Letters, inputs={"notes": key})
     def written(notes: ir.Table) -> ir.Table:
         return notes
 
+    assert written.name == "essays/written"
     assert [spec.key for spec in written.inputs] == [key]
+
+
+EXPRESSION: Declare = lake_asset(domain=DIARY, contract=Letters)
+INGEST: Declare = ingest_asset(domain=DIARY, contract=Letters, code_version="1")
+
+
+def without_annotation(entries) -> ir.Table:  # type: ignore[no-untyped-def] # noqa: ANN001
+    return entries
+
+
+def misnamed(entries: ir.Table, partition: object) -> ir.Table:
+    return entries.filter(partition is not None)
+
+
+def misread(entries: Landed) -> ir.Table:
+    raise AssertionError(entries)
+
+
+def unreadable(workspace: Workspace, entries: ir.Table) -> Iterator[pa.RecordBatch]:
+    raise AssertionError(workspace, entries)
+
+
+@pytest.mark.parametrize(
+    ("declare", "function", "complaint"),
+    [
+        (EXPRESSION, without_annotation, "`entries`: Annotate data as ir.Table, RawLines, Numb"),
+        (EXPRESSION, misnamed, "`partition`: did you mean `partitions`?.*are config, partitions$"),
+        (EXPRESSION, misread, "`entries`: Annotate data as ir.Table"),
+        (INGEST, unreadable, "Annotate data as Landed; other.*config, workspace, oltp, warehouse"),
+    ],
+)
+def test_a_parameter_that_nothing_is_known_of_is_refused_where_it_is_declared(
+    declare: Declare, function: Callable[..., object], complaint: str
+) -> None:
+    with pytest.raises(TypeError, match=f"^{function.__name__}: .*{complaint}"):
+        declare(function)
 
 
 @pytest.mark.parametrize(

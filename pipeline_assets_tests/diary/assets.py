@@ -8,13 +8,14 @@ import pyarrow as pa
 from pipeline_assets.dataset.asset import check, ingest_asset, lake_asset
 from pipeline_assets.dataset.contract import Contract, Field, Int, Long, String, TableContract
 from pipeline_assets.dataset.inputs import Landed, NumberedLines
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.objects import encode_key
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.raw_contracts import RawText
-from pipeline_assets.dataset.workspace import Workspace
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.objects import encode_key
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.landing.raw_text import split_into_parts
 
+DIARY = "diary"
 DAYS = Partitioning("day", dg.DynamicPartitionsDefinition(name="day"))
 PAGES = LandingSource(
     name="diary",
@@ -51,7 +52,7 @@ class Letters(Contract):
         unique = ["who"]  # noqa: RUF012 - pandera wants a list
 
 
-@ingest_asset(contract=Pages, code_version="1", partitions=DAYS, landing=PAGES)
+@ingest_asset(domain=DIARY, contract=Pages, code_version="1", partitions=DAYS, landing=PAGES)
 def pages(files: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """The pages as they were delivered."""
     schema = TableContract.of(Pages).schema.to_pyarrow()
@@ -92,7 +93,12 @@ def every_line_is_an_entry(entries: ir.Table, pages: ir.Table) -> ir.Table:
     return lines.cross_join(found).filter(lambda both: both.n != both.m)
 
 
-@lake_asset(contract=Entries, partitions=DAYS, checks=[nobody_is_brief, every_line_is_an_entry])
+@lake_asset(
+    domain=DIARY,
+    contract=Entries,
+    partitions=DAYS,
+    checks=[nobody_is_brief, every_line_is_an_entry],
+)
 def entries(pages: NumberedLines) -> ir.Table:
     """What was written, by whom."""
     fields = pages.line.split(": ")
@@ -101,7 +107,7 @@ def entries(pages: NumberedLines) -> ir.Table:
     )
 
 
-@lake_asset(contract=Letters, mappings={"entries": dg.AllPartitionMapping()})
+@lake_asset(domain=DIARY, contract=Letters, mappings={"entries": dg.AllPartitionMapping()})
 def letters(entries: ir.Table) -> ir.Table:
     """How much each wrote on all days together."""
     return entries.group_by("who").aggregate(letters=entries.letters.sum())

@@ -3,7 +3,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipeline_assets.dataset.progress import SILENT, Progress
+from pipeline_assets.dataset.values.progress import SILENT, Progress
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.publish.dagster_assets import Policies, dagster_asset
 from pipeline_assets.publish.io_managers import LakeIOManager, LandingIOManager
@@ -33,9 +33,10 @@ def diary(settings: Settings, **replaced: object) -> Workbench:
 def resources(settings: Settings, progress: Progress = SILENT) -> dict[str, Any]:
     deployment = Deployment(settings)
     store = deployment.store(settings.lake_uri)
+    sources = {PAGES.key.to_user_string(): PAGES}
     return {
-        "lake": LakeIOManager(deployment.lake, TABLES, progress, store),
-        "landing": LandingIOManager(deployment.landing, {PAGES.key.to_user_string(): PAGES}),
+        "lake_io_manager": LakeIOManager(deployment.lake, TABLES, progress, store),
+        "landing_io_manager": LandingIOManager(deployment.landing, sources),
         "stager": Stager(
             deployment.lake, store, deployment.engines, settings.raw_part_bytes, progress
         ),

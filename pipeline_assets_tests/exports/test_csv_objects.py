@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline_assets.dataset.contract import Contract, Double, Field, String, TableContract
-from pipeline_assets.dataset.destinations import Export, ExportedObjects
-from pipeline_assets.dataset.objects import ObjectStore
 from pipeline_assets.dataset.sql import schema_names
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.destinations import Export, ExportedObjects
+from pipeline_assets.dataset.values.objects import ObjectStore
+from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.exports.csv_objects import ExportWriter

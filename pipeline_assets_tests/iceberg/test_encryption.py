@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline_assets.iceberg.maintenance import compact
-from pipeline_assets.orchestration.spark_engines import encryption
+from pipeline_assets.orchestration.resources.spark import encryption
 from pipeline_assets.profiles.profiles import PROFILES
 from pipeline_assets.storage.objects import S3Store
 from pipeline_assets.storage.s3_access import S3Access, split_s3_uri

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_assets.dataset.objects import ObjectStore, StoredObject
+from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
 from pipeline_assets.iceberg.maintenance import Expired, Removed, expire, orphans, remove_orphans

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline_assets.dataset.contract import Contract, Field, Long, String, TableContract
-from pipeline_assets.dataset.table import WHOLE_TABLE, LakeTable, PartitionRecord
+from pipeline_assets.dataset.values.table import WHOLE_TABLE, LakeTable, PartitionRecord
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
 from pipeline_assets.iceberg.tables import Lake
 

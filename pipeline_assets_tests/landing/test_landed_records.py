@@ -6,7 +6,7 @@ import pytest
 
 from pipeline_assets.dataset.contract import Field, String
 from pipeline_assets.dataset.raw_contracts import RawRecords
-from pipeline_assets.dataset.workspace import Workspace
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.landing.delimited import RFC_4180, Columns, FileReport
 from pipeline_assets.landing.landed_records import account, as_rows, read_landed
 from pipeline_assets.storage.objects import LocalStore

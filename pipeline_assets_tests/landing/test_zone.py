@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.objects import StoredObject, fingerprint
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.objects import StoredObject, fingerprint
 from pipeline_assets.domains.taobao.assets import ARCHIVES
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.zone import LandingZone

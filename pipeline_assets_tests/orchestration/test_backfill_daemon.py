@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_assets.definitions import ASSETS
+from pipeline_assets.definitions import DATASETS
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.orchestration.dev import Client, dagster_dev, launch, wait_for
+
+ASSETS = DATASETS.assets
 
 DAYS = [(date(2026, 1, 1) + timedelta(days=day)).isoformat() for day in range(60)]
 NAMES = ("raw_movie_reviews", "rejected_rows", "movie_reviews")

@@ -10,7 +10,7 @@ import pytest
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 
 from pipeline_assets.command.cli import Session, cli
-from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
+from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.instance import open_instance, sqlalchemy_url
 from pipeline_assets.storage.objects import S3Store

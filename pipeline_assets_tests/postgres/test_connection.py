@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline_assets.command.postgres_server import ensure_database
-from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
+from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import connect, execute
 from pipeline_assets.postgres.read import Snapshot, snapshot, stream

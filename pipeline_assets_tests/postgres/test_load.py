@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.load import load_partitions
 from pipeline_assets.postgres.read import stream

@@ -20,7 +20,7 @@ from pipeline_assets.dataset.contract import (
     String,
     TableContract,
 )
-from pipeline_assets.dataset.table import LakeTable, PartitionRecord
+from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
 from pipeline_assets.iceberg.maintenance import compact
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.orchestration.deployment import Deployment

@@ -9,8 +9,8 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from pipeline_assets.dataset.progress import Log, Progress
 from pipeline_assets.dataset.sql import Dialect
+from pipeline_assets.dataset.values.progress import Log, Progress
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.maintenance import expire, remove_orphans
@@ -105,9 +105,9 @@ def write_until(settings: Settings, day: str, moment: Event) -> None:
 
 
 def commit_after(settings: Settings, day: str, moment: Event) -> None:
-    lake = resources(settings)["lake"]
+    lake = resources(settings)["lake_io_manager"]
     stops = StopsBeforeTheCommit(**vars(lake), moment=moment)
-    run_day(diary(settings, lake=stops), day)
+    run_day(diary(settings, lake_io_manager=stops), day)
 
 
 def run_day(bench: Workbench, day: str) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline_assets.dataset.inputs import LazyTable
 from pipeline_assets.dataset.partitioning import Partitioning
-from pipeline_assets.dataset.table import PartitionRecord
+from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.staleness.outside_systems import OutsideVersions
 from pipeline_assets.staleness.stale_partitions import (
     CODE,

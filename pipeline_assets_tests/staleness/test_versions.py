@@ -7,10 +7,11 @@ import pytest
 from pipeline_assets.dataset.asset import LakeAsset, export_asset, ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Fixpoint, Learn
 from pipeline_assets.dataset.contract import Contract, Long, String
-from pipeline_assets.dataset.destinations import ExportedObjects
+from pipeline_assets.dataset.values.destinations import ExportedObjects
 from pipeline_assets.staleness.versions import code_version, digest, input_version
-from pipeline_assets_tests.diary.assets import DAYS, Entries, Pages
+from pipeline_assets_tests.diary.assets import DAYS, DIARY, Entries, Pages
 from pipeline_assets_tests.diary.bench import TABLES
+from spark_resources.job import KERNEL_VERSIONS
 
 
 class Written(Contract):
@@ -21,7 +22,7 @@ class Written(Contract):
 
 
 def computed(least: int) -> LakeAsset:
-    @lake_asset(contract=Written, inputs={"entries": dg.AssetKey(["diary", "entries"])})
+    @lake_asset(domain=DIARY, contract=Written)
     def written(entries: ir.Table) -> ir.Table:
         return entries.filter(entries.letters >= least).select("who", "letters")
 
@@ -29,7 +30,7 @@ def computed(least: int) -> LakeAsset:
 
 
 def test_the_version_of_an_expression_is_what_it_computes() -> None:
-    @lake_asset(contract=Written, inputs={"lines": dg.AssetKey(["diary", "entries"])})
+    @lake_asset(domain=DIARY, contract=Written, inputs={"lines": dg.AssetKey(["diary", "entries"])})
     def written(lines: ir.Table) -> ir.Table:
         """The same in other words."""
         enough = lines.letters >= 3
@@ -55,17 +56,14 @@ def test_the_default_config_is_part_of_the_version() -> None:
 
         written.__annotations__["config"] = config_type
         inputs = {"entries": dg.AssetKey(["diary", "entries"])}
-        return lake_asset(contract=Written, inputs=inputs)(written)
+        return lake_asset(domain=DIARY, contract=Written, inputs=inputs)(written)
 
     assert code_version(configured(Least), TABLES) == code_version(computed(3), TABLES)
     assert code_version(configured(Most), TABLES) == code_version(computed(4), TABLES)
 
 
-ENTRIES = {"entries": dg.AssetKey(["diary", "entries"])}
-
-
 def learned(**parameters: object) -> LakeAsset:
-    @lake_asset(contract=Written, inputs=ENTRIES)
+    @lake_asset(domain=DIARY, contract=Written)
     def written(entries: ir.Table) -> Learn:
         return Learn("word2vec", entries.select("who", "letters"), parameters)
 
@@ -80,15 +78,15 @@ def test_the_parameters_of_learning_are_part_of_the_version() -> None:
 
 
 def test_the_kind_of_a_job_is_part_of_the_version() -> None:
-    @lake_asset(contract=Written, inputs=ENTRIES)
+    @lake_asset(domain=DIARY, contract=Written)
     def written(entries: ir.Table) -> Learn:
-        return Learn("sentiment_fit", entries.select("who", "letters"), {"seed": 1})
+        return Learn("neighbours", entries.select("who", "letters"), {"seed": 1})
 
     assert code_version(written, TABLES) != code_version(learned(seed=1), TABLES)
 
 
 def shrinking(max_rounds: int = 100, least: int = 3, keys: tuple[str, ...] = ()) -> LakeAsset:
-    @lake_asset(contract=Written, inputs=ENTRIES)
+    @lake_asset(domain=DIARY, contract=Written)
     def written(entries: ir.Table) -> Fixpoint:
         initial = entries.select("who", "letters")
         return Fixpoint(
@@ -111,7 +109,7 @@ def test_what_a_fixpoint_does_in_its_rounds_is_part_of_the_version(other: dict[s
 
 def test_where_an_export_goes_is_part_of_the_version() -> None:
     def exported(path: str) -> LakeAsset:
-        @export_asset(contract=ExportedObjects, rows=Written, path=path, inputs=ENTRIES)
+        @export_asset(domain=DIARY, contract=ExportedObjects, rows=Written, path=path)
         def written(entries: ir.Table) -> ir.Table:
             return entries.select("who", "letters")
 
@@ -121,12 +119,18 @@ def test_where_an_export_goes_is_part_of_the_version() -> None:
     assert code_version(one, TABLES) != code_version(other, TABLES)
 
 
+def test_another_version_of_a_kernel_is_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    version = code_version(learned(seed=1), TABLES)
+    monkeypatch.setitem(KERNEL_VERSIONS, "word2vec", 99)
+    assert code_version(learned(seed=1), TABLES) != version
+
+
 def test_what_reads_the_outside_world_names_its_version() -> None:
     def pages() -> None:
         raise NotImplementedError
 
     def version(code: str, contract: type[Contract]) -> str:
-        declare = ingest_asset(contract=contract, code_version=code, partitions=DAYS)
+        declare = ingest_asset(domain=DIARY, contract=contract, code_version=code, partitions=DAYS)
         return code_version(declare(pages), TABLES)
 
     assert version("1", Pages) != version("2", Pages)
@@ -134,7 +138,7 @@ def test_what_reads_the_outside_world_names_its_version() -> None:
 
 
 def test_columns_that_the_contract_does_not_know_are_found_before_anything_runs() -> None:
-    @lake_asset(contract=Written, inputs={"entries": dg.AssetKey(["diary", "entries"])})
+    @lake_asset(domain=DIARY, contract=Written)
     def written(entries: ir.Table) -> ir.Table:
         return entries.select("who", "day")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline_assets.dataset.objects import ObjectStore, encode_key, fingerprint
+from pipeline_assets.dataset.values.objects import ObjectStore, encode_key, fingerprint
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.storage.objects import LocalStore, S3Store, free_space
 from pipeline_assets.storage.s3_access import S3Access

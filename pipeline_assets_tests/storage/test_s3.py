@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_assets import domains
+from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.definitions import build_definitions
 from pipeline_assets.domains.taobao import assets as taobao
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
@@ -20,13 +22,14 @@ from pipeline_assets_tests.landing.plays import PLAYS, record
 from pipeline_assets_tests.workbench import Workbench, failures
 from spark_resources.job import Audit, Destination, Job, Source, SourceFile
 
+ASSETS = datasets_in(domains.taobao).assets
 REFUSAL = b"""<?xml version="1.0"?><Error><Code>InvalidAccessKeyId</Code>
 <Message>The AWS Access Key Id you provided does not exist in our records.</Message></Error>"""
 
 
 def workbench(settings: Settings) -> Workbench:
-    definitions = build_definitions(settings, assets=taobao.ASSETS)
-    return Workbench(settings, definitions, taobao.ASSETS)
+    definitions = build_definitions(settings, assets=ASSETS)
+    return Workbench(settings, definitions, ASSETS)
 
 
 @pytest.fixture

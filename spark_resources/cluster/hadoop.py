@@ -45,14 +45,6 @@ def write_text(spark: SparkSession, uri: str, text: str) -> None:
         raise FileExistsError(uri)
 
 
-def write_bytes(spark: SparkSession, uri: str, content: bytes) -> None:
-    """Write a file, which readers may see half written."""
-    path = _path(spark, uri)
-    stream = _file_system(spark, path).create(path, True)
-    stream.write(bytearray(content))
-    stream.close()
-
-
 def delete(spark: SparkSession, uri: str) -> None:
     """Remove a file or a whole folder, if there is one."""
     path = _path(spark, uri)

@@ -54,10 +54,7 @@ def materialised(frame: DataFrame, uri: str) -> DataFrame:
     Otherwise each task of each later query would receive and unpack the whole plan.
     """
     frame.write.parquet(uri)
-    session = frame.sparkSession
-    # The schema stays on the Java side: Python's imports NumPy for a column of vectors.
-    reader = session._jsparkSession.read().schema(frame._jdf.schema())
-    return DataFrame(reader.parquet(exact_path(uri)), session)
+    return frame.sparkSession.read.schema(frame.schema).parquet(exact_path(uri))
 
 
 def data_files(spark: SparkSession, job: Job) -> tuple[DataFile, ...]:

@@ -11,13 +11,14 @@ from pydantic import Field
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Learn
 from pipeline_assets.dataset.inputs import Landed
-from pipeline_assets.dataset.workspace import Workspace
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.music.checks import (
     every_top_artist_accounted,
     every_user_accounted,
     vectors_are_finite,
 )
 from pipeline_assets.domains.music.contracts import (
+    MUSIC,
     ArtistEmbeddings,
     ArtistRankInCountry,
     CountryRankPerArtist,
@@ -79,19 +80,27 @@ class NeighbourConfig(dg.Config):
     neighbours: int = Field(default=10, ge=1, le=1000, description="Neighbours of each artist.")
 
 
-@ingest_asset(contract=RawUsers, code_version="1", partitions=SNAPSHOTS, landing=LISTENING)
+@ingest_asset(
+    domain=MUSIC, contract=RawUsers, code_version="1", partitions=SNAPSHOTS, landing=LISTENING
+)
 def raw_users(deliveries: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """The users as delivered, as text."""
     return delivered_records(USERS, deliveries, workspace)
 
 
-@ingest_asset(contract=RawUserTopArtists, code_version="1", partitions=SNAPSHOTS, landing=LISTENING)
+@ingest_asset(
+    domain=MUSIC,
+    contract=RawUserTopArtists,
+    code_version="1",
+    partitions=SNAPSHOTS,
+    landing=LISTENING,
+)
 def raw_user_top_artists(deliveries: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """Everyone's top artists as delivered, as text."""
     return delivered_records(TOP_ARTISTS, deliveries, workspace)
 
 
-@lake_asset(contract=Users, partitions=SNAPSHOTS, checks=[every_user_accounted])
+@lake_asset(domain=MUSIC, contract=Users, partitions=SNAPSHOTS, checks=[every_user_accounted])
 def users(raw_users: ir.Table) -> ir.Table:
     """Listeners and where they live."""
     found = sound(judged_users(raw_users))
@@ -103,7 +112,9 @@ def users(raw_users: ir.Table) -> ir.Table:
     )
 
 
-@lake_asset(contract=UserTopArtists, partitions=SNAPSHOTS, checks=[every_top_artist_accounted])
+@lake_asset(
+    domain=MUSIC, contract=UserTopArtists, partitions=SNAPSHOTS, checks=[every_top_artist_accounted]
+)
 def user_top_artists(raw_user_top_artists: ir.Table, users: ir.Table) -> ir.Table:
     """Whom everyone listens to most."""
     found = sound(judged_top_artists(raw_user_top_artists, users))
@@ -117,7 +128,7 @@ def user_top_artists(raw_user_top_artists: ir.Table, users: ir.Table) -> ir.Tabl
     )
 
 
-@lake_asset(contract=RejectedRows, partitions=SNAPSHOTS)
+@lake_asset(domain=MUSIC, contract=RejectedRows, partitions=SNAPSHOTS)
 def rejected_rows(raw_users: ir.Table, raw_user_top_artists: ir.Table, users: ir.Table) -> ir.Table:
     """Every record that cannot be used, kept with its place and the reason."""
     top_artists = judged_top_artists(raw_user_top_artists, users)
@@ -126,7 +137,7 @@ def rejected_rows(raw_users: ir.Table, raw_user_top_artists: ir.Table, users: ir
     )
 
 
-@lake_asset(contract=ArtistRankInCountry, partitions=SNAPSHOTS, plots=[LEADERS])
+@lake_asset(domain=MUSIC, contract=ArtistRankInCountry, partitions=SNAPSHOTS, plots=[LEADERS])
 def artist_rank_in_country(
     user_top_artists: ir.Table, users: ir.Table, config: RankingConfig
 ) -> ir.Table:
@@ -142,7 +153,7 @@ def artist_rank_in_country(
     )
 
 
-@lake_asset(contract=CountryRankPerArtist, partitions=SNAPSHOTS)
+@lake_asset(domain=MUSIC, contract=CountryRankPerArtist, partitions=SNAPSHOTS)
 def country_rank_per_artist(
     user_top_artists: ir.Table, users: ir.Table, config: RankingConfig
 ) -> ir.Table:
@@ -162,6 +173,7 @@ def country_rank_per_artist(
 
 
 @lake_asset(
+    domain=MUSIC,
     contract=ArtistEmbeddings,
     partitions=SNAPSHOTS,
     checks=[vectors_are_finite],
@@ -177,7 +189,7 @@ def artist_embeddings(user_top_artists: ir.Table, config: EmbeddingConfig) -> Le
     return Learn("word2vec", lists.semi_join(known, "artist_name"), parameters)
 
 
-@lake_asset(contract=UserEmbeddings, partitions=SNAPSHOTS)
+@lake_asset(domain=MUSIC, contract=UserEmbeddings, partitions=SNAPSHOTS)
 def user_embeddings(user_top_artists: ir.Table, artist_embeddings: ir.Table) -> ir.Table:
     """Listeners as the weighted mean of their artists' vectors."""
     weighted = user_top_artists.mutate(weight=_weight(user_top_artists))
@@ -185,7 +197,7 @@ def user_embeddings(user_top_artists: ir.Table, artist_embeddings: ir.Table) -> 
     return weighted_means(heard, ["snapshot", "user_id"])
 
 
-@lake_asset(contract=SimilarArtists, partitions=SNAPSHOTS, partitions_per_run=1)
+@lake_asset(domain=MUSIC, contract=SimilarArtists, partitions=SNAPSHOTS, partitions_per_run=1)
 def similar_artists(artist_embeddings: ir.Table, config: NeighbourConfig) -> Learn:
     """Every artist's nearest neighbours by cosine; ties by name."""
     vectors = artist_embeddings.select("artist_name", "embedding")
@@ -204,17 +216,3 @@ def _plays_by_country(user_top_artists: ir.Table, users: ir.Table) -> ir.Table:
 def _weight(top_artists: ir.Table) -> ir.IntegerColumn:
     """Round half up (1 + log10(playcount))."""
     return (top_artists.playcount.log10() + 1.5).floor().cast("int32")
-
-
-ASSETS = (
-    raw_users,
-    raw_user_top_artists,
-    users,
-    user_top_artists,
-    rejected_rows,
-    artist_rank_in_country,
-    country_rank_per_artist,
-    artist_embeddings,
-    user_embeddings,
-    similar_artists,
-)

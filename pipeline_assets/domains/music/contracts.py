@@ -1,9 +1,12 @@
 """What the music tables promise."""
 
-from typing import Any
+from typing import Any, Final
 
 from pipeline_assets.dataset.contract import Contract, Double, Field, FloatList, Int, Long, String
 from pipeline_assets.dataset.raw_contracts import RawRecords
+
+MUSIC: Final = "music"
+"""Namespace of the domain's tables."""
 
 _SNAPSHOT = Field(description="Date of the delivery, as in its folder's name.")
 _USER = Field(description="The listener.")

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from pipeline_assets.dataset.contract import Contract
 from pipeline_assets.dataset.inputs import Landed
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.objects import StoredObject
-from pipeline_assets.dataset.workspace import Workspace
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.objects import StoredObject
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.music.contracts import RawUsers, RawUserTopArtists
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.delimited import RFC_4180, Columns

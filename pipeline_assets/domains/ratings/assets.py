@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from typing import Final
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -10,8 +9,8 @@ import pyarrow as pa
 from pipeline_assets.dataset.asset import export_asset, ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Computation
 from pipeline_assets.dataset.inputs import Landed
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.workspace import Workspace
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.ratings.checks import (
     customer_and_product_are_known,
     every_rating_exported,
@@ -21,6 +20,7 @@ from pipeline_assets.domains.ratings.checks import (
     something_is_left,
 )
 from pipeline_assets.domains.ratings.contracts import (
+    RATINGS,
     FilteredRatings,
     RawReviews,
     RejectedRows,
@@ -28,7 +28,7 @@ from pipeline_assets.domains.ratings.contracts import (
     TrainReadyRatings,
 )
 from pipeline_assets.domains.ratings.filters import FilterConfig, filtered
-from pipeline_assets.domains.ratings.plots import RATINGS
+from pipeline_assets.domains.ratings.plots import STARS
 from pipeline_assets.domains.ratings.records import COLUMNS, rejected, typed
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.delimited import TSV
@@ -45,7 +45,9 @@ FILES = LandingSource(
 )
 
 
-@ingest_asset(contract=RawReviews, code_version="1", partitions=CATEGORIES, landing=FILES)
+@ingest_asset(
+    domain=RATINGS, contract=RawReviews, code_version="1", partitions=CATEGORIES, landing=FILES
+)
 def raw_reviews(files: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """A category's file as delivered, its columns found by name."""
     for category, objects in files.objects.items():
@@ -56,13 +58,14 @@ def raw_reviews(files: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]
             yield as_rows(batch, RawReviews, category=category)
 
 
-@lake_asset(contract=RejectedRows, partitions=CATEGORIES)
+@lake_asset(domain=RATINGS, contract=RejectedRows, partitions=CATEGORIES)
 def rejected_rows(raw_reviews: ir.Table) -> ir.Table:
     """Every record that cannot be read, kept with its place and the reason."""
     return rejected(raw_reviews)
 
 
 @lake_asset(
+    domain=RATINGS,
     contract=Reviews,
     partitions=CATEGORIES,
     checks=[
@@ -78,10 +81,11 @@ def reviews(raw_reviews: ir.Table) -> ir.Table:
 
 
 @lake_asset(
+    domain=RATINGS,
     contract=FilteredRatings,
     partitions=CATEGORIES,
     checks=[something_is_left],
-    plots=[RATINGS],
+    plots=[STARS],
     # Rows are counted by customer and product alone; several categories would be counted as one.
     partitions_per_run=1,
 )
@@ -92,6 +96,7 @@ def filtered_ratings(reviews: ir.Table, config: FilterConfig) -> Computation:
 
 
 @export_asset(
+    domain=RATINGS,
     contract=TrainReadyRatings,
     rows=FilteredRatings,
     path="train_ready/amazon_reviews_us_{key}.csv",
@@ -101,6 +106,3 @@ def filtered_ratings(reviews: ir.Table, config: FilterConfig) -> Computation:
 def train_ready_ratings(filtered_ratings: ir.Table) -> ir.Table:
     """The filtered ratings as one CSV object per category, for training jobs."""
     return filtered_ratings
-
-
-ASSETS: Final = (raw_reviews, rejected_rows, reviews, filtered_ratings, train_ready_ratings)

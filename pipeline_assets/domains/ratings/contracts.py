@@ -7,11 +7,14 @@ that reads well but is odd (an identifier used twice, no customer or product) st
 that warns counts it.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from pipeline_assets.dataset.contract import Contract, Date, Field, Int, Long, String
-from pipeline_assets.dataset.destinations import ExportedObjects
 from pipeline_assets.dataset.raw_contracts import RawRecords
+from pipeline_assets.dataset.values.destinations import ExportedObjects
+
+RATINGS: Final = "ratings"
+"""Namespace of the domain's tables."""
 
 
 def _delivered() -> Any:  # noqa: ANN401 - pandera's field

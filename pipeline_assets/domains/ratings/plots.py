@@ -22,7 +22,7 @@ def _shares(ratings: ir.Table, rows: str) -> ir.Table:
     return counted.select("stars", rows=ibis.literal(rows), percent=percent)
 
 
-RATINGS: Final = Plot(
+STARS: Final = Plot(
     "ratings",
     _rating_shares,
     grouped_bars("stars", "rows", "percent", label="% of rows"),

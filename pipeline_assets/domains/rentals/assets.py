@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from typing import Final
 
 import dagster as dg
 import ibis
@@ -14,10 +13,10 @@ from pydantic import Field
 
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Learn
-from pipeline_assets.dataset.database import Database
 from pipeline_assets.dataset.inputs import Landed
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.workspace import Workspace
+from pipeline_assets.dataset.values.database import OLTP, Database
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.rentals.checks import (
     every_payment_has_a_film,
     every_record_accounted,
@@ -26,14 +25,12 @@ from pipeline_assets.domains.rentals.checks import (
     reviews_count_once,
 )
 from pipeline_assets.domains.rentals.contracts import (
-    NEGATIVE,
-    NEUTRAL,
-    POSITIVE,
+    RENTALS,
     ClassifiedMovieReviews,
     MovieReviews,
     RawMovieReviews,
     RejectedRows,
-    SentimentModels,
+    SentimentWeights,
     UserBehaviorMetric,
     UserPurchases,
     ViewingSimilarity,
@@ -41,6 +38,12 @@ from pipeline_assets.domains.rentals.contracts import (
 from pipeline_assets.domains.rentals.database import known_customers, payment_versions, purchases
 from pipeline_assets.domains.rentals.plots import ACTIVITY, CONFUSION, REPORT, SPENDING
 from pipeline_assets.domains.rentals.records import COLUMNS, accepted, rejected
+from pipeline_assets.domains.rentals.sentiment import (
+    LEARNING,
+    classified,
+    scored_reviews,
+    with_views,
+)
 from pipeline_assets.landing.delimited import RFC_4180
 from pipeline_assets.landing.landed_records import as_rows, read_landed
 from pipeline_assets.partitions import DAYS, UP_TO_NOW
@@ -64,11 +67,12 @@ class SentimentConfig(dg.Config):
 
 
 @ingest_asset(
+    domain=RENTALS,
     contract=UserPurchases,
     code_version="1",
     partitions=DAYS,
     checks=[every_payment_has_a_film],
-    system="oltp",
+    system=OLTP,
     source_versions=payment_versions,
 )
 def user_purchases(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBatch]:
@@ -76,7 +80,9 @@ def user_purchases(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBa
     return purchases(oltp.require(), workspace.windows, workspace.schema, DAYS.column)
 
 
-@ingest_asset(contract=RawMovieReviews, code_version="1", partitions=DAYS, landing=REVIEWS)
+@ingest_asset(
+    domain=RENTALS, contract=RawMovieReviews, code_version="1", partitions=DAYS, landing=REVIEWS
+)
 def raw_movie_reviews(
     deliveries: Landed, oltp: Database, workspace: Workspace
 ) -> Iterator[pa.RecordBatch]:
@@ -88,52 +94,60 @@ def raw_movie_reviews(
                 yield as_rows(judged, workspace.schema, **{DAYS.column: key})
 
 
-@lake_asset(contract=RejectedRows, partitions=DAYS)
+@lake_asset(domain=RENTALS, contract=RejectedRows, partitions=DAYS)
 def rejected_rows(raw_movie_reviews: ir.Table) -> ir.Table:
     """Every review that cannot be used, kept with its place and the reason."""
     return rejected(raw_movie_reviews)
 
 
-@lake_asset(contract=MovieReviews, partitions=DAYS, checks=[every_record_accounted])
+@lake_asset(domain=RENTALS, contract=MovieReviews, partitions=DAYS, checks=[every_record_accounted])
 def movie_reviews(raw_movie_reviews: ir.Table) -> ir.Table:
     """What customers wrote about films."""
     return accepted(raw_movie_reviews)
 
 
 @lake_asset(
-    contract=SentimentModels,
+    domain=RENTALS,
+    contract=SentimentWeights,
     mappings={"movie_reviews": dg.AllPartitionMapping()},
     plots=[REPORT, CONFUSION],
     refreshes_on_request=True,
 )
 def sentiment_model(movie_reviews: ir.Table, config: SentimentConfig) -> Learn:
-    """A linear text model of the scored reviews.
+    """What the words of scored reviews say, as weights that are added up.
 
     It is kept until somebody asks for a new one, or the monthly schedule does: another day of
     reviews hardly changes it, and a new one has every review classified again. Where there are too
     few reviews of a class the training fails, and classification goes on with the last good model.
+    The report is about scored reviews that are kept back from training.
     """
-    scored = movie_reviews.filter(movie_reviews.score.notnull())
-    sentiment = ibis.cases(
-        (scored.score <= 2, NEGATIVE), (scored.score == 3, NEUTRAL), else_=POSITIVE
+    scored = scored_reviews(movie_reviews)
+    return Learn(
+        "linear_text",
+        with_views(scored.filter(~scored.held_out).select("review_str", "sentiment")),
+        {**LEARNING, **config.model_dump()},
     )
-    texts = scored.select("review_str", "insert_date", sentiment=sentiment.cast("int32"))
-    return Learn("sentiment_fit", texts, config.model_dump())
-
-
-@lake_asset(contract=ClassifiedMovieReviews, partitions=DAYS, checks=[every_review_classified])
-def classified_movie_reviews(movie_reviews: ir.Table, sentiment_model: ir.Table) -> Learn:
-    """How customers liked what they saw, as far as their words tell."""
-    texts = movie_reviews.select("cid", "review_str", "insert_date")
-    return Learn("sentiment_predict", texts, {}, {"model": sentiment_model.select("model")})
 
 
 @lake_asset(
+    domain=RENTALS,
+    contract=ClassifiedMovieReviews,
+    partitions=DAYS,
+    checks=[every_review_classified],
+)
+def classified_movie_reviews(movie_reviews: ir.Table, sentiment_model: ir.Table) -> ir.Table:
+    """How customers liked what they saw, as far as their words tell."""
+    return classified(movie_reviews.select("cid", "review_str", "insert_date"), sentiment_model)
+
+
+@lake_asset(
+    domain=RENTALS,
     contract=UserBehaviorMetric,
     partitions=DAYS,
     optional=("user_purchases", "classified_movie_reviews"),
     checks=[money_counts_once, reviews_count_once],
     plots=[SPENDING],
+    to_warehouse=True,
 )
 def user_behavior_metric(user_purchases: ir.Table, classified_movie_reviews: ir.Table) -> ir.Table:
     """What every customer spent and how he liked it.
@@ -161,6 +175,7 @@ def user_behavior_metric(user_purchases: ir.Table, classified_movie_reviews: ir.
 
 
 @lake_asset(
+    domain=RENTALS,
     contract=ViewingSimilarity,
     partitions=DAYS,
     mappings={"user_purchases": UP_TO_NOW},
@@ -190,15 +205,3 @@ def viewing_similarity(user_purchases: ir.Table, partitions: Sequence[str]) -> i
 
 def _known(database: Snapshot | None, cids: pa.StringArray) -> pa.BooleanArray:
     return known_customers(database, cids) if database else pa.nulls(len(cids), pa.bool_())
-
-
-ASSETS: Final = (
-    user_purchases,
-    raw_movie_reviews,
-    rejected_rows,
-    movie_reviews,
-    sentiment_model,
-    classified_movie_reviews,
-    user_behavior_metric,
-    viewing_similarity,
-)

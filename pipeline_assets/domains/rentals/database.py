@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline_assets.dataset.dsn import SecretDsn
 from pipeline_assets.dataset.partitioning import Window
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.postgres.read import Snapshot, snapshot
 
 WITHIN: Final = "WHERE p.payment_date >= %(start)s AND p.payment_date < %(end)s"

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.inputs import Landed, NumberedLines, RawLines
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.workspace import Workspace
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.taobao.checks import (
     conversion_implies_click,
     every_common_line_accounted,
@@ -22,6 +22,7 @@ from pipeline_assets.domains.taobao.checks import (
     num_features_equals_core_tokens,
 )
 from pipeline_assets.domains.taobao.contracts import (
+    TAOBAO,
     CommonFeatures,
     CommonFeaturesSummary,
     CoreFeatures,
@@ -51,6 +52,7 @@ ARCHIVES = LandingSource(
 
 
 @ingest_asset(
+    domain=TAOBAO,
     contract=RawFiles,
     code_version="1",
     partitions=SPLITS,
@@ -64,7 +66,7 @@ def raw_files(archives: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch
             yield extract_split(archive, split, archives.store, workspace)
 
 
-@lake_asset(contract=RejectedRows, partitions=SPLITS)
+@lake_asset(domain=TAOBAO, contract=RejectedRows, partitions=SPLITS)
 def rejected_rows(raw_files: NumberedLines) -> ir.Table:
     """Every line that cannot be read, kept with its place and the reason."""
     # No line is there twice; without order to keep among them, DuckDB judges on all threads.
@@ -72,10 +74,12 @@ def rejected_rows(raw_files: NumberedLines) -> ir.Table:
 
 
 @lake_asset(
+    domain=TAOBAO,
     contract=Impressions,
     partitions=SPLITS,
     checks=[every_skeleton_line_accounted, every_index_is_known, conversion_implies_click],
     plots=[LABEL_RATES],
+    to_warehouse=True,
 )
 def impressions(raw_files: RawLines, rejected_rows: ir.Table) -> ir.Table:
     """Who was shown something, and what came of it."""
@@ -91,9 +95,11 @@ def impressions(raw_files: RawLines, rejected_rows: ir.Table) -> ir.Table:
 
 
 @lake_asset(
+    domain=TAOBAO,
     contract=CoreFeatures,
     partitions=SPLITS,
     checks=[num_features_equals_core_tokens, known_item_fields],
+    to_warehouse=True,
 )
 def core_features(raw_files: RawLines, rejected_rows: ir.Table) -> ir.Table:
     """The features that belong to one impression: item, combinations and context."""
@@ -102,7 +108,13 @@ def core_features(raw_files: RawLines, rejected_rows: ir.Table) -> ir.Table:
     return tokens(keyed, "sample_id")
 
 
-@lake_asset(contract=CommonFeaturesSummary, partitions=SPLITS, checks=[every_common_line_accounted])
+@lake_asset(
+    domain=TAOBAO,
+    contract=CommonFeaturesSummary,
+    partitions=SPLITS,
+    checks=[every_common_line_accounted],
+    to_warehouse=True,
+)
 def common_features_summary(raw_files: RawLines, rejected_rows: ir.Table) -> ir.Table:
     """The sets of user features that impressions share."""
     common = columns(accepted(raw_files, rejected_rows, COMMON), COMMON)
@@ -114,21 +126,13 @@ def common_features_summary(raw_files: RawLines, rejected_rows: ir.Table) -> ir.
 
 
 @lake_asset(
+    domain=TAOBAO,
     contract=CommonFeatures,
     partitions=SPLITS,
     checks=[num_features_equals_common_tokens, known_user_fields],
+    to_warehouse=True,
 )
 def common_features(raw_files: RawLines, rejected_rows: ir.Table) -> ir.Table:
     """The features of every shared set: who the user is and what he did before."""
     common = columns(accepted(raw_files, rejected_rows, COMMON), COMMON)
     return tokens(common.rename(common_features_index="index"), "common_features_index")
-
-
-ASSETS = (
-    raw_files,
-    rejected_rows,
-    impressions,
-    core_features,
-    common_features_summary,
-    common_features,
-)

@@ -7,8 +7,13 @@ of tokens, an index without common features, a conversion without click, a field
 in its table, and a check that warns counts it.
 """
 
+from typing import Final
+
 from pipeline_assets.dataset.contract import Contract, Double, Field, Int, Long, String
 from pipeline_assets.dataset.raw_contracts import RawText
+
+TAOBAO: Final = "taobao"
+"""Namespace of the domain's tables."""
 
 USER_FIELDS = (
     "101 109_14 110_14 127_14 150_14 121 122 124 125 126 127 128 129".split()  # noqa: SIM905

@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline_assets.dataset.contract import TableContract
-from pipeline_assets.dataset.objects import ObjectStore, StoredObject, encode_key
-from pipeline_assets.dataset.workspace import Workspace
+from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject, encode_key
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.taobao.archive import ExtractedMember, Extractor
 from pipeline_assets.domains.taobao.contracts import RawFiles
 from pipeline_assets.domains.taobao.lines import LAYOUTS

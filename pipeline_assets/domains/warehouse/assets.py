@@ -8,10 +8,10 @@ import ibis.expr.types as ir
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.contract import Check, Column, TableContract
-from pipeline_assets.dataset.database import WAREHOUSE
-from pipeline_assets.dataset.destinations import LoadedPartitions, WarehouseExport
 from pipeline_assets.dataset.inputs import InputSpec
-from pipeline_assets.dataset.table import LakeTable
+from pipeline_assets.dataset.values.database import WAREHOUSE
+from pipeline_assets.dataset.values.destinations import LoadedPartitions, WarehouseExport
+from pipeline_assets.dataset.values.table import LakeTable
 
 ROWS = "rows"
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from pipeline_assets.dataset.progress import Log
 from pipeline_assets.dataset.sql import Dialect
+from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.embedded import duckdb_sql
 from pipeline_assets.engines.embedded.keyed_checks import failures_by_range
 from pipeline_assets.engines.embedded.prepared import Prepare

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import duckdb
 
-from pipeline_assets.dataset.progress import Log
+from pipeline_assets.dataset.values.progress import Log
 from spark_resources.job import Job
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import duckdb
 
-from pipeline_assets.dataset.progress import Log
+from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.embedded.duckdb_sql import identifier
 from pipeline_assets.engines.embedded.prepared import Prepare, Prepared
 from spark_resources.job import Job, Kind

@@ -60,7 +60,7 @@ def alert_sensor(
         default_status=status,
         description="Tells people once of every failed run, failed check and stale asset.",
     )
-    def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         journal = Journal(context.instance)
         watch = look(context.instance, journal.load(), watched, routing, waits)
         journal.save(watch)
@@ -68,14 +68,20 @@ def alert_sensor(
         if faults:
             waiting = f"{len(left.waiting)} alerts are waiting"
             raise PipelineError(f"{waiting}: {'; '.join(faults)}")
-        return dg.SkipReason(f"{len(watch.waiting)} alerts sent, {len(left.open)} incidents open")
+        told = f"{len(watch.waiting)} alerts sent, {len(left.open)} incidents open"
+        context.log.info(told)
+        return dg.SensorResult(skip_reason=None if watch.waiting else told)
 
     return alerts
 
 
 @dataclass(frozen=True)
 class Journal:
-    """Keeps a watch in the instance."""
+    """Keeps a watch in the instance.
+
+    Not in the sensor's cursor: Dagster saves that one when a tick has succeeded, so a channel that
+    is down or a process that is killed would have all other channels told again.
+    """
 
     instance: dg.DagsterInstance
 

@@ -81,9 +81,12 @@ def policies_for(systems: Collection[str], engines: Engines) -> Policies:
 
 
 def _audited() -> Condition:
-    """What is there of the inputs has passed what blocks it; an optional one may not be there."""
+    """What is there of the inputs has passed what blocks it; an optional one may not be there.
+
+    A check that was never evaluated is newer than what is published, which passed those of its day.
+    """
     conditions = dg.AutomationCondition
-    passes = conditions.check_passed() | conditions.will_be_requested()
+    passes = conditions.check_passed() | conditions.missing() | conditions.will_be_requested()
     passed = conditions.all_checks_match(passes, blocking_only=True)
     return conditions.all_deps_match(conditions.missing() | passed).with_label("inputs_audited")
 

@@ -14,6 +14,7 @@ import dagster as dg
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.orchestration.policies.freshness import settle_of
+from pipeline_assets.publish.io_managers import LakeIOManager
 
 NAME: Final = "windows_complete"
 LISTED: Final = 100
@@ -71,13 +72,14 @@ def completeness_checks(assets: Sequence[LakeAsset]) -> dg.AssetChecksDefinition
             for key in watched
         ],
         can_subset=True,
-        required_resource_keys={"lake"},
+        required_resource_keys={"lake_io_manager"},
     )
     def check_completeness(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         now = datetime.now(UTC)
+        manager: LakeIOManager = context.resources.lake_io_manager
         for selected in sorted(context.selected_asset_check_keys):
             asset = watched[selected.asset_key]
-            yield _result(asset, context.resources.lake.lake.records(asset.table), now)
+            yield _result(asset, manager.lake.records(asset.table), now)
 
     return check_completeness
 

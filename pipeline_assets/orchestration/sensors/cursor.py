@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias
 
-from pipeline_assets.dataset.objects import StoredObject, fingerprint
+from pipeline_assets.dataset.values.objects import StoredObject, fingerprint
 from pipeline_assets.errors import PipelineError
 
 Verdict: TypeAlias = Literal[

@@ -13,9 +13,9 @@ from pipeline_assets.dagster_internals import (
     AssetGraph,
 )
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.dsn import address
-from pipeline_assets.dataset.landing_source import LandingSource
-from pipeline_assets.dataset.table import PartitionRecord
+from pipeline_assets.dataset.values.dsn import address
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.sensors.cursor import Delivery
 from pipeline_assets.staleness.outside_systems import OutsideVersions

@@ -31,9 +31,9 @@ def janitor_sensor(runners: Sequence[RemoteRunner]) -> dg.SensorDefinition:
         default_status=status,
         description="Cancels jobs on EMR that outlived the run which waited for them.",
     )
-    def janitor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    def janitor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         cancelled = sweep(runners, context.instance, datetime.now(UTC), context.log.info)
-        return dg.SkipReason(f"cancelled {', '.join(cancelled) or 'nothing'}")
+        return dg.SensorResult(skip_reason=None if cancelled else "cancelled nothing")
 
     return janitor
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import dagster as dg
 
-from pipeline_assets.dataset.landing_source import LandingSource
+from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.orchestration.sensors.cursor import (
     SEGMENT_OBJECTS,
     Cursor,
@@ -186,16 +186,17 @@ def named(reason: str, names: Sequence[str | None]) -> Iterator[str]:
 def respond(
     due: Sequence[Due], context: dg.SensorEvaluationContext, cursor: str, told: Sequence[str]
 ) -> dg.SensorResult:
-    """Runs, events and new partitions of deliveries; without a run, the reason."""
+    """Runs, events and new partitions of deliveries; where there are none, the reason."""
     requests = [request for each in due for request in each.requests(context)]
+    events = [event for each in due for event in each.events(context.instance)]
     for line in told:
         context.log.info(line)
     return dg.SensorResult(
         run_requests=requests,
-        skip_reason=None if requests else "; ".join(told),
+        skip_reason=None if requests or events else "; ".join(told),
         cursor=cursor,
         dynamic_partitions_requests=[add for each in due for add in each.new_partitions()],
-        asset_events=[event for each in due for event in each.events(context.instance)],
+        asset_events=events,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.landing_source import LandingSource
+from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.sensors.downstream import DownstreamAssets
 from pipeline_assets.orchestration.sensors.event_sensor import EventWatch, event_sensor

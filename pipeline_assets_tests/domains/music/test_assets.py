@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pipeline_assets.domains.music.assets import ASSETS
+from pipeline_assets.dataset.discovery import datasets_in
+from pipeline_assets.domains import music
 from pipeline_assets.sample.music import write_music
 from pipeline_assets_tests.domains.music.world import DAY, TOP_ARTISTS, USERS, World
 from pipeline_assets_tests.truth.music import SnapshotTruth, snapshot_truth
 from pipeline_assets_tests.updating import Updated
 
+ASSETS = datasets_in(music).assets
 Sample = tuple[World, SnapshotTruth, Updated]
 
 

@@ -10,13 +10,16 @@ import duckdb
 import pytest
 
 from pipeline_assets.command.update import Batch
-from pipeline_assets.domains.ratings.assets import ASSETS
+from pipeline_assets.dataset.discovery import datasets_in
+from pipeline_assets.domains import ratings
 from pipeline_assets.sample.ratings import write_ratings
 from pipeline_assets.sample.ratings_reviews import COLUMNS
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.domains.ratings.world import World
 from pipeline_assets_tests.truth.ratings import CategoryTruth, category_truth
 from pipeline_assets_tests.updating import Updated
+
+ASSETS = datasets_in(ratings).assets
 
 VIDEO = "Digital_Video_Download"
 CATEGORIES = [VIDEO, "Gift_Card"]

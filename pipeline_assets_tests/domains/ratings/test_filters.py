@@ -20,7 +20,7 @@ from pipeline_assets.domains.ratings.contracts import FilteredRatings
 from pipeline_assets.domains.ratings.filters import FilterConfig, filtered
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.engines.engine import Engine
-from pipeline_assets.orchestration.spark_engines import local_spark
+from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.publish.audit import build_audit
 from pipeline_assets.settings import Settings
 from spark_resources.job import Destination, Job, Source, SourceFile
@@ -144,7 +144,8 @@ def test_spark_leaves_the_same_core(folder: Path, settings: Settings) -> None:
     config = FilterConfig(method="k_core", min_customer_rows=2, min_product_rows=2)
     core, facts = run(rows, config, folder)
     assert core == Counter(pairs("1a", "1b", "2a", "2b"))
-    spark_core, spark_facts = run(rows, config, folder, local_spark(settings))
+    spark = Deployment(settings).parts.spark_local.engine()
+    spark_core, spark_facts = run(rows, config, folder, spark)
     assert spark_core == core
     assert spark_facts["rounds"] == facts["rounds"] == 4
 

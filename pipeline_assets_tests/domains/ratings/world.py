@@ -10,12 +10,16 @@ import dagster as dg
 
 from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.definitions import build_definitions
-from pipeline_assets.domains.ratings.assets import ASSETS, FILES
+from pipeline_assets.domains import ratings
+from pipeline_assets.domains.ratings.assets import FILES
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.sample.ratings_reviews import COLUMNS
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.updating import Updated, read_lake, update
+
+ASSETS = datasets_in(ratings).assets
 
 Row = Mapping[str, Any]
 

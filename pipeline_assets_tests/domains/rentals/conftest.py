@@ -4,7 +4,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.domains.rentals.world import FILMS, SHOP, World, sql
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_assets.command.cli import Session, cli, one_line_errors
-from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
+from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.conftest import MakeSettings
 from pipeline_assets_tests.domains.rentals.world import pay, sql

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from pipeline_assets.command.postgres_server import ensure_database
-from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets_tests.domains.rentals.conftest import world_in
 from pipeline_assets_tests.domains.rentals.world import ASSETS, World, sql
 

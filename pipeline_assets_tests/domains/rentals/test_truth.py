@@ -5,7 +5,7 @@ from decimal import Decimal
 import dagster as dg
 import pytest
 
-from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.sample.movie_reviews import write_movie_reviews
 from pipeline_assets.sample.rental_database import fill_rentals
 from pipeline_assets.sample.rental_rows import END, Shop

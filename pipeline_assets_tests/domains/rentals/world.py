@@ -12,9 +12,11 @@ import dagster as dg
 
 from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.discovery import datasets_in
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.definitions import assets_for, build_definitions
-from pipeline_assets.domains.rentals import assets as rentals
+from pipeline_assets.domains import rentals
+from pipeline_assets.domains.rentals.assets import REVIEWS, user_behavior_metric
 from pipeline_assets.domains.warehouse.assets import warehouse_load
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.partitions import DAYS
@@ -22,7 +24,7 @@ from pipeline_assets.postgres.connection import connect, execute
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.updating import read_lake, update
 
-ASSETS = (*rentals.ASSETS, warehouse_load(rentals.user_behavior_metric))
+ASSETS = (*datasets_in(rentals).assets, warehouse_load(user_behavior_metric))
 HEADER = ("cid", "review_str", "score")
 
 # What dvdrental and Pagila share, and a customer, a film and a category to begin with.
@@ -53,7 +55,7 @@ class World:
     def updater(self) -> Updater:
         definitions = build_definitions(self.settings, assets=self.assets)
         assets = assets_for(self.settings, self.assets)
-        source = rentals.REVIEWS.with_partitioning(DAYS, assets[0].partitioning or DAYS)
+        source = REVIEWS.with_partitioning(DAYS, assets[0].partitioning or DAYS)
         return Updater(definitions, assets, [source], Deployment(self.settings), self.instance)
 
     def land(self, key: str, *rows: Sequence[object], header: Sequence[str] = HEADER) -> Path:

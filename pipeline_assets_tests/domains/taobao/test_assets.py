@@ -3,16 +3,22 @@ import io
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import ibis
+import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
 
+from pipeline_assets import domains
+from pipeline_assets.command.update import Updater
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.discovery import datasets_in
+from pipeline_assets.dataset.inputs import RawLines
 from pipeline_assets.definitions import build_definitions
 from pipeline_assets.domains.taobao import assets as taobao
 from pipeline_assets.sample.taobao import write_taobao
@@ -20,6 +26,7 @@ from pipeline_assets.settings import Settings
 from pipeline_assets_tests.truth.taobao import SplitTruth, split_truth
 from pipeline_assets_tests.workbench import Result, Workbench, failures
 
+ASSETS = datasets_in(domains.taobao).assets
 SPLITS = ("train", "test")
 MEMBERS = ("sample_skeleton", "common_features")
 RAW = {"source_uri": "a#f", "split": "train", "line_number": 1, "unterminated_line": 0}
@@ -39,8 +46,8 @@ def workbench(folder: Path, landing: Path) -> Workbench:
     places = {"lake_uri": str(folder / "lake"), "landing_uri": str(landing)}
     small = {"memory_limit_mib": 512, "threads": 2, "raw_part_mib": 1}
     settings = Settings.model_validate({**places, **small})
-    definitions = build_definitions(settings, assets=taobao.ASSETS)
-    return Workbench(settings, definitions, taobao.ASSETS)
+    definitions = build_definitions(settings, assets=ASSETS)
+    return Workbench(settings, definitions, ASSETS)
 
 
 @pytest.fixture(scope="module")
@@ -228,8 +235,8 @@ def versions(bench: Workbench) -> dict[str, dict[str, str]]:
 
 
 def test_every_column_names_the_columns_it_comes_from(delivered: Delivered) -> None:
-    tables = {asset.key: asset.table for asset in taobao.ASSETS}
-    for asset in taobao.ASSETS[1:]:
+    tables = {asset.key: asset.table for asset in ASSETS}
+    for asset in ASSETS[1:]:
         node = asset.key.to_python_identifier()
         event = delivered.result.asset_materializations_for_node(node)[0]
         metadata = event.metadata["dagster/column_lineage"]
@@ -322,3 +329,34 @@ def test_a_landing_folder_that_is_gone_is_told(tmp_path: Path) -> None:
     bench = workbench(tmp_path, tmp_path / "nowhere")
     (told,) = failures(bench.run("train", only=["taobao.raw_files"]))
     assert told.startswith(f"Folder {tmp_path}/nowhere does not exist; create it")
+
+
+def only_long(raw_files: RawLines, rejected_rows: ir.Table) -> ir.Table:
+    """Another filter of ``common_features_summary``."""
+    summary: ir.Table = taobao.common_features_summary(raw_files, rejected_rows)
+    return summary.filter(summary.num_features > 1)
+
+
+def stale(bench: Workbench, assets: Sequence[LakeAsset]) -> set[tuple[str, str]]:
+    definitions = build_definitions(bench.settings, assets=assets)
+    sources = datasets_in(domains.taobao).landing
+    updater = Updater(definitions, assets, sources, bench.deployment, bench.instance)
+    return {(item.asset.name, item.key) for item in updater.stale(updater.listings())}
+
+
+def test_another_filter_of_one_table_makes_no_other_stale(tmp_path: Path) -> None:
+    write_taobao(tmp_path / "landing", scale=0.02)
+    bench = workbench(tmp_path, tmp_path / "landing")
+    assert failures(bench.run(*SPLITS)) == []
+    assert stale(bench, ASSETS) == set()
+    changed = replace(taobao.common_features_summary, function=only_long)
+    assets = [changed if it.key == changed.key else it for it in ASSETS]
+    assert stale(bench, assets) == {(changed.name, split) for split in SPLITS}
+
+
+def test_a_comparison_leaves_nothing_behind_in_the_lake(bench: Workbench) -> None:
+    tables = [asset.table for asset in ASSETS if asset.comparisons]
+    for table in tables:
+        published = set(bench.lake.read(table).files)
+        lying = {it.uri for it in bench.store.list(f"{bench.lake.location(table)}/data")}
+        assert lying == published

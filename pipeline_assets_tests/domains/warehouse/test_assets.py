@@ -8,9 +8,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from pipeline_assets import domains
 from pipeline_assets.command.update import Updater, batches
-from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn
-from pipeline_assets.definitions import LOADED, build_definitions
+from pipeline_assets.dataset.discovery import datasets_in
+from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
+from pipeline_assets.definitions import build_definitions
 from pipeline_assets.domains.rentals.assets import user_behavior_metric
 from pipeline_assets.domains.taobao import assets as taobao
 from pipeline_assets.domains.warehouse.assets import warehouse_load
@@ -23,8 +25,9 @@ from pipeline_assets_tests.domains.rentals.world import sql
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
 
-TABLES = [asset.table.name for asset in LOADED if asset.table.namespace == "taobao"]
-ASSETS = (*taobao.ASSETS, *(warehouse_load(a) for a in LOADED if a.table.name in TABLES))
+TAOBAO = datasets_in(domains.taobao).assets
+TABLES = [asset.table.name for asset in TAOBAO if asset.to_warehouse]
+ASSETS = (*TAOBAO, *(warehouse_load(asset) for asset in TAOBAO if asset.to_warehouse))
 SUMS = {
     "impressions": "count(*), sum(sample_id), sum(click_label), count(distinct split)",
     "core_features": "count(*), sum(feature_id), count(distinct feature_name), min(feature_value)",

@@ -9,26 +9,31 @@ CLASSIFIED = dg.AssetKey(["rentals", "classified_movie_reviews"])
 METRIC = dg.AssetKey(["rentals", "user_behavior_metric"])
 
 
-def publish(definitions: dg.Definitions, instance: dg.DagsterInstance, *, passed: bool) -> None:
-    """As a run does that makes an asset: its checks, then the partition."""
-    for key in definitions.resolve_asset_graph().get(CLASSIFIED).check_keys:
+def publish(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, *, passed: bool | None
+) -> None:
+    """As a run does that makes an asset: its checks, if it has any yet, then the partition."""
+    checked = passed is not None
+    for key in definitions.resolve_asset_graph().get(CLASSIFIED).check_keys if checked else ():
         instance.report_runless_asset_event(
             dg.AssetCheckEvaluation(
-                asset_key=CLASSIFIED, check_name=key.name, passed=passed, metadata={}
+                asset_key=CLASSIFIED, check_name=key.name, passed=bool(passed), metadata={}
             )
         )
     instance.report_runless_asset_event(dg.AssetMaterialization(CLASSIFIED, partition=DAY))
 
 
-@pytest.mark.parametrize("passed", [True, False], ids=["audited", "audit failed"])
+@pytest.mark.parametrize(
+    "passed", [True, False, None], ids=["audited", "audit failed", "published before its checks"]
+)
 def test_a_day_long_gone_is_followed_once_though_optional_inputs_lack(
-    make_settings: MakeSettings, instance: dg.DagsterInstance, passed: bool
+    make_settings: MakeSettings, instance: dg.DagsterInstance, passed: bool | None
 ) -> None:
     definitions = build_definitions(make_settings())
     before = dg.evaluate_automation_conditions(definitions, instance)
     publish(definitions, instance, passed=passed)
     after = dg.evaluate_automation_conditions(definitions, instance, cursor=before.cursor)
-    assert after.get_requested_partitions(METRIC) == ({DAY} if passed else set())
+    assert after.get_requested_partitions(METRIC) == (set() if passed is False else {DAY})
     again = dg.evaluate_automation_conditions(definitions, instance, cursor=after.cursor)
     assert again.total_requested == 0
 

@@ -9,14 +9,16 @@ import pytest
 from dagster._core.definitions.freshness import CronFreshnessPolicy
 from hypothesis import given
 
-from pipeline_assets.dataset.table import PartitionRecord
-from pipeline_assets.definitions import ASSETS, assets_for, build_definitions
+from pipeline_assets.dataset.values.table import PartitionRecord
+from pipeline_assets.definitions import DATASETS, assets_for, build_definitions
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.policies.completeness import NAME, completeness
 from pipeline_assets.orchestration.policies.freshness import freshness_of, settle_of, told
 from pipeline_assets.partitions import windows
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.conftest import MakeSettings
+
+ASSETS = DATASETS.assets
 
 START = date(2026, 1, 1)
 DAYS, HOURS = windows("daily", START), windows("hourly", START)

@@ -8,8 +8,8 @@ import ibis.expr.types as ir
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.contract import Contract, String
 from pipeline_assets.dataset.inputs import Landed
-from pipeline_assets.dataset.landing_source import LandingSource
 from pipeline_assets.dataset.partitioning import Partitioning
+from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.staleness.versions import code_version
 
 BOX = Partitioning("box", dg.DynamicPartitionsDefinition(name="box"))
@@ -29,17 +29,17 @@ class Things(Contract):
     box: String
 
 
-@ingest_asset(contract=Things, code_version="1", partitions=BOX, landing=SOURCE)
+@ingest_asset(domain="sensors", contract=Things, code_version="1", partitions=BOX, landing=SOURCE)
 def raw_boxes(objects: Landed) -> None:
     raise NotImplementedError
 
 
-@ingest_asset(contract=Things, code_version="1", partitions=BOX, landing=SOURCE)
+@ingest_asset(domain="sensors", contract=Things, code_version="1", partitions=BOX, landing=SOURCE)
 def raw_labels(objects: Landed) -> None:
     raise NotImplementedError
 
 
-@lake_asset(contract=Things, partitions=BOX)
+@lake_asset(domain="sensors", contract=Things, partitions=BOX)
 def contents(raw_boxes: ir.Table) -> ir.Table:
     return raw_boxes
 

@@ -7,8 +7,8 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from pipeline_assets.dataset.objects import StoredObject
-from pipeline_assets.dataset.table import LakeTable, PartitionRecord
+from pipeline_assets.dataset.values.objects import StoredObject
+from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess
 from pipeline_assets.iceberg.tables import Lake

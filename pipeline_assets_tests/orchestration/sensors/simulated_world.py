@@ -15,8 +15,8 @@ from uuid import UUID
 import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.objects import StoredObject, fingerprint
-from pipeline_assets.dataset.table import PartitionRecord
+from pipeline_assets.dataset.values.objects import StoredObject, fingerprint
+from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.orchestration.sensors.downstream import OBJECTS_TAG
 from pipeline_assets.orchestration.sensors.retry_waits import is_time, left
 from pipeline_assets.staleness.versions import digest

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_assets.dataset.objects import StoredObject
+from pipeline_assets.dataset.values.objects import StoredObject
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.zone import Sighting
 from pipeline_assets.orchestration.sensors.cursor import (

@@ -1,12 +1,16 @@
 """What a landing sensor asks the lake and Dagster, on a lake and runs in memory."""
 
+from dataclasses import replace
+
 import dagster as dg
 import pytest
 
+from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.orchestration.sensors.cursor import Delivery
 from pipeline_assets.orchestration.sensors.downstream import OBJECTS_TAG, DownstreamAssets
 from pipeline_assets.settings import Settings
-from pipeline_assets_tests.orchestration.sensors.boxes import ASSETS, SOURCE, definitions
+from pipeline_assets_tests.conftest import MakeSettings
+from pipeline_assets_tests.orchestration.sensors.boxes import ASSETS, SOURCE, contents, definitions
 from pipeline_assets_tests.orchestration.sensors.simulated_edges import Place, downstream
 from pipeline_assets_tests.orchestration.sensors.simulated_world import (
     World,
@@ -157,3 +161,67 @@ def test_a_partition_is_busy_while_a_run_makes(
 def test_runs_of_other_assets_keep_nothing_busy(world: World, boxes: DownstreamAssets) -> None:
     run(world, {PARTITION: "a"}, asset=dg.AssetKey(["elsewhere", "contents"]))
     assert boxes.busy(ADDED, world.instance) == set()
+
+
+def named(name: str, *upstream: LakeAsset, like: LakeAsset = contents) -> LakeAsset:
+    """An asset that is made from others."""
+    specs = tuple(
+        replace(contents.inputs[0], name=it.table.name, key=it.key, optional=True)
+        for it in upstream
+    )
+    return replace(like, table=replace(like.table, name=name), inputs=specs)
+
+
+def test_what_is_made_is_looked_at_with_all_it_is_made_from(
+    world: World, settings: Settings
+) -> None:
+    whole = replace(contents, partitioning=None)
+    suppliers = named("suppliers", like=whole)
+    catalogue = named("catalogue", suppliers, like=whole)
+    mixed = named("mixed", ASSETS[0], catalogue)
+    graph = (*ASSETS[:2], mixed, catalogue, suppliers, named("unrelated", like=whole))
+    found = DownstreamAssets.of(SOURCE, graph, Place(settings, world))
+    assert [it.table.name for it in found.assets] == ["raw_boxes", "raw_labels", "mixed"]
+    assert [it.table.name for it in found.with_upstream] == [
+        *["raw_boxes", "raw_labels", "mixed", "catalogue", "suppliers"]
+    ]
+
+
+def test_what_fills_a_database_is_requested_where_there_is_one(
+    world: World, make_settings: MakeSettings
+) -> None:
+    filled = (*ASSETS[:2], replace(contents, system="warehouse"))
+    delivery = land(world, "a", "x")
+
+    def selected(**changes: object) -> list[str]:
+        place = Place(make_settings(**changes), world)
+        request = requested(DownstreamAssets.of(SOURCE, filled, place), delivery, world)
+        return [key.path[-1] for key in request.asset_selection or ()] if request else []
+
+    elsewhere = {"warehouse_dsn": "postgresql://ada@db.example/shop"}
+    assert selected() == ["raw_boxes", "raw_labels"]
+    assert selected(**elsewhere) == ["raw_boxes", "raw_labels", "contents"]
+    made(downstream(world, make_settings()), delivery, world)
+    assert selected() == []
+    assert selected(**elsewhere) == ["contents"], "it was never filled from this"
+    record = world.record("sensors/contents", "a")
+    assert record
+    there = {**record.inputs, "warehouse": "postgresql://db.example/shop"}
+    world.records[str(ASSETS[2].table)]["a"] = replace(record, inputs=there)
+    assert selected(**elsewhere) == []
+
+
+def test_what_reads_a_database_is_not_stale_by_what_lands(
+    world: World, make_settings: MakeSettings
+) -> None:
+    """Nobody asks the database at every tick: it counts as it was when it was last read."""
+    shop = replace(contents, system="oltp", source_versions=lambda *_: {})
+    delivery = land(world, "a", "x")
+    made(downstream(world, make_settings()), delivery, world)
+    record = world.record("sensors/contents", "a")
+    assert record
+    world.records[str(shop.table)]["a"] = replace(record, inputs={**record.inputs, "oltp": "s1"})
+    place = Place(make_settings(oltp_dsn="postgresql://ada@db.example/shop"), world)
+    assert (
+        requested(DownstreamAssets.of(SOURCE, (*ASSETS[:2], shop), place), delivery, world) is None
+    )

@@ -6,9 +6,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from pipeline_assets.definitions import ASSETS
+from pipeline_assets.definitions import DATASETS
 from pipeline_assets.orchestration.sensors.retry_sensor import Retries, retry_sensor
 from pipeline_assets.orchestration.sensors.retry_waits import GRACE, is_time, left
+
+ASSETS = DATASETS.assets
 
 WAITS = (600.0, 3600.0)
 BY_SENSOR = {"dagster/sensor_name": "landing_days", "pipeline/landing": "days"}

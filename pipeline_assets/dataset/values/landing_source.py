@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import dagster as dg
 
 from pipeline_assets.dagster_internals import DATA_VERSION_TAG, extract_data_version_from_entry
-from pipeline_assets.dataset.objects import StoredObject, fingerprint
 from pipeline_assets.dataset.partitioning import Partitioning
+from pipeline_assets.dataset.values.objects import StoredObject, fingerprint
 
 _FORBIDDEN_IN_KEYS = re.compile(r"[\x00-\x1f,/\\]|\.\.")
 
@@ -94,4 +94,4 @@ class LandingSource:
             kinds={"file"},
             partitions_def=self.partitioning.definition,
             metadata={"pattern": self.pattern.pattern},
-        ).with_io_manager_key("landing")
+        ).with_io_manager_key("landing_io_manager")

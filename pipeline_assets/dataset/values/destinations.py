@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 from pipeline_assets.dataset.contract import Contract, Field, Long, String, TableContract
-from pipeline_assets.dataset.objects import encode_key
 from pipeline_assets.dataset.partitioning import Partitioning
+from pipeline_assets.dataset.values.objects import encode_key
 
 
 class ExportedObjects(Contract):

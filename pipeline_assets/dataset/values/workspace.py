@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from pipeline_assets.dataset.partitioning import Window
-from pipeline_assets.dataset.progress import Log, Progress
+from pipeline_assets.dataset.values.progress import Log, Progress
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from pipeline_assets.dataset.dsn import SecretDsn, keyword_dsn, parse_dsn
+from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn, parse_dsn
 from pipeline_assets.errors import PipelineError
 
 PASSWORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline_assets.dataset.dsn import SecretDsn
+from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
+
+OLTP: Final = "oltp"
+WAREHOUSE: Final = "warehouse"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,3 @@ class Database:
         if self.dsn is None:
             raise PipelineError(f"{self.setting} is not set; it names the database to connect to")
         return self.dsn
-
-
-WAREHOUSE: Final = "warehouse"

@@ -1,0 +1,38 @@
+"""What every declaration of a dataset may say besides what it computes."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Required, TypeAlias, TypedDict
+
+import dagster as dg
+
+from pipeline_assets.dataset.contract import Check
+from pipeline_assets.dataset.partitioning import Partitioning, Window
+from pipeline_assets.dataset.plots import Plot, Text
+from pipeline_assets.dataset.values.dsn import SecretDsn
+
+SourceVersions: TypeAlias = Callable[[SecretDsn, timedelta, Window | None], Mapping[datetime, str]]
+
+
+class Options(TypedDict, total=False):
+    """Fields of :class:`pipeline_assets.dataset.asset.LakeAsset`, which explains them."""
+
+    owners: tuple[str, ...]
+    tags: Mapping[str, str]
+    partitions_per_run: int
+    system: str
+    source_versions: SourceVersions
+    refreshes_on_request: bool
+    to_warehouse: bool
+
+
+class TableOptions(Options, total=False):
+    """Arguments of :func:`pipeline_assets.dataset.asset.lake_asset`, but for its contract."""
+
+    domain: Required[str]
+    partitions: Partitioning
+    inputs: Mapping[str, dg.AssetKey]
+    mappings: Mapping[str, dg.PartitionMapping]
+    optional: Collection[str]
+    checks: Iterable[Check]
+    plots: Iterable[Plot | Text]

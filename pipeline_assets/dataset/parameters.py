@@ -1,0 +1,67 @@
+"""The parameters that an asset function may have.
+
+The annotation of a parameter says which data it gets: see :mod:`pipeline_assets.dataset.inputs`.
+The few that get something else are known by their names, and :data:`NAMED` is the whole list.
+"""
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+from pipeline_assets.dataset.inputs import ReadAs, read_as
+from pipeline_assets.dataset.values.database import OLTP, WAREHOUSE
+
+Kind: TypeAlias = Literal["expression", "ingest", "export"]
+
+CONFIG: Final = "config"
+PARTITIONS: Final = "partitions"
+WORKSPACE: Final = "workspace"
+
+_OF_EXPRESSIONS: Final[Mapping[str, str]] = {
+    CONFIG: "The run config; its annotation is a subclass of `dagster.Config`.",
+    PARTITIONS: "Keys of the partitions to materialise, a sequence of texts.",
+}
+NAMED: Final[Mapping[Kind, Mapping[str, str]]] = {
+    "expression": _OF_EXPRESSIONS,
+    "export": _OF_EXPRESSIONS,
+    "ingest": {
+        CONFIG: _OF_EXPRESSIONS[CONFIG],
+        WORKSPACE: "Partitions, windows and storage: `dataset.workspace.Workspace`.",
+        OLTP: "The shop's database, which may not be configured: `dataset.database.Database`.",
+        WAREHOUSE: "The warehouse's database, likewise.",
+    },
+}
+"""By the kind of asset: the names that are no data, and what each of them gets."""
+
+_ANNOTATIONS: Final[Mapping[Kind, Mapping[ReadAs, str]]] = {
+    "expression": {"table": "ir.Table", "lines": "RawLines", "numbered_lines": "NumberedLines"},
+    "export": {"table": "ir.Table"},
+    "ingest": {"landed": "Landed"},
+}
+
+
+def require_known_parameters(function: Callable[..., Any], kind: Kind) -> None:
+    """Refuse a function with a parameter that nothing could be passed for.
+
+    Args:
+        function: Of an asset.
+        kind: What the asset is declared as.
+
+    Raises:
+        TypeError: A parameter has neither an annotation nor a name that says what it gets.
+    """
+    for name, parameter in inspect.signature(function).parameters.items():
+        is_data = read_as(parameter.annotation) in _ANNOTATIONS[kind]
+        if not is_data and name not in NAMED[kind]:
+            raise TypeError(_unknown(function.__name__, name, kind))
+
+
+def _unknown(function: str, name: str, kind: Kind) -> str:
+    near = difflib.get_close_matches(name, NAMED[kind], n=1)
+    hint = f"did you mean `{near[0]}`? " if near else ""
+    annotations = ", ".join(_ANNOTATIONS[kind].values())
+    return (
+        f"{function}: nothing is known to pass for parameter `{name}`: {hint}"
+        f"Annotate data as {annotations}; other parameters are {', '.join(NAMED[kind])}"
+    )

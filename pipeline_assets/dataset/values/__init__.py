@@ -1,0 +1,1 @@
+"""The plain values that datasets are described with: tables, objects, destinations, databases."""

@@ -1,0 +1,1 @@
+"""The parts of a deployment as Dagster shows and configures them."""

@@ -1,0 +1,74 @@
+"""What the lake stands on as resources of Dagster: S3, databases, the engine in the process.
+
+They are found on the code location's page, with the configuration that settings gave them. Fields
+are what a part is built from. What may hold a secret (connection strings, the catalog's URL, Spark
+properties) is no field: it is passed on as a value that is never shown. `dagster.EnvVar` would not
+do: settings are also read from `.env`, and the demo's databases have no variable. Nothing connects
+before it is used.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import dagster as dg
+from pydantic import Field
+
+from pipeline_assets.dataset.values.database import Database
+from pipeline_assets.dataset.values.objects import ObjectStore
+from pipeline_assets.engines.embedded.engine import EmbeddedEngine
+from pipeline_assets.learning.kinds import KINDS
+from pipeline_assets.storage.objects import LocalStore, S3Store
+from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Hidden(Generic[Value]):
+    """A value that may hold a secret and is neither printed nor shown."""
+
+    value: Value = field(repr=False)
+
+
+class S3(dg.ConfigurableResource[Any]):
+    """How S3 is reached. Credentials come from boto3's own chain."""
+
+    endpoint_url: str | None = Field(None, description="Endpoint of an S3 that is not Amazon's.")
+    region: str | None = Field(None, description="Region, if not boto3's default.")
+    kms_key_id: str | None = Field(None, description="KMS key that encrypts what is written.")
+
+    def access(self) -> S3Access:
+        """The same for storage, catalog and engines."""
+        return S3Access(self.endpoint_url, self.region, self.kms_key_id)
+
+    def store(self, uri: str) -> ObjectStore:
+        """The storage that a URI lies in: S3, or a folder."""
+        return S3Store(self.access()) if uri.startswith(S3_SCHEME) else LocalStore()
+
+
+class PostgresDatabase(dg.ConfigurableResource[Any]):
+    """A Postgres outside the lake. Its connection string is in the environment, never here."""
+
+    setting: str = Field(description="Variable that holds the connection string.")
+    place: str = Field(description="Database and server that it names, for people.")
+    database: dg.ResourceDependency[Database]
+
+
+class ConfigurableEmbeddedEngine(dg.ConfigurableResource[Any]):
+    """DuckDB in the process of the step."""
+
+    memory_limit_mib: int = Field(description="Its memory, in MiB; beyond it, it spills.")
+    threads: int = Field(description="Its threads.")
+    spill_dir: str | None = Field(None, description="Where it spills; a temporary folder if unset.")
+    s3: dg.ResourceDependency[S3]
+
+    def engine(self) -> EmbeddedEngine:
+        """The engine."""
+        return EmbeddedEngine(
+            memory_limit_mib=self.memory_limit_mib,
+            threads=self.threads,
+            spill_dir=Path(self.spill_dir) if self.spill_dir else None,
+            s3=self.s3.access(),
+            kinds=KINDS,
+        )

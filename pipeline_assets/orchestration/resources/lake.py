@@ -1,0 +1,129 @@
+"""The lake as resources of Dagster: IO managers, engines by asset, and what stages and compares."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from pipeline_assets.dataset.values.database import OLTP, WAREHOUSE
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.progress import Progress
+from pipeline_assets.dataset.values.table import LakeTable
+from pipeline_assets.engines.engine import Engine
+from pipeline_assets.engines.router import Engines
+from pipeline_assets.iceberg.catalog import CatalogAccess
+from pipeline_assets.iceberg.tables import Lake
+from pipeline_assets.landing.zone import LandingZone
+from pipeline_assets.orchestration.resources.basics import (
+    S3,
+    ConfigurableEmbeddedEngine,
+    Hidden,
+    PostgresDatabase,
+)
+from pipeline_assets.orchestration.resources.spark import (
+    SparkLocal,
+    SparkOnEmr,
+    SparkOnEmrServerless,
+)
+from pipeline_assets.publish.comparison_checks import Comparer
+from pipeline_assets.publish.io_managers import LakeIOManager, LandingIOManager
+from pipeline_assets.publish.staging import Stager
+
+
+class ConfigurableLakeIOManager(dg.ConfigurableIOManagerFactory[LakeIOManager]):
+    """Loads tables of the lake lazily and publishes partitions, on S3 or in a folder."""
+
+    lake_uri: str = Field(description="Folder or s3:// prefix of the lake's tables.")
+    s3: dg.ResourceDependency[S3]
+    catalog_uri: dg.ResourceDependency[Hidden[str]]
+    tables: dg.ResourceDependency[Mapping[str, LakeTable]]
+    progress: dg.ResourceDependency[Progress]
+
+    def create_io_manager(self, context: dg.InitResourceContext) -> LakeIOManager:  # noqa: ARG002
+        """The IO manager; nothing connects yet."""
+        access = CatalogAccess(self.catalog_uri.value, self.lake_uri, self.s3.access())
+        store = self.s3.store(self.lake_uri)
+        return LakeIOManager(Lake(access), self.tables, self.progress, store)
+
+
+class ConfigurableLandingIOManager(dg.ConfigurableIOManagerFactory[LandingIOManager]):
+    """Hands out what vendors have delivered, on S3 or in a folder."""
+
+    landing_uri: str = Field(description="Folder or s3:// prefix that vendors deliver to.")
+    s3: dg.ResourceDependency[S3]
+    sources: dg.ResourceDependency[Mapping[str, LandingSource]]
+
+    def create_io_manager(
+        self,
+        context: dg.InitResourceContext,  # noqa: ARG002
+    ) -> LandingIOManager:
+        """The IO manager; nothing connects yet."""
+        zone = LandingZone(self.landing_uri, self.s3.store(self.landing_uri))
+        return LandingIOManager(zone, self.sources)
+
+
+class EnginesByAsset(dg.ConfigurableResource[Any]):
+    """Which engine computes which asset."""
+
+    default: str = Field(description="embedded, spark, emr or emr-serverless.")
+    overrides: dict[str, str] = Field({}, description="Engine by glob over `domain/name`.")
+    embedded_engine: dg.ResourceDependency[ConfigurableEmbeddedEngine]
+    spark_local: dg.ResourceDependency[SparkLocal]
+    spark_emr: dg.ResourceDependency[SparkOnEmr]
+    spark_emr_serverless: dg.ResourceDependency[SparkOnEmrServerless]
+
+    def engines(self) -> Engines:
+        """Those that assets are routed to; the others need not be configured.
+
+        Raises:
+            PipelineError: One of them lacks something.
+        """
+        overrides = {pattern: self._engine(name) for pattern, name in self.overrides.items()}
+        return Engines(self.embedded_engine.engine(), self._engine(self.default), overrides)
+
+    def _engine(self, name: str) -> Engine:
+        builders: dict[str, Callable[[], Engine]] = {
+            "embedded": self.embedded_engine.engine,
+            "spark": self.spark_local.engine,
+            "emr": self.spark_emr.engine,
+            "emr-serverless": self.spark_emr_serverless.engine,
+        }
+        return builders[name]()
+
+
+class ConfigurableStager(dg.ConfigurableResource[Stager]):
+    """Computes partitions and audits them before anything is published."""
+
+    part_bytes: int = Field(description="Size of one raw text part.")
+    lake_io_manager: dg.ResourceDependency[LakeIOManager]
+    engines: dg.ResourceDependency[EnginesByAsset]
+    oltp_database: dg.ResourceDependency[PostgresDatabase]
+    warehouse_database: dg.ResourceDependency[PostgresDatabase]
+
+    def create_resource(self, context: dg.InitResourceContext) -> Stager:  # noqa: ARG002
+        """The stager; nothing connects yet."""
+        manager = self.lake_io_manager
+        return Stager(
+            lake=manager.lake,
+            store=manager.store,
+            engines=self.engines.engines(),
+            part_bytes=self.part_bytes,
+            progress=manager.progress,
+            databases={
+                OLTP: self.oltp_database.database,
+                WAREHOUSE: self.warehouse_database.database,
+            },
+        )
+
+
+class ConfigurableComparer(dg.ConfigurableResource[Comparer]):
+    """Evaluates the checks that compare published tables."""
+
+    lake_io_manager: dg.ResourceDependency[LakeIOManager]
+    engines: dg.ResourceDependency[EnginesByAsset]
+
+    def create_resource(self, context: dg.InitResourceContext) -> Comparer:  # noqa: ARG002
+        """The comparer; nothing connects yet."""
+        manager = self.lake_io_manager
+        return Comparer(manager.lake, manager.store, self.engines.engines())

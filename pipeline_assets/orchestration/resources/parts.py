@@ -1,0 +1,179 @@
+"""From settings to resources: the one place where the two meet."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from pipeline_assets.dataset.values.database import OLTP, WAREHOUSE, Database
+from pipeline_assets.dataset.values.dsn import SecretDsn, address
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.progress import Progress
+from pipeline_assets.dataset.values.table import LakeTable
+from pipeline_assets.orchestration.resources.basics import (
+    S3,
+    ConfigurableEmbeddedEngine,
+    Hidden,
+    PostgresDatabase,
+)
+from pipeline_assets.orchestration.resources.lake import (
+    ConfigurableComparer,
+    ConfigurableLakeIOManager,
+    ConfigurableLandingIOManager,
+    ConfigurableStager,
+    EnginesByAsset,
+)
+from pipeline_assets.orchestration.resources.spark import (
+    SparkLocal,
+    SparkOnEmr,
+    SparkOnEmrServerless,
+)
+from pipeline_assets.settings import PREFIX, Settings
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The resources that settings describe, by the names that Dagster shows."""
+
+    s3: S3
+    embedded_engine: ConfigurableEmbeddedEngine
+    spark_local: SparkLocal
+    spark_emr: SparkOnEmr
+    spark_emr_serverless: SparkOnEmrServerless
+    engines: EnginesByAsset
+    oltp_database: PostgresDatabase
+    warehouse_database: PostgresDatabase
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Parts":
+        """Those of a deployment; nothing connects before it is used."""
+        s3 = S3(
+            endpoint_url=settings.s3_endpoint_url,
+            region=settings.s3_region,
+            kms_key_id=settings.kms_key_id,
+        )
+        embedded = ConfigurableEmbeddedEngine(
+            memory_limit_mib=settings.memory_limit_mib,
+            threads=settings.threads,
+            spill_dir=_text(settings.spill_dir),
+            s3=s3,
+        )
+        local, emr, serverless = _local(settings), _emr(settings, s3), _serverless(settings, s3)
+        routing = EnginesByAsset(
+            default=settings.engine,
+            overrides=dict(settings.engine_overrides),
+            embedded_engine=embedded,
+            spark_local=local,
+            spark_emr=emr,
+            spark_emr_serverless=serverless,
+        )
+        databases = {name: _database(name, dsn) for name, dsn in _dsns(settings).items()}
+        oltp, warehouse = databases[OLTP], databases[WAREHOUSE]
+        return cls(s3, embedded, local, emr, serverless, routing, oltp, warehouse)
+
+    @property
+    def databases(self) -> Mapping[str, Database]:
+        """The databases outside the lake, by the name that assets give them."""
+        return {OLTP: self.oltp_database.database, WAREHOUSE: self.warehouse_database.database}
+
+    def resources(
+        self,
+        settings: Settings,
+        catalog_uri: str,
+        tables: Mapping[str, LakeTable],
+        sources: Mapping[str, LandingSource],
+        progress: Progress,
+    ) -> dict[str, Any]:
+        """All that assets, checks and schedules ask for, by name.
+
+        Args:
+            settings: The same settings.
+            catalog_uri: Of the Iceberg catalog.
+            tables: Lake table by asset key (``domain/name``).
+            sources: Landing source by asset key.
+            progress: Told of every publish.
+        """
+        lake = ConfigurableLakeIOManager(
+            lake_uri=settings.lake_uri,
+            s3=self.s3,
+            catalog_uri=Hidden(catalog_uri),
+            tables=tables,
+            progress=progress,
+        )
+        return {
+            **{each.name: getattr(self, each.name) for each in fields(self)},
+            "lake_io_manager": lake,
+            "landing_io_manager": ConfigurableLandingIOManager(
+                landing_uri=settings.landing_uri, s3=self.s3, sources=sources
+            ),
+            "stager": ConfigurableStager(
+                part_bytes=settings.raw_part_bytes,
+                lake_io_manager=lake,
+                engines=self.engines,
+                oltp_database=self.oltp_database,
+                warehouse_database=self.warehouse_database,
+            ),
+            "comparer": ConfigurableComparer(lake_io_manager=lake, engines=self.engines),
+        }
+
+
+def _local(settings: Settings) -> SparkLocal:
+    return SparkLocal(
+        lake_uri=settings.lake_uri,
+        work_folder=str(settings.dagster_home.resolve() / "spark"),
+        java_home=settings.java_home,
+        threads=settings.threads,
+        memory_mib=settings.spark_memory_mib,
+        spark_conf=Hidden(settings.spark_conf),
+    )
+
+
+def _emr(settings: Settings, s3: S3) -> SparkOnEmr:
+    return SparkOnEmr(
+        cluster=settings.emr_cluster,
+        cluster_template=_text(settings.emr_cluster_template),
+        rates={name: asdict(rate) for name, rate in settings.emr_rates.items()},
+        **_remote(settings, s3),
+    )
+
+
+def _serverless(settings: Settings, s3: S3) -> SparkOnEmrServerless:
+    return SparkOnEmrServerless(
+        application_id=settings.emr_serverless_application_id,
+        execution_role_arn=settings.emr_execution_role_arn,
+        log_uri=settings.emr_log_uri,
+        **_remote(settings, s3),
+    )
+
+
+def _remote(settings: Settings, s3: S3) -> dict[str, Any]:
+    """What both ways to run Spark on Amazon's machines share."""
+    return {
+        "staging_uri": settings.emr_staging_uri or f"{settings.lake_uri}/_jobs",
+        "deployment": settings.deployment_name,
+        "endpoint_url": settings.emr_endpoint_url,
+        "poll_seconds": settings.job_poll_seconds,
+        "deadline_hours": settings.job_deadline_hours,
+        "s3": s3,
+        "spark_conf": Hidden(settings.spark_conf),
+    }
+
+
+def _dsns(settings: Settings) -> dict[str, SecretStr | None]:
+    return {OLTP: settings.oltp_dsn, WAREHOUSE: settings.warehouse_dsn}
+
+
+def _database(name: str, dsn: SecretStr | None) -> PostgresDatabase:
+    secret = SecretDsn(dsn.get_secret_value()) if dsn else None
+    setting = f"{PREFIX}{name.upper()}_DSN"
+    return PostgresDatabase(
+        setting=setting,
+        place=address(secret) if secret else "not set",
+        database=Database(setting, secret),
+    )
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path) if path else None

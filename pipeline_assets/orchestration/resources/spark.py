@@ -1,0 +1,199 @@
+"""Spark as resources of Dagster: on this machine, as EMR steps, on EMR Serverless."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import dagster as dg
+from pydantic import Field
+
+from pipeline_assets.engines.engine import Engine
+from pipeline_assets.engines.spark import SparkEngine
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.orchestration.resources.basics import S3, Hidden
+from pipeline_assets.settings import PREFIX
+from pipeline_assets.storage.s3_access import S3_SCHEME
+from spark_resources.runners.aws import emr_client, emr_serverless_client
+from spark_resources.runners.emr import EmrSteps
+from spark_resources.runners.emr_config import (
+    ClusterById,
+    ClusterByName,
+    EmrStepConfig,
+    InstanceRate,
+    TransientCluster,
+)
+from spark_resources.runners.emr_serverless import EmrServerless, EmrServerlessConfig
+from spark_resources.runners.local import LocalConfig, LocalRunner
+from spark_resources.runners.polling import PollPolicy
+from spark_resources.runners.runner import RemoteRunner
+from spark_resources.runners.service import Service
+from spark_resources.runners.staging import Staging
+
+S3_FILES: Final = "spark.hadoop.fs.s3.impl"
+"""The Spark property that says how ``s3://`` is read; EMR's own Spark knows by itself."""
+
+
+class SparkLocal(dg.ConfigurableResource[Any]):
+    """Spark on this machine; the session starts with the first job."""
+
+    lake_uri: str = Field(description="Folder or s3:// prefix that it reads and writes.")
+    work_folder: str = Field(description="Where jobs and logs lie.")
+    java_home: str | None = Field(None, description="Java 17 or 21; found by itself if unset.")
+    threads: int = Field(description="Its threads.")
+    memory_mib: int = Field(description="Its heap, in MiB.")
+    spark_conf: dg.ResourceDependency[Hidden[Mapping[str, str]]]
+
+    def engine(self) -> SparkEngine:
+        """The engine.
+
+        Raises:
+            PipelineError: The lake is on S3, which this Spark was not taught to read.
+        """
+        conf = self.spark_conf.value
+        if self.lake_uri.startswith(S3_SCHEME) and S3_FILES not in conf:
+            raise PipelineError(
+                f"Spark on this machine cannot read {self.lake_uri} by itself: give it Hadoop's "
+                f"S3A in {PREFIX}SPARK_CONF (spark.jars.packages and {S3_FILES}), or use emr, "
+                "emr-serverless or embedded"
+            )
+        config = LocalConfig(
+            work_folder=Path(self.work_folder),
+            java_home=self.java_home,
+            threads=self.threads,
+            memory_mib=self.memory_mib,
+            spark_conf=conf,
+        )
+        return SparkEngine("spark", LocalRunner(config))
+
+
+class RemoteSpark(dg.ConfigurableResource[Any]):
+    """What Spark on EMR and on EMR Serverless have in common."""
+
+    staging_uri: str = Field(description="Where jobs and manifests travel, an s3:// prefix.")
+    deployment: str = Field(description="Names us in tags of remote jobs.")
+    endpoint_url: str | None = Field(None, description="Endpoint that is not Amazon's.")
+    poll_seconds: float = Field(description="First pause between two looks at a job.")
+    deadline_hours: float = Field(description="A longer job is cancelled.")
+    s3: dg.ResourceDependency[S3]
+    spark_conf: dg.ResourceDependency[Hidden[Mapping[str, str]]]
+
+    @property
+    def _region(self) -> str:
+        return self.s3.access().region_name
+
+    @property
+    def _properties(self) -> dict[str, str]:
+        return {**encryption(self.s3.kms_key_id), **self.spark_conf.value}
+
+    def _runner(self, service: Service) -> RemoteRunner:
+        if not self.staging_uri.startswith(S3_SCHEME):
+            raise PipelineError(f"EMR needs a lake on S3: set {PREFIX}LAKE_URI=s3://bucket/prefix")
+        access = self.s3.access()
+        return RemoteRunner(
+            service=service,
+            staging=Staging(access.client(), self.staging_uri, kms_key_id=access.kms_key_id),
+            deployment=self.deployment,
+            poll=PollPolicy(
+                first_seconds=self.poll_seconds, deadline_seconds=self.deadline_hours * 3600
+            ),
+        )
+
+
+class SparkOnEmr(RemoteSpark):
+    """Spark as steps on a cluster of EMR, a running one or one that is started for each job."""
+
+    cluster: str | None = Field(None, description="Id or name of a running cluster.")
+    cluster_template: str | None = Field(
+        None, description="JSON file of a RunJobFlow request; a cluster is started for each job."
+    )
+    rates: dict[str, dict[str, float]] = Field(
+        {}, description="What instance types are and cost, to estimate the cost of a step."
+    )
+
+    def engine(self) -> SparkEngine:
+        """The engine.
+
+        Raises:
+            PipelineError: There is neither a cluster nor a template, or no lake on S3.
+        """
+        config = EmrStepConfig(
+            cluster=self._cluster(),
+            deployment=self.deployment,
+            spark_conf=self._properties,
+            rates={name: _rate(rate) for name, rate in self.rates.items()},
+        )
+        client = emr_client(self._region, self.endpoint_url)
+        return SparkEngine("emr", self._runner(EmrSteps(client, config)))
+
+    def _cluster(self) -> ClusterById | ClusterByName | TransientCluster:
+        if self.cluster_template:
+            return TransientCluster(_template(Path(self.cluster_template)))
+        name = _required(self.cluster, "EMR_CLUSTER")
+        return ClusterById(name) if name.startswith("j-") else ClusterByName(name)
+
+
+class SparkOnEmrServerless(RemoteSpark):
+    """Spark as jobs of an EMR Serverless application."""
+
+    application_id: str | None = Field(None, description="The application.")
+    execution_role_arn: str | None = Field(None, description="Role of its jobs.")
+    log_uri: str | None = Field(None, description="Where drivers' logs go.")
+
+    def engine(self) -> SparkEngine:
+        """The engine.
+
+        Raises:
+            PipelineError: Application or role are missing, or there is no lake on S3.
+        """
+        config = EmrServerlessConfig(
+            application_id=_required(self.application_id, "EMR_SERVERLESS_APPLICATION_ID"),
+            execution_role_arn=_required(self.execution_role_arn, "EMR_EXECUTION_ROLE_ARN"),
+            deployment=self.deployment,
+            log_uri=self.log_uri,
+            spark_conf=self._properties,
+        )
+        client = emr_serverless_client(self._region, self.endpoint_url)
+        return SparkEngine("emr-serverless", self._runner(EmrServerless(client, config)))
+
+
+def remote_runners(engines: Iterable[Engine]) -> list[RemoteRunner]:
+    """The runners of those engines whose jobs outlive a process, each service once."""
+    runners = [engine.runner for engine in engines if isinstance(engine, SparkEngine)]
+    remote = [runner for runner in runners if isinstance(runner, RemoteRunner)]
+    return list({runner.service.name: runner for runner in remote}.values())
+
+
+def encryption(kms_key_id: str | None) -> dict[str, str]:
+    """Spark properties that encrypt what is written, by EMR's own S3 client and by Hadoop's.
+
+    https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-emrfs-encryption-ssekms.html
+    https://hadoop.apache.org/docs/stable/hadoop-aws/tools/hadoop-aws/encryption.html
+    """
+    if kms_key_id is None:
+        return {}
+    return {
+        "spark.hadoop.fs.s3.enableServerSideEncryption": "true",
+        "spark.hadoop.fs.s3.serverSideEncryption.kms.keyId": kms_key_id,
+        "spark.hadoop.fs.s3a.encryption.algorithm": "SSE-KMS",
+        "spark.hadoop.fs.s3a.encryption.key": kms_key_id,
+    }
+
+
+def _template(path: Path) -> dict[str, Any]:
+    try:
+        template: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        name = f"{PREFIX}EMR_CLUSTER_TEMPLATE"
+        raise PipelineError(f"{name}: {path} is no readable JSON file: {error}") from error
+    return template
+
+
+def _rate(rate: Mapping[str, float]) -> InstanceRate:
+    return InstanceRate(int(rate["vcpus"]), rate["memory_gb"], rate["usd_per_hour"])
+
+
+def _required(value: str | None, name: str) -> str:
+    if not value:
+        raise PipelineError(f"Setting {PREFIX}{name} is needed for this engine")
+    return value
