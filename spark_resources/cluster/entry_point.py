@@ -30,8 +30,10 @@ PARALLELISM_FIRST: Final = "spark.sql.adaptive.coalescePartitions.parallelismFir
 
 SESSION: Final[Mapping[str, str]] = {
     "spark.sql.session.timeZone": "UTC",
+    # Iceberg's timestamp has no zone. Spark's default type would be stored as adjusted to UTC.
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
     "spark.sql.parquet.compression.codec": "zstd",
+    # The legacy format stores decimals and lists in a way that Iceberg's readers do not expect.
     "spark.sql.parquet.writeLegacyFormat": "false",
     "spark.sql.adaptive.enabled": "true",
     # Larger files scan faster, and a task after a shuffle writes one file.

@@ -114,10 +114,15 @@ class EmrSteps:
         if isinstance(self.config.cluster, TransientCluster):
             self.emr.terminate_job_flows(JobFlowIds=[job.parent])
 
-    def log_uris(self, job: RemoteJob) -> tuple[str, ...]:
+    def log_folder(self, job: RemoteJob) -> str | None:
         """See :class:`.runner.Service`; in client mode the driver logs to the step's files."""
-        folder = self._log_folder(job)
-        return (f"{folder}/stderr.gz", f"{folder}/stdout.gz") if folder else ()
+        cluster = self.emr.describe_cluster(ClusterId=job.parent)["Cluster"]
+        root = cluster.get("LogUri")
+        if not root:
+            return None
+        # EMR returns the URI with an old scheme of Hadoop.
+        plain = root.replace("s3n://", "s3://", 1).rstrip("/")
+        return f"{plain}/{job.parent}/steps/{job.id}"
 
     def facts(self, job: RemoteJob) -> Mapping[str, Any]:
         """See :class:`.runner.Service`."""
@@ -126,7 +131,6 @@ class EmrSteps:
         return {
             "cluster_id": job.parent,
             "step_id": job.id,
-            "log_uri": self._log_folder(job),
             "console_url": f"{console}#/clusterDetails/{job.parent}",
             **self._usage(job),
         }
@@ -217,15 +221,6 @@ class EmrSteps:
                 if step["Status"]["Timeline"]["CreationDateTime"] < oldest:
                     return
                 yield step  # type: ignore[misc]
-
-    def _log_folder(self, job: RemoteJob) -> str | None:
-        cluster = self.emr.describe_cluster(ClusterId=job.parent)["Cluster"]
-        root = cluster.get("LogUri")
-        if not root:
-            return None
-        # EMR returns the URI with an old scheme of Hadoop.
-        plain = root.replace("s3n://", "s3://", 1).rstrip("/")
-        return f"{plain}/{job.parent}/steps/{job.id}"
 
     def _usage(self, job: RemoteJob) -> dict[str, Any]:
         """Usage of the whole cluster for as long as the step ran."""

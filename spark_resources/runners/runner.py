@@ -154,6 +154,7 @@ class RemoteRunner:
     ) -> Manifest:
         facts = {
             "engine": self.service.name,
+            "log_uri": retries(lambda: self.service.log_folder(remote)),
             **retries(lambda: self.service.facts(remote)),
             "state_history": dict(history),
         }
@@ -171,7 +172,11 @@ class RemoteRunner:
 
     def _log_tail(self, remote: RemoteJob, retries: Retries) -> tuple[str, ...]:
         # Logs arrive some time after the end of a job, or never.
-        uris = retries(lambda: self.service.log_uris(remote))
+        folder = retries(lambda: self.service.log_folder(remote))
+        if folder is None:
+            return (f"({self.service.name} keeps no driver log)",)
+        # Spark logs to stderr, and so do uncaught errors: stdout only counts if stderr is empty.
+        uris = (f"{folder}/stderr.gz", f"{folder}/stdout.gz")
         give_up = time.monotonic() + self.poll.log_seconds
         for pause in self.poll.pauses():
             tails = [retries(partial(self.staging.log_tail, uri)) for uri in uris]

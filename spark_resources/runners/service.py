@@ -91,8 +91,8 @@ class Service(Protocol):
         """Stop a cluster that was started for this job alone, after the job's end."""
         ...
 
-    def log_uris(self, job: RemoteJob) -> tuple[str, ...]:
-        """Where the driver's logs arrive; the one that most likely has the fault comes first."""
+    def log_folder(self, job: RemoteJob) -> str | None:
+        """The folder in which the driver's logs arrive, if the service keeps them."""
         ...
 
     def facts(self, job: RemoteJob) -> Mapping[str, Any]:
