@@ -1,6 +1,6 @@
 """The error whose message is written for the user.
 
-Everything that a user can mend (a file, a setting, a service) is told in one line, without a stack
+Whatever a user can repair (a file, a setting, a service) is reported in one line, without a stack
 trace. Other exceptions are faults of the code.
 """
 

@@ -74,7 +74,7 @@ def _show_table(answer: Answer) -> None:
         table.add_row(*("" if value is None else str(value) for value in row))
     console = Console()
     console.print(table, highlight=False, markup=False)
-    # Rows stream, so that only asking for one more tells whether any were left out.
+    # Rows stream, so that only asking for one more shows whether any were left out.
     if next(answer.rows, None) is not None:
         console.print(f"… only the first {TABLE_ROWS:,} rows; use --format csv for all of them")
 
