@@ -4,7 +4,8 @@ SQLAlchemy takes a tenth of the time that importing the definitions takes, and o
 catalog needs it: its imports are inside functions.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,10 +55,25 @@ class CatalogAccess:
     uri: str = field(repr=False)  # may hold a password
     warehouse: str
     s3: S3Access = field(default_factory=S3Access)
+    _opened: "dict[str, _Opened]" = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def open(self) -> Catalog:
-        """Connect; the first process to come creates the catalog's own tables."""
+        """The catalog; the first process to come creates the catalog's own tables.
+
+        A connection serves until the credentials are renewed, the database's file is replaced, or
+        the process forks.
+        """
         properties = {"warehouse": self.warehouse, **self._storage_properties()}
+        opened = self._opened.get(self.uri)
+        if opened is None or opened.made_for != _circumstances(self.uri, properties):
+            catalog = self._connect(properties)
+            opened = _Opened(catalog, _circumstances(self.uri, properties))
+            self._opened[self.uri] = opened
+        return opened.catalog
+
+    def _connect(self, properties: dict[str, str]) -> Catalog:
         if self.uri == GLUE:
             return load_catalog(_NAME, type=GLUE, **properties)
         _make_parent(self.uri)
@@ -77,6 +93,21 @@ class CatalogAccess:
             "py-io-impl": self.s3.kms_key_id and ENCRYPTING_IO,
         }
         return {name: value for name, value in properties.items() if value}
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A connection to a catalog, and the circumstances in which it may be used."""
+
+    catalog: Catalog
+    made_for: tuple[object, ...]
+
+
+def _circumstances(uri: str, properties: Mapping[str, str]) -> tuple[object, ...]:
+    path = _sqlite_path(uri)
+    # Who writes to a file that was deleted writes to nothing.
+    file = path.stat() if path and path.exists() else None
+    return os.getpid(), sorted(properties.items()), file and (file.st_dev, file.st_ino)
 
 
 def _came_second(error: BaseException) -> bool:
@@ -134,11 +165,19 @@ def one_line_errors(doing: str) -> Iterator[None]:
 
 
 def _make_parent(uri: str) -> None:
+    path = _sqlite_path(uri)
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _sqlite_path(uri: str) -> Path | None:
+    """The file of a SQLite database; None for any other catalog."""
     from sqlalchemy import make_url  # noqa: PLC0415
 
+    if uri == GLUE:
+        return None
     url = make_url(uri)
-    if url.get_backend_name() == "sqlite" and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
 def sqlite_uri(path: Path) -> str:

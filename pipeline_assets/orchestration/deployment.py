@@ -39,9 +39,9 @@ class Deployment:
         """The storage that a URI lies in."""
         return self.parts.s3.store(uri)
 
-    @property
+    @cached_property
     def lake(self) -> Lake:
-        """The published tables."""
+        """The published tables, with one connection to their catalog."""
         return Lake(CatalogAccess(self._catalog_uri, self.settings.lake_uri, self.s3))
 
     @property

@@ -13,7 +13,6 @@ from typing import Final
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.values.database import Database
-from pipeline_assets.dataset.values.destinations import WarehouseExport
 from pipeline_assets.dataset.values.dsn import address
 from pipeline_assets.errors import PipelineError
 
@@ -97,7 +96,7 @@ def outside_versions(
     if asset.system is None:
         return {}
     database = databases[asset.system]
-    if isinstance(asset.export, WarehouseExport):
+    if asset.export:
         return dict.fromkeys(keys, address(database.require()))
     cut = asset.partitioning
     windows = cut.windows(keys) if cut else {}

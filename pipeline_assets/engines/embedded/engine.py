@@ -17,6 +17,7 @@ from pipeline_assets.engines.embedded.keyed_checks import failures_by_range
 from pipeline_assets.engines.embedded.prepared import Prepare
 from pipeline_assets.engines.embedded.relational import RELATIONAL
 from pipeline_assets.engines.embedded.spill import spill_folder
+from pipeline_assets.engines.embedded.streaming import consume_beside
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 from spark_resources.job import (
@@ -31,6 +32,8 @@ from spark_resources.job import (
 )
 
 OUTPUT: Final = "output"
+RECORDS: Final = "records"
+"""The table that an ingest's SQL selects from."""
 BATCH_ROWS: Final = 50_000
 
 
@@ -67,21 +70,38 @@ class EmbeddedEngine:
         """See :class:`pipeline_assets.engines.engine.Engine`; attempts end with their process."""
         return fresh_token()
 
-    def run(
-        self, job: Job, log: Log, arrow: Mapping[str, pa.RecordBatchReader] | None = None
-    ) -> Manifest:
-        """See :class:`pipeline_assets.engines.engine.Engine`.
-
-        Args:
-            job: What to do.
-            log: Told about progress.
-            arrow: Further inputs that are streamed from this process, by table name.
-        """
+    def run(self, job: Job, log: Log) -> Manifest:
+        """See :class:`pipeline_assets.engines.engine.Engine`."""
         is_remote = _uses_s3(job.inputs, job.destination.uri)
         with _told_in_one_line(), self.connect(uses_s3=is_remote) as connection:
-            for name, reader in (arrow or {}).items():
-                connection.register(name, reader)
             return _run(connection, job, self.kinds, log, self._facts)
+
+    def ingest(self, job: Job, records: Iterable[pa.RecordBatch]) -> Manifest:
+        """Write records that come from this process, then audit them as :meth:`run` does.
+
+        They are asked for in the caller's own thread, so that their errors come out as they are,
+        and nothing is begun before there is one of them.
+
+        Args:
+            job: What to do; its SQL selects from the table ``records``.
+            records: The rows, asked for once and in order.
+
+        Raises:
+            PipelineError: An input cannot be read or the output not be written.
+        """
+        started = time.perf_counter()
+        is_remote = _uses_s3(job.inputs, job.destination.uri)
+        with _told_in_one_line(), self.connect(uses_s3=is_remote) as connection:
+            for name, source in job.inputs.items():
+                _register(connection, name, source)
+            connection.execute("SET preserve_insertion_order = false")
+
+            def write(reader: pa.RecordBatchReader) -> tuple[DataFile, ...]:
+                connection.register(RECORDS, reader)
+                return _write(connection, job.sql, job)
+
+            files = consume_beside(records, write) or ()
+            return _audited(connection, job, files, started, self._facts)
 
     def write_csv(self, inputs: Mapping[str, Source], sql: str, uri: str) -> int:
         """Write what a query selects as one CSV object with a header and every field quoted.
@@ -163,7 +183,7 @@ def _run(
     job: Job,
     kinds: Mapping[Kind, Prepare],
     log: Log,
-    facts: dict[str, Any],
+    facts: Mapping[str, Any],
 ) -> Manifest:
     started = time.perf_counter()
     connection.execute(f"SET preserve_insertion_order = {_needs_order(job)}")
@@ -171,6 +191,17 @@ def _run(
         _register(connection, name, source)
     prepared = kinds[job.kind](connection, job, log)
     files = _write(connection, prepared.sql, job)
+    return _audited(connection, job, files, started, {**facts, **prepared.facts})
+
+
+def _audited(
+    connection: duckdb.DuckDBPyConnection,
+    job: Job,
+    files: tuple[DataFile, ...],
+    started: float,
+    facts: Mapping[str, Any],
+) -> Manifest:
+    """Look at what was written, before anybody else may."""
     written = time.perf_counter()
     output = tuple(SourceFile(file.uri) for file in files)
     _register(connection, OUTPUT, Source("parquet", job.schema, output))
@@ -182,7 +213,7 @@ def _run(
         audits=audits,
         reports={name: _rows(connection, sql) for name, sql in job.audit.report_sql.items()},
         timings={"write": written - started, "audit": time.perf_counter() - written},
-        facts={**facts, **prepared.facts},
+        facts=facts,
         measures=measures,
     )
 

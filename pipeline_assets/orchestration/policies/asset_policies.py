@@ -47,8 +47,9 @@ def _following(asset: LakeAsset) -> Condition:
 def kinds_of(asset: LakeAsset) -> set[str]:
     """Labels in the graph: how it is stored and what computes it."""
     computed_by = {"python"} if asset.kind == "ingest" else {"ibis"}
-    goes_to = {"postgres"} if asset.system else {"csv"} if asset.export else set()
-    return {"iceberg", *computed_by, *goes_to}
+    comes_from = {"postgres"} if asset.source_versions else set()
+    goes_to = {asset.export.kind} if asset.export else set()
+    return {"iceberg", *computed_by, *comes_from, *goes_to}
 
 
 def pool_of(asset: LakeAsset, engines: Engines) -> str:

@@ -12,6 +12,7 @@ from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.router import Engines
+from pipeline_assets.exports.registry import exporters
 from pipeline_assets.iceberg.catalog import CatalogAccess
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.landing.zone import LandingZone
@@ -103,17 +104,21 @@ class ConfigurableStager(dg.ConfigurableResource[Stager]):
 
     def create_resource(self, context: dg.InitResourceContext) -> Stager:  # noqa: ARG002
         """The stager; nothing connects yet."""
-        manager = self.lake_io_manager
+        manager, engines = self.lake_io_manager, self.engines.engines()
+        databases = {
+            OLTP: self.oltp_database.database,
+            WAREHOUSE: self.warehouse_database.database,
+        }
         return Stager(
             lake=manager.lake,
             store=manager.store,
-            engines=self.engines.engines(),
+            engines=engines,
             part_bytes=self.part_bytes,
             progress=manager.progress,
-            databases={
-                OLTP: self.oltp_database.database,
-                WAREHOUSE: self.warehouse_database.database,
-            },
+            databases=databases,
+            exporters=exporters(
+                engines.embedded, manager.store, manager.lake.access.warehouse, databases
+            ),
         )
 
 
