@@ -31,7 +31,7 @@ def evaluate(
 def _counts(
     connection: duckdb.DuckDBPyConnection, job: Job, check: str, summary: dict[str, Any]
 ) -> Iterable[int]:
-    """Failing rows of a check, taken out of the summary or counted range by range."""
+    """The failing rows of a check: the count of the summary, or counts range by range."""
     if check not in job.audit.keyed:
         return [summary.pop(check)]
     tables = {name: it.schema for name, it in job.inputs.items() if it.format == "parquet"}
@@ -42,7 +42,10 @@ def _counts(
 def _result(
     connection: duckdb.DuckDBPyConnection, check: str, examples_sql: str, counts: Iterable[int]
 ) -> AuditResult:
-    """Counts add up; examples are those of the first that is not zero, looked at in its range."""
+    """The result of a check: the sum of the counts, and examples of failing rows.
+
+    The examples come from the first range with a failing row, while the tables hold that range.
+    """
     failed = 0
     examples: tuple[dict[str, Any], ...] = ()
     for count in counts:
