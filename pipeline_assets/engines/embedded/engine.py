@@ -17,7 +17,7 @@ import pyarrow as pa
 from pipeline_assets.dataset.sql import Dialect
 from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.embedded import duckdb_sql
-from pipeline_assets.engines.embedded.keyed_checks import failures_by_range
+from pipeline_assets.engines.embedded.audits import OUTPUT, evaluate, rows_of
 from pipeline_assets.engines.embedded.prepared import Prepare
 from pipeline_assets.engines.embedded.relational import RELATIONAL
 from pipeline_assets.engines.embedded.spill import spill_folder
@@ -25,7 +25,6 @@ from pipeline_assets.engines.embedded.streaming import consume_beside
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 from spark_resources.job import (
-    AuditResult,
     DataFile,
     Job,
     Kind,
@@ -35,7 +34,6 @@ from spark_resources.job import (
     fresh_token,
 )
 
-OUTPUT: Final = "output"
 RECORDS: Final = "records"
 """The table that an ingest's SQL selects from."""
 BATCH_ROWS: Final = 50_000
@@ -212,13 +210,13 @@ def _audited(
     written = time.perf_counter()
     output = tuple(SourceFile(file.uri) for file in files)
     _register(connection, {OUTPUT: Source("parquet", job.schema, output)})
-    rows, audits, measures = _audit(connection, job)
+    rows, audits, measures = evaluate(connection, job)
     return Manifest(
         token=job.token,
         rows=rows,
         files=files,
         audits=audits,
-        reports={name: _rows(connection, sql) for name, sql in job.audit.report_sql.items()},
+        reports={name: rows_of(connection, sql) for name, sql in job.audit.report_sql.items()},
         timings={"write": written - started, "audit": time.perf_counter() - written},
         facts=facts,
         measures=measures,
@@ -243,51 +241,6 @@ def _write(connection: duckdb.DuckDBPyConnection, sql: str, job: Job) -> tuple[D
         for uri, rows, size, _, _, values in written
         if rows  # DuckDB writes an empty file where a query selects nothing
     )
-
-
-def _audit(
-    connection: duckdb.DuckDBPyConnection, job: Job
-) -> tuple[int, tuple[AuditResult, ...], Mapping[str, Any]]:
-    (summary,) = _rows(connection, job.audit.summary_sql)
-    rows = summary.pop("rows")
-    results = tuple(
-        _result(connection, name, sql, _counts(connection, job, name, summary))
-        for name, sql in job.audit.examples_sql.items()
-    )
-    return rows, results, summary
-
-
-def _counts(
-    connection: duckdb.DuckDBPyConnection, job: Job, check: str, summary: dict[str, Any]
-) -> Iterable[int]:
-    """The failing rows of a check: the count of the summary, or counts range by range."""
-    if check not in job.audit.keyed:
-        return [summary.pop(check)]
-    tables = {name: it.schema for name, it in job.inputs.items() if it.format == "parquet"}
-    schemas = {OUTPUT: job.schema, **tables}
-    return failures_by_range(connection, job.audit.keyed[check], schemas)
-
-
-def _result(
-    connection: duckdb.DuckDBPyConnection, check: str, examples_sql: str, counts: Iterable[int]
-) -> AuditResult:
-    """The result of a check: the sum of the counts, and examples of failing rows.
-
-    The examples come from the first range with a failing row, while the tables hold that range.
-    """
-    failed = 0
-    examples: tuple[dict[str, Any], ...] = ()
-    for count in counts:
-        if count and not failed:
-            examples = _rows(connection, examples_sql)
-        failed += count
-    return AuditResult(check, failed, examples)
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[dict[str, Any], ...]:
-    answer = connection.execute(sql)
-    names = [column[0] for column in answer.description or ()]
-    return tuple(dict(zip(names, row, strict=True)) for row in answer.fetchall())
 
 
 def _one_line_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
