@@ -13,10 +13,10 @@ from pipeline_assets.definitions import DATASETS
 from pipeline_assets.orchestration.policies.completeness import NAME as COMPLETE
 from pipeline_assets.orchestration.policies.freshness import (
     cadence_of,
+    describe,
     freshness_of,
     layer_of,
     settle_of,
-    told,
 )
 from pipeline_assets.publish.contract_check import CONTRACT
 from pipeline_assets.settings import PREFIX, Settings
@@ -60,7 +60,7 @@ def _promises() -> Iterator[list[str]]:
     for asset in ASSETS:
         settle = settle_of(asset)
         due = f"{settle.total_seconds() / 3600:g} hours" if settle else ""
-        promise = told(freshness_of(asset))
+        promise = describe(freshness_of(asset))
         yield [f"`{asset.name}`", layer_of(asset), cadence_of(asset), promise, due]
 
 

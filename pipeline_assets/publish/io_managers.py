@@ -27,7 +27,7 @@ from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.tables import Lake, TableState
 from pipeline_assets.landing.zone import LandingZone
-from pipeline_assets.profiles.profiles import keep
+from pipeline_assets.profiles.profiles import append_profiles
 from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import publish_metadata
 from pipeline_assets.publish.staging import AlreadyPublished, Staged
@@ -82,7 +82,7 @@ class LakeIOManager(dg.IOManager):
             self.progress.published(str(table), sum(it.rows for it in staged.records.values()))
             return
         with staged.discarded_on_failure():
-            keep(self.lake, table, staged.profiles, context.run_id)
+            append_profiles(self.lake, table, staged.profiles, context.run_id)
             if staged.export:
                 staged.export.commit()
             files = [file.uri for file in staged.manifest.files]

@@ -78,7 +78,7 @@ def test_an_overwritten_box_makes_what_reads_it_stale_and_what_follows(state: Gr
     assert stale(new) == [
         (BOXES, "a", "objects changed"),
         (LABELS, "a", "objects changed"),
-        (CONTENTS, "a", "raw_boxes is made anew"),
+        (CONTENTS, "a", "raw_boxes is materialised again"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The lake as resources of Dagster: IO managers, engines by asset, and what stages and compares."""
+"""The lake as resources of Dagster: IO managers, the routing of engines, stager and comparer."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -49,7 +49,7 @@ class ConfigurableLakeIOManager(dg.ConfigurableIOManagerFactory[LakeIOManager]):
 
 
 class ConfigurableLandingIOManager(dg.ConfigurableIOManagerFactory[LandingIOManager]):
-    """Hands out what vendors have delivered, on S3 or in a folder."""
+    """Loads objects of the landing zone, on S3 or in a folder."""
 
     landing_uri: str = Field(description="Folder or s3:// prefix that vendors deliver to.")
     s3: dg.ResourceDependency[S3]
@@ -65,7 +65,7 @@ class ConfigurableLandingIOManager(dg.ConfigurableIOManagerFactory[LandingIOMana
 
 
 class EnginesByAsset(dg.ConfigurableResource[Any]):
-    """Which engine computes which asset."""
+    """The engine of each asset."""
 
     default: str = Field(description="embedded, spark, emr or emr-serverless.")
     overrides: dict[str, str] = Field({}, description="Engine by glob over `domain/name`.")
@@ -75,10 +75,10 @@ class EnginesByAsset(dg.ConfigurableResource[Any]):
     spark_emr_serverless: dg.ResourceDependency[SparkOnEmrServerless]
 
     def engines(self) -> Engines:
-        """Those that assets are routed to; the others need not be configured.
+        """The engines that assets are routed to; the others need not be configured.
 
         Raises:
-            PipelineError: One of them lacks something.
+            PipelineError: The settings of a routed engine are incomplete.
         """
         overrides = {pattern: self._engine(name) for pattern, name in self.overrides.items()}
         return Engines(self.embedded_engine.engine(), self._engine(self.default), overrides)
