@@ -7,7 +7,7 @@ mistake of the user ends as one line and exit code 1, never as a stack trace.
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -35,7 +35,7 @@ from pipeline_assets.profiles.profile_plot import profile_plot
 from pipeline_assets.profiles.profiles import PROFILES, history_of
 from pipeline_assets.sample import write_samples
 from pipeline_assets.settings import Settings
-from pipeline_assets.staleness.stale_partitions import IsForced, Stale, nothing_forced
+from pipeline_assets.staleness.stale_partitions import IsForced, nothing_forced
 
 LISTED: Final = 3
 """Up to so many partitions `missing` names one by one."""
@@ -107,10 +107,7 @@ def sample(out: Path, scale: float, seed: int, damage: float) -> None:
 @click.option("--again", is_flag=True, help="Materialise what is chosen even if nothing changed.")
 @click.pass_obj
 def update(session: Session, select: str | None, partition: str | None, again: bool) -> None:
-    """Find what has changed outside the lake, and materialise what depends on it.
-
-    A second run finds nothing to do.
-    """
+    """Materialise what depends on changes outside the lake; a second run finds nothing to do."""
     if again and not (select or partition):
         raise PipelineError("--again alone would materialise all: add --select or --partition")
     updater = session.updater()
@@ -124,7 +121,12 @@ def update(session: Session, select: str | None, partition: str | None, again: b
     problems += outside.problems
     found = updater.stale(listings, outside, chosen if again else nothing_forced)
     stale = [item for item in found if chosen(item.asset, item.key)]
-    failures = _run(session, stale) if stale else ()
+    failures: list[str] = []
+    if stale:
+        work = batches(stale)
+        with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
+            outcomes = session.updater(bars).run(work)
+            failures = [failure for outcome in outcomes for failure in outcome.failures]
     for line in (*problems, *failures):
         click.echo(f"error: {line}", err=True)
     if problems or failures:
@@ -133,17 +135,9 @@ def update(session: Session, select: str | None, partition: str | None, again: b
 
 
 def _choice(updater: Updater, select: str | None, partition: str | None) -> IsForced:
-    """A function that says whether the options choose a partition of an asset."""
     selection = dg.AssetSelection.from_string(select) if select else dg.AssetSelection.all()
     keys = selection.resolve(updater.definitions.resolve_asset_graph())
     return lambda asset, key: asset.key in keys and partition in (None, key)
-
-
-def _run(session: Session, stale: list[Stale]) -> tuple[str, ...]:
-    work = batches(stale)
-    with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
-        outcomes = list(session.updater(bars).run(work))
-    return tuple(failure for outcome in outcomes for failure in outcome.failures)
 
 
 def _summary(session: Session) -> str:
@@ -225,20 +219,15 @@ def missing(session: Session) -> None:
         click.echo(f"{name:<36} {'':<24} not expected: {reason}")
     for problem in outside.problems:
         click.echo(f"error: {problem}", err=True)
-    for (name, reason), keys in _by_reason(stale).items():
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for item in stale:
+        by_reason.setdefault((item.asset.name, item.reason), []).append(item.key)
+    for (name, reason), keys in by_reason.items():
         click.echo(f"{name:<36} {_ends(keys):<24} {reason}")
     counts = Counter(item.asset.name for item in stale)
     click.echo(
         f"{sum(counts.values())} partitions of {len(counts)} assets have to be materialised."
     )
-
-
-def _by_reason(stale: Iterable[Stale]) -> dict[tuple[str, str], list[str]]:
-    """Group the stale keys by asset and reason."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for item in stale:
-        found.setdefault((item.asset.name, item.reason), []).append(item.key)
-    return found
 
 
 def _ends(keys: Sequence[str]) -> str:
