@@ -16,9 +16,12 @@ from uuid import uuid4
 
 FORMAT_VERSION: Final = 3
 
-Kind: TypeAlias = Literal[
-    "query", "fixpoint", "word2vec", "neighbours", "sentiment_fit", "sentiment_predict"
-]
+Kind: TypeAlias = Literal["query", "fixpoint", "word2vec", "neighbours", "linear_text"]
+KERNEL_VERSIONS: Final[Mapping[Kind, int]] = {"linear_text": 1}
+"""Raise a kernel's number when it learns something else from the same: its tables become stale.
+
+A kind that is not listed has never changed.
+"""
 Json: TypeAlias = Any
 
 

@@ -14,7 +14,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.sql import Dialect
 from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.definitions import DATASETS, build_definitions
+from pipeline_assets.engines.embedded.relational import RELATIONAL
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.deployment import Deployment
@@ -41,7 +42,7 @@ from pipeline_assets.sample.taobao import write_taobao
 from pipeline_assets.settings import Settings
 from spark_resources.cluster.entry_point import SESSION, execute
 from spark_resources.cluster.spark_types import identifier, spark_type
-from spark_resources.job import Destination, Job, Manifest, fresh_token
+from spark_resources.job import Destination, Job, Kind, Manifest, fresh_token
 from spark_resources.runners.local import LocalConfig, LocalRunner
 
 ASSETS = DATASETS.assets
@@ -70,6 +71,7 @@ class Keeper:
     dialect: Dialect
     jobs: list[Job] = field(default_factory=list)
     name: str = "keeper"
+    kinds: Collection[Kind] = RELATIONAL
 
     def token(self, _work: Callable[[], str], _log: Log) -> str:
         """See :class:`pipeline_assets.engines.engine.Engine`."""

@@ -56,13 +56,11 @@ class Learn:
         kind: Which job.
         table: What it learns from.
         parameters: Hyper-parameters, as JSON values.
-        others: Further tables it needs, by name.
     """
 
     kind: Kind
     table: ir.Table
     parameters: Mapping[str, Any]
-    others: Mapping[str, ir.Table] = field(default_factory=dict)
 
 
 Computation: TypeAlias = ir.Table | Fixpoint | Learn
@@ -77,6 +75,13 @@ def table_of(computation: Computation) -> ir.Table:
     return computation
 
 
+def kind_of(computation: Computation) -> Kind:
+    """The kind of the job that a computation becomes."""
+    if isinstance(computation, Learn):
+        return computation.kind
+    return "fixpoint" if isinstance(computation, Fixpoint) else "query"
+
+
 def compile_computation(
     computation: Computation, contract: TableContract, dialect: Dialect
 ) -> Compiled:
@@ -86,12 +91,11 @@ def compile_computation(
         ValueError: Its columns are not those of the contract.
     """
     if isinstance(computation, Learn):
-        others = {f"{name}_sql": to_sql(it, dialect) for name, it in computation.others.items()}
-        parameters = {**computation.parameters, **others}
-        return Compiled(computation.kind, to_sql(computation.table, dialect), parameters)
+        sql = to_sql(computation.table, dialect)
+        return Compiled(kind_of(computation), sql, computation.parameters)
     if isinstance(computation, Fixpoint):
         return _compile_fixpoint(computation, contract, dialect)
-    return Compiled("query", to_sql(contract.conform(computation), dialect))
+    return Compiled(kind_of(computation), to_sql(contract.conform(computation), dialect))
 
 
 def structure_of_computation(computation: Computation, contract: TableContract) -> Json:
@@ -101,8 +105,7 @@ def structure_of_computation(computation: Computation, contract: TableContract) 
         ValueError: Its columns are not those of the contract.
     """
     if isinstance(computation, Learn):
-        others = {name: structure_of(it) for name, it in computation.others.items()}
-        return [computation.kind, structure_of(computation.table), computation.parameters, others]
+        return [computation.kind, structure_of(computation.table), computation.parameters]
     if isinstance(computation, Fixpoint):
         state = ibis.table(computation.initial.schema(), name=STATE)
         step = computation.step(state).select(*state.columns)
@@ -121,4 +124,4 @@ def _compile_fixpoint(computation: Fixpoint, contract: TableContract, dialect: D
         "max_rounds": computation.max_rounds,
         "keys": list(computation.keys),
     }
-    return Compiled("fixpoint", to_sql(computation.initial, dialect), parameters)
+    return Compiled(kind_of(computation), to_sql(computation.initial, dialect), parameters)

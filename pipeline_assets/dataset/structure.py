@@ -36,12 +36,18 @@ def structure_of(table: ir.Table) -> list[Any]:
     def place(node: ops.Node) -> int:
         if node not in places:
             arguments = _arguments(node, place)  # places what the node is applied to
-            operations.append([type(node).__name__, arguments])
+            operations.append([_name(node), arguments])
             places[node] = len(places)
         return places[node]
 
     place(table.op())
     return operations
+
+
+def _name(node: ops.Node) -> str:
+    """Its class; of an engine's own function that function, whose class Ibis counts up."""
+    is_function = isinstance(node, ops.ScalarUDF | ops.AggUDF)
+    return str(node.__func_name__ if is_function else type(node).__name__)
 
 
 def _arguments(node: ops.Node, place: Place) -> dict[str, Any]:

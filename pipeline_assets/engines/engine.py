@@ -1,11 +1,11 @@
 """What the lake asks of an engine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from pipeline_assets.dataset.sql import Dialect
 from pipeline_assets.dataset.values.progress import Log
-from spark_resources.job import Job, Manifest
+from spark_resources.job import Job, Kind, Manifest
 
 
 class Engine(Protocol):
@@ -19,6 +19,11 @@ class Engine(Protocol):
     @property
     def dialect(self) -> Dialect:
         """The Ibis dialect its SQL must be compiled to."""
+        ...
+
+    @property
+    def kinds(self) -> Collection[Kind]:
+        """The kinds of job it can execute."""
         ...
 
     def token(self, work: Callable[[], str], log: Log) -> str:

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.engines.engine import Engine
+from spark_resources.job import Kind
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class Engines:
     def routed(self) -> tuple[Engine, ...]:
         """Those that assets are routed to."""
         return (self.default, *self.overrides.values())
+
+    def for_job(self, name: str, kind: Kind) -> Engine:
+        """The engine of an asset; the embedded one for kinds of job that only it can execute."""
+        engine = self.for_asset(name)
+        return engine if kind in engine.kinds else self.embedded
 
     def for_asset(self, name: str) -> Engine:
         """The engine of an asset, named ``domain/name``."""

@@ -1,6 +1,6 @@
 """Spark as an engine, wherever it runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -8,7 +8,7 @@ from pipeline_assets.dataset.sql import Dialect
 from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.errors import PipelineError
 from spark_resources.errors import JobFailedError
-from spark_resources.job import Job, Manifest
+from spark_resources.job import Job, Kind, Manifest
 from spark_resources.runners.jvm import NoJavaError
 from spark_resources.runners.runner import Runner
 
@@ -28,6 +28,7 @@ class SparkEngine:
     runner: Runner
 
     dialect: Final[Dialect] = "pyspark"
+    kinds: Final[Collection[Kind]] = ("query", "fixpoint", "word2vec", "neighbours")
 
     def token(self, work: Callable[[], str], log: Log) -> str:
         """See :class:`pipeline_assets.engines.engine.Engine`."""

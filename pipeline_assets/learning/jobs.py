@@ -55,6 +55,27 @@ def neighbours(connection: duckdb.DuckDBPyConnection, job: Job, _log: Log) -> Pr
     return Prepared(_with_partition(job), {"names": len(names)})
 
 
+def linear_text(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepared:
+    """Weights of terms; the query gives the columns that the parameters name."""
+    from pipeline_assets.learning.linear_text import fit  # noqa: PLC0415 - scikit-learn, as above
+    from pipeline_assets.learning.term_counts import LinearTextParameters  # noqa: PLC0415
+
+    parameters = LinearTextParameters(**job.parameters)
+    documents = connection.execute(_shuffled(job)).to_arrow_table()
+    log(f"learning from {len(documents):,} documents")
+    learnt = fit(documents, parameters)
+    connection.register(LEARNT, learnt.table(parameters.label))
+    return Prepared(_with_partition(job), {"documents": len(documents), "terms": len(learnt.terms)})
+
+
+def _shuffled(job: Job) -> str:
+    """Documents in an order that only the seed and their texts decide; copies are neighbours."""
+    document, label = map(identifier, (job.parameters["document"], job.parameters["label"]))
+    seed, most = int(job.parameters["seed"]), int(job.parameters["most_documents"])
+    order = f"md5(concat({seed}, ' ', {document})), {document}, {label}"
+    return f"FROM ({job.sql}) ORDER BY {order} LIMIT {most}"
+
+
 def _sort_lists(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     """Sort once for all epochs; the order decides the vectors, so many threads must keep it."""
     connection.execute("SET preserve_insertion_order = true")
@@ -76,7 +97,8 @@ def _with_partition(job: Job) -> str:
     """The learnt rows, named by place as the job names its columns, the partition column added."""
     target = job.destination
     learnt = [identifier(name) for name in job.schema if name != target.partition_column]
-    constant = {target.partition_column: literal(target.partition_keys[0])}
+    key = literal(target.partition_keys[0]) if target.partition_keys else ""
+    constant = {target.partition_column: key}
     columns = ", ".join(
         f"{constant.get(name, identifier(name))} AS {identifier(name)}" for name in job.schema
     )

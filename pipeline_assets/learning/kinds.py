@@ -5,14 +5,12 @@ from typing import Final
 
 from pipeline_assets.engines.embedded.prepared import Prepare
 from pipeline_assets.engines.embedded.relational import RELATIONAL
-from pipeline_assets.learning.jobs import neighbours, word2vec
-from pipeline_assets.learning.tone import sentiment_fit, sentiment_predict
+from pipeline_assets.learning.jobs import linear_text, neighbours, word2vec
 from spark_resources.job import Kind
 
 KINDS: Final[Mapping[Kind, Prepare]] = {
     **RELATIONAL,
     "word2vec": word2vec,
     "neighbours": neighbours,
-    "sentiment_fit": sentiment_fit,
-    "sentiment_predict": sentiment_predict,
+    "linear_text": linear_text,
 }

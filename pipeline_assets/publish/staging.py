@@ -14,6 +14,7 @@ from pipeline_assets.dataset.computation import (
     Compiled,
     Computation,
     compile_computation,
+    kind_of,
     table_of,
 )
 from pipeline_assets.dataset.inputs import Input
@@ -143,8 +144,8 @@ class Stager:
         return self._export(attempt, asset.export) if asset.export else self._compute(attempt)
 
     def _compute(self, attempt: Attempt) -> Staged:
-        engine = self.engines.for_asset(attempt.asset.name)
         computation = _requested(attempt, attempt.evaluated())
+        engine = self.engines.for_job(attempt.asset.name, kind_of(computation))
         contract, log = attempt.asset.table.contract, attempt.request.log
         compiled = compile_computation(computation, contract, engine.dialect)
         token = engine.token(lambda: self._work(attempt, compiled, engine), log)
@@ -186,13 +187,13 @@ class Stager:
         return engine.ingest(attempt.job(compiled, engine), records)
 
     def _arguments(self, attempt: Attempt) -> dict[str, Any]:
-        offered: dict[str, Any] = {
+        available_versions: dict[str, Any] = {
             **self.databases,
             **attempt.landed,
             WORKSPACE: self._workspace(attempt),
             CONFIG: attempt.request.config,
         }
-        return {name: offered[name] for name in function_parameters(attempt.asset)}
+        return {name: available_versions[name] for name in function_parameters(attempt.asset)}
 
     def _workspace(self, attempt: Attempt) -> Workspace:
         asset, keys = attempt.asset, attempt.request.keys

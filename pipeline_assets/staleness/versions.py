@@ -11,12 +11,14 @@ from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.computation import (
     Computation,
     compile_computation,
+    kind_of,
     structure_of_computation,
 )
 from pipeline_assets.dataset.inputs import Input, InputSpec, unbound
 from pipeline_assets.dataset.parameters import CONFIG, PARTITIONS
 from pipeline_assets.dataset.sql import schema_names
 from pipeline_assets.dataset.values.table import LakeTable
+from spark_resources.job import KERNEL_VERSIONS
 
 VERSION_DIGITS = 16
 ANY_PARTITION = ("",)
@@ -48,7 +50,8 @@ def code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
         return digest([asset.code_version, schema_names(asset.table.contract.schema)])
     exported = [asset.export.place] if asset.export else []
     computation = _with_default_config(asset, tables)
-    return digest([structure_of_computation(computation, asset.result), *exported])
+    structure = structure_of_computation(computation, asset.result)
+    return digest([structure, *_kernel_version(computation), *exported])
 
 
 def former_code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
@@ -58,9 +61,17 @@ def former_code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> st
     """
     if asset.code_version is not None:
         return code_version(asset, tables)
-    compiled = compile_computation(_with_default_config(asset, tables), asset.result, "duckdb")
+    computation = _with_default_config(asset, tables)
+    compiled = compile_computation(computation, asset.result, "duckdb")
     exported = [asset.export.place] if asset.export else []
-    return digest([compiled.kind, compiled.sql, compiled.parameters, *exported])
+    kernel = _kernel_version(computation)
+    return digest([compiled.kind, compiled.sql, compiled.parameters, *kernel, *exported])
+
+
+def _kernel_version(computation: Computation) -> list[int]:
+    """Nothing for a kind that never changed, so that adding this made no table stale."""
+    kind = kind_of(computation)
+    return [KERNEL_VERSIONS[kind]] if kind in KERNEL_VERSIONS else []
 
 
 def _with_default_config(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> Computation:

@@ -46,3 +46,16 @@ def test_names_that_ibis_makes_up_do_not_count() -> None:
         return songs.join(songs.view(), "artist").select("artist", loud=words.length())
 
     assert structure_of(loud(SONGS)) == structure_of(loud(SONGS))
+
+
+def test_an_engines_own_function_is_known_by_its_name() -> None:
+    """Ibis counts the classes it makes for them, in the order in which modules are imported."""
+
+    def backwards() -> ir.Table:
+        @ibis.udf.scalar.builtin(name="reverse")  # type: ignore[untyped-decorator]
+        def turned(text: str) -> str:
+            raise NotImplementedError
+
+        return SONGS.select(artist=turned(SONGS.artist))
+
+    assert structure_of(backwards()) == structure_of(backwards())

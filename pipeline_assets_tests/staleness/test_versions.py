@@ -11,6 +11,7 @@ from pipeline_assets.dataset.values.destinations import CsvObject, ExportedObjec
 from pipeline_assets.staleness.versions import code_version, digest, input_version
 from pipeline_assets_tests.diary.assets import DAYS, DIARY, Entries, Pages
 from pipeline_assets_tests.diary.bench import TABLES
+from spark_resources.job import KERNEL_VERSIONS
 
 
 class Written(Contract):
@@ -79,7 +80,7 @@ def test_the_parameters_of_learning_are_part_of_the_version() -> None:
 def test_the_kind_of_a_job_is_part_of_the_version() -> None:
     @lake_asset(domain=DIARY, contract=Written)
     def written(entries: ir.Table) -> Learn:
-        return Learn("sentiment_fit", entries.select("who", "letters"), {"seed": 1})
+        return Learn("neighbours", entries.select("who", "letters"), {"seed": 1})
 
     assert code_version(written, TABLES) != code_version(learned(seed=1), TABLES)
 
@@ -118,6 +119,12 @@ def test_where_an_export_goes_is_part_of_the_version() -> None:
 
     one, other = exported("here/{key}.csv"), exported("there/{key}.csv")
     assert code_version(one, TABLES) != code_version(other, TABLES)
+
+
+def test_another_version_of_a_kernel_is_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    version = code_version(learned(seed=1), TABLES)
+    monkeypatch.setitem(KERNEL_VERSIONS, "word2vec", 99)
+    assert code_version(learned(seed=1), TABLES) != version
 
 
 def test_what_reads_the_outside_world_names_its_version() -> None:

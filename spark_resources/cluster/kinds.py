@@ -1,6 +1,5 @@
 """What the kinds of job compute, before anything is written."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,13 +7,11 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
-from spark_resources.cluster import sentiment
 from spark_resources.cluster.hadoop import delete
 from spark_resources.cluster.neighbours import nearest
 from spark_resources.cluster.output import materialised
-from spark_resources.cluster.spark_types import ddl
 from spark_resources.cluster.word2vec import embeddings
-from spark_resources.job import Job
+from spark_resources.job import Job, JobFormatError
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ def compute(session: SparkSession, job: Job, work: str) -> Result:
         work: A folder for what lies between; the caller removes it.
 
     Raises:
-        SentimentError: There is too little to learn from, or no model that can be used.
+        JobFormatError: Spark does not compute this kind.
     """
     if job.kind == "query":
         return Result(session.sql(job.sql))
@@ -44,23 +41,7 @@ def compute(session: SparkSession, job: Job, work: str) -> Result:
         return Result(_placed(embeddings(session.sql(job.sql), job.parameters), job))
     if job.kind == "neighbours":
         return Result(_placed(nearest(session.sql(job.sql), int(job.parameters["k"])), job))
-    if job.kind == "sentiment_fit":
-        return _sentiment_fit(session, job, work)
-    return _sentiment_predict(session, job, work)
-
-
-def _sentiment_fit(session: SparkSession, job: Job, work: str) -> Result:
-    snapshots = ", ".join(f"{name} {source.snapshot_id}" for name, source in job.inputs.items())
-    learnt = sentiment.fit(session.sql(job.sql), int(job.parameters["seed"]), snapshots, work)
-    row = tuple(learnt.row[name] for name in job.schema)
-    return Result(session.createDataFrame([row], ddl(job.schema)), learnt.facts)
-
-
-def _sentiment_predict(session: SparkSession, job: Job, work: str) -> Result:
-    stored = session.sql(job.parameters["model_sql"]).first()
-    model = bytes(stored[0]) if stored else None
-    answered = sentiment.predict(session.sql(job.sql), model, work)
-    return Result(answered, {"model_sha256": hashlib.sha256(model or b"").hexdigest()})
+    raise JobFormatError(f"Spark does not compute jobs of kind {job.kind}")
 
 
 def _placed(learnt: DataFrame, job: Job) -> DataFrame:

@@ -25,15 +25,12 @@ from pipeline_assets.domains.rentals.checks import (
     reviews_count_once,
 )
 from pipeline_assets.domains.rentals.contracts import (
-    NEGATIVE,
-    NEUTRAL,
-    POSITIVE,
     RENTALS,
     ClassifiedMovieReviews,
     MovieReviews,
     RawMovieReviews,
     RejectedRows,
-    SentimentModels,
+    SentimentWeights,
     UserBehaviorMetric,
     UserPurchases,
     ViewingSimilarity,
@@ -41,6 +38,12 @@ from pipeline_assets.domains.rentals.contracts import (
 from pipeline_assets.domains.rentals.database import known_customers, payment_versions, purchases
 from pipeline_assets.domains.rentals.plots import ACTIVITY, CONFUSION, REPORT, SPENDING
 from pipeline_assets.domains.rentals.records import COLUMNS, accepted, rejected
+from pipeline_assets.domains.rentals.sentiment import (
+    LEARNING,
+    classified,
+    scored_reviews,
+    with_views,
+)
 from pipeline_assets.landing.delimited import RFC_4180
 from pipeline_assets.landing.landed_records import as_rows, read_landed
 from pipeline_assets.partitions import DAYS, UP_TO_NOW
@@ -105,24 +108,25 @@ def movie_reviews(raw_movie_reviews: ir.Table) -> ir.Table:
 
 @lake_asset(
     domain=RENTALS,
-    contract=SentimentModels,
+    contract=SentimentWeights,
     mappings={"movie_reviews": dg.AllPartitionMapping()},
     plots=[REPORT, CONFUSION],
     refreshes_on_request=True,
 )
 def sentiment_model(movie_reviews: ir.Table, config: SentimentConfig) -> Learn:
-    """A linear text model of the scored reviews.
+    """What the words of scored reviews say, as weights that are added up.
 
     It is kept until somebody asks for a new one, or the monthly schedule does: another day of
     reviews hardly changes it, and a new one has every review classified again. Where there are too
     few reviews of a class the training fails, and classification goes on with the last good model.
+    The report is about scored reviews that are kept back from training.
     """
-    scored = movie_reviews.filter(movie_reviews.score.notnull())
-    sentiment = ibis.cases(
-        (scored.score <= 2, NEGATIVE), (scored.score == 3, NEUTRAL), else_=POSITIVE
+    scored = scored_reviews(movie_reviews)
+    return Learn(
+        "linear_text",
+        with_views(scored.filter(~scored.held_out).select("review_str", "sentiment")),
+        {**LEARNING, **config.model_dump()},
     )
-    texts = scored.select("review_str", "insert_date", sentiment=sentiment.cast("int32"))
-    return Learn("sentiment_fit", texts, config.model_dump())
 
 
 @lake_asset(
@@ -131,10 +135,9 @@ def sentiment_model(movie_reviews: ir.Table, config: SentimentConfig) -> Learn:
     partitions=DAYS,
     checks=[every_review_classified],
 )
-def classified_movie_reviews(movie_reviews: ir.Table, sentiment_model: ir.Table) -> Learn:
+def classified_movie_reviews(movie_reviews: ir.Table, sentiment_model: ir.Table) -> ir.Table:
     """How customers liked what they saw, as far as their words tell."""
-    texts = movie_reviews.select("cid", "review_str", "insert_date")
-    return Learn("sentiment_predict", texts, {}, {"model": sentiment_model.select("model")})
+    return classified(movie_reviews.select("cid", "review_str", "insert_date"), sentiment_model)
 
 
 @lake_asset(

@@ -10,7 +10,6 @@ A payment whose film is unknown stays, because its money is real; a check that w
 from typing import Any, Final
 
 from pipeline_assets.dataset.contract import (
-    Binary,
     Boolean,
     Contract,
     Date,
@@ -23,11 +22,10 @@ from pipeline_assets.dataset.contract import (
     Timestamp,
 )
 from pipeline_assets.dataset.raw_contracts import RawRecords
+from pipeline_assets.domains.rentals.sentiment import NEGATIVE, NEUTRAL, POSITIVE
 
 RENTALS: Final = "rentals"
 """Namespace of the domain's tables."""
-
-NEGATIVE, NEUTRAL, POSITIVE = range(3)
 
 
 def _window() -> Any:  # noqa: ANN401 - pandera's field
@@ -102,18 +100,23 @@ class MovieReviews(Contract):
     insert_date: Date = _window()
 
 
-class SentimentModels(Contract):
-    """One row: the model in use, how it did on reviews it had not seen, and what it learnt from."""
+class SentimentWeights(Contract):
+    """One row per known term and class: how much the term speaks for the class."""
 
-    model: Binary = Field(description="The trained model; plain arrays in a zip, no pickle.")
-    origin: String = Field(description="Snapshot, partitions and number of the training reviews.")
-    reviews: Long = Field(ge=1, description="Scored reviews it learnt from.")
-    accuracy: Double = _share("Share of right answers on the held-out part.")
-    macro_f1: Double = _share("Mean of the three classes' F1 on the held-out part.")
-    calibration_error: Double = _share("Expected calibration error on the held-out part.")
-    report: String = Field(
-        description="JSON: precision, recall, F1 and support per class, and the confusion matrix."
+    view: String = Field(
+        description="What the term is: one of `words`, `pairs`, `beginnings`, `negated`, "
+        "`contrasted`; empty for the model's own offset."
     )
+    term: String = Field(description="As texts are taken apart; empty for the offset.")
+    sentiment: Int = Field(
+        isin=[NEGATIVE, NEUTRAL, POSITIVE], description="0 negative, 1 neutral, 2 positive."
+    )
+    weight: Long = Field(description="In millionths.")
+
+    class Config:
+        """Keys."""
+
+        unique = ["term", "sentiment"]  # noqa: RUF012 - pandera wants a list
 
 
 class ClassifiedMovieReviews(Contract):
@@ -125,7 +128,7 @@ class ClassifiedMovieReviews(Contract):
         isin=[NEGATIVE, NEUTRAL, POSITIVE], description="0 negative, 1 neutral, 2 positive."
     )
     positive_review: Boolean = Field(description="Whether the sentiment is 2.")
-    confidence: Double = _share("The model's calibrated probability of its answer.")
+    confidence: Double = _share("The model's calibrated probability of its answer, to 4 digits.")
     insert_date: Date = _window()
 
 

@@ -1,34 +1,54 @@
 """Pictures on the rentals assets' pages."""
 
-import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 
 from pipeline_assets.dataset.plots import Plot, Rows, Text
+from pipeline_assets.domains.rentals.sentiment import CLASSES, classified, scored_reviews
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
-CLASSES: Final = ("negative", "neutral", "positive")
+BINS: Final = 15
 MOST_SPENT: Final = 50
 MOST_RENTALS: Final = 60
 
 
-def _latest_report(sentiment_model: ir.Table) -> ir.Table:
-    return sentiment_model.select("report", "accuracy", "macro_f1", "calibration_error", "origin")
+def _held_out(sentiment_model: ir.Table, movie_reviews: ir.Table) -> ir.Table:
+    """What the model says of reviews it has not seen: counts by true class, answer and surety."""
+    scored = scored_reviews(movie_reviews)
+    kept_back = scored.filter(scored.held_out).select("review_str", truth=scored.sentiment)
+    answers = classified(kept_back, sentiment_model)
+    right = (answers.truth == answers.sentiment).cast("float64")
+    surety = ibis.least((answers.confidence * float(BINS)).floor(), BINS - 1)
+    return answers.group_by("truth", "sentiment", surety=surety.cast("int32")).aggregate(
+        reviews=answers.count(), gap=(right - answers.confidence).sum()
+    )
 
 
-def _report(rows: Rows) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(rows[0]["report"])
-    return found
+def confusion(rows: Rows) -> "NDArray[np.int64]":
+    """Numbers of reviews, true classes down, answers across."""
+    counts = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
+    for row in rows:
+        counts[row["truth"], row["sentiment"]] += row["reviews"]
+    return counts
+
+
+def calibration_error(rows: Rows) -> float:
+    """The expected calibration error: how far confidence is from accuracy, over equal bins."""
+    gaps = np.zeros(BINS)
+    for row in rows:
+        gaps[row["surety"]] += row["gap"]
+    return float(np.abs(gaps).sum() / max(1, sum(row["reviews"] for row in rows)))
 
 
 def _draw_confusion(axes: "Axes", rows: Rows) -> None:
     """True classes down, predicted ones across, coloured by share of the true class."""
-    counts = np.array(_report(rows)["confusion"])
+    counts = confusion(rows)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set(xlabel="predicted", ylabel="true", title="Held-out reviews")
@@ -42,15 +62,25 @@ def _draw_confusion(axes: "Axes", rows: Rows) -> None:
 
 
 def _write_report(rows: Rows) -> str:
-    """A line for each class, then what holds for all of them."""
+    """A line for each class, then what holds for all of them; a share of nothing is 0."""
+    counts = confusion(rows)
+    hits, support, claimed = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    f1 = 2 * hits / np.maximum(support + claimed, 1)
     lines = [
-        "| {name} | {precision:.3f} | {recall:.3f} | {f1:.3f} | {support} |".format(**each)
-        for each in _report(rows)["classes"]
+        f"| {name} | {precision:.3f} | {recall:.3f} | {balanced:.3f} | {texts} |"
+        for name, precision, recall, balanced, texts in zip(
+            CLASSES,
+            hits / np.maximum(claimed, 1),
+            hits / np.maximum(support, 1),
+            f1,
+            support,
+            strict=True,
+        )
     ]
     overall = (
-        "accuracy {accuracy:.3f}, macro-F1 {macro_f1:.3f}, calibration error "
-        "{calibration_error:.3f}; learnt from {origin}"
-    ).format(**rows[0])
+        f"accuracy {hits.sum() / max(1, counts.sum()):.3f}, macro-F1 {f1.mean():.3f}, "
+        f"calibration error {calibration_error(rows):.3f}"
+    )
     header = ["| class | precision | recall | F1 | support |", "|---|---|---|---|---|"]
     return "\n".join([*header, *lines, "", overall])
 
@@ -91,7 +121,7 @@ def _draw_activity(axes: "Axes", rows: Rows) -> None:
     axes.set_ylim(bottom=0)
 
 
-CONFUSION: Final = Plot("confusion_matrix", _latest_report, _draw_confusion)
-REPORT: Final = Text("report", _latest_report, _write_report)
+CONFUSION: Final = Plot("confusion_matrix", _held_out, _draw_confusion, ("movie_reviews",))
+REPORT: Final = Text("report", _held_out, _write_report, ("movie_reviews",))
 SPENDING: Final = Plot("spending", _spending, _draw_spending)
 ACTIVITY: Final = Plot("similarity_against_activity", _by_activity, _draw_activity)

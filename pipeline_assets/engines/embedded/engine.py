@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 from pipeline_assets.dataset.sql import Dialect
 from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.embedded import duckdb_sql
-from pipeline_assets.engines.embedded.keyed_checks import failures_by_range
+from pipeline_assets.engines.embedded.auditing import OUTPUT, audit_output, rows_of
 from pipeline_assets.engines.embedded.prepared import Prepare
 from pipeline_assets.engines.embedded.relational import RELATIONAL
 from pipeline_assets.engines.embedded.spill import spill_folder
@@ -21,7 +22,6 @@ from pipeline_assets.engines.embedded.streaming import consume_beside
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 from spark_resources.job import (
-    AuditResult,
     DataFile,
     Job,
     Kind,
@@ -31,7 +31,6 @@ from spark_resources.job import (
     fresh_token,
 )
 
-OUTPUT: Final = "output"
 RECORDS: Final = "records"
 """The table that an ingest's SQL selects from."""
 BATCH_ROWS: Final = 50_000
@@ -91,17 +90,12 @@ class EmbeddedEngine:
         """
         started = time.perf_counter()
         is_remote = _uses_s3(job.inputs, job.destination.uri)
-        with _told_in_one_line(), self.connect(uses_s3=is_remote) as connection:
-            for name, source in job.inputs.items():
-                _register(connection, name, source)
-            connection.execute("SET preserve_insertion_order = false")
-
-            def write(reader: pa.RecordBatchReader) -> tuple[DataFile, ...]:
-                connection.register(RECORDS, reader)
-                return _write(connection, job.sql, job)
-
-            files = consume_beside(records, write) or ()
-            return _audited(connection, job, files, started, self._facts)
+        with self.connect(uses_s3=is_remote) as connection:
+            files = consume_beside(records, partial(_write_records, connection, job)) or ()
+            with _told_in_one_line():
+                for name, source in job.inputs.items():
+                    _register(connection, name, source)
+                return _audited(connection, job, files, started, self._facts)
 
     def write_csv(self, inputs: Mapping[str, Source], sql: str, uri: str) -> int:
         """Write what a query selects as one CSV object with a header and every field quoted.
@@ -205,13 +199,13 @@ def _audited(
     written = time.perf_counter()
     output = tuple(SourceFile(file.uri) for file in files)
     _register(connection, OUTPUT, Source("parquet", job.schema, output))
-    rows, audits, measures = _audit(connection, job)
+    rows, audits, measures = audit_output(connection, job)
     return Manifest(
         token=job.token,
         rows=rows,
         files=files,
         audits=audits,
-        reports={name: _rows(connection, sql) for name, sql in job.audit.report_sql.items()},
+        reports={name: rows_of(connection, sql) for name, sql in job.audit.report_sql.items()},
         timings={"write": written - started, "audit": time.perf_counter() - written},
         facts=facts,
         measures=measures,
@@ -236,52 +230,19 @@ def _write(connection: duckdb.DuckDBPyConnection, sql: str, job: Job) -> tuple[D
     )
 
 
+def _write_records(
+    connection: duckdb.DuckDBPyConnection, job: Job, records: pa.RecordBatchReader
+) -> tuple[DataFile, ...]:
+    with _told_in_one_line():
+        connection.execute("SET preserve_insertion_order = false")
+        connection.register(RECORDS, records)
+        return _write(connection, job.sql, job)
+
+
 def _partition(values: dict[str, str] | None, keys: tuple[str, ...]) -> str | None:
     if values:
         return next(iter(values.values()))
     return keys[0] if keys else None
-
-
-def _audit(
-    connection: duckdb.DuckDBPyConnection, job: Job
-) -> tuple[int, tuple[AuditResult, ...], Mapping[str, Any]]:
-    (summary,) = _rows(connection, job.audit.summary_sql)
-    rows = summary.pop("rows")
-    results = tuple(
-        _result(connection, name, sql, _counts(connection, job, name, summary))
-        for name, sql in job.audit.examples_sql.items()
-    )
-    return rows, results, summary
-
-
-def _counts(
-    connection: duckdb.DuckDBPyConnection, job: Job, check: str, summary: dict[str, Any]
-) -> Iterable[int]:
-    """Failing rows of a check, taken out of the summary or counted range by range."""
-    if check not in job.audit.keyed:
-        return [summary.pop(check)]
-    tables = {name: it.schema for name, it in job.inputs.items() if it.format == "parquet"}
-    schemas = {OUTPUT: job.schema, **tables}
-    return failures_by_range(connection, job.audit.keyed[check], schemas)
-
-
-def _result(
-    connection: duckdb.DuckDBPyConnection, check: str, examples_sql: str, counts: Iterable[int]
-) -> AuditResult:
-    """Counts add up; examples are those of the first that is not zero, looked at in its range."""
-    failed = 0
-    examples: tuple[dict[str, Any], ...] = ()
-    for count in counts:
-        if count and not failed:
-            examples = _rows(connection, examples_sql)
-        failed += count
-    return AuditResult(check, failed, examples)
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[dict[str, Any], ...]:
-    answer = connection.execute(sql)
-    names = [column[0] for column in answer.description or ()]
-    return tuple(dict(zip(names, row, strict=True)) for row in answer.fetchall())
 
 
 def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

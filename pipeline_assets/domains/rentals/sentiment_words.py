@@ -1,96 +1,20 @@
-"""What a reader of English reviews knows before seeing a single training text.
+"""Words whose tone a reader of English reviews knows before seeing a single training text.
 
-A few hundred labelled texts cannot teach a model that "atrocious" is bad if none of them says so,
-therefore the model also counts words whose tone is common knowledge. The lists were written for
-this project from general knowledge of the language, not drawn from any labelled corpus, so they
-carry nothing over from the texts a model is measured on.
+A few hundred labelled texts cannot teach a model that "atrocious" is bad if none of them says so.
+The lists were written from general knowledge of the language, not drawn from a labelled corpus.
+They hold most words of the sample generator, so no figure measured on the sample says anything
+about the model.
 
-An entry ending in ``*`` stands for every word that starts with it; a full word wins over a prefix
-and a longer prefix over a shorter one. Two words joined by ``_`` stand next to each other in the
-text. What each list counts for is not decided here: the weights are learned, and a language
-without matches loses nothing.
+An entry ending in ``*`` stands for every word that starts with it; a whole word wins over a
+beginning and a longer beginning over a shorter one. Two words joined by ``_`` stand next to each
+other. What a list counts for is learnt, not decided here.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
-from functools import cached_property, lru_cache
+from collections.abc import Mapping
 from typing import Final
 
-NO_TONE: Final = -1
-_REMEMBERED: Final = 1 << 16
-_STRETCHED: Final = re.compile(r"(.)\1{2,}")
-
-
-class Tone(IntEnum):
-    """The kinds of words that are counted; the order is part of the model format."""
-
-    STRONG_PRAISE = 0
-    PRAISE = 1
-    COMPLAINT = 2
-    STRONG_COMPLAINT = 3
-    MIDDLING = 4
-    HEDGE = 5
-
-
-@dataclass(frozen=True)
-class Lexicon:
-    """Word lists by tone; part of every model, so an old model reads texts as it was taught to.
-
-    Attributes:
-        lists: one text of whitespace-separated entries per `Tone`, in its order.
-    """
-
-    lists: Sequence[str]
-
-    @cached_property
-    def words(self) -> Mapping[str, int]:
-        """Whole words and their tone."""
-        return {
-            entry: tone for entry, tone in self._entries() if entry[-1] != "*" and "_" not in entry
-        }
-
-    @cached_property
-    def prefixes(self) -> Mapping[str, int]:
-        """Beginnings of words and their tone."""
-        return {entry[:-1]: tone for entry, tone in self._entries() if entry[-1] == "*"}
-
-    @cached_property
-    def phrases(self) -> Mapping[tuple[str, str], int]:
-        """Pairs of neighbouring words and the tone of the pair."""
-        pairs = ((entry.split("_"), tone) for entry, tone in self._entries() if "_" in entry)
-        return {(first, second): tone for (first, second), tone in pairs}
-
-    @cached_property
-    def tone(self) -> Callable[[str], int]:
-        """Maps a lower-case word to its tone, or `NO_TONE`; remembers `_REMEMBERED` words."""
-        return lru_cache(_REMEMBERED)(self._tone)
-
-    def _tone(self, word: str) -> int:
-        # As written, then without stretched letters ("soooo"), then by part, the last first.
-        forms = [word, _STRETCHED.sub(r"\1", word), *reversed(word.split("-")[:4])]
-        found = (self._tone_of_form(form) for form in dict.fromkeys(forms))
-        return next((tone for tone in found if tone != NO_TONE), NO_TONE)
-
-    def _tone_of_form(self, form: str) -> int:
-        if form in self.words:
-            return self.words[form]
-        starts = (form[:length] for length in range(min(len(form), self._longest), 1, -1))
-        return next((self.prefixes[start] for start in starts if start in self.prefixes), NO_TONE)
-
-    @cached_property
-    def _longest(self) -> int:
-        return max(map(len, self.prefixes), default=0)
-
-    def _entries(self) -> Iterator[tuple[str, int]]:
-        for tone, entries in enumerate(self.lists):
-            yield from ((entry, tone) for entry in entries.split())
-
-
-_ENGLISH: Final = (
-    # STRONG_PRAISE
-    """
+WORD_LISTS: Final[Mapping[str, str]] = {
+    "strong_praise": """
     adorable adore adored adores amaz* astonishing astounding awesome beautiful beautifully best
     breathtak* brilliant* captivat* charming classic dazzl* delectable delicious* delight*
     electrifying enchant* engross* enthrall* excellen* exceptional* exemplary exhilarat*
@@ -106,8 +30,7 @@ _ENGLISH: Final = (
     highly_recommended first_rate well_worth five_stars 5_stars thumbs_up laugh_out edge_of
     work_of second_none exceeded_expectations ❤ ♥ 😍 🥰 😘 🤩 🎉 💯 👏 🔥 🏆 <3
     """,
-    # PRAISE
-    """
+    "praise": """
     absorb* accessible acclaim* accomplish* accurate* achiev* admir* affecting affection*
     affordab* agreeab* amiab* amus* appeal* appreciat* apt articulate artful* artistic* artistry
     assured astonish* astut* atmospheric attract* authentic* award award-winning awe balanced
@@ -162,8 +85,7 @@ _ENGLISH: Final = (
     won't_disappoint two_thumbs 👍 😀 😃 😄 😁 😆 😂 🤣 😊 🙂 😉 😎 😋 🤗 ✨ 🌟 ⭐ 💕 💖
     😻 🙌 :) :-) ;) ;-) =)
     """,
-    # COMPLAINT
-    """
+    "complaint": """
     absence absurd* aimless* alas alienat* amateur* anger angry annoy* antisept* apathe*
     arbitrar* artificial* attempt* avoid* awkward* bad badly banal* barely bargain-basement
     baffl* befuddl* belabor* bewilder* bias* bigot* bitter blah blame* bland* blank bleak bloat*
@@ -245,8 +167,7 @@ _ENGLISH: Final = (
     stopped_working never_worked rip_off ripped_off even_less runs_out who_cares let_down 👎 😞 😒
     😟 😕 🙁 😔 😢 😭 😤 😠 😡 🤦 🙄 😴 🥱 😬 💔 😩 😫 😖 😣 :( :-( =( :/ :-/
     """,
-    # STRONG_COMPLAINT
-    """
+    "strong_complaint": """
     abomina* abysmal* agoni* agony appall* asinine atroc* awful* bastard* bomb bombs brain-dead
     brainless catastroph* crap* deplorab* despicab* detest* dire disappoint* disast* disgrac*
     disgust* dreadful* dreck drivel dross excrement excruciat* execrab* fiasco foul fraud*
@@ -259,8 +180,7 @@ _ENGLISH: Final = (
     vile* vomit* waste* worst worthless* wreck* wretch* zero_stars waste_of mind_numbing 🤮 🤢 💩 🤬
     😱
     """,
-    # MIDDLING
-    """
+    "middling": """
     acceptab* adequat* alright average bearab* decent* enough fairly fine forgivab* half
     harmless* inoffensive lightweight middling* mild mildly minor mixed moderate* modest* mostly
     neutral noncommittal ok okay ordinary partial* partly passab* reasonab* relatively
@@ -269,12 +189,9 @@ _ENGLISH: Final = (
     good_enough well_enough nothing_special nothing_more nothing_new no_more at_least at_times
     in_parts hit_and in_between so_so all_right 😐 😑 🤷 🤔 :| :-|
     """,
-    # HEDGE
-    """
+    "hedge": """
     almost apparently could despite except hope hoped hoping if intended just maybe meant merely
     might nearly only perhaps potential promis* seem* should supposed* tried tries try trying
     unless until wanted wants were would
     """,
-)
-
-ENGLISH: Final = Lexicon(_ENGLISH)
+}
