@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,16 +94,12 @@ class EmbeddedEngine:
         """
         started = time.perf_counter()
         is_remote = _uses_s3(job.inputs, job.destination.uri)
-        with _one_line_errors(), self.connect(uses_s3=is_remote) as connection:
-            _register(connection, job.inputs)
-            connection.execute("SET preserve_insertion_order = false")
-
-            def write(reader: pa.RecordBatchReader) -> tuple[DataFile, ...]:
-                connection.register(RECORDS, reader)
-                return _write(connection, job.sql, job)
-
-            files = consume_beside(records, write) or ()
-            return _audited(connection, job, files, started, self._facts)
+        with self.connect(uses_s3=is_remote) as connection:
+            # The records' own errors come out as they are: only what DuckDB says is reworded.
+            files = consume_beside(records, partial(_write_records, connection, job)) or ()
+            with _one_line_errors():
+                _register(connection, job.inputs)
+                return _audited(connection, job, files, started, self._facts)
 
     def write_csv(self, inputs: Mapping[str, Source], sql: str, uri: str) -> int:
         """Write the rows of a query as one CSV object with a header and every field quoted.
@@ -241,6 +238,15 @@ def _write(connection: duckdb.DuckDBPyConnection, sql: str, job: Job) -> tuple[D
         for uri, rows, size, _, _, values in written
         if rows  # DuckDB writes an empty file where a query selects nothing
     )
+
+
+def _write_records(
+    connection: duckdb.DuckDBPyConnection, job: Job, records: pa.RecordBatchReader
+) -> tuple[DataFile, ...]:
+    with _one_line_errors():
+        connection.execute("SET preserve_insertion_order = false")
+        connection.register(RECORDS, records)
+        return _write(connection, job.sql, job)
 
 
 def _one_line_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
