@@ -13,7 +13,7 @@ disagree on is left out: lower case is a fixed table of letters, and patterns na
 by code, because versions of Unicode differ; a replacement never refers to a part of its pattern.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import ibis
@@ -82,7 +82,7 @@ def with_views(reviews: ir.Table) -> ir.Table:
 
 
 def word_groups() -> Mapping[str, Mapping[str, list[str]]]:
-    """The words of known tone by view and list, as the terms that :func:`views` finds."""
+    """The words of known tone by view and list, as the terms that :func:`with_views` finds."""
     entries = {name: text.split() for name, text in WORD_LISTS.items()}
     words = {name: [word for word in it if "_" not in word] for name, it in entries.items()}
     pairs = {
@@ -91,7 +91,24 @@ def word_groups() -> Mapping[str, Mapping[str, list[str]]]:
     marked = {
         mark: {name: [mark + word for word in it] for name, it in words.items()} for mark in "~>"
     }
-    return {"words": words, "pairs": pairs, "negated": marked["~"], "contrasted": marked[">"]}
+    return {
+        "words": words,
+        "pairs": pairs,
+        "beginnings": {name: _beginnings(it) for name, it in words.items()},
+        "negated": marked["~"],
+        "contrasted": marked[">"],
+    }
+
+
+def _beginnings(entries: Iterable[str]) -> list[str]:
+    """The longest beginning that is a term of its own, of every entry that has one."""
+    letters = (entry.removesuffix("*") for entry in entries)
+    found = {
+        f" {word[: max(length for length in BEGINNINGS if length <= len(word))]}"
+        for word in letters
+        if len(word) >= min(BEGINNINGS)
+    }
+    return sorted(found)
 
 
 def scored_reviews(movie_reviews: ir.Table) -> ir.Table:
