@@ -47,7 +47,7 @@ class LakeAsset:
         plots: Pictures for the asset's page.
         owners: E-mail addresses or ``team:name``.
         tags: Dagster tags.
-        partitions_per_run: How many partitions one run may make.
+        partitions_per_run: How many partitions one run may materialise.
         code_version: Of an ingest function; an expression's version is derived from its SQL.
         export: Where the rows of an export asset go.
         system: Setting of the outside system it needs, such as ``oltp``; where that is not set,

@@ -24,7 +24,7 @@ class Request:
     """One execution of an asset.
 
     Attributes:
-        keys: The partitions to make; none for a table that is replaced as a whole.
+        keys: The partitions to materialise; none for a table that is replaced as a whole.
         run_id: The Dagster run.
         code_version: Of the asset.
         config: Its run config, if it has any.

@@ -53,7 +53,7 @@ class Policies:
 def dagster_asset(
     asset: LakeAsset, tables: Mapping[str, LakeTable], policies: Policies
 ) -> dg.AssetsDefinition:
-    """Make the Dagster asset whose body stages and whose output publishes.
+    """Build the Dagster asset whose body stages and whose output publishes.
 
     Raises:
         ValueError: The function's expression does not have the contract's columns.
@@ -167,7 +167,7 @@ def _carried_over(
     done: AlreadyPublished,
     checks: Iterable[dg.AssetCheckResult],
 ) -> Iterator[Any]:
-    """What was published before counts as made by this run, with the checks of that time."""
+    """Report what an earlier run published as the result of this one, with its checks."""
     runs = ", ".join(sorted({record.run_id for record in done.records.values()}))
     context.log.info(f"Already published from the same inputs, by run {runs}: nothing is computed")
     yield from checks

@@ -15,7 +15,7 @@ class Workspace:
     """What an ingesting function may use besides its landed objects.
 
     Attributes:
-        keys: The partitions to make.
+        keys: The partitions to materialise.
         store: Where raw files can be stored.
         location: A prefix below which nothing else writes.
         part_bytes: Size that raw text parts should have.
