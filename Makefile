@@ -46,8 +46,8 @@ lint: $(READY) ## ruff, mypy, who may import whom, and whether Dagster loads the
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/dg check defs
-	$(BIN)/dg list defs >/dev/null
+	DAGSTER_DISABLE_TELEMETRY=1 $(BIN)/dg check defs
+	DAGSTER_DISABLE_TELEMETRY=1 $(BIN)/dg list defs >/dev/null
 
 format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

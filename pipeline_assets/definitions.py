@@ -71,7 +71,7 @@ def build_definitions(
         ],
         asset_checks=[
             completeness,
-            *(check for asset in assets for check in comparison_checks(asset)),
+            *(check for asset in assets for check in comparison_checks(asset, policies)),
         ],
         schedules=[
             completeness_schedule(completeness, is_hourly=settings.rentals_granularity == "hourly"),

@@ -1,25 +1,29 @@
-"""Errors whose message is written for the person at the keyboard."""
+"""The error whose message is written for the user.
+
+Whatever a user can repair (a file, a setting, a service) is reported in one line, without a stack
+trace. Other exceptions are faults of the code.
+"""
 
 import errno
 from typing import Final
 
 
 class PipelineError(Exception):
-    """A mistake or fault outside the code, told in one line with its fix.
+    """A mistake or fault outside the code; the message is one line and says what to do.
 
-    Raised for bad input, wrong settings and unreachable services. The command line prints it
-    without a stack trace; inside a run it becomes a Dagster failure that is not retried.
+    Bad input, wrong settings and unreachable services raise it. The command line prints it without
+    a stack trace. Inside a run it becomes a Dagster failure, which the step does not retry.
     """
 
 
 MACHINE_REFUSALS: Final = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 )
-"""What the system answers if an account may not write somewhere, or nothing fits there."""
+"""The system's answers if an account may not write somewhere, or if the disk is full."""
 
 
-def told_as_refusal(error: OSError) -> str | None:
-    """One line about a file that the machine refuses; None if the error is of another kind."""
+def refusal_line(error: OSError) -> str | None:
+    """One line about a file that the machine refuses, or None if the error is of another kind."""
     if error.errno not in MACHINE_REFUSALS:
         return None
     where = f": {error.filename}" if error.filename else ""

@@ -1,4 +1,8 @@
-"""How tables are cut, one shared object each."""
+"""The partitionings that assets of several domains share.
+
+Assets that share one of these objects have the same partition keys, so that a partition downstream
+maps to the partition upstream with the same key.
+"""
 
 import warnings
 from datetime import UTC, date, datetime
@@ -21,9 +25,10 @@ SNAPSHOTS = Partitioning(
 
 @cache
 def windows(granularity: Granularity, start: date) -> Partitioning:
-    """Windows of time in UTC, by the day or by the hour, from a day on.
+    """Daily or hourly windows of time in UTC, from a first day on.
 
-    Daily keys are dates, and so is the column; hourly keys are text such as ``2026-01-01T05``.
+    Daily keys are dates, and so is the column. Hourly keys are text such as ``2026-01-01T05``, and
+    so is their column, because Iceberg has no type for an hour.
     """
     first = datetime(start.year, start.month, start.day, tzinfo=UTC)
     if granularity == "daily":
@@ -34,7 +39,8 @@ def windows(granularity: Granularity, start: date) -> Partitioning:
 
 def _up_to_now() -> dg.TimeWindowPartitionMapping:
     with warnings.catch_warnings():
-        # That windows before the first one are left out is still called beta.
+        # Dagster still marks allow_nonexistent_upstream_partitions as beta. Without it, an offset
+        # that reaches windows before the first one is an error.
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.TimeWindowPartitionMapping(
             start_offset=-400_000, allow_nonexistent_upstream_partitions=True
@@ -44,4 +50,4 @@ def _up_to_now() -> dg.TimeWindowPartitionMapping:
 FIRST_DAY = date(2005, 1, 1)
 DAYS = windows("daily", FIRST_DAY)
 UP_TO_NOW = _up_to_now()
-"""A window depends on itself and all before it: 45 years of hours, a millennium of days."""
+"""A window depends on itself and on all before it; the offset is 45 years in hours."""

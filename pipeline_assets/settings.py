@@ -1,4 +1,9 @@
-"""Every knob, read from the environment (and ``.env``) in this one place."""
+"""All settings of the project.
+
+They are environment variables, which only this module reads, from the environment and from the file
+``.env``. A wrong or unknown one is an error that names it, because a misspelt setting would
+otherwise be ignored and the default would count. `docs/settings.md` is generated from here.
+"""
 
 import difflib
 import os
@@ -79,7 +84,9 @@ class Settings(BaseSettings):
         None, description="Where the embedded engine spills; a temporary folder by default."
     )
     deployment_name: str = Field(
-        "dev", pattern=r"^[a-zA-Z0-9_-]{1,40}$", description="Names us in tags of remote jobs."
+        "dev",
+        pattern=r"^[a-zA-Z0-9_-]{1,40}$",
+        description="Names this deployment in tags of remote jobs.",
     )
     java_home: str | None = Field(
         None,
@@ -110,19 +117,19 @@ class Settings(BaseSettings):
         "the cost of a step is not estimated.",
     )
     job_poll_seconds: float = Field(
-        2, gt=0, description="First pause between two looks at a remote job; later ones are longer."
+        2, gt=0, description="First pause between two polls of a remote job; later ones are longer."
     )
     job_deadline_hours: float = Field(6, gt=0, description="A longer remote job is cancelled.")
     oltp_dsn: SecretStr | None = Field(
         None,
         description="Postgres of the rental shop: a postgresql:// URL or key=value words. Without "
-        "it nothing is expected of what reads it.",
+        "it, assets that read it are not expected to have partitions.",
     )
     warehouse_dsn: SecretStr | None = Field(
         None, description="Postgres that tables are loaded into; without it nothing is loaded."
     )
     rentals_granularity: Granularity = Field(
-        "daily", description="Cut the rentals tables by the day, or `hourly`, in UTC."
+        "daily", description="Partition the rentals tables by day, or `hourly`, in UTC."
     )
     rentals_start: date = Field(
         FIRST_DAY,
@@ -132,27 +139,27 @@ class Settings(BaseSettings):
     )
     isolated_steps: bool = Field(
         True,
-        description="A process for each step of a run that a sensor or the UI starts. Without, "
-        "they follow one another in the run's process, which is quicker where data are small.",
+        description="Run each step in a process of its own, if a sensor or the UI starts the run. "
+        "Otherwise steps follow one another in the run's process, which is faster for small data.",
     )
     sensor_seconds: int = Field(
-        30, ge=1, description="How often sensors look at the landing zone and at what is stale."
+        30, ge=1, description="How often sensors list the landing zone and find what is stale."
     )
     retry_minutes: tuple[Annotated[float, Field(ge=0)], ...] = Field(
         (10, 60, 360),
-        description="What sensors have started and what failed is tried again after so many "
-        "minutes, then after so many more, as JSON; `[]` for never. Refused audits are not.",
+        description="Minutes before each retry of a failed run that a sensor has started, as JSON; "
+        "`[]` for none. A failed audit is not retried.",
     )
     landing_settle_seconds: float = Field(
-        60, ge=0, description="Landing objects count once they have not changed for so long."
+        60, ge=0, description="A landing object is read once it has not changed for so long."
     )
     landing_objects_per_look: int = Field(
-        20_000, ge=1000, description="Landing objects that a sensor lists before it takes a break."
+        20_000, ge=1000, description="How many landing objects a sensor lists per tick."
     )
     landing_queue_url: str | None = Field(
         None,
-        description="SQS queue of S3's event notifications for the landing zone: they are followed "
-        "at once, and the zone is listed once an hour only.",
+        description="SQS queue of S3's event notifications for the landing zone. With it, sensors "
+        "read new objects at once, and list the zone only once an hour.",
     )
     sqs_endpoint_url: str | None = Field(
         None, description="Endpoint of an SQS that is not Amazon's, for instance a test server."
@@ -239,12 +246,12 @@ class Settings(BaseSettings):
 
     @property
     def retry_waits(self) -> tuple[float, ...]:
-        """Before each further try of what failed, in seconds."""
+        """The pause before each retry of a failed run, in seconds."""
         return tuple(60 * minutes for minutes in self.retry_minutes)
 
     @property
     def alert_recipients(self) -> tuple[str, ...]:
-        """Addresses that alerts go to by e-mail."""
+        """The e-mail addresses that alerts go to."""
         return tuple(
             each.strip() for each in (self.alert_email_to or "").split(",") if each.strip()
         )
@@ -260,8 +267,10 @@ class Settings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
+            # Not chained: the original error may quote a password.
             raise PipelineError(_one_line(error)) from None
         except SettingsError as error:
+            # pydantic-settings says only in its text which variable holds no JSON.
             (field,) = re.findall(r'field "(\w+)"', str(error))
             raise PipelineError(f"Setting {PREFIX}{field.upper()}: not valid JSON") from None
 
@@ -271,12 +280,9 @@ def _refuse_unknown_names(names: Iterable[str]) -> None:
     given = [name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX)]
     for name in (name for name in given if name not in known):
         close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {PREFIX}{close[0]}?" if close else f"known: {_listed(known)}"
+        all_names = ", ".join(PREFIX + each for each in known)
+        hint = f"did you mean {PREFIX}{close[0]}?" if close else f"known: {all_names}"
         raise PipelineError(f"Unknown setting {PREFIX}{name}; {hint}")
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(PREFIX + name for name in names)
 
 
 def _one_line(error: ValidationError) -> str:

@@ -1,4 +1,8 @@
-"""How a runner tells that a job failed: everything a person would otherwise have to look up."""
+"""The error of a failed job.
+
+It carries what a person would otherwise have to look up in the console of a service: the states
+that the job went through, links, and the last lines of the driver's log.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,9 +16,9 @@ class JobFailedError(Exception):
     """A Spark job did not succeed.
 
     Attributes:
-        reason: One line: what happened.
-        log_tail: The driver's last lines, as far as they could be found.
-        facts: Ids, states with times, links; for metadata.
+        reason: What happened, in one line.
+        log_tail: The last lines of the driver's log; empty if the log could not be found.
+        facts: Ids, states with their times, and links, for Dagster's metadata.
     """
 
     reason: str
@@ -28,11 +32,12 @@ class JobFailedError(Exception):
 
 
 def last_lines(text: str, count: int = TAIL_LINES) -> tuple[str, ...]:
-    """The last lines of a log that say something."""
+    """The last lines of a log that are not blank."""
     return tuple(line.rstrip() for line in text.splitlines() if line.strip())[-count:]
 
 
 def reason_of(error: BaseException) -> str:
-    """An error in one line: Spark's own messages go on with whole query plans."""
+    """The kind of an error and the first line of its message."""
+    # The further lines of Spark's messages are whole query plans.
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0]}"

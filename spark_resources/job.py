@@ -1,8 +1,9 @@
-"""A job and its manifest: the plain data an engine is given and the plain data it gives back.
+"""A job and its manifest: the data that an engine receives and the data that it returns.
 
-Both travel as JSON, so the same job runs in this process, on local Spark, as an EMR step or on
-EMR Serverless. This module uses nothing but the standard library, because a cluster has nothing
-but Spark and our wheel.
+A job describes one computation, and its manifest lists the files that the computation wrote and how
+they passed their audit. Both travel as JSON, so the same job runs in this process, on local Spark,
+as an EMR step or on EMR Serverless. This module uses nothing but the standard library, because a
+cluster has nothing but Spark and the project's wheel.
 
 Column types are written as in the Iceberg specification: ``int``, ``long``, ``double``, ``float``,
 ``boolean``, ``string``, ``date``, ``timestamp``, ``binary``, ``decimal(18,5)``, ``list<float>``.
@@ -10,8 +11,9 @@ Column types are written as in the Iceberg specification: ``int``, ``long``, ``d
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from dataclasses import asdict, dataclass, field, is_dataclass
+from functools import cache
+from typing import Any, Final, Literal, TypeAlias, get_args, get_origin, get_type_hints
 from uuid import uuid4
 
 FORMAT_VERSION: Final = 3
@@ -26,11 +28,11 @@ Json: TypeAlias = Any
 
 
 class JobFormatError(ValueError):
-    """A job or manifest was written by another format version or is not one at all."""
+    """A text is no job or manifest of this format version."""
 
 
 def fresh_token() -> str:
-    """The token of an attempt that nobody else can know of."""
+    """A random token, for an attempt that no other process may re-attach to."""
     return uuid4().hex
 
 
@@ -41,7 +43,7 @@ class SourceFile:
     Attributes:
         uri: Where the file lies.
         constants: Column values that hold for every row of this file and are not in it.
-        first_line: For text, the number of its first line within the whole, from 1.
+        first_line: For text, the number of its first line within all files together, from 1.
     """
 
     uri: str
@@ -56,9 +58,9 @@ class Source:
     Attributes:
         format: ``parquet``, or ``lines`` for newline-aligned UTF-8 text: one row per line, with the
             columns ``line``, ``line_number`` and every constant of the file.
-        schema: Column name to type; makes an empty table where there are no files.
+        schema: Column name to type; without files the source is an empty table of this schema.
         files: The files, in order.
-        snapshot_id: Of the table they belong to, if they do.
+        snapshot_id: The snapshot of the table that the files belong to, if there is one.
     """
 
     format: Literal["parquet", "lines"]
@@ -72,7 +74,7 @@ class Destination:
     """Where a job writes its Parquet files.
 
     Attributes:
-        uri: A fresh prefix that nothing else writes to.
+        uri: A new prefix, to which no other attempt writes.
         partition_column: The column whose value is constant within each file, if any.
         partition_keys: The values that may occur in it, as text.
     """
@@ -92,9 +94,10 @@ class KeyedCheck:
     """A check that compares rows with equal keys only, such as that a key is unique.
 
     Attributes:
-        key: Its columns; an engine may look at rows with some of the keys at a time and add up.
-        sql: One row with one column: the number of failing rows.
-        is_unique: Whether what fails is that several rows of ``output`` have one key.
+        key: The key's columns. An engine may run the query on one range of keys after the other
+            and add up the numbers, which bounds its memory.
+        sql: A query whose one value is the number of failing rows.
+        is_unique: Whether the check is that no two rows of ``output`` have the same key.
     """
 
     key: tuple[str, ...]
@@ -107,9 +110,9 @@ class Audit:
     """Queries over what the job wrote (table ``output``) and its inputs.
 
     Attributes:
-        summary_sql: One row: the column ``rows``, then for each check the number of failing rows,
-            then measures of the output.
-        examples_sql: For each check, a query for a few failing rows; run only where some fail.
+        summary_sql: A query for one row. Its columns are ``rows``, then the number of failing rows
+            of each check, then measures of the output.
+        examples_sql: A query for a few failing rows of each check; only run if some fail.
         report_sql: Named small queries whose rows travel back in the manifest (preview, plots).
         keyed: The checks that are not in the summary, by name.
     """
@@ -125,20 +128,20 @@ class Job:
     """One computation: inputs, SQL in the engine's dialect, destination and audits.
 
     Attributes:
-        token: Identifies this attempt; a manifest with another token is not ours.
+        token: The idempotency key of this attempt. Its manifest must repeat it.
         kind: ``query`` writes what ``sql`` selects. ``fixpoint`` starts from ``sql`` as table
             ``state`` and repeats ``parameters["step_sql"]`` until the number of rows stays the
             same, at most ``parameters["max_rounds"]`` times, then writes what
-            ``parameters["result_sql"]`` selects; steps do nothing with the columns in
-            ``parameters["keys"]`` but ask whether they are equal. The learning kinds
-            feed what ``sql`` selects to a model.
+            ``parameters["result_sql"]`` selects. Steps only ever compare the columns in
+            ``parameters["keys"]`` for equality, so an engine may replace their values by numbers.
+            The learning kinds feed what ``sql`` selects to a model.
         inputs: Table name to source.
         sql: A single SELECT over the inputs.
         schema: Columns of the output, name to type, in order.
         destination: Where the output goes.
-        audit: What is evaluated on the output before anybody may read it.
+        audit: What the engine evaluates on the output before it is published.
         parameters: What the kind needs beyond SQL.
-        labels: Who runs this: ``asset``, ``partitions``, ``run``; become tags of a remote job.
+        labels: ``asset``, ``partitions`` and ``run``, which become tags of a remote job.
     """
 
     token: str
@@ -162,22 +165,8 @@ class Job:
         Raises:
             JobFormatError: It was written by another format version or is no job.
         """
-        data = _versioned(text, "job_version")
-        return cls(
-            token=data["token"],
-            kind=data["kind"],
-            inputs={name: _source(source) for name, source in data["inputs"].items()},
-            sql=data["sql"],
-            schema=data["schema"],
-            destination=Destination(
-                uri=data["destination"]["uri"],
-                partition_column=data["destination"]["partition_column"],
-                partition_keys=tuple(data["destination"]["partition_keys"]),
-            ),
-            audit=_audit(data["audit"]),
-            parameters=data["parameters"],
-            labels=data["labels"],
-        )
+        job: Job = _rebuilt(cls, _versioned(text, "job_version"))
+        return job
 
 
 @dataclass(frozen=True)
@@ -201,7 +190,9 @@ class AuditResult:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a job did. Written last: no manifest, no success.
+    """What a job did.
+
+    An engine writes it after everything else, so a job without a manifest has not succeeded.
 
     Attributes:
         token: The job's token.
@@ -210,8 +201,8 @@ class Manifest:
         audits: One result per check, in the order of the job's audit.
         reports: Rows of the job's report queries.
         timings: Seconds by phase.
-        facts: What the engine wants people to know: versions, memory, rounds, remote job ids.
-        measures: Columns of the audit's summary that are no checks.
+        facts: Versions, memory, rounds, ids of the remote job, for Dagster's metadata.
+        measures: Columns of the audit's summary that are not checks.
     """
 
     token: str
@@ -239,33 +230,25 @@ class Manifest:
         Raises:
             JobFormatError: It was written by another format version or is no manifest.
         """
-        data = _versioned(text, "manifest_version")
-        return cls(
-            token=data["token"],
-            rows=data["rows"],
-            files=tuple(DataFile(**file) for file in data["files"]),
-            audits=tuple(
-                AuditResult(audit["name"], audit["failed"], tuple(audit["examples"]))
-                for audit in data["audits"]
-            ),
-            reports={name: tuple(rows) for name, rows in data["reports"].items()},
-            timings=data["timings"],
-            facts=data["facts"],
-            measures=data["measures"],
-        )
+        manifest: Manifest = _rebuilt(cls, _versioned(text, "manifest_version"))
+        return manifest
 
 
-def _source(data: Mapping[str, Any]) -> Source:
-    files = tuple(SourceFile(**file) for file in data["files"])
-    return Source(data["format"], data["schema"], files, data.get("snapshot_id"))
+# Looking the types up takes longer than everything else for a source of ten thousand files.
+_field_types: Final = cache(get_type_hints)
 
 
-def _audit(data: Mapping[str, Any]) -> Audit:
-    keyed = {
-        name: KeyedCheck(tuple(check["key"]), check["sql"], check["is_unique"])
-        for name, check in data["keyed"].items()
-    }
-    return Audit(**{**data, "keyed": keyed})
+def _rebuilt(type_: Any, data: Any) -> Any:  # noqa: ANN401 - any field of a job or manifest
+    """Rebuild a value of a declared type from JSON, which has neither tuples nor dataclasses."""
+    if isinstance(type_, type) and is_dataclass(type_):
+        types = _field_types(type_)
+        return type_(**{name: _rebuilt(types[name], value) for name, value in data.items()})
+    match get_origin(type_), get_args(type_):
+        case (origin, (item, *_)) if origin is tuple:
+            return tuple(_rebuilt(item, value) for value in data)
+        case (origin, (_, item)) if origin is Mapping:
+            return {key: _rebuilt(item, value) for key, value in data.items()}
+    return data
 
 
 def _versioned(text: str, key: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from pipeline_assets.command.postgres_server import ensure_database, throwaway_postgres
 from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.postgres.connection import connect, execute
-from pipeline_assets.postgres.load import load_partitions
+from pipeline_assets.postgres.load import stage_load
 from pipeline_assets.postgres.read import snapshot, stream
 from pipeline_assets.postgres.table import WarehouseTable
 
@@ -103,7 +103,9 @@ def out_psycopg(dsn: SecretDsn, file: Path, rows: int) -> None:
 
 def in_ours(dsn: SecretDsn, file: Path, rows: int) -> None:
     """Replace the partition from Parquet batches."""
-    assert load_partitions(dsn, target("ours"), [DAY], parquet_batches(file)) == rows
+    staged = stage_load(dsn, target("ours"), [DAY], parquet_batches(file))
+    staged.commit()
+    assert staged.rows == {DAY: rows}
 
 
 def in_pandas(dsn: SecretDsn, file: Path, rows: int) -> None:

@@ -39,14 +39,14 @@ class Run(NamedTuple):
 def with_ours(archive: Path, folder: Path) -> None:
     """Extract with the project's own reader."""
 
-    def store(member: str, number: int, data: bytes) -> str:
-        path = folder / f"{member}.{number:05}"
+    def put(name: str, data: bytes) -> str:
+        path = folder / name
         with path.open("wb", buffering=0) as file:
             file.write(data)
         return str(path)
 
     with archive.open("rb") as file:
-        Extractor(store).extract(file, str(archive), MEMBERS)
+        Extractor(put).extract(file, str(archive), MEMBERS)
 
 
 def with_tarfile(archive: Path, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The `pipeline-assets` command and the demo.
+"""The `pipeline-assets` command and the demo: everything that a person types ends up here.
 
-They may import every other room; no room imports them.
+This folder may import every other one, and none imports it.
 """

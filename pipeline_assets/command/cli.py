@@ -1,9 +1,13 @@
-"""The ``pipeline-assets`` command."""
+"""The ``pipeline-assets`` command.
+
+Each subcommand finds its parts in a :class:`Session`, so that a test can hand it other settings. A
+mistake of the user ends as one line and exit code 1, never as a stack trace.
+"""
 
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -21,7 +25,7 @@ from pipeline_assets.dataset.plots import png
 from pipeline_assets.dataset.values.progress import SILENT, Progress
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.definitions import assets_for, build_definitions, landing_for
-from pipeline_assets.errors import PipelineError, told_as_refusal
+from pipeline_assets.errors import PipelineError, refusal_line
 from pipeline_assets.iceberg.maintenance import clean, compact
 from pipeline_assets.iceberg.query import Answer
 from pipeline_assets.iceberg.query import query as run_query
@@ -31,21 +35,21 @@ from pipeline_assets.profiles.profile_plot import profile_plot
 from pipeline_assets.profiles.profiles import PROFILES, history_of
 from pipeline_assets.sample import write_samples
 from pipeline_assets.settings import Settings
-from pipeline_assets.staleness.stale_partitions import IsForced, Stale, nothing_forced
+from pipeline_assets.staleness.stale_partitions import IsForced, nothing_forced
 
 LISTED: Final = 3
-"""Partitions that `missing` names one by one."""
+"""Up to so many partitions `missing` names one by one."""
 
 
 class Session:
-    """What the commands share, each part made when it is first asked for."""
+    """What the commands share; each part is created when a command first needs it."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self._given = settings
 
     @cached_property
     def settings(self) -> Settings:
-        """Those given, or the environment's."""
+        """The settings that were given, or those of the environment."""
         return self._given or Settings.from_environment()
 
     @cached_property
@@ -55,21 +59,21 @@ class Session:
 
     @cached_property
     def assets(self) -> list[LakeAsset]:
-        """Of the whole graph."""
+        """All assets of the graph."""
         return assets_for(self.settings)
 
     @cached_property
     def tables(self) -> list[LakeTable]:
-        """Of the whole lake."""
+        """All tables of the lake."""
         return [*(asset.table for asset in self.assets), PROFILES]
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
-        """The one that the UI shows."""
+        """The Dagster instance that the UI shows."""
         return open_instance(self.settings.dagster_home, Path.cwd())
 
     def updater(self, progress: Progress = SILENT) -> Updater:
-        """Updates the lake and tells ``progress``."""
+        """An updater of the lake that reports to ``progress``."""
         definitions = build_definitions(self.settings, progress)
         sources = landing_for(self.settings)
         return Updater(definitions, self.assets, sources, self.deployment, self.instance)
@@ -100,23 +104,29 @@ def sample(out: Path, scale: float, seed: int, damage: float) -> None:
 @cli.command()
 @click.option("--select", help="Dagster asset selection, for instance 'key:\"taobao/*\"'.")
 @click.option("--partition", help="Only this partition key.")
-@click.option("--again", is_flag=True, help="Make what is chosen even if nothing has changed.")
+@click.option("--again", is_flag=True, help="Materialise what is chosen even if nothing changed.")
 @click.pass_obj
 def update(session: Session, select: str | None, partition: str | None, again: bool) -> None:
-    """Find what has changed outside the lake and make what depends on it; safe to run again."""
+    """Materialise what depends on changes outside the lake; a second run finds nothing to do."""
     if again and not (select or partition):
-        raise PipelineError("--again would make everything anew: add --select or --partition")
+        raise PipelineError("--again alone would materialise all: add --select or --partition")
     updater = session.updater()
     chosen = _choice(updater, select, partition)
     listings = updater.listings()
     outside = updater.outside()
+    # A run whose process was killed would otherwise count as running for ever.
     updater.fail_abandoned_runs()
     updater.register(listings)
     problems = [problem for listing in listings.values() for problem in listing.problems]
     problems += outside.problems
     found = updater.stale(listings, outside, chosen if again else nothing_forced)
     stale = [item for item in found if chosen(item.asset, item.key)]
-    failures = _run(session, stale) if stale else ()
+    failures: list[str] = []
+    if stale:
+        work = batches(stale)
+        with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
+            outcomes = session.updater(bars).run(work)
+            failures = [failure for outcome in outcomes for failure in outcome.failures]
     for line in (*problems, *failures):
         click.echo(f"error: {line}", err=True)
     if problems or failures:
@@ -125,17 +135,9 @@ def update(session: Session, select: str | None, partition: str | None, again: b
 
 
 def _choice(updater: Updater, select: str | None, partition: str | None) -> IsForced:
-    """Whether a partition of an asset is among those that the options choose."""
     selection = dg.AssetSelection.from_string(select) if select else dg.AssetSelection.all()
     keys = selection.resolve(updater.definitions.resolve_asset_graph())
     return lambda asset, key: asset.key in keys and partition in (None, key)
-
-
-def _run(session: Session, stale: list[Stale]) -> tuple[str, ...]:
-    work = batches(stale)
-    with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
-        outcomes = list(session.updater(bars).run(work))
-    return tuple(failure for outcome in outcomes for failure in outcome.failures)
 
 
 def _summary(session: Session) -> str:
@@ -152,7 +154,7 @@ def _summary(session: Session) -> str:
 @click.option("--format", "format_", type=click.Choice(["table", "csv", "json"]), default="table")
 @click.pass_obj
 def query(session: Session, sql: str, format_: Format) -> None:
-    """Run read-only SQL over the lake: select count(*) from taobao.core_features."""
+    """Run read-only SQL over the lake, such as: select count(*) from taobao.core_features."""
     deployment = session.deployment
     with run_query(sql, deployment.lake, session.tables, deployment.embedded) as answer:
         show(answer, format_)
@@ -179,7 +181,7 @@ def history(session: Session, table: str) -> None:
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw it into this PNG instead.")
 @click.pass_obj
 def profile(session: Session, table: str, plot: Path | None) -> None:
-    """Show how the partitions of a table look beside each other."""
+    """Compare the partitions of a table: rows, shares of nulls, means."""
     chosen = _table(session, table)
     found = history_of(session.deployment.lake, chosen)
     if plot:
@@ -197,7 +199,7 @@ def profile(session: Session, table: str, plot: Path | None) -> None:
 @click.option("--partition", multiple=True, help="Only this partition; may be given repeatedly.")
 @click.pass_obj
 def restore(session: Session, table: str, snapshot: int, partition: tuple[str, ...]) -> None:
-    """Publish again what a snapshot held; the present stays in the history."""
+    """Publish again what a snapshot held; the present snapshot stays in the history."""
     _refuse_exports(session, table)
     chosen = _table(session, table)
     restored = session.deployment.lake.restore(chosen, snapshot, list(partition) or None)
@@ -209,7 +211,7 @@ def restore(session: Session, table: str, snapshot: int, partition: tuple[str, .
 @cli.command()
 @click.pass_obj
 def missing(session: Session) -> None:
-    """List what `update` would make, and why."""
+    """List what `update` would materialise, and why."""
     updater = session.updater()
     outside = updater.outside()
     stale = updater.stale(updater.listings(), outside)
@@ -217,22 +219,19 @@ def missing(session: Session) -> None:
         click.echo(f"{name:<36} {'':<24} not expected: {reason}")
     for problem in outside.problems:
         click.echo(f"error: {problem}", err=True)
-    for (name, reason), keys in _by_reason(stale).items():
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for item in stale:
+        by_reason.setdefault((item.asset.name, item.reason), []).append(item.key)
+    for (name, reason), keys in by_reason.items():
         click.echo(f"{name:<36} {_ends(keys):<24} {reason}")
     counts = Counter(item.asset.name for item in stale)
-    click.echo(f"{sum(counts.values())} partitions of {len(counts)} assets have to be made.")
-
-
-def _by_reason(stale: Iterable[Stale]) -> dict[tuple[str, str], list[str]]:
-    """Keys of what is left, by asset and reason."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for item in stale:
-        found.setdefault((item.asset.name, item.reason), []).append(item.key)
-    return found
+    click.echo(
+        f"{sum(counts.values())} partitions of {len(counts)} assets have to be materialised."
+    )
 
 
 def _ends(keys: Sequence[str]) -> str:
-    """Few keys as they are, of many the first, the last and their number."""
+    """Write a few keys as a list, and many as the first, the last and their number."""
     if len(keys) <= LISTED:
         return ", ".join(keys)
     ordered = sorted(keys)
@@ -256,7 +255,7 @@ def clean_up(session: Session, older_than: float) -> None:
 @click.option("--ui-port", type=click.IntRange(1, 65535), help="A port that the UI will need.")
 @click.pass_obj
 def doctor(session: Session, ui_port: int | None) -> None:
-    """Check settings, storage, catalog and engines, and say how to mend what is wrong."""
+    """Check settings, storage, catalog and engines, and say how to repair what is wrong."""
     findings = list(health.examine(session.deployment, session.settings.dagster_home))
     if ui_port:
         findings.append(health.ui_port(ui_port))
@@ -267,7 +266,7 @@ def doctor(session: Session, ui_port: int | None) -> None:
 
 
 def _refuse_exports(session: Session, name: str) -> None:
-    """An export's table does not hold the objects it lists."""
+    # The table of an export only lists objects, which a restored snapshot would not bring back.
     for asset in session.assets:
         if asset.export and str(asset.table) == name:
             inputs = " or ".join(spec.upstream.replace("/", ".") for spec in asset.inputs)
@@ -283,11 +282,11 @@ def _table(session: Session, name: str) -> LakeTable:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """A PipelineError, or what the machine refuses, becomes one line and exit code 1."""
+    """Turn a PipelineError, or a refusal of the machine, into one line and exit code 1."""
     try:
         yield
     except (PipelineError, OSError) as error:
-        line = told_as_refusal(error) if isinstance(error, OSError) else str(error)
+        line = refusal_line(error) if isinstance(error, OSError) else str(error)
         if line is None:
             raise
         click.echo(f"error: {line}", err=True)

@@ -1,4 +1,4 @@
-"""What the command line shows: progress bars and answers."""
+"""What the command line shows: progress bars, and the answers of queries."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ TABLE_ROWS: Final = 1000
 
 
 class ProgressBars:
-    """Bars on standard error: tables published, and bytes of whatever is being read."""
+    """Bars on standard error: one counts published tables, the others the bytes of input read."""
 
     def __init__(self, tables: int) -> None:
         self._tables = tables
@@ -74,6 +74,7 @@ def _show_table(answer: Answer) -> None:
         table.add_row(*("" if value is None else str(value) for value in row))
     console = Console()
     console.print(table, highlight=False, markup=False)
+    # Rows stream, so that only asking for one more shows whether any were left out.
     if next(answer.rows, None) is not None:
         console.print(f"… only the first {TABLE_ROWS:,} rows; use --format csv for all of them")
 
@@ -85,6 +86,7 @@ def _show_csv(answer: Answer) -> None:
 
 
 def _show_json(answer: Answer) -> None:
+    # Written row by row, because an answer may be larger than memory.
     separator = "[\n"
     for row in answer.rows:
         record = dict(zip(answer.columns, row, strict=True))

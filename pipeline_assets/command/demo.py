@@ -1,7 +1,7 @@
-"""The demo behind ``make demo``: sample files, a rental shop in Postgres, everything up to date.
+"""The demo behind ``make demo``: it writes sample files and a rental shop, and updates the lake.
 
-The Postgres server comes from pip, runs while the demo does, keeps its data below the Dagster home
-and holds the shop's database and the warehouse. A second demo finds nothing to do.
+The Postgres server comes from pip and runs as long as the demo. Its data lie below the Dagster home
+and hold the shop's database and the warehouse. A second demo finds nothing to do.
 """
 
 import argparse
@@ -14,7 +14,6 @@ from pydantic import SecretStr
 
 from pipeline_assets.command.cli import Session, cli, one_line_errors
 from pipeline_assets.command.postgres_server import ensure_database, running_postgres
-from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.sample import write_samples
 from pipeline_assets.sample.rental_database import fill_rentals
 from pipeline_assets.settings import Settings
@@ -24,49 +23,43 @@ DAMAGE: Final = 0.01
 
 
 def run_demo(settings: Settings, scale: float, seed: int = 0) -> None:
-    """Bring the whole graph up to date with :func:`shop_and_samples`.
-
-    Raises:
-        PipelineError: As :func:`shop_and_samples`.
-        SystemExit: As :func:`update_all`.
-    """
+    """Bring the whole graph up to date with samples; see the two functions below."""
     with shop_and_samples(settings, scale, seed) as ready:
         update_all(ready)
 
 
 def update_all(settings: Settings) -> None:
-    """What ``pipeline-assets update`` does.
+    """Run ``pipeline-assets update``.
 
     Raises:
-        SystemExit: Some asset failed; what and why is on standard error.
+        SystemExit: An asset failed; its name and the reason are on standard error.
     """
     cli.main(["update"], prog_name="demo", obj=Session(settings), standalone_mode=False)
 
 
 @contextmanager
 def shop_and_samples(settings: Settings, scale: float, seed: int = 0) -> Iterator[Settings]:
-    """Write the samples and start Postgres; yields the settings with the databases in it.
+    """Write the samples and start Postgres.
 
     Args:
-        settings: Where the landing zone and Dagster's home lie; both must be folders.
-        scale: Of the samples.
-        seed: Same seed, same samples.
+        settings: Their landing zone and Dagster home must be folders.
+        scale: The scale of the samples.
+        seed: The same seed gives the same samples.
+
+    Yields:
+        The settings, with the two databases of the server.
 
     Raises:
-        PipelineError: Something cannot be written or started, or the database of an earlier demo
-            holds a sample of another scale.
+        PipelineError: A file cannot be written, Postgres cannot be started, or the database of an
+            earlier demo holds a sample of another scale.
     """
     write_samples(Path(settings.landing_uri), scale, seed, DAMAGE)
     with running_postgres(settings.dagster_home / SERVER) as server:
         shop = ensure_database(server, "shop")
         fill_rentals(shop, scale, seed)
-        warehouse = ensure_database(server, "warehouse")
-        yield _with_databases(settings, shop, warehouse)
-
-
-def _with_databases(settings: Settings, shop: SecretDsn, warehouse: SecretDsn) -> Settings:
-    dsns = {"oltp_dsn": shop, "warehouse_dsn": warehouse}
-    return settings.model_copy(update={name: SecretStr(dsn.reveal()) for name, dsn in dsns.items()})
+        dsns = {"oltp_dsn": shop, "warehouse_dsn": ensure_database(server, "warehouse")}
+        secrets = {name: SecretStr(dsn.reveal()) for name, dsn in dsns.items()}
+        yield settings.model_copy(update=secrets)
 
 
 def main() -> None:

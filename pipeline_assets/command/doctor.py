@@ -1,4 +1,8 @@
-"""Is everything there that the pipeline needs, and if not, what to do."""
+"""Checks that everything is there that the pipeline needs.
+
+A newcomer's machine, or a new deployment, lacks one thing or another. Each finding says what was
+examined and, if something is wrong, what to do.
+"""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -24,7 +28,7 @@ _HINT: Final = "as in make dev PORT=3001"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """One thing that was examined, and whether it is as the pipeline needs it."""
 
     what: str
     ok: bool
@@ -32,7 +36,7 @@ class Finding:
 
 
 def examine(deployment: Deployment, dagster_home: Path) -> Iterator[Finding]:
-    """Look at everything; nothing is changed but a probe object that is removed again."""
+    """Examine everything; the only change is a probe object, which is removed again."""
     settings = deployment.settings
     yield _finding("landing zone", lambda: _landing(deployment))
     yield _finding("lake storage", lambda: _writable(deployment, settings.lake_uri))
@@ -55,7 +59,7 @@ def ui_port(port: int) -> Finding:
     """Whether the UI's web server can listen on a port of this machine."""
     try:
         with socket.socket() as probe:
-            # As the web server does it: connections that are only being closed don't count.
+            # The web server sets it as well: a port whose old connections still close is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
     except OSError as error:
@@ -64,9 +68,9 @@ def ui_port(port: int) -> Finding:
     return Finding("port", ok=True, details=f"{port} is free")
 
 
-def _finding(what: str, look: Callable[[], str]) -> Finding:
+def _finding(what: str, examination: Callable[[], str]) -> Finding:
     try:
-        return Finding(what, ok=True, details=look())
+        return Finding(what, ok=True, details=examination())
     except (PipelineError, OSError) as error:
         return Finding(what, ok=False, details=str(error))
 
@@ -105,7 +109,7 @@ def _connected(dsn: SecretDsn) -> str:
 
 
 def _spark(settings: Settings) -> Finding:
-    """Which Java local Spark would run on; none is a fault only where assets are routed there."""
+    # A machine without Java is at fault only if an asset is routed to local Spark.
     wrapper = settings.dagster_home.resolve() / "spark" / "java"
     java = choose_java(settings.java_home, wrapper)
     is_needed = "spark" in {settings.engine, *settings.engine_overrides.values()}

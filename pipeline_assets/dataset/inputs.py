@@ -32,7 +32,7 @@ NumberedLines: TypeAlias = Annotated[ir.Table, "numbered_lines"]
 
 @dataclass(frozen=True)
 class Landed:
-    """Landing objects of the partitions to be made.
+    """Landing objects of the partitions to be materialised.
 
     Attributes:
         objects: By partition key.

@@ -48,7 +48,7 @@ def to_sql(table: ir.Table, dialect: Dialect) -> str:
 
 
 def _stable(sql: str) -> str:
-    """Make one expression always one SQL, in every process.
+    """Write one expression as the same SQL in every process.
 
     Ibis draws some names at random, and writes dropped columns in the order of a set.
     """

@@ -1,1 +1,1 @@
-"""Engines: where a job runs. An engine knows files and SQL, and nothing of assets."""
+"""Engines: they execute jobs. An engine knows files and SQL, and nothing of assets."""

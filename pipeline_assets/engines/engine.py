@@ -1,4 +1,8 @@
-"""What the lake asks of an engine."""
+"""The protocol of an engine.
+
+An engine executes a job, which is data: input files, SQL in the engine's dialect, a destination and
+audits. So the same asset runs on any engine, and only the settings say on which.
+"""
 
 from collections.abc import Callable, Collection
 from typing import Protocol
@@ -9,16 +13,16 @@ from spark_resources.job import Job, Kind, Manifest
 
 
 class Engine(Protocol):
-    """Executes jobs: reads their inputs, writes Parquet, audits it, and reports."""
+    """Executes jobs: reads inputs, writes Parquet files, audits them, and returns a manifest."""
 
     @property
     def name(self) -> str:
-        """How settings and metadata call this engine."""
+        """The name in settings and metadata."""
         ...
 
     @property
     def dialect(self) -> Dialect:
-        """The Ibis dialect its SQL must be compiled to."""
+        """The Ibis dialect of its SQL."""
         ...
 
     @property
@@ -27,12 +31,14 @@ class Engine(Protocol):
         ...
 
     def token(self, work: Callable[[], str], log: Log) -> str:
-        """The token of the next attempt at some work.
+        """The idempotency token of the next attempt at some work.
+
+        On a remote engine, equal work gets the token of an attempt that still runs, or whose result
+        no run has used. A retry thus waits for the job of a killed run instead of starting another.
 
         Args:
-            work: Asked, where attempts outlive processes, for what identifies the work; equal work
-                gets the token of the attempt that is under way or has a result nobody took.
-            log: Told about progress.
+            work: Returns a text that identifies the work; a local engine does not call it.
+            log: Receives messages about progress.
 
         Raises:
             PipelineError: The engine cannot be reached.
@@ -43,13 +49,13 @@ class Engine(Protocol):
         """Execute one job to its end.
 
         Args:
-            job: What to do; its SQL is in this engine's dialect.
-            log: Told about progress, a line at a time.
+            job: The job; its SQL is in this engine's dialect.
+            log: Receives messages about progress, one line each.
 
         Returns:
             The manifest of exactly this attempt.
 
         Raises:
-            PipelineError: The job failed for a reason that has to be told in one line.
+            PipelineError: The job failed; the message is one line.
         """
         ...

@@ -1,4 +1,7 @@
-"""Which engine computes which asset."""
+"""The choice of the engine that computes an asset.
+
+The settings name a default engine, and may name another one for some assets.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,8 +17,8 @@ class Engines:
     """The engines of a deployment.
 
     Attributes:
-        embedded: Always there: it also writes what assets read from the outside world.
-        default: Computes every asset that no override names.
+        embedded: The embedded engine, which ingests and exports use whatever the default is.
+        default: The engine of every asset that no override names.
         overrides: Glob over ``domain/name`` to engine; the first that matches wins.
     """
 
@@ -25,7 +28,7 @@ class Engines:
 
     @property
     def routed(self) -> tuple[Engine, ...]:
-        """Those that assets are routed to."""
+        """All engines that compute an asset."""
         return (self.default, *self.overrides.values())
 
     def for_job(self, name: str, kind: Kind) -> Engine:

@@ -1,4 +1,7 @@
-"""Spark as an engine, wherever it runs."""
+"""Spark as an engine: on this machine, as EMR steps or on EMR Serverless.
+
+A runner starts the job and waits for it; this class translates its errors.
+"""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -20,8 +23,8 @@ class SparkEngine:
     """Runs jobs through one of the Spark runners.
 
     Attributes:
-        name: How settings and metadata call it.
-        runner: Local, EMR steps or EMR Serverless.
+        name: The name in settings and metadata.
+        runner: What starts jobs and waits for them.
     """
 
     name: SparkName
@@ -41,7 +44,7 @@ class SparkEngine:
         """See :class:`pipeline_assets.engines.engine.Engine`.
 
         The error's cause is a :class:`~spark_resources.errors.JobFailedError`, whose ``facts`` and
-        ``log_tail`` are what a run page should show besides its message.
+        ``log_tail`` are what the page of a run shows beside the message.
         """
         try:
             return self.runner.run(job, log)

@@ -1,10 +1,14 @@
-"""Opening the Iceberg catalog: SQLite or any SQL database by default, Glue on AWS.
+"""Access to the Iceberg catalog: SQLite or any other SQL database, or Glue on AWS.
 
-SQLAlchemy takes a tenth of the time that importing the definitions takes, and only opening a
-catalog needs it: its imports are inside functions.
+Several processes use the catalog at once and nobody holds a lock. Where two of them change the same
+table, one commit is refused, and :data:`beside_others` repeats that process's whole step.
+
+Imports of SQLAlchemy stand inside functions, because they are slow and only opening a catalog needs
+them.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +37,7 @@ from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 GLUE: Final = "glue"
 ENCRYPTING_IO: Final = "pipeline_assets.iceberg.encryption.EncryptingFileIO"
 _NAME: Final = "lake"
+# What pyiceberg raises when another process was faster; an SQL catalog adds IntegrityError.
 _LOST_RACE: Final = (
     CommitFailedException,
     ValidationException,
@@ -43,7 +48,7 @@ _LOST_RACE: Final = (
 
 @dataclass(frozen=True)
 class CatalogAccess:
-    """Where the catalog is and how its tables' files are reached.
+    """Where the catalog is, and how to reach the files of its tables.
 
     Attributes:
         uri: ``glue`` or a SQLAlchemy URL.
@@ -54,13 +59,29 @@ class CatalogAccess:
     uri: str = field(repr=False)  # may hold a password
     warehouse: str
     s3: S3Access = field(default_factory=S3Access)
+    _opened: "dict[str, _Opened]" = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def open(self) -> Catalog:
-        """Connect; the first process to come creates the catalog's own tables."""
+        """The catalog; the first process creates the tables of the catalog itself.
+
+        A connection is used again until the credentials are renewed, the database's file is
+        replaced, or the process forks.
+        """
         properties = {"warehouse": self.warehouse, **self._storage_properties()}
+        opened = self._opened.get(self.uri)
+        if opened is None or opened.circumstances != _circumstances(self.uri, properties):
+            catalog = self._connect(properties)
+            opened = _Opened(catalog, _circumstances(self.uri, properties))
+            self._opened[self.uri] = opened
+        return opened.catalog
+
+    def _connect(self, properties: dict[str, str]) -> Catalog:
         if self.uri == GLUE:
             return load_catalog(_NAME, type=GLUE, **properties)
-        _make_parent(self.uri)
+        if path := _sqlite_path(self.uri):
+            path.parent.mkdir(parents=True, exist_ok=True)
         return _open_sql(self.uri, properties)
 
     def _storage_properties(self) -> dict[str, str]:
@@ -79,28 +100,44 @@ class CatalogAccess:
         return {name: value for name, value in properties.items() if value}
 
 
-def _came_second(error: BaseException) -> bool:
-    """Whether another process has just created the catalog's own tables."""
+@dataclass(frozen=True)
+class _Opened:
+    """A connection to a catalog, and the circumstances in which it may be used."""
+
+    catalog: Catalog
+    circumstances: tuple[object, ...]
+
+
+def _circumstances(uri: str, properties: Mapping[str, str]) -> tuple[object, ...]:
+    path = _sqlite_path(uri)
+    # A connection to a deleted file still accepts writes, and nobody ever reads them.
+    file = path.stat() if path and path.exists() else None
+    return os.getpid(), sorted(properties.items()), file and (file.st_dev, file.st_ino)
+
+
+def _is_created_by_another(error: BaseException) -> bool:
+    """Whether another process has just created the tables of the catalog itself."""
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
 
+    # Every database words this differently, so the texts are all there is to compare.
     return isinstance(error, DBAPIError) and ("exists" in str(error) or "locked" in str(error))
 
 
-def _lost_race(error: BaseException) -> bool:
-    """Whether another process has changed the same table, or made it first."""
+def _is_lost_race(error: BaseException) -> bool:
+    """Whether another process has changed or created the same table meanwhile."""
     from sqlalchemy.exc import IntegrityError  # noqa: PLC0415
 
     return isinstance(error, (*_LOST_RACE, IntegrityError))
 
 
 @retry(
-    retry=retry_if_exception(_came_second),
+    retry=retry_if_exception(_is_created_by_another),
     wait=wait_random_exponential(multiplier=0.05, max=1),
     stop=stop_after_attempt(10),
     reraise=True,
 )
 def _open_sql(uri: str, properties: dict[str, str]) -> Catalog:
-    """Processes that start together may all try to create the tables: all but one try again."""
+    """Connect; of several processes that create the tables, all but the first try again."""
     from pyiceberg.catalog.sql import SqlCatalog  # noqa: PLC0415
 
     return SqlCatalog(_NAME, uri=uri, **properties)
@@ -114,17 +151,18 @@ def _give_up(attempt: RetryCallState) -> None:
 
 
 beside_others: Final = retry(
-    retry=retry_if_exception(_lost_race),
+    retry=retry_if_exception(_is_lost_race),
+    # Random waits: processes that were refused together would otherwise meet again.
     wait=wait_random_exponential(multiplier=0.05, max=2),
     stop=stop_after_attempt(30),
     retry_error_callback=_give_up,
 )
-"""Decorates what looks at the catalog and changes it, to start over where another came first."""
+"""Decorator: repeats a function that reads the catalog and changes it, if a commit was refused."""
 
 
 @contextmanager
 def one_line_errors(doing: str) -> Iterator[None]:
-    """Turn faults of the catalog's database, its driver and the storage into a PipelineError."""
+    """Turn errors of the catalog, its driver and the storage into a PipelineError of one line."""
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     try:
@@ -133,14 +171,16 @@ def one_line_errors(doing: str) -> Iterator[None]:
         raise PipelineError(f"Cannot {doing}: {str(error).splitlines()[0]}") from error
 
 
-def _make_parent(uri: str) -> None:
+def _sqlite_path(uri: str) -> Path | None:
+    """The file of a SQLite database; None for any other catalog."""
     from sqlalchemy import make_url  # noqa: PLC0415
 
+    if uri == GLUE:
+        return None
     url = make_url(uri)
-    if url.get_backend_name() == "sqlite" and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
 def sqlite_uri(path: Path) -> str:
-    """The SQLAlchemy URL of a SQLite file, patient with other writers."""
+    """The SQLAlchemy URL of a SQLite file; a writer waits up to a minute for other writers."""
     return f"sqlite:///{quote(str(path))}?timeout=60"

@@ -1,4 +1,7 @@
-"""What a commit changes: one snapshot that replaces the files of some partitions."""
+"""The parts of a commit: one snapshot that replaces the files of some partitions.
+
+Engines write the Parquet files beforehand, so a commit only changes metadata.
+"""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,26 +23,29 @@ from pipeline_assets.iceberg.history import (
 
 
 def widen(iceberg: Table, schema: Schema) -> None:
-    """Add the columns that a contract has and the table has not."""
+    """Add the columns that the contract has and the table lacks."""
     if set(schema.column_names) - set(iceberg.schema().column_names):
         with iceberg.update_schema() as update:
             update.union_by_name(schema)
 
 
 def without_history(metadata: TableMetadata) -> TableMetadata:
-    """What a commit is built on: pyiceberg copies it some twenty times before it is done.
+    """The metadata to build a commit on, without old snapshots and partition records.
 
-    The catalog applies the commit's changes to the whole metadata.
+    pyiceberg copies the metadata some twenty times during a commit, which would take longer with
+    every publish. The catalog applies the commit's changes to the complete metadata, so nothing is
+    lost.
     """
     current = metadata.current_snapshot()
     light = {"snapshots": [current] if current else [], "snapshot_log": []}
-    ours = {name for name in metadata.properties if name.startswith("pipeline.")}
-    kept = {name: text for name, text in metadata.properties.items() if name not in ours}
-    return metadata.model_copy(update={**light, "properties": kept})
+    others = {
+        it: text for it, text in metadata.properties.items() if not it.startswith("pipeline.")
+    }
+    return metadata.model_copy(update={**light, "properties": others})
 
 
 def partition_spec(schema: Schema, column: str | None) -> PartitionSpec:
-    """One partition for each value of a column; a single one without a column."""
+    """One partition for each value of a column; without a column the table has a single one."""
     if column is None:
         return PartitionSpec()
     source = schema.find_field(column).field_id
@@ -58,7 +64,7 @@ def data_files(
 
 
 def in_partitions(table: LakeTable, keys: Sequence[str] | None) -> BooleanExpression:
-    """The filter of some partitions; None for all of them."""
+    """The filter that selects some partitions; None selects all."""
     if keys is None or table.partition_column is None:
         return AlwaysTrue()
     return In(term=table.partition_column, literals=set(keys))
@@ -73,10 +79,11 @@ def replace_files(
 ) -> None:
     """One snapshot that drops the old files and adds the new ones.
 
-    It names the partitions it replaces, so that only a publish of the same ones is in conflict: any
-    other is passed over without looking at the files again.
+    The predicate names the replaced partitions. So pyiceberg finds a conflict only where another
+    process has published the same ones, and need not compare files for any other publish.
     """
     metadata = transaction.table_metadata
+    # Files that engines write carry no field ids, so readers match columns by this mapping.
     if metadata.name_mapping() is None:
         mapping = metadata.schema().name_mapping.model_dump_json()
         transaction.set_properties({"schema.name-mapping.default": mapping})

@@ -1,7 +1,7 @@
-"""Iceberg's metadata on S3 under a KMS key.
+"""Encryption of Iceberg's metadata files on S3 under a KMS key.
 
-Neither Arrow nor pyiceberg's default files can ask for one (Arrow 24, pyiceberg 0.12), so what is
-written goes through boto3; what is read goes on as before. Metadata files are small enough to be
+Neither Arrow nor pyiceberg's default file access can name a key (Arrow 24, pyiceberg 0.12). So
+boto3 writes the metadata files, and pyiceberg reads them as before. They are small enough to be
 held in memory until they are closed.
 """
 
@@ -22,7 +22,7 @@ KEY: Final = "s3.sse-kms-key-id"
 
 
 class EncryptingFileIO(PyArrowFileIO):
-    """Reads as pyiceberg does by default, and names the KMS key with every write."""
+    """pyiceberg's default file access, except that every write names the KMS key."""
 
     def __init__(self, properties: Properties = EMPTY_DICT) -> None:
         super().__init__(properties)
@@ -37,7 +37,7 @@ class EncryptingFileIO(PyArrowFileIO):
 
 
 class _EncryptedFile(OutputFile):
-    """Another output file, except for how it is written."""
+    """An output file of pyiceberg, except that boto3 writes it."""
 
     def __init__(self, plain: OutputFile, client: "S3Client", encryption: dict[str, str]) -> None:
         super().__init__(plain.location)
@@ -49,18 +49,18 @@ class _EncryptedFile(OutputFile):
         return len(self._plain)
 
     def exists(self) -> bool:
-        """Whether it is there."""
+        """Whether the file exists."""
         return self._plain.exists()
 
     def to_input_file(self) -> InputFile:
-        """The same file, to be read."""
+        """The same file for reading."""
         return self._plain.to_input_file()
 
     def create(self, overwrite: bool = False) -> OutputStream:
-        """A stream; the file is there once that is closed.
+        """A stream; the file exists once the stream is closed.
 
         Raises:
-            FileExistsError: There is one, and it is not to be overwritten.
+            FileExistsError: The file exists and must not be overwritten.
         """
         if not overwrite and self.exists():
             raise FileExistsError(self.location)
@@ -68,7 +68,7 @@ class _EncryptedFile(OutputFile):
 
 
 class _Upload(io.BytesIO):
-    """Written to S3 when it is closed."""
+    """A buffer that is written to S3 when it is closed."""
 
     def __init__(self, location: str, client: "S3Client", encryption: dict[str, str]) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class _Upload(io.BytesIO):
         self._encryption = encryption
 
     def close(self) -> None:
-        """Write the object; a second time nothing happens."""
+        """Write the object; closing again does nothing."""
         if not self.closed:
             bucket, key = self._place
             encryption: Any = self._encryption

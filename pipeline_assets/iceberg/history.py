@@ -1,8 +1,13 @@
-"""What each publish of a table was made from: read out of its properties and snapshots."""
+"""The history of a table: the partition records of the present and of every kept snapshot.
+
+A snapshot's summary holds the records of the partitions that it replaced. To know all records at a
+snapshot, one reads the summaries of its ancestors in order. When snapshots expire, their records
+move to a table property.
+"""
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,18 +17,14 @@ from pyiceberg.table.snapshots import Snapshot
 from pipeline_assets.dataset.values.table import PartitionRecord
 
 FORGOTTEN: Final = "pipeline.forgotten"
-"""Table property: the records in force before the first snapshot that is kept."""
-
-
+"""Table property with the records in force before the first snapshot that has not expired."""
 _PROPERTY: Final = "pipeline.partition."
-
-
 SUMMARY_PROPERTY: Final = "pipeline.partitions"
 
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """One publish: when, by which run, and the partitions it replaced."""
+    """One publish: its time, and the records of the partitions that it replaced."""
 
     snapshot_id: int
     committed_at: datetime
@@ -33,14 +34,18 @@ class HistoryEntry:
 
 
 def set_records(transaction: Transaction, records: Mapping[str, PartitionRecord | None]) -> None:
-    """A partition that is gone keeps a null: removing what another process removed is an error."""
+    """Store the records as table properties.
+
+    A removed partition gets a null: removing a property that another process has removed already is
+    an error.
+    """
     transaction.set_properties(
         {_PROPERTY + key: json.dumps(dumped(record)) for key, record in records.items()}
     )
 
 
 def current_records(iceberg: Table) -> dict[str, PartitionRecord]:
-    """What is in force now, by partition key."""
+    """The present records by partition key."""
     return _existing(
         {
             name.removeprefix(_PROPERTY): json.loads(text)
@@ -51,7 +56,7 @@ def current_records(iceberg: Table) -> dict[str, PartitionRecord]:
 
 
 def ancestry(iceberg: Table, snapshot_id: int | None) -> list[Snapshot]:
-    """The kept ancestors of a snapshot and itself, oldest first."""
+    """A snapshot and its ancestors that have not expired, oldest first."""
     chain: list[Snapshot] = []
     snapshot = iceberg.snapshot_by_id(snapshot_id) if snapshot_id else None
     while snapshot is not None:
@@ -62,7 +67,7 @@ def ancestry(iceberg: Table, snapshot_id: int | None) -> list[Snapshot]:
 
 
 def records_at(iceberg: Table, snapshot_id: int) -> dict[str, PartitionRecord]:
-    """What was in force then: before the first kept snapshot, and what came with each since."""
+    """The records at a snapshot: the forgotten ones, replaced by those of each snapshot since."""
     records = json.loads(iceberg.properties.get(FORGOTTEN, "{}"))
     for snapshot in ancestry(iceberg, snapshot_id):
         records |= _summary(snapshot)
@@ -70,7 +75,7 @@ def records_at(iceberg: Table, snapshot_id: int) -> dict[str, PartitionRecord]:
 
 
 def _summary(snapshot: Snapshot) -> dict[str, Any]:
-    """Record, as JSON, of each partition that a snapshot replaced; null where it removed it."""
+    """The record, as JSON, of each partition that a snapshot replaced; null if it removed it."""
     properties = snapshot.summary.additional_properties if snapshot.summary else {}
     replaced: dict[str, Any] = json.loads(properties.get(SUMMARY_PROPERTY, "{}"))
     return replaced
@@ -86,7 +91,7 @@ def committed_at(snapshot: Snapshot) -> datetime:
 
 
 def history_entry(snapshot: Snapshot, current: int | None) -> HistoryEntry:
-    """One publish, as its snapshot tells it; ``current`` is the id of the table's own snapshot."""
+    """The publish that a snapshot stands for; ``current`` is the id of the present snapshot."""
     return HistoryEntry(
         snapshot_id=snapshot.snapshot_id,
         committed_at=committed_at(snapshot),
@@ -100,20 +105,12 @@ def history_entry(snapshot: Snapshot, current: int | None) -> HistoryEntry:
 
 
 def pinned(past: PartitionRecord | None, present: PartitionRecord | None) -> PartitionRecord | None:
-    """The past record with the inputs and code of today, so that the next update keeps it."""
+    """A past record with today's inputs and code, so that the next update does not replace it."""
     if past is None or present is None:
         return past
-    return PartitionRecord(
-        version=past.version,
-        inputs=present.inputs,
-        code_version=present.code_version,
-        run_id=past.run_id,
-        rows=past.rows,
-        bytes=past.bytes,
-        published_at=past.published_at,
-    )
+    return replace(past, inputs=present.inputs, code_version=present.code_version)
 
 
 def dumped(record: PartitionRecord | None) -> dict[str, object] | None:
-    """A record as JSON holds it; null for a partition that is gone."""
+    """A record as JSON; null for a removed partition."""
     return asdict(record) if record else None

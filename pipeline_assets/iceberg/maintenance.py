@@ -1,10 +1,10 @@
-"""Letting go of history, and of files that nobody refers to.
+"""Maintenance: expire old snapshots, and delete files that nothing refers to.
 
 A table's files lie below its location: ``data/{publication}/…`` holds what one publication wrote
-(Parquet, raw text below ``raw/``), ``metadata/…`` what Iceberg wrote. A Parquet file is kept while
-a kept snapshot refers to it, raw text while one refers to any file of its publication, a metadata
-file while the present metadata, its log or a kept snapshot refers to it. What a killed or failed
-run left behind is none of these.
+(Parquet, and raw text below ``raw/``), ``metadata/…`` holds what Iceberg wrote. A Parquet file
+stays while a snapshot refers to it. Raw text stays while a snapshot refers to any file of its
+publication. A metadata file stays while the present metadata, its log or a snapshot refers to it.
+Nothing refers to the files of a run that was killed or has failed.
 """
 
 import json
@@ -15,7 +15,6 @@ from datetime import datetime
 from itertools import pairwise, takewhile
 
 from pyiceberg.exceptions import CommitFailedException
-from pyiceberg.manifest import ManifestFile
 from pyiceberg.table import Table
 from pyiceberg.table.update.snapshot import ExpireSnapshots
 
@@ -28,15 +27,8 @@ from pipeline_assets.iceberg.tables import Lake
 
 
 @dataclass(frozen=True)
-class Expired:
-    """Snapshots that a table has let go of, oldest first; their files are orphans now."""
-
-    snapshot_ids: tuple[int, ...]
-
-
-@dataclass(frozen=True)
 class Removed:
-    """What was deleted: files and bytes."""
+    """Number and size of deleted files."""
 
     files: int
     bytes: int
@@ -44,15 +36,21 @@ class Removed:
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What was let go of in one table."""
+    """What maintenance has removed from one table.
+
+    Attributes:
+        table: The table.
+        expired: Ids of the expired snapshots, oldest first; their files are orphans now.
+        removed: The orphans that were deleted.
+    """
 
     table: LakeTable
-    expired: Expired
+    expired: tuple[int, ...]
     removed: Removed
 
     def __str__(self) -> str:
         return (
-            f"{self.table!s:<36} {len(self.expired.snapshot_ids)} snapshots expired, "
+            f"{self.table!s:<36} {len(self.expired)} snapshots expired, "
             f"{self.removed.files} files ({self.removed.bytes:,} bytes) removed"
         )
 
@@ -60,12 +58,12 @@ class Cleaned:
 def clean(
     lake: Lake, store: ObjectStore, tables: Iterable[LakeTable], older_than: datetime
 ) -> Iterator[Cleaned]:
-    """Expire the old snapshots of tables, one after the other, and remove their orphans.
+    """Expire old snapshots and remove orphans, table by table.
 
     Args:
         lake: The published tables.
         store: Where their files lie.
-        tables: Which ones.
+        tables: The tables to clean.
         older_than: As for :func:`orphans`.
 
     Raises:
@@ -76,11 +74,11 @@ def clean(
         yield Cleaned(table, expired, remove_orphans(lake, store, table, older_than))
 
 
-def expire(lake: Lake, table: LakeTable, older_than: datetime) -> Expired:
-    """Forget what was replaced before a moment, so that the table can be restored to any since.
+def expire(lake: Lake, table: LakeTable, older_than: datetime) -> tuple[int, ...]:
+    """Expire the snapshots that were replaced before a moment, and return their ids.
 
-    The last publish is always kept. What a run may still be reading is, too, if the moment is
-    earlier than the start of that run.
+    The table can be restored to every state since that moment. The present snapshot never expires.
+    A run keeps the snapshots that it reads if it started after the moment.
 
     Raises:
         PipelineError: The table cannot be read or written.
@@ -92,29 +90,35 @@ def expire(lake: Lake, table: LakeTable, older_than: datetime) -> Expired:
 def orphans(
     lake: Lake, store: ObjectStore, table: LakeTable, older_than: datetime
 ) -> tuple[StoredObject, ...]:
-    """Files that nothing refers to, of publications that wrote nothing since a moment.
+    """Files without a reference, of publications that have written nothing since a moment.
 
     Args:
         lake: The published tables.
         store: Where their files lie.
-        table: Whose files to look at.
-        older_than: Must be earlier than the start of any run that may still be going on, for its
-            files are not referred to before it commits.
+        table: The table whose files are listed.
+        older_than: Must be earlier than the start of every unfinished run, because nothing refers
+            to a run's files before it commits.
 
     Raises:
         PipelineError: The table or its files cannot be read, or the lake was moved.
     """
-    with one_line_errors(f"look for orphans of {table}"):
-        # Listed first: what a run commits from here on is found to be referred to below.
-        groups = _groups(lake.location(table), store)
+    with one_line_errors(f"find orphans of {table}"):
+        # The files are listed before the references are read: files of a run that commits in
+        # between then have a reference.
+        location = lake.location(table)
+        groups = _groups(location, store)
         iceberg = lake.load(table)
-        _require_unmoved(iceberg, lake.location(table))
+        if iceberg is not None and iceberg.location() != location:
+            raise PipelineError(
+                f"The catalog says that {location} lies at {iceberg.location()}: was the lake "
+                "moved? Nothing is removed"
+            )
         referenced = set(_referenced(iceberg))
         return tuple(
             item
             for items in groups
             if max(item.modified for item in items) < older_than
-            for item in _unreferenced(lake.location(table), items, referenced)
+            for item in _unreferenced(location, items, referenced)
         )
 
 
@@ -132,12 +136,12 @@ def remove_orphans(
 
 
 def compact(lake: Lake, table: LakeTable) -> int:
-    """Write a table that grows by small files anew, as few large ones.
+    """Rewrite a table of many small files as a few large ones.
 
-    Rows that another process appends meanwhile are kept: the commit is refused and tried again.
+    No row is lost that another process appends meanwhile: the commit is refused and repeated.
 
     Returns:
-        Its rows.
+        The number of its rows.
 
     Raises:
         PipelineError: The table cannot be read or written.
@@ -158,20 +162,20 @@ def _compact(lake: Lake, table: LakeTable) -> int:
 
 
 @beside_others
-def _expire(lake: Lake, table: LakeTable, older_than: datetime) -> Expired:
+def _expire(lake: Lake, table: LakeTable, older_than: datetime) -> tuple[int, ...]:
     iceberg = lake.load(table)
     if iceberg is None:
-        return Expired(())
+        return ()
     history = pairwise(ancestry(iceberg, iceberg.metadata.current_snapshot_id))
     replaced = takewhile(lambda pair: committed_at(pair[1]) < older_than, history)
     expired = tuple(snapshot.snapshot_id for snapshot, _ in replaced)
     if expired:
         _drop(iceberg, expired)
-    return Expired(expired)
+    return expired
 
 
 def _drop(iceberg: Table, expired: tuple[int, ...]) -> None:
-    """Drop the first snapshots; what they said of partitions still in force is kept in a property.
+    """Drop the first snapshots; their records of partitions still in force move to a property.
 
     Raises:
         CommitFailedException: Another process has just dropped some of them.
@@ -186,7 +190,7 @@ def _drop(iceberg: Table, expired: tuple[int, ...]) -> None:
 
 
 def _groups(location: str, store: ObjectStore) -> Iterable[list[StoredObject]]:
-    """What one run writes: the files of a publication, or a single metadata file."""
+    """Group the files by what one run writes: a publication, or a single metadata file."""
     groups: dict[str, list[StoredObject]] = defaultdict(list)
     for folder in (f"{location}/data", f"{location}/metadata"):
         for item in store.list(folder):
@@ -200,20 +204,12 @@ def _unreferenced(
 ) -> list[StoredObject]:
     unreferenced = [item for item in items if item.uri not in referenced]
     is_alive = len(unreferenced) < len(items)
-    return [item for item in unreferenced if not (is_alive and _is_raw(location, item.uri))]
-
-
-def _is_raw(location: str, uri: str) -> bool:
-    _kind, _publication, *path = uri.removeprefix(f"{location}/").split("/")
-    return path[:1] == ["raw"]
-
-
-def _require_unmoved(iceberg: Table | None, location: str) -> None:
-    if iceberg is not None and iceberg.location() != location:
-        raise PipelineError(
-            f"The catalog says that {location} lies at {iceberg.location()}: was the lake moved? "
-            "Nothing is removed"
-        )
+    # No snapshot refers to raw text itself; it belongs to the Parquet files of its publication.
+    return [
+        item
+        for item in unreferenced
+        if not (is_alive and item.uri.removeprefix(f"{location}/").split("/")[2:3] == ["raw"])
+    ]
 
 
 def _referenced(iceberg: Table | None) -> Iterator[str]:
@@ -224,16 +220,13 @@ def _referenced(iceberg: Table | None) -> Iterator[str]:
     yield from (item.statistics_path for item in iceberg.metadata.statistics)
     yield from (item.statistics_path for item in iceberg.metadata.partition_statistics)
     yield from (snapshot.manifest_list for snapshot in iceberg.metadata.snapshots)
-    for manifest in _manifests(iceberg):
-        yield manifest.manifest_path
-        entries = manifest.fetch_manifest_entry(iceberg.io, discard_deleted=True)
-        yield from (entry.data_file.file_path for entry in entries)
-
-
-def _manifests(iceberg: Table) -> Iterable[ManifestFile]:
-    """Every manifest of every kept snapshot, once."""
-    return {
+    # Snapshots share most manifests, and each one costs a read of a file.
+    manifests = {
         manifest.manifest_path: manifest
         for snapshot in iceberg.metadata.snapshots
         for manifest in snapshot.manifests(iceberg.io)
-    }.values()
+    }
+    for manifest in manifests.values():
+        yield manifest.manifest_path
+        entries = manifest.fetch_manifest_entry(iceberg.io, discard_deleted=True)
+        yield from (entry.data_file.file_path for entry in entries)

@@ -1,4 +1,8 @@
-"""Read-only SQL over the published tables."""
+"""Read-only SQL over the published tables.
+
+DuckDB reads the Parquet files of one snapshot of each table. Before the user's SQL runs, the
+connection is locked to the lake's own folder.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -22,7 +26,7 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Answer:
-    """The rows of a query, fetched as they are asked for."""
+    """The rows of a query, fetched while somebody iterates over them."""
 
     columns: tuple[str, ...]
     rows: Iterator[Row]
@@ -32,7 +36,7 @@ class Answer:
 def query(
     sql: str, lake: Lake, tables: Iterable[LakeTable], engine: EmbeddedEngine
 ) -> Iterator[Answer]:
-    """Run one SELECT over one look at each table it mentions.
+    """Run one SELECT over one snapshot of each table that it mentions.
 
     Raises:
         PipelineError: It is not a single SELECT, or the engine cannot run it.
@@ -42,8 +46,17 @@ def query(
         try:
             for table in mentioned:
                 _add_view(connection, lake, table)
-            _lock(connection, lake.access.warehouse)
-            _require_select(connection, sql)
+            # From here on the SQL can read nothing outside the lake, nor change that back.
+            connection.execute(
+                f"SET allowed_directories = [{literal(lake.access.warehouse + '/')}]"
+            )
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+            kinds = [statement.type for statement in connection.extract_statements(sql)]
+            if kinds != [duckdb.StatementType.SELECT]:
+                raise PipelineError(
+                    "query takes a single SELECT; the lake is changed by assets only"
+                )
             connection.execute(sql)
         except duckdb.Error as error:
             raise PipelineError(str(error).splitlines()[0]) from error
@@ -61,19 +74,6 @@ def _add_view(connection: duckdb.DuckDBPyConnection, lake: Lake, table: LakeTabl
     name = f"{identifier(table.namespace)}.{identifier(table.name)}"
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(table.namespace)}")
     connection.execute(f"CREATE VIEW {name} AS {source_query(source)}")
-
-
-def _lock(connection: duckdb.DuckDBPyConnection, warehouse: str) -> None:
-    """From here on nothing outside the lake can be read, and no setting changed back."""
-    connection.execute(f"SET allowed_directories = [{literal(warehouse + '/')}]")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-
-
-def _require_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    kinds = [statement.type for statement in connection.extract_statements(sql)]
-    if kinds != [duckdb.StatementType.SELECT]:
-        raise PipelineError("query takes a single SELECT; the lake is changed by assets only")
 
 
 def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""A contract as an Iceberg schema."""
+"""The Iceberg schema of a contract."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -38,10 +38,10 @@ _TYPES: dict[str, IcebergType] = {
 
 
 def iceberg_schema(contract: TableContract) -> Schema:
-    """All fields are optional: the audit, not the file format, forbids nulls.
+    """The schema of a contract, in which every field is optional.
 
-    Engines write every Parquet column as optional, and files to be committed must agree with the
-    schema.
+    Engines write every Parquet column as optional, and Iceberg accepts only files that agree with
+    the schema. The audit forbids nulls instead.
     """
     ids = count(1)
     return Schema(

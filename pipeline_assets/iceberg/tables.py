@@ -1,7 +1,9 @@
-"""Iceberg tables: publish partitions, read exactly one snapshot, list and restore history.
+"""The lake: publish partitions of Iceberg tables, read one snapshot, list and restore history.
 
-What a partition was made from is kept twice: in the table's properties, which always tell the
-present, and in the summary of the snapshot that published it, which tells the past.
+A publish is one commit that replaces whole partitions, so readers see either the old rows or the
+new ones. Each partition has a record of what it was materialised from. The record is stored twice:
+a table property holds the present one, and the summary of the snapshot that published the partition
+holds it for the history.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -36,6 +38,7 @@ from pipeline_assets.iceberg.history import (
 from pipeline_assets.iceberg.schema import iceberg_schema
 
 _TABLE_PROPERTIES: Final = {
+    # Every commit writes a metadata file; without this, old ones would pile up for ever.
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "50",
     "commit.retry.num-retries": "30",
@@ -46,12 +49,12 @@ _TABLE_PROPERTIES: Final = {
 
 @dataclass(frozen=True)
 class TableState:
-    """One consistent look at some partitions of a table.
+    """Some partitions of a table, as one snapshot holds them.
 
     Attributes:
-        snapshot_id: The snapshot looked at; None where nothing was ever published.
-        files: URIs of the Parquet files.
-        records: By partition key; a key that was never published is missing.
+        snapshot_id: The snapshot; None where nothing was ever published.
+        files: URIs of its Parquet files.
+        records: Record by partition key; a partition that was never published has none.
     """
 
     snapshot_id: int | None
@@ -75,9 +78,9 @@ class Lake:
         """Replace partitions in one commit.
 
         Args:
-            table: The table, created or widened by new columns where needed.
+            table: The table; it is created, or gets new columns, where needed.
             files: Parquet files that hold all rows of the partitions.
-            records: Every partition replaced, also one that has become empty.
+            records: A record for every partition that is replaced, even if it is empty now.
 
         Returns:
             The id of the new snapshot.
@@ -100,7 +103,8 @@ class Lake:
             if iceberg is None or iceberg.current_snapshot() is None:
                 return TableState(None, (), {})
             records = current_records(iceberg)
-            # Of thousands of windows few may be published; each one asked for takes its time.
+            # A backfill may ask for thousands of windows of which few exist: a filter on all their
+            # keys would make the scan slow.
             chosen = None if keys is None else [key for key in keys if key in records]
             return TableState(
                 snapshot_id=iceberg.metadata.current_snapshot_id,
@@ -109,7 +113,7 @@ class Lake:
             )
 
     def records(self, table: LakeTable) -> Mapping[str, PartitionRecord]:
-        """What is published now, without looking for its files.
+        """The records of all published partitions; no file is listed.
 
         Raises:
             PipelineError: The catalog or the table's metadata cannot be read.
@@ -119,7 +123,7 @@ class Lake:
             return current_records(iceberg) if iceberg else {}
 
     def rows(self, table: LakeTable, state: TableState) -> pa.Table:
-        """All rows of what was read, for tables small enough to list files.
+        """All rows that :meth:`read` found. They are held in memory, so the table must be small.
 
         Raises:
             PipelineError: The catalog or a file cannot be read.
@@ -127,12 +131,12 @@ class Lake:
         with one_line_errors(f"read {table}"):
             iceberg = self.load(table)
             if iceberg is None or state.snapshot_id is None:
-                return iceberg_schema(table.contract).as_arrow().empty_table()
+                return self.arrow_schema(table).empty_table()
             filter_ = in_partitions(table, list(state.records))
             return iceberg.scan(row_filter=filter_, snapshot_id=state.snapshot_id).to_arrow()
 
     def select(self, table: LakeTable, values: Mapping[str, Collection[str]]) -> pa.Table:
-        """The rows of a table whose columns have one of some values each.
+        """The rows whose columns each have one of the given values.
 
         Raises:
             PipelineError: The catalog or a file cannot be read.
@@ -147,7 +151,7 @@ class Lake:
             return iceberg.scan(row_filter=every).to_arrow()
 
     def append(self, table: LakeTable, rows: pa.Table) -> None:
-        """Add rows to a table that keeps no records of partitions.
+        """Add rows to a table that has no partition records.
 
         Raises:
             PipelineError: The catalog or a file cannot be written.
@@ -156,11 +160,11 @@ class Lake:
             self._append(table, rows)
 
     def arrow_schema(self, table: LakeTable) -> pa.Schema:
-        """The columns of a table as Arrow has them."""
+        """A table's schema in Arrow."""
         return iceberg_schema(table.contract).as_arrow()
 
     def history(self, table: LakeTable) -> list[HistoryEntry]:
-        """Every publish that is still kept, oldest first.
+        """Every publish whose snapshot has not expired, oldest first.
 
         Raises:
             PipelineError: The catalog or the table's metadata cannot be read.
@@ -177,13 +181,13 @@ class Lake:
     ) -> Mapping[str, PartitionRecord | None]:
         """Publish again what a snapshot held.
 
-        A restored partition counts as made from today's inputs, so that the next update leaves it
-        alone until an input changes; what depends on it is brought up to date.
+        The restored record names today's inputs and code, so that the next update does not replace
+        the partition before one of them changes. Assets downstream become stale and follow.
 
         Args:
             table: The table.
             snapshot_id: One of :meth:`history`.
-            keys: The partitions; by default the whole table, as it was.
+            keys: The partitions to restore; by default the whole table.
 
         Returns:
             The records now in force; None for a partition that did not exist then.
@@ -218,9 +222,11 @@ class Lake:
     ) -> int:
         iceberg = self.load(table) or self._create(table)
         widen(iceberg, iceberg_schema(table.contract))
+        # Read again at every try: the process that came first may have replaced the same files.
         replaced = list(data_files(iceberg, table, list(records)))
         iceberg.metadata = without_history(iceberg.metadata)
         with iceberg.transaction() as transaction:
+            # Files and records change in one commit, so no reader sees the one without the other.
             replace_files(transaction, table, replaced, files, records)
             set_records(transaction, records)
         return int(iceberg.metadata.current_snapshot_id or 0)
@@ -233,6 +239,7 @@ class Lake:
             transaction.append(rows)
 
     def _create(self, table: LakeTable) -> Table:
+        # Where two processes create the table, one gets an error, and its whole step is repeated.
         catalog, schema = self.access.open(), iceberg_schema(table.contract)
         catalog.create_namespace_if_not_exists(table.namespace)
         return catalog.create_table(

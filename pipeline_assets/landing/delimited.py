@@ -16,19 +16,18 @@ For quoted fields see :mod:`pipeline_assets.landing.quotes`: a stray quote costs
 the file.
 """
 
-import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, BinaryIO, Final, TypeAlias, cast
+from typing import BinaryIO, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-from isal import igzip, isal_zlib
 
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.landing.byte_stream import inflated_chunks
 from pipeline_assets.landing.quotes import Text
 from pipeline_assets.landing.records import Records, cut
 
@@ -36,11 +35,6 @@ Opener: TypeAlias = Callable[[], BinaryIO]
 
 BLOCK_BYTES: Final = 2 << 20
 MAX_RECORD_BYTES: Final = 16 << 20
-
-_GZIP_MAGIC = b"\x1f\x8b"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# The stub of isal declares its error as an instance.
-_IsalError = cast(type[Exception], isal_zlib.IsalError)
 
 
 @dataclass(frozen=True)
@@ -145,7 +139,7 @@ def read_delimited(
     """
     for source_uri, opener in files:
         with closing(opener()) as stream:
-            blocks = _blocks(source_uri, _chunks(source_uri, stream, block_bytes), dialect)
+            blocks = _blocks(source_uri, inflated_chunks(source_uri, stream, block_bytes), dialect)
             yield from _read_file(source_uri, blocks, columns, on_file)
 
 
@@ -273,38 +267,3 @@ def _check_lengths(source_uri: str, text: Text, block: Records) -> None:
     if max(longest, len(text.data) - text.size) > MAX_RECORD_BYTES:
         limit = MAX_RECORD_BYTES >> 20
         raise PipelineError(f"{source_uri} has a line of over {limit} MiB; is it delimited text?")
-
-
-class _Raw(io.RawIOBase):
-    """Gives a stream that can only `read` what buffered readers ask for."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - typeshed's buffer protocol
-        filled = 0
-        while data := self._stream.read(len(buffer) - filled):
-            buffer[filled : filled + len(data)] = data
-            filled += len(data)
-        return filled
-
-
-def _chunks(source_uri: str, stream: BinaryIO, size: int) -> Iterator[bytes]:
-    """The file's text in chunks of a size, decompressed, without its byte order mark."""
-    buffered = io.BufferedReader(_Raw(stream), 1 << 20)
-    text = _decompressed(buffered) if buffered.peek(2)[:2] == _GZIP_MAGIC else buffered
-    try:
-        yield text.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
-        while chunk := text.read(size):
-            yield chunk
-    except (EOFError, igzip.BadGzipFile, _IsalError) as error:
-        raise PipelineError(
-            f"{source_uri} is no whole gzip file, deliver it again: {error}"
-        ) from error
-
-
-def _decompressed(stream: BinaryIO) -> BinaryIO:
-    return cast(BinaryIO, igzip.IGzipFile(fileobj=stream))  # type: ignore[no-untyped-call]

@@ -60,7 +60,7 @@ class TextPart:
 
 
 def split_into_parts(
-    chunks: Iterable[bytes], part_bytes: int, source: str = "The input"
+    chunks: Iterable[bytes], part_bytes: int, uri: str = "The input"
 ) -> Iterator[TextPart]:
     """Cut a stream of bytes into parts of whole lines.
 
@@ -71,7 +71,7 @@ def split_into_parts(
         chunks: The file's bytes in order, in pieces of any size.
         part_bytes: Bytes a part of several lines may hold; a newline added at the end of the file
             is not counted.
-        source: The file's name, for the error.
+        uri: The file's, for the error.
 
     Yields:
         The parts in order; none for an empty file.
@@ -80,29 +80,29 @@ def split_into_parts(
         PipelineError: A line is longer than `MAX_LINE_BYTES`.
     """
     first_line = 1
-    blocks = (_stored_block(block, source) for block in _whole_lines(chunks, source))
+    blocks = (_stored_block(block, uri) for block in _whole_lines(chunks, uri))
     for number, data in enumerate(_cut(blocks, part_bytes)):
         part = _text_part(number, first_line, data)
         yield part
         first_line += part.line_count
 
 
-def _whole_lines(chunks: Iterable[bytes], source: str) -> Iterator[bytes]:
+def _whole_lines(chunks: Iterable[bytes], uri: str) -> Iterator[bytes]:
     """Regroup chunks into blocks of whole lines; only the last block may lack its newline."""
     pending = bytearray()
     for window in _windows(chunks):
         first_end = window.find(b"\n") + 1
         if first_end:
             line = bytes(pending) + window[: first_end - 1]
-            _check_length(len(line.removesuffix(b"\r")), source)
+            _check_length(len(line.removesuffix(b"\r")), uri)
             last_end = window.rfind(b"\n") + 1
             yield b"".join((pending, memoryview(window)[:last_end]))
             pending = bytearray(memoryview(window)[last_end:])
         else:
             pending += window
-            _check_length(len(pending) - 1, source)  # its last byte may be half of a line end
+            _check_length(len(pending) - 1, uri)  # its last byte may be half of a line end
     if pending:
-        _check_length(len(pending), source)
+        _check_length(len(pending), uri)
         yield bytes(pending)
 
 
@@ -112,25 +112,25 @@ def _windows(chunks: Iterable[bytes]) -> Iterator[bytes]:
             yield chunk[start : start + _WINDOW_BYTES]
 
 
-def _check_length(line_bytes: int, source: str) -> None:
+def _check_length(line_bytes: int, uri: str) -> None:
     if line_bytes > MAX_LINE_BYTES:
         raise PipelineError(
-            f"{source} has a line of more than {MAX_LINE_BYTES:,} bytes, so it is no file of "
+            f"{uri} has a line of more than {MAX_LINE_BYTES:,} bytes, so it is no file of "
             "records or has lost its line ends; deliver it again"
         )
 
 
-def _stored_block(block: bytes, source: str) -> bytes:
+def _stored_block(block: bytes, uri: str) -> bytes:
     """The block as it is stored; only a suspect block is looked at line by line."""
     block = block.replace(b"\r\n", b"\n") if b"\r" in block else block
     if _is_utf8(block) and not any(suspect in block for suspect in _SUSPECTS):
         return block
-    return b"\n".join(_stored_line(line, source) for line in block.split(b"\n"))
+    return b"\n".join(_stored_line(line, uri) for line in block.split(b"\n"))
 
 
-def _stored_line(line: bytes, source: str) -> bytes:
+def _stored_line(line: bytes, uri: str) -> bytes:
     stored = line if _is_readable(line) else _escape(line)
-    _check_length(len(stored), source)
+    _check_length(len(stored), uri)
     return stored
 
 

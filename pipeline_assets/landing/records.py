@@ -153,7 +153,7 @@ def _outside(is_quote: Flags, paired: Flags) -> Flags:
 
 
 def _assemble(text: Text, separators: Positions, last: Positions, quotes: Quotes) -> Records:
-    """Make records; `last` says which separators end one."""
+    """Assemble records; `last` says which separators end one."""
     lines, ends = text.lines, separators.copy()
     first, starts = _behind(last), _behind(separators)
     ends[last] -= lines[ends[last] - 1] == _RETURN

@@ -59,7 +59,7 @@ class TarMember:
 
 
 def stream_members(
-    archive: BinaryIO, archive_name: str, expected: Sequence[str], progress: Callable[[int], None]
+    stream: BinaryIO, uri: str, expected: Sequence[str], progress: Callable[[int], None]
 ) -> Generator[TarMember, None, None]:
     """Yield the members of a `.tar.gz`, which must be exactly the expected regular files.
 
@@ -68,25 +68,25 @@ def stream_members(
     known to be sound.
 
     Args:
-        archive: The compressed bytes, read forward from that thread.
-        archive_name: What errors call the archive, such as its URI.
+        stream: The compressed bytes, read forward from that thread.
+        uri: The archive's, for errors.
         expected: Names of the members that must be there, each once, in any order.
         progress: Called in the caller's thread with the archive bytes read since the last call.
 
     Raises:
         PipelineError: The archive is truncated or corrupt, lacks a member or holds anything else.
     """
-    with closing(_inflate(archive, archive_name, progress)) as chunks:
-        stream = _TarStream(chunks, archive_name)
-        guard = _Guard(archive_name, expected)
-        for header in _headers(stream, archive_name):
+    with closing(_inflate(stream, uri, progress)) as chunks:
+        tar = _TarStream(chunks, uri)
+        guard = _Guard(uri, expected)
+        for header in _headers(tar, uri):
             name = guard.accept(header)
             if name != ".":
-                content = stream.content(header)
+                content = tar.content(header)
                 yield TarMember(name, content)
                 _exhaust(content)
         guard.require_all()
-        _require_padding(stream.rest(), archive_name)
+        _require_padding(tar.rest(), uri)
 
 
 def in_order(futures: Iterable[Future[T]], ahead: int) -> Iterator[T]:
@@ -101,13 +101,13 @@ def in_order(futures: Iterable[Future[T]], ahead: int) -> Iterator[T]:
 
 
 def _inflate(
-    archive: BinaryIO, archive_name: str, progress: Callable[[int], None]
+    stream: BinaryIO, uri: str, progress: Callable[[int], None]
 ) -> Generator[bytes, None, None]:
     """Decompressed chunks, inflated ahead; they end only if the checksums were right."""
-    source = _CountingReader(archive)
+    source = _CountingReader(stream)
     reported = 0
     with _open_gzip(source) as inflated, ThreadPoolExecutor(1, "inflate") as pool:
-        reads = (pool.submit(_read_chunk, inflated, archive_name) for _ in itertools.count())
+        reads = (pool.submit(_read_chunk, inflated, uri) for _ in itertools.count())
         for chunk in in_order(reads, _CHUNKS_AHEAD):
             total = source.total
             progress(total - reported)
@@ -121,20 +121,20 @@ def _open_gzip(source: io.RawIOBase) -> gzip.GzipFile:
     return igzip.IGzipFile(fileobj=source, mode="rb")  # type: ignore[no-untyped-call]
 
 
-def _read_chunk(inflated: gzip.GzipFile, archive_name: str) -> bytes:
+def _read_chunk(inflated: gzip.GzipFile, uri: str) -> bytes:
     try:
         return inflated.read(_CHUNK_BYTES)
     except EOFError as error:
-        raise PipelineError(f"{archive_name} is truncated; deliver it again") from error
+        raise PipelineError(f"{uri} is truncated; deliver it again") from error
     except _CORRUPT as error:
-        raise PipelineError(f"{archive_name} is corrupt ({error}); deliver it again") from error
+        raise PipelineError(f"{uri} is corrupt ({error}); deliver it again") from error
 
 
 class _CountingReader(io.RawIOBase):
     """An archive's bytes, and how many of them were read."""
 
-    def __init__(self, archive: BinaryIO) -> None:
-        self._archive = archive
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
         self.total = 0
 
     def readable(self) -> bool:
@@ -142,7 +142,7 @@ class _CountingReader(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         view = memoryview(buffer)
-        data = self._archive.read(len(view))
+        data = self._stream.read(len(view))
         view[: len(data)] = data
         self.total += len(data)
         return len(data)
@@ -151,10 +151,10 @@ class _CountingReader(io.RawIOBase):
 class _TarStream(io.RawIOBase):
     """The decompressed archive; gives the reader of a header no more than a header's bytes."""
 
-    def __init__(self, chunks: Iterator[bytes], archive_name: str) -> None:
+    def __init__(self, chunks: Iterator[bytes], uri: str) -> None:
         self._chunks = chunks
         self._chunk = b""
-        self._archive_name = archive_name
+        self._uri = uri
         self._position = 0
         self._header_end = MAX_HEADER_BYTES
         self.last_read = b""
@@ -164,7 +164,7 @@ class _TarStream(io.RawIOBase):
 
     def seek(self, offset: int, _whence: int = io.SEEK_SET, /) -> int:
         """Refuse: `tarfile` asks for it only where a header's sizes contradict each other."""
-        raise _not_sound(self._archive_name, f"false sizes in the header before {offset:,}")
+        raise _not_sound(self._uri, f"false sizes in the header before {offset:,}")
 
     def begin_header(self) -> None:
         self._header_end = self._position + MAX_HEADER_BYTES
@@ -172,7 +172,7 @@ class _TarStream(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         """Read a piece of a header."""
         if not 0 <= size <= self._header_end - self._position:
-            raise _not_sound(self._archive_name, f"a header of over {MAX_HEADER_BYTES:,} bytes")
+            raise _not_sound(self._uri, f"a header of over {MAX_HEADER_BYTES:,} bytes")
         self.last_read = b"".join(self._take(size))
         return self.last_read
 
@@ -182,7 +182,7 @@ class _TarStream(io.RawIOBase):
         yield from self._take(header.size)
         if self._position < end:
             raise PipelineError(
-                f"{self._archive_name} is truncated: member {header.name} lacks the last "
+                f"{self._uri} is truncated: member {header.name} lacks the last "
                 f"{end - self._position:,} of its {header.size:,} bytes; deliver it again"
             )
         _exhaust(self._take(-header.size % tarfile.BLOCKSIZE))
@@ -201,23 +201,23 @@ class _TarStream(io.RawIOBase):
             yield piece
 
 
-def _headers(stream: _TarStream, archive_name: str) -> Iterator[tarfile.TarInfo]:
+def _headers(tar: _TarStream, uri: str) -> Iterator[tarfile.TarInfo]:
     try:
-        with tarfile.TarFile(fileobj=stream) as archive:
+        with tarfile.TarFile(fileobj=tar) as archive:
             while header := archive.next():
                 yield header
-                stream.begin_header()
+                tar.begin_header()
     except (tarfile.TarError, ValueError) as error:
-        raise _not_sound(archive_name, str(error)) from error
-    if stream.last_read.strip(b"\0"):  # `tarfile` takes a damaged later header for the end
-        raise _not_sound(archive_name, f"a damaged header before byte {stream.tell():,}")
+        raise _not_sound(uri, str(error)) from error
+    if tar.last_read.strip(b"\0"):  # `tarfile` takes a damaged later header for the end
+        raise _not_sound(uri, f"a damaged header before byte {tar.tell():,}")
 
 
 class _Guard:
     """Lets only the expected members pass, each once, as regular files."""
 
-    def __init__(self, archive_name: str, expected: Sequence[str]) -> None:
-        self._archive_name = archive_name
+    def __init__(self, uri: str, expected: Sequence[str]) -> None:
+        self._uri = uri
         self._expected = expected
         self._passed: set[str] = set()
 
@@ -240,7 +240,7 @@ class _Guard:
 
     def _fault(self, what: str) -> PipelineError:
         wanted = " and ".join(self._expected)
-        return PipelineError(f"{self._archive_name} {what}; pack just {wanted} as plain files")
+        return PipelineError(f"{self._uri} {what}; pack just {wanted} as plain files")
 
 
 def _is_plain_file(header: tarfile.TarInfo) -> bool:
@@ -256,15 +256,15 @@ def _shown(name: str) -> str:
     return ascii(name if len(name) < 100 else name[:97] + "...")
 
 
-def _require_padding(rest: Iterator[bytes], archive_name: str) -> None:
+def _require_padding(rest: Iterator[bytes], uri: str) -> None:
     """Read the archive to its end, which also verifies the last checksum."""
     for piece in rest:
         if piece.strip(b"\0"):
-            raise _not_sound(archive_name, "data after its end")
+            raise _not_sound(uri, "data after its end")
 
 
-def _not_sound(archive_name: str, why: str) -> PipelineError:
-    return PipelineError(f"{archive_name} is no sound .tar.gz archive: {why}; deliver it again")
+def _not_sound(uri: str, why: str) -> PipelineError:
+    return PipelineError(f"{uri} is no sound .tar.gz archive: {why}; deliver it again")
 
 
 def _exhaust(chunks: Iterator[bytes]) -> None:

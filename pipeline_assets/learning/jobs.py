@@ -1,6 +1,7 @@
-"""Learning jobs on the embedded engine: DuckDB prepares, a kernel learns, DuckDB writes.
+"""Learning jobs on the embedded engine: DuckDB prepares the input, a kernel learns, DuckDB writes.
 
-A kernel's rows lack the partition column; a learning job makes one partition, so it is a constant.
+A kernel's rows lack the partition column. A learning job materialises one partition, so the column
+is a constant.
 """
 
 from collections.abc import Iterator
@@ -23,13 +24,15 @@ FLOATS: Final = pa.list_(pa.float32())
 
 
 def word2vec(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepared:
-    """Vectors for the names of weighted lists; the query gives list, name and weight."""
+    """Learn vectors for names; the job's query selects list, name and weight."""
     from pipeline_assets.learning.word2vec import (  # noqa: PLC0415 - gensim takes long to import
         Word2VecParameters,
         train,
     )
 
-    _sort_lists(connection, job.sql)
+    # Sorted once for all epochs. The order decides the vectors, so many threads must keep it.
+    connection.execute("SET preserve_insertion_order = true")
+    connection.execute(f"CREATE TABLE lists AS FROM ({job.sql}) ORDER BY 1, 2")
     learnt = train(
         lambda: _lists(connection),
         Word2VecParameters(**job.parameters),
@@ -43,7 +46,7 @@ def word2vec(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepa
 
 
 def neighbours(connection: duckdb.DuckDBPyConnection, job: Job, _log: Log) -> Prepared:
-    """The nearest names of every name; the query gives name and vector."""
+    """Find the nearest names of every name; the job's query selects name and vector."""
     from pipeline_assets.learning.neighbours import SCHEMA, top_neighbours  # noqa: PLC0415 - as above
 
     table = connection.execute(f"FROM ({job.sql}) ORDER BY 1").to_arrow_table()
@@ -76,12 +79,6 @@ def _shuffled(job: Job) -> str:
     return f"FROM ({job.sql}) ORDER BY {order} LIMIT {most}"
 
 
-def _sort_lists(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Sort once for all epochs; the order decides the vectors, so many threads must keep it."""
-    connection.execute("SET preserve_insertion_order = true")
-    connection.execute(f"CREATE TABLE lists AS FROM ({sql}) ORDER BY 1, 2")
-
-
 def _lists(connection: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[str, int]]]:
     reader = connection.cursor().execute("FROM lists").to_arrow_reader(ROWS_AT_ONCE)
     rows = (
@@ -94,7 +91,7 @@ def _lists(connection: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[str, in
 
 
 def _with_partition(job: Job) -> str:
-    """The learnt rows, named by place as the job names its columns, the partition column added."""
+    """A query of the learnt rows under the job's column names, with the partition column."""
     target = job.destination
     learnt = [identifier(name) for name in job.schema if name != target.partition_column]
     key = literal(target.partition_keys[0]) if target.partition_keys else ""

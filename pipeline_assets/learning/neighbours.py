@@ -1,7 +1,7 @@
-"""The nearest names of every name by cosine similarity, exactly, in blocks of bounded memory.
+"""The nearest names of every name by cosine similarity, exactly, with bounded memory.
 
-scikit-learn searches by brute force. Between vectors of length one, the nearest by distance are the
-nearest by cosine.
+scikit-learn compares every vector with every other. It measures distances between vectors of length
+one, for which the nearest by distance are the nearest by cosine.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ SCHEMA: Final = pa.schema(
     {"name": pa.string(), "neighbour": pa.string(), "similarity": pa.float64(), "rank": pa.int32()}
 )
 BLOCK_ROWS: Final = 4096
-# Finer than single precision vectors can tell apart, coarser than what rounding leaves of a tie.
+# Single precision vectors cannot tell finer differences, and coarser rounding would create ties.
 DECIMALS: Final = 9
 
 Doubles = NDArray[np.float64]
@@ -33,21 +33,21 @@ def top_neighbours(
 ) -> Iterator[pa.RecordBatch]:
     """The `k` nearest other names of every name, in the order of `names`.
 
-    Similarity is the cosine to nine decimals, descending; equal ones are in the order of `names`. A
-    zero vector has no direction: it has no neighbours and is no one's. Fewer than `k` candidates
-    give fewer rows.
+    The neighbours of a name are sorted by similarity, the cosine rounded to nine decimals, and then
+    by the order of `names`. A zero vector has no direction, so it has no neighbours and is nobody's
+    neighbour. Where there are fewer than `k` candidates, there are fewer rows.
 
     Args:
-        names: one distinct name per vector.
-        vectors: names x dimensions.
-        k: neighbours per name, from 1.
-        block_rows: names handled at once, from 1. It changes memory and time, not the result.
+        names: One distinct name per vector.
+        vectors: One row per name.
+        k: Neighbours per name, from 1.
+        block_rows: Names per block, from 1. It changes memory and time, not the result.
 
     Yields:
         Batches of `name`, `neighbour`, `similarity` (double) and `rank` (int32, from 1).
 
     Raises:
-        PipelineError: a vector that is not finite.
+        PipelineError: A vector is not finite.
     """
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
     if not np.isfinite(lengths).all():
@@ -63,7 +63,7 @@ def top_neighbours(
 
 def _nearest(unit: Doubles, start: int, stop: int, k: int) -> Iterator[tuple[Places, Doubles]]:
     """The places and similarities of the `k` best others of each vector of a block."""
-    # One more for the vector itself, and one that tells whether equal ones were left out.
+    # One more than k for the vector itself, and one more to see whether a tie goes on behind it.
     wanted = min(k + 2, len(unit))
     search = NearestNeighbors(n_neighbors=wanted, algorithm="brute").fit(unit)
     distances, places = search.kneighbors(unit[start:stop])
@@ -76,7 +76,7 @@ def _nearest(unit: Doubles, start: int, stop: int, k: int) -> Iterator[tuple[Pla
 
 
 def _as_near(unit: Doubles, place: int, floor: float) -> tuple[Places, Doubles]:
-    """All places whose similarity to a vector reaches a floor."""
+    """All vectors that reach a similarity: the search would break their tie by chance."""
     similarities = np.round(unit @ unit[place], DECIMALS)
     places = np.flatnonzero(similarities >= floor)
     return places, similarities[places]

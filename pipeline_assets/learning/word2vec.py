@@ -1,9 +1,9 @@
 """Word2Vec over weighted lists, trained by gensim.
 
-A weight says how often a name takes part. Writing the name that often into one sentence would make
-it its own context. Here a list with highest weight R becomes R sentences every epoch; a name of
-weight w stands in w of them, once in each, and each sentence is shuffled. So a name meets itself
-nowhere, and two names of weights v and w are expected to meet v * w / R times.
+A weight says how often a name occurs in a list. If a sentence repeated the name so often, the name
+would become its own context. Instead, a list with highest weight R becomes R sentences in every
+epoch. A name of weight w stands in w of them, once in each, and each sentence is shuffled. So no
+name meets itself, and two names of weights v and w meet v * w / R times on average.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,18 +27,18 @@ SENTENCES_AT_ONCE: Final = 10_000
 
 @dataclass(frozen=True)
 class Word2VecParameters:
-    """What to learn and how hard.
+    """The parameters of the training.
 
     Attributes:
-        vector_size: dimensions of a vector.
-        window: a name learns from up to this many names on either side; the distance is drawn anew
-            for every name, from 1 to this.
-        negative: names drawn as counter-examples for every pair.
-        epochs: passes over the lists.
-        seed: of everything drawn at random.
-        learning_rate: at the start; falls linearly to `final_learning_rate`.
-        sample: names beyond this share of all occurrences are thinned out; 0 keeps all.
-        ns_exponent: counter-examples are drawn in proportion to frequency to this power.
+        vector_size: Dimensions of a vector.
+        window: A name learns from up to this many names on either side; for every name the distance
+            is drawn between 1 and this.
+        negative: Number of names drawn as counter-examples for every pair.
+        epochs: Number of passes over the lists.
+        seed: Seed of all random draws.
+        learning_rate: The rate at the start; it falls linearly to `final_learning_rate`.
+        sample: Names above this share of all occurrences are thinned out; 0 keeps all.
+        ns_exponent: Counter-examples are drawn in proportion to frequency to this power.
     """
 
     vector_size: int = 50
@@ -54,7 +54,7 @@ class Word2VecParameters:
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Names in the order in which they first occur, and their vectors, names x dimensions."""
+    """Names in the order of their first occurrence, and their vectors, one row per name."""
 
     names: list[str]
     vectors: NDArray[np.float32]
@@ -63,20 +63,20 @@ class Embeddings:
 def train(
     lists: Lists, parameters: Word2VecParameters, progress: Progress | None = None
 ) -> Embeddings:
-    """Learn a vector for every name from the company it keeps.
+    """Learn a vector for every name from the names beside it.
 
-    The same lists in the same order and the same parameters give the same vectors: bit for bit on
-    processors for which the linear algebra library takes the same code path. Memory holds the
-    vocabulary, two vectors a name and some sentences.
+    The same lists in the same order and the same parameters give the same vectors. They are equal
+    bit for bit on processors for which the linear algebra library takes the same code path. Memory
+    holds the vocabulary, two vectors per name and some sentences.
 
     Args:
-        lists: called once per epoch and once before, each time to read all lists afresh; a list
-            holds distinct names with weights, whole numbers from 1.
-        parameters: see there.
-        progress: called after every epoch with how many are done, of how many.
+        lists: Called before the first epoch and once in every epoch; returns all lists. A list
+            holds distinct names with whole weights from 1.
+        parameters: The parameters of the training.
+        progress: Called after every epoch with the number of finished epochs and of all epochs.
 
     Returns:
-        All names that stand beside another in some list; nothing is known about the others.
+        Vectors for all names that stand beside another name in some list.
     """
     model = Word2Vec(
         sg=1,
@@ -87,7 +87,7 @@ def train(
         seed=parameters.seed,
         sample=parameters.sample,
         ns_exponent=parameters.ns_exponent,
-        # Sorted by frequency, equally frequent names would be in no particular order.
+        # Sorting by frequency would leave names of equal frequency in a random order.
         sorted_vocab=0,
         # Several threads would race for the vectors, and runs would not repeat.
         workers=1,
@@ -104,10 +104,10 @@ def train(
 def _train_epoch(
     model: Word2Vec, sentences: Iterator[list[str]], epoch: int, parameters: Word2VecParameters
 ) -> None:
-    """Train on one pass, a bounded number of sentences in memory at a time.
+    """Train on one pass with a bounded number of sentences in memory.
 
-    gensim reads a corpus in a thread, and waits for ever when that fails. A list can't fail, so
-    whatever goes wrong while the sentences are read is raised here.
+    gensim reads a corpus in a thread of its own and waits for ever when reading fails. Here the
+    sentences are read into a list first, so an error in reading is raised in this thread.
     """
     done = 0
     while some := list(islice(sentences, SENTENCES_AT_ONCE)):
@@ -118,16 +118,16 @@ def _train_epoch(
 
 
 def _learning_rate(parameters: Word2VecParameters, epochs: float) -> float:
-    """The rate after so many epochs; an epoch may have some sentences more than the first."""
+    """The rate after so many epochs. An epoch may have more sentences than the first one had."""
     first, last = parameters.learning_rate, parameters.final_learning_rate
     return first + (last - first) * min(1.0, epochs / parameters.epochs)
 
 
 def _sentences(lists: Iterable[WeightedList], seed: str) -> Iterator[list[str]]:
-    """The shuffled sentences of an epoch, those of one word left out.
+    """The shuffled sentences of an epoch, without sentences of one word.
 
-    A name of weight w among R rounds takes those at an even step of R / w from a random start: w
-    different ones, each equally likely, independent of other names.
+    A name of weight w stands in w of R sentences, an even step of R / w apart from a random start.
+    So every sentence is equally likely, independent of the other names.
     """
     random = Random(seed)  # noqa: S311 - these draws must repeat
     for pairs in lists:
@@ -140,10 +140,5 @@ def _sentences(lists: Iterable[WeightedList], seed: str) -> Iterator[list[str]]:
         for words in sentences:
             if len(words) > 1:
                 random.shuffle(words)
-                yield from _pieces(words)
-
-
-def _pieces(words: list[str]) -> Iterator[list[str]]:
-    return (
-        words[start : start + LONGEST_SENTENCE] for start in range(0, len(words), LONGEST_SENTENCE)
-    )
+                for begin in range(0, len(words), LONGEST_SENTENCE):
+                    yield words[begin : begin + LONGEST_SENTENCE]

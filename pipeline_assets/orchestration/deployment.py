@@ -1,4 +1,8 @@
-"""From settings to working parts: storage, catalog, engines."""
+"""The deployment: storage, catalog, engines and channels, built from the settings.
+
+Nothing connects when a deployment is created. So the definitions import without credentials, JVM or
+network, and each part connects when somebody uses it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +30,7 @@ from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 
 @dataclass(frozen=True)
 class Deployment:
-    """The parts that the settings describe; nothing connects before it is used."""
+    """The parts that the settings describe."""
 
     settings: Settings
 
@@ -36,35 +40,35 @@ class Deployment:
         return self.settings.s3
 
     def store(self, uri: str) -> ObjectStore:
-        """The storage that a URI lies in."""
+        """The object store that a URI lies in."""
         return self.parts.s3.store(uri)
 
-    @property
+    @cached_property
     def lake(self) -> Lake:
-        """The published tables."""
+        """The lake of published tables, with one connection to their catalog."""
         return Lake(CatalogAccess(self._catalog_uri, self.settings.lake_uri, self.s3))
 
     @property
     def landing(self) -> LandingZone:
-        """What vendors deliver to."""
+        """The landing zone that vendors deliver to."""
         return LandingZone(self.settings.landing_uri, self.store(self.settings.landing_uri))
 
     @cached_property
     def parts(self) -> Parts:
-        """What computes and what is connected to, as resources of Dagster."""
+        """The resources of Dagster that compute and connect."""
         return Parts.of(self.settings)
 
     @property
     def embedded(self) -> EmbeddedEngine:
-        """The engine in this process."""
+        """The engine that runs in this process."""
         return self.parts.embedded_engine.engine()
 
     @property
     def engines(self) -> Engines:
-        """All engines that are routed to.
+        """The default engine, and the engines of assets that the settings route elsewhere.
 
         Raises:
-            PipelineError: One of them lacks something.
+            PipelineError: The settings of an engine are incomplete.
         """
         return self.parts.engines.engines()
 
@@ -84,30 +88,30 @@ class Deployment:
         Args:
             tables: Lake table by asset key (``domain/name``).
             sources: Landing source by asset key.
-            progress: Told of every publish.
+            progress: Receives every publish.
         """
         return self.parts.resources(self.settings, self._catalog_uri, tables, sources, progress)
 
     @property
     def channels(self) -> tuple[Channel, ...]:
-        """Where alerts go."""
+        """The channels that alerts go through."""
         settings = self.settings
-        smtp, slack, arn = (
-            settings.alert_smtp_url,
-            settings.alert_slack_webhook,
-            settings.alert_sns_topic_arn,
-        )
-        mail = smtp and Email(
-            smtp.get_secret_value(), settings.alert_email_from or "", settings.alert_recipients
-        )
-        found = (mail, slack and SlackWebhook(slack.get_secret_value()), arn and SnsTopic(arn))
-        return tuple(channel for channel in found if channel)
+        channels: list[Channel] = []
+        if smtp := settings.alert_smtp_url:
+            sender, recipients = settings.alert_email_from or "", settings.alert_recipients
+            channels.append(Email(smtp.get_secret_value(), sender, recipients))
+        if webhook := settings.alert_slack_webhook:
+            channels.append(SlackWebhook(webhook.get_secret_value()))
+        if settings.alert_sns_topic_arn:
+            channels.append(SnsTopic(settings.alert_sns_topic_arn))
+        return tuple(channels)
 
     @property
     def executor(self) -> dg.ExecutorDefinition:
-        """Runs the steps of a run in processes forked from one that has imported everything."""
+        """The executor of runs: one process per step, unless the settings say otherwise."""
         if not self.settings.isolated_steps:
             return dg.in_process_executor
+        # Steps are forked from a process that has imported the definitions, which takes seconds.
         preloaded = {"preload_modules": ["pipeline_assets.definitions"]}
         config = {"start_method": {"forkserver": preloaded}}
         return dg.multiprocess_executor.configured(config, name="multiprocess")

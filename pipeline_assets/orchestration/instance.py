@@ -1,7 +1,8 @@
 """The Dagster instance that the command line, the UI and the daemon share.
 
-``dagster.yaml`` names :class:`PipelineInstance`, whose defaults come from our settings: so whoever
-opens a Dagster home, be it ``pipeline-assets``, ``dagster dev`` or a run, opens the same instance.
+``dagster.yaml`` names :class:`PipelineInstance`, whose defaults come from our settings. So every
+process that opens a Dagster home, be it ``pipeline-assets``, ``dagster dev`` or a run, opens the
+same instance.
 """
 
 import json
@@ -31,16 +32,16 @@ _MINIMAL: Final = f"telemetry:\n  enabled: false\nnux:\n  enabled: false\n{_OURS
 
 
 class PipelineInstance(dg.DagsterInstance):
-    """Dagster's instance, kept where our settings say unless ``dagster.yaml`` says otherwise."""
+    """Dagster's instance, stored where our settings say unless ``dagster.yaml`` says otherwise."""
 
     @classmethod
     def config_schema(cls) -> Mapping[str, Any]:
-        """Nothing in ``dagster.yaml`` is ours."""
+        """The class reads no configuration of its own from ``dagster.yaml``."""
         return {}
 
     @classmethod
     def config_defaults(cls, base_dir: str) -> Mapping[str, ConfigurableClassData | None]:
-        """Dagster's defaults for a home, with what the environment's settings change in them."""
+        """Dagster's defaults for a home, changed where our settings say so."""
         settings = Settings.from_environment()
         return {**InstanceRef.config_defaults(base_dir), **chosen_parts(settings, base_dir)}
 
@@ -48,13 +49,13 @@ class PipelineInstance(dg.DagsterInstance):
 class PostgresStorage(DagsterPostgresStorage):
     """Runs, events and cursors in the Postgres of ``PIPELINE_INSTANCE_DSN``.
 
-    It reads the setting itself and has no config, for Dagster hands config on to runs and code
-    servers in the words of their command lines, where everybody on the machine can read it.
+    It reads the setting itself and has no config. Dagster passes config to runs and code servers on
+    their command lines, where everybody on the machine can read it.
     """
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        """Nothing."""
+        """No config."""
         return {}
 
     @classmethod
@@ -63,10 +64,10 @@ class PostgresStorage(DagsterPostgresStorage):
         inst_data: ConfigurableClassData | None,
         config_value: Mapping[str, Any],  # noqa: ARG003 - it is empty
     ) -> "PostgresStorage":
-        """Connect, and make Dagster's tables in a new database.
+        """Connect, and create Dagster's tables in a new database.
 
         Raises:
-            PipelineError: The setting is gone.
+            PipelineError: The setting is missing in this process.
         """
         dsn = instance_dsn(Settings.from_environment())
         if dsn is None:
@@ -75,25 +76,30 @@ class PostgresStorage(DagsterPostgresStorage):
 
 
 def open_instance(home: Path, project: Path) -> dg.DagsterInstance:
-    """Open the instance of a Dagster home, made ready if it is new.
+    """Open the instance of a Dagster home; a new home gets a ``dagster.yaml`` first.
 
     Args:
         home: The Dagster home.
-        project: Folder whose ``dagster.yaml`` a new home links to; without one, telemetry is off
-            and everything else is Dagster's default, or as our settings say.
+        project: Folder whose ``dagster.yaml`` a new home links to. Where it has none, the new home
+            gets a minimal one, which turns telemetry off.
 
     Raises:
-        PipelineError: Dagster's storage cannot be read or written, as on a disk that is full; the
-            settings' Postgres does not answer; or the ``dagster.yaml`` of an older home knows
-            nothing of our settings.
+        PipelineError: Dagster's storage cannot be read or written, as on a full disk; the Postgres
+            of the settings does not answer; or the home's ``dagster.yaml`` is older than
+            :class:`PipelineInstance` and would ignore the settings.
     """
     home = home.resolve()
     with one_line_errors(f"open Dagster's storage in {home}"):
-        _make(home, project)
-        return _opened(home, Settings.from_environment())
+        _prepare_home(home, project)
+        settings = Settings.from_environment()
+        _require_answer(instance_dsn(settings))
+        instance = dg.DagsterInstance.from_config(str(home))
+        if chosen_parts(settings, str(home)) and not isinstance(instance, PipelineInstance):
+            raise PipelineError(f"{home / CONFIG_FILE} ignores our settings; add to it:\n{_OURS}")
+        return instance
 
 
-def _make(home: Path, project: Path) -> None:
+def _prepare_home(home: Path, project: Path) -> None:
     home.mkdir(parents=True, exist_ok=True)
     config = home / CONFIG_FILE
     if not config.exists():
@@ -104,16 +110,8 @@ def _make(home: Path, project: Path) -> None:
             config.write_text(_MINIMAL)
 
 
-def _opened(home: Path, settings: Settings) -> dg.DagsterInstance:
-    _require_answer(instance_dsn(settings))
-    instance = dg.DagsterInstance.from_config(str(home))
-    if chosen_parts(settings, str(home)) and not isinstance(instance, PipelineInstance):
-        raise PipelineError(f"{home / CONFIG_FILE} ignores our settings; add to it:\n{_OURS}")
-    return instance
-
-
 def _require_answer(dsn: SecretDsn | None) -> None:
-    """One line where Dagster would retry for seconds and end in a stack trace."""
+    """Connect once: Dagster itself would retry for seconds and end in a stack trace."""
     try:
         if dsn:
             connect(dsn).close()
@@ -122,13 +120,13 @@ def _require_answer(dsn: SecretDsn | None) -> None:
 
 
 def instance_dsn(settings: Settings) -> SecretDsn | None:
-    """Where the instance is kept; None if in SQLite files below the Dagster home."""
+    """The Postgres of the instance; None if it lies in SQLite files below the Dagster home."""
     secret = settings.instance_dsn
     return SecretDsn(secret.get_secret_value()) if secret else None
 
 
 def chosen_parts(settings: Settings, base_dir: str) -> dict[str, ConfigurableClassData | None]:
-    """The parts of a ``dagster.yaml`` that settings choose; none of them holds a secret."""
+    """The parts of a ``dagster.yaml`` that our settings choose; none of them holds a secret."""
     parts: dict[str, ConfigurableClassData | None] = {}
     if settings.instance_dsn:
         parts["storage"] = ConfigurableClassData(__name__, PostgresStorage.__name__, "{}\n")
@@ -141,7 +139,7 @@ def chosen_parts(settings: Settings, base_dir: str) -> dict[str, ConfigurableCla
 
 
 def compute_logs(settings: Settings, uri: str, base_dir: str) -> dict[str, Any]:
-    """Config of dagster-aws's ``S3ComputeLogManager``; what a step has said so far is seen too."""
+    """Config of ``S3ComputeLogManager``; it uploads the log of a running step, too."""
     bucket, prefix = split_s3_uri(uri)
     optional = {"endpoint_url": settings.s3.endpoint_url, "region": settings.s3.region}
     return {
@@ -155,14 +153,14 @@ def compute_logs(settings: Settings, uri: str, base_dir: str) -> dict[str, Any]:
 
 
 def sqlalchemy_url(dsn: SecretDsn) -> str:
-    """The same connection as SQLAlchemy writes it, password included: never for a message."""
+    """The connection as a SQLAlchemy URL. It holds the password: never put it in a message."""
     options = dict(dsn.options)
-    named = {key: options.pop(key, None) for key in ("user", "password", "dbname")}
+
     url = URL.create(
         "postgresql+psycopg2",
-        username=named["user"],
-        password=named["password"],
-        database=named["dbname"],
+        username=options.pop("user", None),
+        password=options.pop("password", None),
+        database=options.pop("dbname", None),
         query=options,
     )
     return url.render_as_string(hide_password=False)

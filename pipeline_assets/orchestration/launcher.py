@@ -1,8 +1,9 @@
-"""Launching runs so that one that was killed is noticed.
+"""A run launcher that lets Dagster notice runs whose process was killed.
 
-Dagster's default launcher starts runs as processes beside the code server and never looks at them
-again: after a crash of the machine, or of ``dagster dev``, a run stays *started* for ever and keeps
-its place in the queue. This one lets run monitoring ask whether the process is still there.
+Dagster's default launcher starts each run as a process beside the code server and never asks for it
+again. After a crash of the machine, or of ``dagster dev``, a run stays *started* for ever and keeps
+its place in the queue. With this launcher, Dagster's run monitoring asks whether the process still
+exists, and fails the run if it does not.
 """
 
 import json
@@ -22,37 +23,33 @@ _LOCAL: Final = frozenset({"localhost", "127.0.0.1"})
 
 
 class WatchingRunLauncher(DefaultRunLauncher):
-    """The default launcher, for code servers on the daemon's machine, that can tell a dead run."""
+    """The default launcher with a health check, for code servers on the daemon's machine."""
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """It does, unlike the default launcher."""
+        """True, unlike for the default launcher."""
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Whether the run's process is there; of runs that others started nothing is known."""
-        pid = _pid(self._instance, run.run_id) if _is_here(run) else None
+        """Whether the run's process exists; a process on another machine counts as running."""
+        server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
+        pid = _pid(self._instance, run.run_id) if server.get("host") in _LOCAL else None
         if pid is None or _is_alive(pid):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, f"process {pid} is gone")
 
 
-def _is_here(run: dg.DagsterRun) -> bool:
-    server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
-    return server.get("host") in _LOCAL
-
-
 def _pid(instance: dg.DagsterInstance, run_id: str) -> int | None:
-    """As the process said itself when it started."""
-    told = instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-    found = [entry.get_dagster_event().engine_event_data.metadata.get("pid") for entry in told]
+    """The process id that the run's process reported when it started."""
+    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    found = [entry.get_dagster_event().engine_event_data.metadata.get("pid") for entry in entries]
     pids = [int(str(value.value)) for value in found if value is not None]
     return pids[0] if pids else None
 
 
 def _is_alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
+        os.kill(pid, 0)  # signal 0 only asks whether the process exists
     except ProcessLookupError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""What runs by the clock."""
+"""Schedules: the nightly maintenance of tables, and the search for missing time windows."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,14 +13,14 @@ from pipeline_assets.publish.io_managers import LakeIOManager
 
 HOURLY_CHECK: Final = "55 * * * *"
 DAILY_CHECK: Final = "30 8 * * *"
-"""After all that is due by the hour, or by the day, had its time to come."""
+"""Some minutes after the last layer is due, so that nothing on time is reported missing."""
 MAINTENANCE: Final = "15 3 * * *"
 KEPT: Final = timedelta(days=7)
-"""How far back tables can be restored; longer than any run."""
+"""How far back tables can be restored. A run that lasts longer could lose files it reads."""
 
 
 def maintenance_schedule(tables: Sequence[LakeTable]) -> dg.ScheduleDefinition:
-    """Lets go of history older than a week, and of files that nothing refers to."""
+    """The schedule that expires old snapshots and deletes files that no snapshot refers to."""
 
     @dg.op(
         description="Compacts the profiles, expires snapshots and removes orphans, table by table.",
@@ -33,7 +33,7 @@ def maintenance_schedule(tables: Sequence[LakeTable]) -> dg.ScheduleDefinition:
         for cleaned in clean(manager.lake, manager.store, tables, before):
             context.log.info(str(cleaned))
 
-    @dg.job(description="What `pipeline-assets clean` does, by the clock.")
+    @dg.job(description="What `pipeline-assets clean` does, on a schedule.")
     def maintenance() -> None:
         clean_lake()
 
@@ -43,19 +43,19 @@ def maintenance_schedule(tables: Sequence[LakeTable]) -> dg.ScheduleDefinition:
         cron_schedule=MAINTENANCE,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Lets go of history older than a week, and of files nothing refers to.",
+        description="Expires snapshots older than a week and deletes files without a reference.",
     )
 
 
 def completeness_schedule(
     checks: dg.AssetChecksDefinition, *, is_hourly: bool
 ) -> dg.ScheduleDefinition:
-    """Looks for missing windows once the last one is due in every layer."""
+    """The schedule that looks for missing windows once the last one is due in every layer."""
     return dg.ScheduleDefinition(
         name="completeness",
         target=dg.AssetSelection.checks(checks),
         cron_schedule=HOURLY_CHECK if is_hourly else DAILY_CHECK,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Looks for windows of time that are due and not there.",
+        description="Looks for time windows that are due and not published.",
     )

@@ -1,4 +1,8 @@
-"""Postgres as Arrow: connections, one-line errors, and consistent streaming reads over COPY."""
+"""Connections to Postgres through ADBC, and one-line errors.
+
+A message of libpq or the driver may quote the connection string with its password. So a connection
+error is worded here, from patterns in libpq's text, and the driver's own error is never chained.
+"""
 
 import re
 from collections.abc import Callable
@@ -23,7 +27,7 @@ CONNECTION_DEFAULTS = {
 }
 DRIVER_FAULTS = (dbapi.Error, OSError, pa.ArrowException)
 
-# What libpq says while connecting, in words that can't repeat the connection string.
+# libpq has no error codes for connecting. These are patterns in its text, and what they mean.
 _CONNECT_FAULTS = {
     r"password|authentication failed": "the server refused user or password; correct them",
     r'role ".*" does not exist': "the server has no such user; correct the user",
@@ -38,7 +42,7 @@ _CONNECT_FAULTS = {
     r"": "the connection failed; try the same connection string with psql",
 }
 
-# SQLSTATE prefixes: PostgreSQL documentation, appendix "Error Codes". The first that fits speaks.
+# SQLSTATE prefixes: PostgreSQL documentation, appendix "Error Codes". The first that fits counts.
 _QUERY_FAULTS = {
     "42P01": "a table is missing ({says}); check that this is the right database",
     "42703": "a column is missing ({says}); check that this is the right database and version",
@@ -56,11 +60,11 @@ def connect(dsn: SecretDsn, *, autocommit: bool = False) -> dbapi.Connection:
     """Open an ADBC connection.
 
     Args:
-        dsn: Where to connect, and as whom.
+        dsn: The database and the user.
         autocommit: Commit after every statement; otherwise a transaction is open from the start.
 
     Raises:
-        PipelineError: No connection; says which database, where, why and what to do.
+        PipelineError: There is no connection; the message names the database and what to do.
     """
 
     def opened() -> dbapi.Connection:
@@ -89,15 +93,13 @@ def execute(connection: dbapi.Connection, dsn: SecretDsn, sql: str) -> list[dict
 
 
 def attempt(call: Callable[[], Result], explain: Callable[[Exception], Exception]) -> Result:
-    """Run one driver call; its fault is replaced, not chained.
-
-    Raising outside the ``except`` leaves no ``__context__``: the driver's own message may quote the
-    connection string, and Dagster prints every error of a chain.
-    """
+    """Run one driver call, and raise another error in place of the driver's."""
     try:
         return call()
     except DRIVER_FAULTS as fault:
         explained = explain(fault)
+    # Outside the ``except``, so that the driver's error is not this one's ``__context__``. It may
+    # quote the connection string, and Dagster prints every error of a chain.
     raise explained
 
 
@@ -107,7 +109,7 @@ def query_fault(dsn: SecretDsn, fault: Exception) -> PipelineError:
 
 
 def diagnostics(fault: Exception) -> dict[str, str]:
-    """The server's own fields of an error (``PG_DIAG_…``); empty if it isn't the server's."""
+    """The server's fields of an error (``PG_DIAG_…``); empty if the driver raised it."""
     details = getattr(fault, "details", None) or []
     return {key.decode(): value.decode("utf-8", "replace") for key, value in details}
 
@@ -127,7 +129,7 @@ def _query_reason(fault: Exception) -> str:
 
 
 def _driver_reason(fault: Exception) -> str:
-    """A fault amid a stream comes as text alone; the server's own words follow its severity."""
+    # A fault in the middle of a stream has no fields. Its text holds the server's after "ERROR:".
     said = str(fault)
     if re.search(_LOST_SIGNS, said):
         return _LOST

@@ -1,8 +1,9 @@
 """Loading Arrow into a relational warehouse, partition by partition, each replaced whole."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
@@ -33,83 +34,98 @@ MOST_PARTITION_LOCKS = 64
 _DELETE = "DELETE FROM {table} WHERE {column} IN ({values})"
 
 
-def load_partitions(
+@dataclass(frozen=True)
+class StagedLoad:
+    """Partitions that are replaced in a transaction which is still open.
+
+    Readers see the old rows until :meth:`commit`, and for ever if this process dies before it.
+
+    Attributes:
+        rows: How many rows each partition gets; a partition without rows is missing.
+        dsn: The warehouse.
+        connection: Holds the transaction, and with it the locks of the partitions.
+    """
+
+    rows: Mapping[PartitionValue, int]
+    dsn: SecretDsn
+    connection: dbapi.Connection
+
+    def commit(self) -> None:
+        """Let readers see the new rows.
+
+        Raises:
+            PipelineError: The connection was lost; the old rows stand.
+        """
+        with closing(self.connection):
+            _commit(self.connection, self.dsn)
+
+    def discard(self) -> None:
+        """Leave the old rows; changes nothing after a commit."""
+        self.connection.close()
+
+
+def stage_load(
     dsn: SecretDsn,
     table: WarehouseTable,
     values: Sequence[PartitionValue],
     batches: Iterable[pa.RecordBatch],
-) -> int:
-    """Replace partitions by the given rows, in one transaction, in bounded memory.
+) -> StagedLoad:
+    """Replace partitions by the given rows in one open transaction, in bounded memory.
 
-    Schema and table are made, and new columns added, first and in a transaction of their own.
-    Readers see the old rows until the commit, and for ever if this process dies before it. Loads of
-    the same partition wait for each other, those of different partitions don't.
+    Schema and table are created, and new columns added, first and in a transaction of their own:
+    the locks that this takes would keep readers out until the commit. Loads of the same partition
+    wait for each other, those of different partitions don't.
 
     Args:
         dsn: The warehouse, as a user who may create what is missing.
         table: The table as declared.
         values: The partitions to replace; one without rows becomes empty. Times carry a zone.
         batches: Rows with exactly the table's columns, in any order. Types that differ are
-            converted if every value survives.
-
-    Returns:
-        How many rows the partitions hold now.
+            converted if every value survives. They are asked for in the caller's own thread, so
+            that their errors come out as they are.
 
     Raises:
         PipelineError: No connection; a column of another type, or one the contract dropped; rows of
             other partitions; duplicates in the key; a text with a NUL character, which Postgres
             can't store (replace it before: nothing is changed here in silence).
     """
-    with closing(connect(dsn)) as connection:
+    with ExitStack() as undo:
+        connection = undo.enter_context(closing(connect(dsn)))
         run = partial(execute, connection, dsn)
         ensure_table(run, table)
         _commit(connection, dsn)
         begin(run)
+        # Between the last row and the commit lies the audit, however long that takes.
+        run("SET LOCAL idle_in_transaction_session_timeout = 0")
         _lock(run, table, values)
         run(_delete(table, values))
-        feed = _Feed(table, pa.array(values, table.sent.field(table.partition).type))
-        _copy(connection, dsn, feed, batches)
-        _commit(connection, dsn)
-    return feed.rows
+        rows = _copy(connection, dsn, table, _own_rows(table, values, batches))
+        undo.pop_all()
+        return StagedLoad(rows, dsn, connection)
 
 
-@dataclass
-class _Feed:
-    """Checks and counts the rows on their way, and keeps the fault that stopped them.
+def _own_rows(
+    table: WarehouseTable, values: Sequence[PartitionValue], batches: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """The batches as the table wants them.
 
-    The driver pulls through Arrow's C interface, which flattens an exception to text.
+    Raises:
+        PipelineError: They have other columns, or rows of other partitions.
     """
-
-    table: WarehouseTable
-    values: pa.Array
-    rows: int = 0
-    fault: Exception | None = None
-
-    def checked(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        try:
-            for batch in batches:
-                yield self._counted(self._checked(batch))
-        except Exception as fault:
-            self.fault = fault
-            raise
-
-    def _counted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        self.rows += batch.num_rows
-        return batch
-
-    def _checked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        unknown = [name for name in batch.schema.names if name not in self.table.columns.names]
+    own = pa.array(values, table.sent.field(table.partition).type)
+    for batch in batches:
+        unknown = [name for name in batch.schema.names if name not in table.columns.names]
         if unknown:
-            raise PipelineError(f"{self.table} has no column {unknown[0]!r}, but the rows do")
-        fitted = conformed(batch, self.table.sent)
-        strays = pc.invert(pc.is_in(fitted.column(self.table.partition), self.values))
+            raise PipelineError(f"{table} has no column {unknown[0]!r}, but the rows do")
+        fitted = conformed(batch, table.sent)
+        strays = pc.invert(pc.is_in(fitted.column(table.partition), own))
         if pc.any(strays).as_py():
-            stray = fitted.column(self.table.partition).filter(strays)[0].as_py()
+            stray = fitted.column(table.partition).filter(strays)[0].as_py()
             raise PipelineError(
-                f"{self.table}: a row of {self.table.partition} {stray} came with the load of "
-                f"{self.values[0].as_py()}; load it with its own partition"
+                f"{table}: a row of {table.partition} {stray} came with the load of "
+                f"{values[0]}; load it with its own partition"
             )
-        return fitted
+        yield fitted
 
 
 def _commit(connection: dbapi.Connection, dsn: SecretDsn) -> None:
@@ -140,16 +156,19 @@ def _as_text(value: PartitionValue) -> str:
 def _copy(
     connection: dbapi.Connection,
     dsn: SecretDsn,
-    feed: _Feed,
+    table: WarehouseTable,
     batches: Iterable[pa.RecordBatch],
-) -> None:
-    rows = pa.RecordBatchReader.from_batches(feed.table.sent, feed.checked(batches))
-    schema, name = feed.table.schema, feed.table.name
+) -> Counter[PartitionValue]:
+    """Send each batch by a COPY of its own, and count its rows by partition."""
+    rows: Counter[PartitionValue] = Counter()
+    explain = partial(_copy_fault, dsn, table)
     with closing(connection.cursor()) as cursor:
-        attempt(
-            lambda: cursor.adbc_ingest(name, rows, mode="append", db_schema_name=schema),
-            lambda fault: feed.fault or _copy_fault(dsn, feed.table, fault),
-        )
+        ingest = partial(cursor.adbc_ingest, mode="append", db_schema_name=table.schema)
+        for batch in batches:
+            attempt(partial(ingest, table.name, batch), explain)
+            for found in pc.value_counts(batch.column(table.partition)).to_pylist():
+                rows[found["values"]] += found["counts"]
+    return rows
 
 
 def _copy_fault(dsn: SecretDsn, table: WarehouseTable, fault: Exception) -> PipelineError:

@@ -1,4 +1,8 @@
-"""Reading Postgres into Arrow: consistent snapshots, streamed, numbers at full precision."""
+"""Streams query results from Postgres as Arrow.
+
+All queries of a snapshot see the database at the same instant. Results stream over COPY in bounded
+memory, and numbers keep their full precision.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -25,7 +29,7 @@ from pipeline_assets.postgres.sql import Value, identifier, literal
 
 @dataclass
 class Snapshot:
-    """Reads that all see the database at one instant, one after the other."""
+    """A transaction whose queries all see the database at one instant."""
 
     dsn: SecretDsn
     connection: dbapi.Connection
@@ -39,24 +43,25 @@ class Snapshot:
         schema: pa.Schema | None = None,
         batch_bytes: int = BATCH_BYTES,
     ) -> pa.RecordBatchReader:
-        """Run a query and stream its rows; the next query ends this one.
+        """Run a query and stream its rows; read them all before the next query.
 
         Args:
             query: SQL with ``%(name)s`` where a parameter goes, and ``%%`` for a percent sign.
             parameters: Values by name, written as typed literals.
-            schema: Wanted names, order and Arrow types; conversions are exact or an error. Without
-                it, every column keeps its own type: ``numeric(p, s)`` becomes ``decimal128(p, s)``,
-                ``timestamp`` is a wall time in UTC, ``timestamptz`` carries UTC. A ``numeric``
-                without declared size needs the schema.
-            batch_bytes: About how large a batch is, in bytes of COPY data; memory follows it.
+            schema: Wanted names, order and Arrow types; a value that does not fit is an error.
+                Without it, every column keeps its type: ``numeric(p, s)`` becomes
+                ``decimal128(p, s)``, ``timestamp`` has no zone, and ``timestamptz`` has UTC. A
+                ``numeric`` without declared size needs the schema.
+            batch_bytes: The approximate size of a batch in bytes of COPY data, on which memory
+                depends.
 
         Returns:
             A reader whose schema is known even if there are no rows.
 
         Raises:
-            PipelineError: Missing table or column, no permission, or a column of no fixed type.
-                While reading: lost connection, a value that doesn't fit its wanted type, or the
-                next query began.
+            PipelineError: A table or column is missing, the user may not read it, or a ``numeric``
+                has no size. While reading: the connection is lost, a value does not fit its type,
+                or the next query has begun.
         """
         self.reads += 1
         cursor = self._cursor(batch_bytes)
@@ -71,7 +76,7 @@ class Snapshot:
     def _cursor(self, batch_bytes: int) -> dbapi.Cursor:
         hint = {StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(batch_bytes)}
         cursor = self.connection.cursor(adbc_stmt_kwargs=hint)
-        # The driver wants cursors closed before their connection; the stack unwinds in that order.
+        # The driver wants cursors closed before their connection. The stack closes them first.
         return self.cleanup.enter_context(closing(cursor))
 
     def _converted(
@@ -84,7 +89,7 @@ class Snapshot:
                 yield conformed(batch, wanted)
 
     def _in_turn(self, turn: int, call: Callable[[], Result]) -> Result:
-        # Both would read from one connection, and an overtaken query gets the rows of the other.
+        # Two queries would read from one connection, and the first would get the second's rows.
         if turn != self.reads:
             raise PipelineError("a query was not read to its end before the snapshot's next one")
         return self._attempt(call)
@@ -95,16 +100,10 @@ class Snapshot:
 
 @contextmanager
 def snapshot(dsn: SecretDsn) -> Iterator[Snapshot]:
-    """Open one consistent, read-only view of a database.
-
-    Args:
-        dsn: Where to connect.
-
-    Yields:
-        A ``Snapshot`` (REPEATABLE READ, READ ONLY, session zone UTC) for any number of queries.
+    """Open a read-only snapshot of a database for any number of queries.
 
     Raises:
-        PipelineError: No connection.
+        PipelineError: There is no connection.
     """
     with closing(connect(dsn)) as connection, ExitStack() as cleanup:
         execute(connection, dsn, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -119,19 +118,19 @@ def stream(
     schema: pa.Schema | None = None,
     batch_bytes: int = BATCH_BYTES,
 ) -> Iterator[pa.RecordBatch]:
-    """Stream one query's rows in bounded memory, from a snapshot of its own.
+    """Stream one query's rows from a snapshot of its own, which opens with the first batch.
 
-    See ``Snapshot.read`` for arguments and errors. Connects when the first batch is asked for.
+    See ``Snapshot.read`` for arguments and errors.
     """
     with snapshot(dsn) as source:
         yield from source.read(query, parameters, schema, batch_bytes)
 
 
 def conformed(batch: pa.RecordBatch, wanted: pa.Schema) -> pa.RecordBatch:
-    """A batch with exactly the wanted columns, order and types.
+    """Convert a batch to the wanted columns, order and types.
 
     Raises:
-        PipelineError: A column is missing, or a value doesn't fit its type without loss.
+        PipelineError: A column is missing, or a value does not fit its type without loss.
     """
     missing = [name for name in wanted.names if name not in batch.schema.names]
     if missing:
@@ -172,16 +171,10 @@ def _is_numeric(field: pa.Field) -> bool:
 
 
 def _with_text_numbers(sql: str, found: pa.Schema) -> str:
-    """Have the server write numerics as text, which Arrow parses exactly.
-
-    The driver hands numerics over as text too, but reading its own takes half as long again.
-    """
+    """Let the server write numerics as text, which Arrow parses exactly."""
+    # The driver turns numerics into text as well, but that takes half as long again.
     if not any(map(_is_numeric, found)):
         return sql
-    columns = ", ".join(map(_selected, found))
+    names = {identifier(field.name): _is_numeric(field) for field in found}
+    columns = ", ".join(f"{n}::text AS {n}" if numeric else n for n, numeric in names.items())
     return f"SELECT {columns} FROM (\n{sql}\n) AS source"  # noqa: S608 - quoted names, caller's SQL
-
-
-def _selected(field: pa.Field) -> str:
-    name = identifier(field.name)
-    return f"{name}::text AS {name}" if _is_numeric(field) else name

@@ -1,4 +1,7 @@
-"""Values and names written into Postgres SQL."""
+"""Quotes values and names for Postgres SQL.
+
+Results stream over COPY, and COPY takes no parameters. So values are written into the statement.
+"""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,16 +15,11 @@ LONGEST_NAME = 63
 
 
 def literal(value: Value) -> str:
-    """A value as a typed SQL literal.
-
-    Only COPY streams and COPY takes no parameters, so values are written into the statement.
-
-    Args:
-        value: Times must carry a zone and are written in UTC.
+    """Write a value as a typed SQL literal; times are written in UTC.
 
     Raises:
-        TypeError: A type that has no literal here, or a time without a zone.
-        PipelineError: A text with a NUL character, which Postgres can't hold.
+        TypeError: The type has no literal here, or a time has no zone.
+        PipelineError: A text has a NUL character, which Postgres cannot store.
     """
     match value:
         case None:
@@ -29,7 +27,8 @@ def literal(value: Value) -> str:
         case bool():
             return str(value).upper()
         case int() | float() | Decimal():
-            return _number_literal(value)
+            kind = {int: "bigint", float: "float8"}.get(type(value), "numeric")
+            return f"'{value}'::{kind}"
         case str():
             return _text_literal(value)
         case datetime() if value.tzinfo is not None:
@@ -41,22 +40,19 @@ def literal(value: Value) -> str:
 
 
 def identifier(name: str) -> str:
-    """A quoted SQL name.
+    """Quote a name.
 
     Raises:
-        PipelineError: Empty, with a NUL, or longer than the 63 bytes Postgres silently cuts it to.
+        PipelineError: The name is empty, has a NUL character, or is longer than 63 bytes, to which
+            Postgres would silently shorten it.
     """
     if not name or "\0" in name or len(name.encode()) > LONGEST_NAME:
         raise PipelineError(f"{name!r} can't name anything in Postgres: 1 to 63 bytes, no NUL")
     return '"' + name.replace('"', '""') + '"'
 
 
-def _number_literal(value: int | float | Decimal) -> str:
-    kind = {int: "bigint", float: "float8"}.get(type(value), "numeric")
-    return f"'{value}'::{kind}"
-
-
 def _text_literal(text: str) -> str:
     if "\0" in text:
         raise PipelineError(f"Postgres can't hold the NUL character in the text {text[:40]!r}")
+    # An E string reads backslashes the same way whatever standard_conforming_strings says.
     return " E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -1,4 +1,8 @@
-"""Warehouse tables made from contracts: created, evolved by adding columns, never bent."""
+"""Creates warehouse tables from contracts, and adds the columns that a contract has gained.
+
+Any other difference between a table and its contract is an error: to drop or convert a column of
+somebody's warehouse is a decision for a person.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +15,7 @@ from pipeline_assets.postgres.sql import identifier, literal
 
 Run: TypeAlias = Callable[[str], list[dict[str, Any]]]
 
-# The types COPY's binary form is written in, and their names in Postgres.
+# COPY's binary form has no 8-bit and no unsigned integers; these are sent in the next wider type.
 _WIDENED: Mapping[pa.DataType, pa.DataType] = {
     pa.int8(): pa.int16(),
     pa.uint8(): pa.int16(),
@@ -42,15 +46,15 @@ class WarehouseTable:
     Attributes:
         schema: The schema (namespace) in the warehouse.
         name: The table's name.
-        columns: Names and Arrow types. Booleans, integers up to 64 bits, floats, ``decimal128``,
-            dates, timestamps, text and bytes have a place; timestamps are stored in microseconds.
-        partition: The column whose values divide the table; never null.
-        key: The primary key, if any; duplicates in it are refused.
-        description: What a row is; becomes the table's comment.
+        columns: Names and Arrow types: booleans, integers up to 64 bits, floats, ``decimal128``,
+            dates, timestamps (stored in microseconds), text and bytes.
+        partition: The partition column, which is never null.
+        key: The columns of the primary key, if there is one.
+        description: What a row is; the table's comment in Postgres.
         descriptions: Column name to comment.
 
     Raises:
-        PipelineError: A name Postgres can't hold, or a column type that has no place there.
+        PipelineError: Postgres does not allow a name, or has no type for a column.
     """
 
     schema: str
@@ -70,7 +74,7 @@ class WarehouseTable:
 
     @property
     def sent(self) -> pa.Schema:
-        """The columns as they are sent: declared types in the widths Postgres has."""
+        """The columns in the types that COPY can send."""
         return pa.schema([(column.name, _sent_type(column.type)) for column in self.columns])
 
     @property
@@ -95,21 +99,22 @@ class WarehouseTable:
 
 
 def ensure_table(run: Run, table: WarehouseTable) -> None:
-    """Bring the table to its contract.
-
-    Any number of processes may do so at once.
+    """Create the table, or add missing columns; any number of processes may do so at once.
 
     Args:
         run: Runs a statement in the open transaction, which the caller commits.
         table: The table as declared.
 
     Raises:
-        PipelineError: A column of another type, one the contract dropped, or another primary key.
+        PipelineError: The table has a column of another type, one that the contract has not, or
+            another primary key.
     """
     begin(run)
+    # Usually nothing changes, and then loads need not wait for each other's lock.
     if not _changes(table, _found_table(run, table)):
         return
     take_lock(run, "pg_advisory_xact_lock", f"{table} columns")
+    # Another process may have changed the table before it let go of the lock.
     found = _found_table(run, table)
     if found is None and not run(_SCHEMA.format(schema=literal(table.schema))):
         run(f"CREATE SCHEMA IF NOT EXISTS {identifier(table.schema)}")
@@ -118,19 +123,20 @@ def ensure_table(run: Run, table: WarehouseTable) -> None:
 
 
 def begin(run: Run) -> None:
-    """A lock must show what its last holder committed, so every statement takes a new snapshot."""
+    """Set the isolation level and the time zone of a transaction."""
+    # Under READ COMMITTED a statement sees what the last holder of a lock has committed.
     run("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
     run("SET LOCAL TIME ZONE 'UTC'")
 
 
 def take_lock(run: Run, lock: str, name: str) -> None:
-    """Wait for an advisory lock, which this transaction holds to its end."""
+    """Wait for an advisory lock, which the transaction holds until it ends."""
     run(_LOCK.format(lock=lock, name=literal(name)))
 
 
 @dataclass(frozen=True)
 class _Found:
-    """A table as it stands in the warehouse."""
+    """A table as it is in the warehouse."""
 
     comment: str | None
     types: Mapping[str, str]
@@ -143,12 +149,12 @@ def _changes(table: WarehouseTable, found: _Found | None) -> list[str]:
     """The statements that turn the found table into the declared one.
 
     Raises:
-        PipelineError: That takes more than adding columns.
+        PipelineError: More would have to change than to add columns.
     """
     if found is None:
         return [_create(table), *_indexes(table, frozenset(table.key[:1])), *_comments(table, {})]
     _refuse_conflicts(table, found)
-    added = [_column(table, name) for name in _added(table, found)]
+    added = [_column(table, name) for name in table.columns.names if name not in found.types]
     columns = [f"ALTER TABLE {table.sql_name} ADD COLUMN {column}" for column in added]
     known = {"": found.comment, **found.comments}
     return [*columns, *_indexes(table, found.indexed), *_comments(table, known)]
@@ -172,10 +178,6 @@ def _refuse_conflicts(table: WarehouseTable, found: _Found) -> None:
         )
 
 
-def _added(table: WarehouseTable, found: _Found) -> list[str]:
-    return [name for name in table.columns.names if name not in found.types]
-
-
 def _create(table: WarehouseTable) -> str:
     columns = [_column(table, name) for name in table.columns.names]
     if table.key:
@@ -189,14 +191,14 @@ def _column(table: WarehouseTable, name: str) -> str:
 
 
 def _indexes(table: WarehouseTable, indexed: frozenset[str]) -> list[str]:
-    """An index by partition, unless one (such as the key's) starts with that column already."""
+    """Create an index by partition, unless one (such as the key's) starts with that column."""
     if table.partition in indexed:
         return []
     return [f"CREATE INDEX ON {table.sql_name} ({identifier(table.partition)})"]
 
 
 def _comments(table: WarehouseTable, known: Mapping[str, str | None]) -> list[str]:
-    """Statements for the comments that differ; the table's own goes by the empty name."""
+    """Statements for the comments that differ; the table's own has the empty name."""
     wanted = {"": table.description, **table.descriptions}
     return [
         f"COMMENT ON {_commented(table, name)} IS {literal(text)}"

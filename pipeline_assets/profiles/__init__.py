@@ -1,1 +1,1 @@
-"""Statistics of every published partition, and how a new one differs from those before."""
+"""Statistics of every published partition, and how a new partition differs from earlier ones."""

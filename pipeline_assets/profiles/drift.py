@@ -1,4 +1,8 @@
-"""Whether a publish looks like those before it."""
+"""Drift: how the profile of a new partition differs from those of the partitions before it.
+
+A drift warns and never blocks. Its thresholds allow for chance: a partition of few rows scatters
+more than one of many.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,14 +11,13 @@ from statistics import median
 from typing import Final
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.iceberg.tables import Lake
-from pipeline_assets.profiles.profiles import ColumnProfile, kept
+from pipeline_assets.profiles.profiles import ColumnProfile, published_profiles
 
 COMPARED: Final = 8
-"""How many partitions before it a partition is compared with: a week and the day of the week."""
+"""How many earlier partitions a partition is compared with: a week, and the same weekday."""
 SIGMAS: Final = 6
-"""What chance alone does not do, however many measures are looked at."""
+"""Standard errors that chance stays within, however many measures are compared."""
 _SHARE: Final = 0.001
 _RELATIVE: Final = 0.2
 _SHIFT: Final = 0.5
@@ -23,7 +26,7 @@ _FACTOR: Final = 2.0
 
 @dataclass(frozen=True)
 class Drift:
-    """A measure that is far from what it was."""
+    """A measure of a partition that is far from its usual value."""
 
     partition: str
     measure: str
@@ -36,25 +39,26 @@ def drifts(
     now: Sequence[ColumnProfile],
     before: Sequence[Sequence[ColumnProfile]],
 ) -> Iterator[Drift]:
-    """Measures of a partition that are far from their medians in the partitions before.
+    """The measures of a partition that are far from their medians in earlier partitions.
 
-    A count is far beyond half or twice its median; a share, if it is further than a fifth of it
-    and than chance explains; a mean, if it is off by more than half a standard deviation; a
-    standard deviation beyond half or twice its median.
+    - The row count: less than half or more than twice its median.
+    - A share: further from its median than a fifth of it, and further than chance explains.
+    - A mean: more than half a standard deviation from its median.
+    - A standard deviation: less than half or more than twice its median.
     """
     past = [{(each.column_name, each.class_name): each for each in found} for found in before]
-    yield from (Drift(partition, *found) for found in _rows(now, before))
+    yield from (Drift(partition, *found) for found in _row_count_drift(now, before))
     for profile in now:
         key = (profile.column_name, profile.class_name)
         same = [found[key] for found in past if key in found]
-        yield from (Drift(partition, *found) for found in _column(profile, same))
+        yield from (Drift(partition, *found) for found in _column_drifts(profile, same))
 
 
 def baseline_keys(asset: LakeAsset, key: str, published: Iterable[str]) -> list[str]:
-    """The partitions that one is compared with, of those that are published.
+    """The published partitions that a partition is compared with.
 
-    Where keys follow each other in time these are the ones before it; else the partition itself
-    as it was published before.
+    Where partitions follow one another in time, these are the ones before it. Otherwise it is the
+    same partition as it was published before.
     """
     if asset.partitioning is None or not asset.partitioning.is_ordered:
         return [key] if key in published else []
@@ -66,7 +70,7 @@ def drift_of(
     lake: Lake,
     profiles: Mapping[str, Sequence[ColumnProfile]],
 ) -> tuple[list[Drift], int]:
-    """How new partitions differ from those before them, and with how many they were compared.
+    """The drifts of new partitions, and the number of partitions they were compared with.
 
     Raises:
         PipelineError: The catalog or the lake cannot be read.
@@ -74,7 +78,7 @@ def drift_of(
     records = dict(lake.records(asset.table))
     compared = {key: baseline_keys(asset, key, records) for key in profiles}
     wanted = {name: records[name] for names in compared.values() for name in names}
-    past = _known(asset, lake, wanted)
+    past = published_profiles(lake, asset.table, wanted) if wanted else {}
     found = [
         drift
         for key, now in profiles.items()
@@ -83,16 +87,10 @@ def drift_of(
     return found, len(past)
 
 
-def _known(
-    asset: LakeAsset, lake: Lake, wanted: Mapping[str, PartitionRecord]
-) -> Mapping[str, tuple[ColumnProfile, ...]]:
-    return kept(lake, asset.table, wanted) if wanted else {}
-
-
 Found = tuple[str, float, float]
 
 
-def _rows(
+def _row_count_drift(
     now: Sequence[ColumnProfile], before: Sequence[Sequence[ColumnProfile]]
 ) -> Iterator[Found]:
     counts = [found[0].rows for found in before if found]
@@ -103,7 +101,7 @@ def _rows(
         yield "rows", usual, rows
 
 
-def _column(now: ColumnProfile, before: Sequence[ColumnProfile]) -> Iterator[Found]:
+def _column_drifts(now: ColumnProfile, before: Sequence[ColumnProfile]) -> Iterator[Found]:
     share = _median(each.share for each in before)
     if share is not None and now.share is not None and _is_far(now.share, share, now.rows):
         what = f"is {now.class_name}" if now.class_name is not None else "is null"
@@ -121,7 +119,10 @@ def _column(now: ColumnProfile, before: Sequence[ColumnProfile]) -> Iterator[Fou
 
 
 def _is_far(now: float, before: float, rows: int) -> bool:
-    """Further than chance takes a share of that many rows; one that was 0 counts as a bit more."""
+    """Whether a share has moved further than chance moves it for so many rows.
+
+    The estimate adds a row of each kind, because a share of exactly 0 would leave chance no room.
+    """
     rate = (before * rows + 1) / (rows + 2)
     chance = SIGMAS * sqrt(rate * (1 - rate) / max(rows, 1))
     return abs(now - before) > _SHARE + _RELATIVE * min(before, 1 - before) + chance
@@ -129,11 +130,12 @@ def _is_far(now: float, before: float, rows: int) -> bool:
 
 def _is_off(now: float, mean: float, deviation: float, rows: int) -> bool:
     slack = deviation * (_SHIFT + SIGMAS / sqrt(max(rows, 1)))
+    # The last term covers the rounding of sums where a column is constant.
     return abs(now - mean) > slack + 1e-9 * abs(mean)
 
 
 def _is_wild(now: float, before: float, rows: int) -> bool:
-    """Few rows scatter by chance."""
+    """Whether a deviation is far from the usual one; few rows scatter by chance."""
     slack = before * SIGMAS / sqrt(max(rows, 1))
     return _is_beyond(now, before) and abs(now - before) > slack
 

@@ -1,10 +1,8 @@
-"""A picture of how a table's partitions look beside each other."""
+"""The plot of a table's profiles: how its partitions differ from one another."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
-
-import ibis.expr.types as ir
 
 from pipeline_assets.dataset.plots import Plot, Rows
 from pipeline_assets.profiles.profiles import PARTITION
@@ -13,20 +11,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _CURVES: Final = 10
-"""As many as matplotlib has colours."""
+"""matplotlib has so many colours."""
 
 
 def profile_plot(title: str) -> Plot:
-    """Draws what :func:`pipeline_assets.profiles.profiles.history_of` finds.
+    """The plot of what :func:`pipeline_assets.profiles.profiles.history_of` returns.
 
-    Every measure over the partitions, relative to its median: what is as it was is a line at 1. A
-    share whose median is 0 has no such ratio; it is added to 1, unless it is 0 everywhere.
+    It draws every measure over the partitions, relative to its median: an unchanged measure is a
+    line at 1. A share whose median is 0 has no such ratio: it is added to 1, unless it is 0
+    everywhere.
     """
-    return Plot(title, _as_it_is, _draw(title))
-
-
-def _as_it_is(profiles: ir.Table) -> ir.Table:
-    return profiles
+    return Plot(title, lambda profiles: profiles, _draw(title))
 
 
 def _draw(title: str) -> "Callable[[Axes, Rows], None]":
@@ -37,7 +32,7 @@ def _draw(title: str) -> "Callable[[Axes, Rows], None]":
         for name, values in list(drawn.items())[:_CURVES]:
             places = [partitions.index(key) for key in values]
             axes.plot(places, list(values.values()), marker=".", alpha=0.8, label=name)
-        _name_places(axes, partitions)
+        _label_partitions(axes, partitions)
         axes.set_title(f"{title}, relative to the median")
         if rows:
             axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
@@ -45,15 +40,15 @@ def _draw(title: str) -> "Callable[[Axes, Rows], None]":
     return draw
 
 
-def _name_places(axes: "Axes", partitions: Sequence[str]) -> None:
-    """Names of some partitions, aslant so that long ones do not run into each other."""
+def _label_partitions(axes: "Axes", partitions: Sequence[str]) -> None:
+    """Name some of the partitions, aslant so that long names do not overlap."""
     shown = range(0, len(partitions), max(1, len(partitions) // 8))
     names = [partitions[place] for place in shown]
     axes.set_xticks(list(shown), names, rotation=30, ha="right", rotation_mode="anchor")
 
 
 def _relative(values: Mapping[str, float]) -> dict[str, float]:
-    """Each value by its partition as a multiple of the median."""
+    """Each value as a multiple of the median, by partition."""
     usual = median(values.values())
     if usual:
         return {key: value / usual for key, value in values.items()}
@@ -61,20 +56,16 @@ def _relative(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Values by partition, of each measure."""
+    """For each measure its values by partition."""
     curves: dict[str, dict[str, float]] = {}
     for row in rows:
-        for name, value in _measures(row):
+        column, class_name = row["column_name"], row["class_name"]
+        measures = {"rows": row["rows"]}
+        if class_name is None:
+            measures |= {f"{column} mean": row["mean"], f"{column} null": row["share"]}
+        else:
+            measures[f"{column} is {class_name}"] = row["share"]
+        for name, value in measures.items():
             if value is not None:
                 curves.setdefault(name, {})[str(row[PARTITION])] = float(value)
     return curves
-
-
-def _measures(row: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
-    column, class_name = row["column_name"], row["class_name"]
-    yield "rows", row["rows"]
-    if class_name is None:
-        yield f"{column} mean", row["mean"]
-        yield f"{column} null", row["share"]
-    else:
-        yield f"{column} is {class_name}", row["share"]

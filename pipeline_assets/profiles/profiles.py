@@ -1,6 +1,8 @@
-"""What every publish looked like: counts, shares, means and deviations, kept in ``lake.profiles``.
+"""Profiles: statistics of every published partition, appended to ``lake.profiles``.
 
-They are aggregates of the audit's one pass over what was written, so a profile costs no second one.
+A profile holds the row count of a partition, and for each column the share of nulls, the share of
+each class, mean and standard deviation. The engine computes them in the same pass as the audit, so
+a profile does not read the data a second time.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -28,11 +30,11 @@ from pipeline_assets.iceberg.tables import Lake
 from spark_resources.job import Manifest
 
 PROFILE: Final = "profile"
-"""Name of the report that holds the measures of several partitions."""
+"""Name of the job's report that holds the measures of several partitions."""
 PARTITION: Final = "partition"
 _ROWS: Final = "profile_rows"
 _USUAL: Final = 1e150
-"""Beyond it squares overflow, which DuckDB takes for an error; NaN counts as beyond, too."""
+"""Values beyond this are left out: DuckDB fails where a square overflows. So is NaN."""
 _NUMBERS: Final = (dt.Integer, dt.Floating, dt.Decimal)
 
 
@@ -58,15 +60,15 @@ PROFILES: Final = LakeTable("lake", "profiles", TableContract.of(Profiles), "tab
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """A column of a partition, or one class of it.
+    """The statistics of a column in a partition, or of one class of the column.
 
     Attributes:
         column_name: The column.
         class_name: The class; None for the whole column.
-        rows: Rows of the partition.
-        share: Of the rows that are null, or of the class; None without rows.
-        mean: Of numbers that are no identifiers.
-        deviation: Standard deviation of a sample.
+        rows: Number of rows of the partition.
+        share: Share of the rows that are null, or of the class; None without rows.
+        mean: Mean of a numeric column that is no identifier.
+        deviation: Its sample standard deviation.
     """
 
     column_name: str
@@ -77,10 +79,13 @@ class ColumnProfile:
     deviation: float | None = None
 
 
+_FIELDS: Final = tuple(ColumnProfile.__dataclass_fields__)
+
+
 def profile_queries(
     output: ir.Table, table: LakeTable, keys: Sequence[str]
 ) -> tuple[dict[str, ir.Scalar], dict[str, ir.Table]]:
-    """What a job has to measure: aggregates of all it writes, or a report of each partition."""
+    """What a job has to compute: aggregates of all its output, or one report row per partition."""
     if table.partition_column is None or len(keys) == 1:
         return measures(output, table.contract, table.partition_column), {}
     return {}, {PROFILE: grouped(output, table.contract, table.partition_column)}
@@ -89,7 +94,7 @@ def profile_queries(
 def profiles_in(
     manifest: Manifest, table: LakeTable, keys: Collection[str]
 ) -> dict[str, tuple[ColumnProfile, ...]]:
-    """The profile of each partition that a job wrote; one without rows may have none."""
+    """The profile of each partition that a job wrote; one without rows may have no profile."""
     reported = manifest.reports.get(PROFILE)
     rows = (
         {str(row[PARTITION]): row for row in reported}
@@ -104,7 +109,7 @@ def profiles_in(
 def measures(
     output: ir.Table, contract: TableContract, partition_column: str | None
 ) -> dict[str, ir.Scalar]:
-    """Aggregates of a table that :func:`profile_of` makes a profile of, by name."""
+    """The aggregates of a table from which :func:`profile_of` builds a profile, by name."""
     found: dict[str, ir.Scalar] = {_ROWS: output.count()}
     for place, column in _profiled(contract, partition_column):
         value = output[column.name]
@@ -112,12 +117,15 @@ def measures(
         for number, name in enumerate(column.classes):
             found[f"profile_{place}_class_{number}"] = rows_where(value == name)
         if _is_measure(column, contract):
-            found |= _moments(place, value)
+            number = value.cast("float64") if value.type().is_decimal() else value
+            usual = number.abs() < _USUAL if number.type().is_floating() else None
+            found[f"profile_{place}_mean"] = number.mean(where=usual)
+            found[f"profile_{place}_deviation"] = number.std(where=usual, how="sample")
     return found
 
 
 def grouped(output: ir.Table, contract: TableContract, partition_column: str) -> ir.Table:
-    """The same for each partition of a table."""
+    """The same aggregates for each partition of a table."""
     key = output[partition_column].cast("string").name(PARTITION)
     return output.group_by(key).aggregate(**measures(output, contract, partition_column))
 
@@ -125,15 +133,15 @@ def grouped(output: ir.Table, contract: TableContract, partition_column: str) ->
 def profile_of(
     row: Mapping[str, Any], contract: TableContract, partition_column: str | None
 ) -> tuple[ColumnProfile, ...]:
-    """A partition's profile from its measures."""
+    """Build the profile of a partition from the aggregates."""
     return tuple(
         profile
         for place, column in _profiled(contract, partition_column)
-        for profile in _of_column(row, f"profile_{place}", column)
+        for profile in _column_profiles(row, f"profile_{place}", column)
     )
 
 
-def keep(
+def append_profiles(
     lake: Lake,
     table: LakeTable,
     profiles: Mapping[str, Sequence[ColumnProfile]],
@@ -158,48 +166,47 @@ def keep(
         lake.append(PROFILES, pa.Table.from_pylist(rows, schema=lake.arrow_schema(PROFILES)))
 
 
-def kept(
+def published_profiles(
     lake: Lake, table: LakeTable, records: Mapping[str, PartitionRecord]
 ) -> dict[str, tuple[ColumnProfile, ...]]:
-    """The profiles of some partitions as they are published now; missing where none was kept.
+    """The profiles of some partitions as they are published now, where a profile exists.
 
     Raises:
         PipelineError: The catalog or the lake cannot be read.
     """
     found = lake.select(PROFILES, {"table_name": [str(table)], PARTITION: list(records)})
     profiles: dict[str, dict[tuple[str, str | None], ColumnProfile]] = {}
+    # A retried step appends its profile again: the last one counts.
     for row in found.sort_by("published_at").to_pylist():
         key = row[PARTITION]
+        # A run may have failed after it appended the profile and before it published.
         if row["run_id"] == records[key].run_id:
             column = (row["column_name"], row["class_name"])
-            profiles.setdefault(key, {})[column] = _column_profile(row)
+            profiles.setdefault(key, {})[column] = ColumnProfile(**{it: row[it] for it in _FIELDS})
     return {key: tuple(columns.values()) for key, columns in profiles.items()}
 
 
 def history_of(lake: Lake, table: LakeTable) -> pa.Table:
-    """The profiles of a table's partitions as they are published now, one row a column and class.
+    """The profiles of a table's partitions as they are published now, one row per column and class.
 
     Raises:
         PipelineError: The catalog or the lake cannot be read.
     """
     rows = [
         {PARTITION: key, **asdict(profile)}
-        for key, profiles in sorted(kept(lake, table, lake.records(table)).items())
+        for key, profiles in sorted(published_profiles(lake, table, lake.records(table)).items())
         for profile in profiles
     ]
-    names = (PARTITION, *ColumnProfile.__dataclass_fields__)
     schema = lake.arrow_schema(PROFILES)
-    return pa.Table.from_pylist(rows, schema=pa.schema([schema.field(name) for name in names]))
-
-
-def _column_profile(row: Mapping[str, Any]) -> ColumnProfile:
-    return ColumnProfile(**{name: row[name] for name in ColumnProfile.__dataclass_fields__})
+    return pa.Table.from_pylist(
+        rows, schema=pa.schema([schema.field(name) for name in (PARTITION, *_FIELDS)])
+    )
 
 
 def _profiled(
     contract: TableContract, partition_column: str | None
 ) -> Iterable[tuple[int, Column]]:
-    """Columns with their places; the partition column says nothing."""
+    """The columns to profile with their places: all but the partition column, which is constant."""
     return (
         (place, column)
         for place, column in enumerate(contract.columns)
@@ -208,22 +215,15 @@ def _profiled(
 
 
 def _is_measure(column: Column, contract: TableContract) -> bool:
-    """Whether its mean means something: identifiers, row numbers and classes have none."""
+    """Whether a mean makes sense: identifiers, row numbers and classes have none."""
     is_number = isinstance(column.type, _NUMBERS)
     is_name = column.name in contract.unique or column.name.endswith(("id", "_number"))
     return is_number and not is_name and not column.classes
 
 
-def _moments(place: int, value: ir.NumericColumn) -> dict[str, ir.Scalar]:
-    number = value.cast("float64") if value.type().is_decimal() else value
-    usual = number.abs() < _USUAL if number.type().is_floating() else None
-    return {
-        f"profile_{place}_mean": number.mean(where=usual),
-        f"profile_{place}_deviation": number.std(where=usual, how="sample"),
-    }
-
-
-def _of_column(row: Mapping[str, Any], prefix: str, column: Column) -> Iterator[ColumnProfile]:
+def _column_profiles(
+    row: Mapping[str, Any], prefix: str, column: Column
+) -> Iterator[ColumnProfile]:
     rows = int(row[_ROWS])
     yield ColumnProfile(
         column_name=column.name,

@@ -20,6 +20,7 @@ from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.publish.audit import build_audit
+from pipeline_assets.publish.dagster_assets import IO_RETRIES, Policies
 from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import check_metadata
 from spark_resources.job import AuditResult, Destination, Job, fresh_token
@@ -78,13 +79,16 @@ class Comparer:
         return result
 
 
-def comparison_checks(asset: LakeAsset) -> Iterator[dg.AssetChecksDefinition]:
-    """The Dagster asset checks that evaluate an asset's comparisons after it is published."""
+def comparison_checks(asset: LakeAsset, policies: Policies) -> Iterator[dg.AssetChecksDefinition]:
+    """The Dagster asset checks that evaluate an asset's comparisons after it is published.
+
+    They run in the pool of the asset's engine and are retried as the asset is.
+    """
     for comparison in asset.comparisons:
-        yield _asset_check(asset, comparison)
+        yield _asset_check(asset, comparison, policies.pool(asset))
 
 
-def _asset_check(asset: LakeAsset, comparison: Comparison) -> dg.AssetChecksDefinition:
+def _asset_check(asset: LakeAsset, comparison: Comparison, pool: str) -> dg.AssetChecksDefinition:
     check = comparison.check
     read = {PUBLISHED: asset.key, **{each.name: each.key for each in comparison.inputs}}
     with warnings.catch_warnings():
@@ -102,6 +106,8 @@ def _asset_check(asset: LakeAsset, comparison: Comparison) -> dg.AssetChecksDefi
         specs=[spec],
         ins={name: dg.AssetIn(key) for name, key in read.items()},
         required_resource_keys={"comparer"},
+        retry_policy=IO_RETRIES,
+        pool=pool,
     )(_body(asset, comparison))
 
 

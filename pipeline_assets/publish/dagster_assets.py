@@ -12,7 +12,8 @@ from pipeline_assets.dataset.contract import Check
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.profiles.drift import drift_of
-from pipeline_assets.profiles.profiles import ColumnProfile, profiles_in
+from pipeline_assets.profiles.profiles import ColumnProfile
+from pipeline_assets.publish.attempt import Request
 from pipeline_assets.publish.contract_check import (
     CONTRACT,
     contract_result,
@@ -29,12 +30,7 @@ from pipeline_assets.publish.metadata import (
     staged_metadata,
 )
 from pipeline_assets.publish.repeated_runs import checks_of, is_repeat
-from pipeline_assets.publish.staging import (
-    AlreadyPublished,
-    Request,
-    Staged,
-    Stager,
-)
+from pipeline_assets.publish.staging import AlreadyPublished, Staged, Stager
 from pipeline_assets.staleness.versions import code_version
 
 LIKE_BEFORE: Final = "like_before"
@@ -57,7 +53,7 @@ class Policies:
 def dagster_asset(
     asset: LakeAsset, tables: Mapping[str, LakeTable], policies: Policies
 ) -> dg.AssetsDefinition:
-    """Make the Dagster asset whose body stages and whose output publishes.
+    """Build the Dagster asset whose body stages and whose output publishes.
 
     Raises:
         ValueError: The function's expression does not have the contract's columns.
@@ -137,27 +133,29 @@ def _execute(
     keys = tuple(context.partition_keys) if asset.partitioning else ()
     request = Request(keys, context.run.run_id, version, config, context.log.info)
     stager: Stager = context.resources.stager
-    with dagster_failures():
-        done = stager.already_published(asset, inputs, request) if is_repeat(context) else None
+    with dagster_failures(keys):
+        attempt = stager.attempt(asset, inputs, request)
+        done = stager.already_published(attempt) if is_repeat(context) else None
         carried = list(checks_of(asset.key, done, context.instance)) if done else []
     if done and {check.check_name for check in carried} == set(_check_names(asset)):
         yield from _carried_over(context, done, carried)
         return
     with dagster_failures(keys):
-        staged = stager.stage(asset, inputs, request)
-    yield from _check_results(asset, staged)
-    _refuse_broken(asset, staged)
-    profiles = profiles_in(staged.manifest, asset.table, staged.records)
-    with dagster_failures():
-        yield _drift_result(asset, stager.lake, profiles)
-    for key in keys:
-        metadata = partition_metadata(staged.records[key], profiles.get(key, ()))
-        context.add_asset_metadata(metadata, partition_key=key)
-    yield dg.Output(
-        staged,
-        metadata={**staged_metadata(asset, staged), **config_metadata(config)},
-        data_version=dg.DataVersion(staged.version),
-    )
+        staged = stager.stage(attempt)
+    # The IO manager publishes while this function waits in the middle of its last yield.
+    with staged.discarded_on_failure():
+        yield from _check_results(asset, staged)
+        _refuse_broken(asset, staged)
+        with dagster_failures():
+            yield _drift_result(asset, stager.lake, staged.profiles)
+        for key in keys:
+            metadata = partition_metadata(staged.records[key], staged.profiles.get(key, ()))
+            context.add_asset_metadata(metadata, partition_key=key)
+        yield dg.Output(
+            staged,
+            metadata={**staged_metadata(asset, staged), **config_metadata(config)},
+            data_version=dg.DataVersion(staged.version),
+        )
 
 
 def _check_names(asset: LakeAsset) -> list[str]:
@@ -169,7 +167,7 @@ def _carried_over(
     done: AlreadyPublished,
     checks: Iterable[dg.AssetCheckResult],
 ) -> Iterator[Any]:
-    """What was published before counts as made by this run, with the checks of that time."""
+    """Report what an earlier run published as the result of this one, with its checks."""
     runs = ", ".join(sorted({record.run_id for record in done.records.values()}))
     context.log.info(f"Already published from the same inputs, by run {runs}: nothing is computed")
     yield from checks

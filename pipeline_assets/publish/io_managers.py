@@ -27,7 +27,7 @@ from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.tables import Lake, TableState
 from pipeline_assets.landing.zone import LandingZone
-from pipeline_assets.profiles.profiles import keep, profiles_in
+from pipeline_assets.profiles.profiles import append_profiles
 from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import publish_metadata
 from pipeline_assets.publish.staging import AlreadyPublished, Staged
@@ -42,7 +42,7 @@ class LakeIOManager(dg.IOManager):
         lake: The published tables.
         tables: Lake table by asset key (``domain/name``).
         progress: Told of every publish.
-        store: Where the lake and exported objects lie.
+        store: Where the lake's files lie; whoever stages writes there.
     """
 
     lake: Lake
@@ -71,20 +71,22 @@ class LakeIOManager(dg.IOManager):
 
     @dagster_failures()
     def handle_output(self, context: dg.OutputContext, staged: Staged | AlreadyPublished) -> None:
-        """Publish: give exported objects their names, then commit.
+        """Publish: commit what was exported, then the table.
 
-        In this order, because a table that is ahead of its objects would look up to date. Profiles
-        come first: one of a publish that fails is never looked at, a missing one would be missed.
+        In this order, because a table that is ahead of its destination would look up to date.
+        Profiles come first: a profile whose publish fails is never looked at, but a partition
+        without a profile could not be compared with those after it.
         """
         table = self.tables[context.asset_key.to_user_string()]
         if isinstance(staged, AlreadyPublished):
             self.progress.published(str(table), sum(it.rows for it in staged.records.values()))
             return
-        keep(self.lake, table, profiles_in(staged.manifest, table, staged.records), context.run_id)
-        for written, name in staged.moves.items():
-            self.store.move(written, name)
-        files = [file.uri for file in staged.manifest.files]
-        snapshot = self.lake.publish(table, files, staged.records)
+        with staged.discarded_on_failure():
+            append_profiles(self.lake, table, staged.profiles, context.run_id)
+            if staged.export:
+                staged.export.commit()
+            files = [file.uri for file in staged.manifest.files]
+            snapshot = self.lake.publish(table, files, staged.records)
         context.add_output_metadata(publish_metadata(table, self.lake, staged, snapshot))
         self.progress.published(str(table), staged.manifest.rows)
 

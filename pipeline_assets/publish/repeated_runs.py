@@ -15,7 +15,7 @@ RETRY_OF_TAG: Final = "pipeline/retry_of"
 def is_repeat(context: dg.AssetExecutionContext) -> bool:
     """Whether the run is part of a backfill, or tries again what a run or step before it tried.
 
-    Any other run was asked for by somebody who wants it made.
+    Any other run was launched by somebody who wants the partitions computed.
     """
     is_retry = context.run.parent_run_id is not None or context.retry_number > 0
     return is_retry or bool({BACKFILL_ID_TAG, RETRY_OF_TAG} & context.run.tags.keys())

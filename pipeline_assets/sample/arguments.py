@@ -4,15 +4,15 @@ from pipeline_assets.errors import PipelineError
 
 
 def check_arguments(scale: float, damage: float, scale_one: str) -> None:
-    """Refuse a scale or share of damage that makes no sense.
+    """Check that the scale is positive and finite, and that the damage is a share.
 
     Args:
-        scale: Must be above 0 and finite.
-        damage: Must be a share.
-        scale_one: What scale 1 is, for the message.
+        scale: How large the sample is; 1 is the size that ``scale_one`` describes.
+        damage: The share of spoilt rows.
+        scale_one: What a sample of scale 1 holds, for the message.
 
     Raises:
-        PipelineError: Says which argument is wrong, and what it may be.
+        PipelineError: One of them is not; the message names it.
     """
     if not 0 < scale < float("inf"):
         raise PipelineError(f"scale is {scale}: give a number above 0, 1 being {scale_one}")

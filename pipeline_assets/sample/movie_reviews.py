@@ -1,7 +1,7 @@
 """Film reviews by a rental shop's customers, in the exact raw format, at any scale.
 
-See `rental_rows` for the customers and `review_texts` for what people write. Files are RFC 4180:
-CRLF, quotes doubled, commas and line breaks inside quotes.
+`rental_rows` says who the customers are and `review_texts` what they write. The files follow
+RFC 4180: lines end with CRLF, quotes are doubled, quoted fields may hold commas and line breaks.
 """
 
 import csv
@@ -17,7 +17,7 @@ from pipeline_assets.sample.review_texts import review_text
 
 REVIEWS_PER_PAYMENT: Final = 0.4
 DAYS_BETWEEN_UNSCORED: Final = 6
-"""Every sixth day the vendor leaves the score column out."""
+"""On every sixth day the file has no score column, as vendors' formats do change."""
 
 SCORES: Final = (1, 2, 3, 4, 5)
 SCORE_WEIGHTS: Final = (14, 14, 18, 26, 28)
@@ -31,7 +31,7 @@ class Review(NamedTuple):
     score: str
 
 
-# What a fault does to a good review. A duplicate follows its original instead.
+# What each fault does to a review. A duplicate follows its original; the others replace it.
 FAULTS: Final[Mapping[str, Callable[[Review], Review]]] = {
     "unknown_cid": lambda review: review._replace(cid=f"9{review.cid:0>7}"),
     "cid_not_a_number": lambda review: review._replace(cid=f"C-{review.cid}"),
@@ -54,18 +54,18 @@ def write_movie_reviews(
 ) -> None:
     """Write ``movie_review/{date}/movie_review.csv`` for every day.
 
-    The reviewers are customers of the shop ``fill_rentals`` makes from the same arguments.
+    The reviewers are customers of the shop that ``fill_rentals`` writes for the same arguments.
 
     Args:
-        landing: The landing root; folders are made, files of an earlier call replaced.
+        landing: The landing root; its folders are created, files of an earlier call replaced.
         scale: 1 is some 75 reviews a day.
-        seed: Which of the shops of that size.
+        seed: Another seed gives another shop of the same size.
         damage: Share of rows with a fault, of every kind in ``FAULTS``.
         end: The day after the last review, UTC.
         days: How many days.
 
     Raises:
-        PipelineError: A scale, share or number of days that makes no sense.
+        PipelineError: The scale or the number of days is not positive, or the damage is no share.
     """
     check_arguments(scale, damage, "75 reviews a day")
     shop = Shop(scale, seed, end, days)
@@ -77,15 +77,12 @@ def _write_day(landing: Path, shop: Shop, number: int, damage: float) -> None:
     day = shop.day(number)
     has_score = (number + 1) % DAYS_BETWEEN_UNSCORED != 0
     columns = len(Review._fields) if has_score else len(Review._fields) - 1
-    rows = (Review._fields, *_lines(shop, day, _faults(has_score), damage))
+    faults = [fault for fault in FAULTS if has_score or not fault.startswith("score")]
+    rows = (Review._fields, *_lines(shop, day, faults, damage))
     folder = landing / "movie_review" / day.date.isoformat()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "movie_review.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(row[:columns] for row in rows)
-
-
-def _faults(has_score: bool) -> list[str]:
-    return [fault for fault in FAULTS if has_score or not fault.startswith("score")]
 
 
 def _lines(shop: Shop, day: Day, faults: Sequence[str], damage: float) -> Iterator[Review]:
@@ -99,7 +96,7 @@ def _lines(shop: Shop, day: Day, faults: Sequence[str], damage: float) -> Iterat
 
 
 def _reviews(shop: Shop, day: Day) -> Iterator[Review]:
-    """Reviews that all differ, most by customers who paid that day."""
+    """Distinct reviews, most of them by customers who paid that day."""
     rng = Random(f"reviews {shop.seed} {day.date}")  # noqa: S311 - no secret
     payers = day.customers.tolist()
     seen: set[tuple[int, str]] = set()

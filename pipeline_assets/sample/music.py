@@ -1,16 +1,17 @@
-"""Listening-data landing files in the exact raw format, at any scale.
+"""Landing files of listening data in the exact raw format, at any scale.
 
-See `music_listeners` for who listens to what.
+`music_listeners` says who listens to what. Each snapshot has two files of every table, which differ
+in what CSV leaves open: the byte order mark and the line ends. `genres.csv` is no input of the
+pipeline; tests and benchmarks measure embeddings by the genres that were planted.
 """
 
 import csv
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,10 +24,11 @@ TOP_ARTIST_COLUMNS = ("user_id", "rank", "artist_name", "playcount", "mbid")
 USERS_PER_SCALE = 500
 
 Row = tuple[object, ...]
+WriteRows = Callable[[Iterable[Row]], object]
 
 
 class Fault(NamedTuple):
-    """A planted fault: what a pipeline has to report, and how it spoils a sound row."""
+    """A planted fault: the reason a pipeline must reject the row for, and how to spoil a row."""
 
     reason: str
     spoil: Callable[[Row], Row]
@@ -49,7 +51,7 @@ Faults = Sequence[Fault | None]
 
 
 class Part(NamedTuple):
-    """What tells one file of a table from the next; every one is legal and common."""
+    """How one file of a table differs from the other; both forms are legal and common."""
 
     suffix: str
     encoding: str
@@ -57,18 +59,6 @@ class Part(NamedTuple):
 
 
 PARTS = (Part("", "utf-8-sig", "\n"), Part("_2", "utf-8", "\r\n"))
-
-
-@dataclass(frozen=True)
-class Table:
-    """One open file of a table."""
-
-    stream: TextIO
-    line_end: str
-
-    def write(self, rows: Iterable[Row]) -> None:
-        """Append rows in RFC 4180: fields quoted where needed, quotes doubled, line breaks kept."""
-        csv.writer(self.stream, lineterminator=self.line_end).writerows(rows)
 
 
 def write_music(
@@ -83,15 +73,15 @@ def write_music(
     Memory grows with artists, never with users.
 
     Args:
-        landing: the landing root; folders are made, files of an earlier call replaced.
+        landing: The landing root; its folders are created, files of an earlier call replaced.
         scale: 1 is 500 users and 400 artists; both grow in proportion, genres with its square root.
-        seed: same arguments, same bytes. Users and artists stay the same from one snapshot to the
-            next, plays differ.
-        damage: share of the rows of either table that are spoilt so that a pipeline must notice.
+        seed: Same arguments, same bytes. Users and artists stay the same from one snapshot to the
+            next, while their plays change.
+        damage: Share of the rows of either table that are spoilt so that a pipeline must notice.
         snapshots: ISO dates, one folder each.
 
     Raises:
-        PipelineError: a scale, share or date that makes no sense.
+        PipelineError: The scale is not positive, the damage is no share, or a snapshot is no date.
     """
     check_arguments(scale, damage, "500 users")
     _check_dates(snapshots)
@@ -106,23 +96,21 @@ def write_music(
 
 def _check_dates(snapshots: Sequence[str]) -> None:
     for snapshot in snapshots:
-        if not _is_iso_date(snapshot):
+        try:
+            # fromisoformat also reads 20260131, which is no partition key.
+            is_date = date.fromisoformat(snapshot).isoformat() == snapshot
+        except ValueError:
+            is_date = False
+        if not is_date:
             raise PipelineError(f"snapshot {snapshot!r} is no date: write it as 2026-01-31")
-
-
-def _is_iso_date(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
 
 
 def _write_genres(path: Path, catalogue: Catalogue) -> None:
     genres = (f"genre_{number:04d}" for number in catalogue.genre.tolist())
     with path.open("w", encoding="utf-8", newline="") as stream:
-        table = Table(stream, "\n")
-        table.write([("artist_name", "genre")])
-        table.write(zip(catalogue.names, genres, strict=True))
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("artist_name", "genre"))
+        writer.writerows(zip(catalogue.names, genres, strict=True))
 
 
 def _write_snapshot(
@@ -133,24 +121,25 @@ def _write_snapshot(
     with ExitStack() as stack:
         parts = [_open_part(folder, part, stack) for part in PARTS]
         for listener in listeners(catalogue, users, seed, folder.name):
-            user_table, top_table = parts[listener.number % len(parts)]
+            write_users, write_top_artists = parts[listener.number % len(parts)]
             faults = _faults(TOP_ARTIST_FAULTS, len(listener.artists), damage, random)
             (user_fault,) = _faults(USER_FAULTS, 1, damage, random)
-            user_table.write(_user_rows(listener, user_fault))
-            top_table.write(_top_artist_rows(listener, catalogue, faults))
+            write_users(_user_rows(listener, user_fault))
+            write_top_artists(_top_artist_rows(listener, catalogue, faults))
 
 
-def _open_part(folder: Path, part: Part, stack: ExitStack) -> tuple[Table, Table]:
-    users = _open(folder / f"users{part.suffix}.csv", part, stack)
-    top_artists = _open(folder / f"user_top_artists{part.suffix}.csv", part, stack)
-    users.write([USER_COLUMNS])
-    top_artists.write([TOP_ARTIST_COLUMNS])
-    return users, top_artists
+def _open_part(folder: Path, part: Part, stack: ExitStack) -> tuple[WriteRows, WriteRows]:
+    return (
+        _open(folder / f"users{part.suffix}.csv", USER_COLUMNS, part, stack),
+        _open(folder / f"user_top_artists{part.suffix}.csv", TOP_ARTIST_COLUMNS, part, stack),
+    )
 
 
-def _open(path: Path, part: Part, stack: ExitStack) -> Table:
+def _open(path: Path, header: Row, part: Part, stack: ExitStack) -> WriteRows:
     stream = stack.enter_context(path.open("w", encoding=part.encoding, newline=""))
-    return Table(stream, part.line_end)
+    writer = csv.writer(stream, lineterminator=part.line_end)
+    writer.writerow(header)
+    return writer.writerows
 
 
 def _faults(
@@ -162,7 +151,10 @@ def _faults(
 
 
 def _user_rows(listener: Listener, fault: Fault | None) -> list[Row]:
-    """The user's row; a fault is a row of its own, so that no top artist loses its user."""
+    """The user's row, and a spoilt copy of it if there is a fault.
+
+    The sound row stays, because without it the user's artists would be rejected as well.
+    """
     total = int(listener.plays.sum()) + listener.number % 97
     row = (listener.user_id, listener.country, total)
     return [row, fault.spoil(row)] if fault else [row]

@@ -1,8 +1,9 @@
-"""Who listens to what: artists with planted genres, and listeners with a taste for them.
+"""Who listens to what: artists with planted genres, and listeners with favourite genres.
 
-The genres make the quality of embeddings measurable. The shape follows public listening dumps: up
-to fifty artists per listener, popularity skewed inside every genre, one or two favourite genres a
-listener, and far more plays for favourites than for what was heard in passing.
+The planted genres let a test measure embeddings: neighbours should share a genre. The shape follows
+public dumps of listening data. A listener has up to fifty artists and one or two favourite genres.
+A few artists of each genre are far more popular than the rest, and listeners play favourites far
+more often than what they heard in passing.
 """
 
 import uuid
@@ -33,7 +34,8 @@ COUNTRY_SHARES = {
     "None": 0.02,
     "null": 0.01,
 }
-# Fixed users at every scale: countries so small that they are full of ties and lead lists by share.
+# The same users at every scale live in countries so small that most artists tie in play counts, and
+# that their few artists lead the rankings by share of the country's plays.
 TINY_COUNTRIES = {3: "Tuvalu", 7: "Tuvalu", 11: "Nauru"}
 TINY_COUNTRY_PLAYCOUNT = 40
 
@@ -55,8 +57,8 @@ Floats = NDArray[np.float64]
 class Catalogue:
     """Artists laid out genre by genre, so that a genre is a stretch of the cumulative popularity.
 
-    Every field has one entry per artist, except `edges`: where each genre's stretch begins, then
-    where the last one ends.
+    Every field has one entry per artist, except `edges`, which holds where each genre's stretch
+    begins and, last, where the last one ends.
     """
 
     names: list[str]
@@ -73,7 +75,7 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class Listener:
-    """A user, the artists heard most as places in the catalogue, and their plays, descending."""
+    """A user with the places of the most played artists in the catalogue, most plays first."""
 
     number: int
     country: str
@@ -82,16 +84,18 @@ class Listener:
 
     @property
     def user_id(self) -> str:
-        """The name of the user in both tables."""
+        """How both tables identify the user."""
         return f"u{self.number:08d}"
 
 
 def make_catalogue(scale: float, seed: int) -> Catalogue:
-    """Artists with unique names, a genre each, and a popularity that falls off inside the genre."""
+    """Create artists with unique names, one genre each, and a popularity within the genre."""
     random = np.random.default_rng([seed, 0])
     artists = max(20, round(ARTISTS_PER_SCALE * scale))
     genres = min(max(2, round(GENRES_PER_ROOT_SCALE * scale**0.5)), artists // 5)
-    drawn = random.choice(genres, artists - genres, p=_falling(genres, 0.4))
+    # Every genre gets one artist before the others are drawn, so that none is empty.
+    shares = np.arange(1.0, genres + 1) ** -0.4
+    drawn = random.choice(genres, artists - genres, p=shares / shares.sum())
     genre = np.sort(np.concatenate([np.arange(genres), drawn]))
     starts = np.searchsorted(genre, np.arange(genres + 1))
     place = np.arange(artists) - starts[genre]
@@ -99,11 +103,6 @@ def make_catalogue(scale: float, seed: int) -> Catalogue:
     cumulative = np.cumsum((place + 4.0) ** -0.8)
     edges = np.concatenate([[0.0], cumulative])[starts]
     return Catalogue(names, [_mbid(name) for name in names], genre, cumulative, edges)
-
-
-def _falling(count: int, power: float) -> Floats:
-    shares = np.arange(1.0, count + 1) ** -power
-    return np.asarray(shares / shares.sum())
 
 
 def artist_name(number: int) -> str:
@@ -127,9 +126,11 @@ def _mbid(name: str) -> str:
 
 
 def listeners(catalogue: Catalogue, users: int, seed: int, snapshot: str) -> Iterator[Listener]:
-    """The listeners of a snapshot in order of their number, made a chunk at a time."""
+    """Draw the listeners of a snapshot, in order of their number and a chunk at a time."""
     for first in range(0, users, CHUNK_USERS):
         numbers = np.arange(first, min(first + CHUNK_USERS, users))
+        # Each chunk has its own seed, so that its users do not depend on how many there are. What
+        # people like has no snapshot in its seed, because tastes last and only plays change.
         people = np.random.default_rng([seed, 1, first])
         plays = np.random.default_rng([seed, 2, zlib.crc32(snapshot.encode()), first])
         yield from _chunk(catalogue, numbers, people, plays)
@@ -153,13 +154,16 @@ def _chunk(
         liked = np.isin(catalogue.genre[artists], favourites[place])
         heard = _plays(liked, float(activity[place]), plays)
         order = np.lexsort((artists, -heard))
-        yield _listener(number, str(countries[place]), artists[order], heard[order])
+        country, heard = str(countries[place]), heard[order]
+        if number in TINY_COUNTRIES:
+            country, heard = TINY_COUNTRIES[number], np.full_like(heard, TINY_COUNTRY_PLAYCOUNT)
+        yield Listener(number, country, artists[order], heard)
 
 
 def _artists_of(
     catalogue: Catalogue, favourites: Ints, length: int, random: np.random.Generator
 ) -> Ints:
-    """Distinct artists: most from favourite genres, the rest from any, popular ones more often."""
+    """Draw distinct artists, most of them from favourite genres and popular ones more often."""
     tries = 3 * length
     genre = random.choice(favourites[favourites >= 0], tries)
     passing = random.random(tries) < PASSING_SHARE
@@ -174,11 +178,3 @@ def _artists_of(
 def _plays(liked: NDArray[np.bool_], activity: float, random: np.random.Generator) -> Ints:
     spread = random.lognormal(0.0, 1.2, len(liked))
     return 1 + (activity * spread * np.where(liked, 3.0, 0.2)).astype(np.int64)
-
-
-def _listener(number: int, country: str, artists: Ints, plays: Ints) -> Listener:
-    if number not in TINY_COUNTRIES:
-        return Listener(number, country, artists, plays)
-    return Listener(
-        number, TINY_COUNTRIES[number], artists, np.full_like(plays, TINY_COUNTRY_PLAYCOUNT)
-    )

@@ -1,7 +1,7 @@
 """Amazon review files in the exact raw format, at any scale.
 
-See `ratings_reviews` for what the data is like. The format: tab-separated, a header, 15 columns,
-neither quote nor escape character, so that a bare ``"`` is data.
+`ratings_reviews` says what the reviews are like. The format is tab-separated with a header and 15
+columns. It has neither a quote nor an escape character, so that a bare ``"`` is data.
 """
 
 import io
@@ -18,7 +18,7 @@ from pipeline_assets.sample.arguments import check_arguments
 from pipeline_assets.sample.ratings_reviews import COLUMNS, reviews
 
 CROWD_PER_SCALE: Final = {"Digital_Video_Download": 20_000, "Gift_Card": 6_000}
-"""Rows of each category at scale 1, besides the cast's 212; the first category is gzipped."""
+"""Rows of each category at scale 1, besides the 212 planted ones."""
 
 SUFFIXES: Final = {"Digital_Video_Download": ".tsv.gz", "Gift_Card": ".tsv"}
 
@@ -29,34 +29,20 @@ def _line(fields: Fields) -> bytes:
     return ("\t".join(fields) + "\n").encode()
 
 
-def _without_last(fields: Fields) -> bytes:
-    return _line(fields[:-1])
-
-
-def _in_latin_1(fields: Fields) -> bytes:
-    return _with(fields, "review_headline", "Café").replace("é".encode(), "é".encode("latin-1"), 1)
-
-
-def _with_stars_in_words(fields: Fields) -> bytes:
-    return _with(fields, "star_rating", "six")
-
-
-def _with_impossible_date(fields: Fields) -> bytes:
-    return _with(fields, "review_date", "2015-02-30")
-
-
 def _with(fields: Fields, column: str, value: str) -> bytes:
     place = COLUMNS.index(column)
     return _line((*fields[:place], value, *fields[place + 1 :]))
 
 
 FAULTS: Final[Mapping[str, Callable[[Fields], bytes]]] = {
-    "field_count": _without_last,
-    "undecodable": _in_latin_1,
-    "bad_star_rating": _with_stars_in_words,
-    "bad_review_date": _with_impossible_date,
+    "field_count": lambda fields: _line(fields[:-1]),
+    "undecodable": lambda fields: _with(fields, "review_headline", "Café").replace(
+        "é".encode(), "é".encode("latin-1"), 1
+    ),
+    "bad_star_rating": lambda fields: _with(fields, "star_rating", "six"),
+    "bad_review_date": lambda fields: _with(fields, "review_date", "2015-02-30"),
 }
-"""What a spoilt row may look like, by the reason it is rejected for."""
+"""How to spoil a row, by the reason that a pipeline must reject it for."""
 
 
 def write_ratings(landing: Path, scale: float = 1.0, seed: int = 0, damage: float = 0.0) -> None:
@@ -65,14 +51,14 @@ def write_ratings(landing: Path, scale: float = 1.0, seed: int = 0, damage: floa
     Rows are written as they are drawn, so memory does not grow with the scale.
 
     Args:
-        landing: The landing root; folders are made, files of an earlier call replaced.
+        landing: The landing root; its folders are created, files of an earlier call replaced.
         scale: 1 is about 20,000 rows in the first category and 6,000 in the second.
         seed: Same arguments, same bytes.
         damage: Share of the rows that are followed by a spoilt copy, each fault in turn. The sound
-            rows are the same whatever the damage, and so is what the filters leave of them.
+            rows do not depend on the damage, nor does what the filters leave of them.
 
     Raises:
-        PipelineError: A scale or share that makes no sense.
+        PipelineError: The scale is not positive, or the damage is no share.
     """
     check_arguments(scale, damage, "20,000 reviews")
     root = landing / "amazon_reviews"
@@ -89,8 +75,7 @@ def _write_category(root: Path, category: str, crowd_rows: int, seed: int, damag
         for review in reviews(category, crowd_rows, seed):
             stream.write(_line(review.fields))
             if random.random() < damage:
-                spoil = next(faults)
-                stream.write(spoil(review.fields))
+                stream.write(next(faults)(review.fields))
 
 
 @contextmanager

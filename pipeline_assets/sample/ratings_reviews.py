@@ -1,9 +1,9 @@
-"""Reviews as Amazon writes them: a planted cast, whose fate is known, amid a random crowd.
+"""Amazon reviews: a planted cast amid a random crowd.
 
-The cast, the same in every category at every scale, is a dense core of customers and products and
-those at the filters' thresholds around it: with 4 and 5 rows, with 9 and 10, and some that one pass
-keeps and repeated passes drop. The crowd's customers and products follow power laws, so that a
-few have many rows and most have one.
+The filters must keep or drop each member of the cast for a known reason, at every scale. A dense
+core of customers and products always stays. Around it stand customers with 4 and 5 rows, products
+with 9 and 10 rows, and some that one pass of the filters keeps and repeated passes drop. The
+crowd's customers and products follow power laws: a few have many rows, and most have one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,21 +14,9 @@ from random import Random
 from typing import Final, NamedTuple
 
 COLUMNS: Final = (
-    "marketplace",
-    "customer_id",
-    "review_id",
-    "product_id",
-    "product_parent",
-    "product_title",
-    "product_category",
-    "star_rating",
-    "helpful_votes",
-    "total_votes",
-    "vine",
-    "verified_purchase",
-    "review_headline",
-    "review_body",
-    "review_date",
+    *("marketplace", "customer_id", "review_id", "product_id", "product_parent", "product_title"),
+    *("product_category", "star_rating", "helpful_votes", "total_votes", "vine"),
+    *("verified_purchase", "review_headline", "review_body", "review_date"),
 )
 """The header of the published files."""
 
@@ -41,7 +29,7 @@ CAST_CUSTOMERS: Final[Mapping[str, int]] = {
     "five_with_duplicate": 25,
     "five_one_null_product": 26,
 }
-"""Planted customers by what is planted: how many rows, and what is special about them."""
+"""Numbers of planted customers, by how many rows they have and what is special about those."""
 
 CAST_PRODUCTS: Final[Mapping[str, int]] = {
     "nine": 21,
@@ -49,7 +37,7 @@ CAST_PRODUCTS: Final[Mapping[str, int]] = {
     "ten_one_rare": 23,
     "ten_one_null_customer": 24,
 }
-"""Planted products; a rare customer or product is one that has too few rows itself."""
+"""Numbers of planted products. "Rare" is a customer or product that has too few rows itself."""
 
 CROWD: Final = 1_000
 NULL_SHARE: Final = 0.002
@@ -73,14 +61,7 @@ _TITLE_STYLES = (
 )
 _NAMES = ("Harbour", "Lantern", "Meridian", "Orchard", "Quarry", "Sparrow", "Thistle", "Willow")
 _HEADLINES = (
-    "Five Stars",
-    "Great",
-    'Not "great"',
-    "Meh…",
-    '"',
-    "",
-    "Would buy again",
-    "¡Excelente!",
+    *("Five Stars", "Great", 'Not "great"', "Meh…", '"', "", "Would buy again", "¡Excelente!"),
 )
 _SENTENCES = (
     "Loved every minute of it.",
@@ -113,17 +94,17 @@ class Review(NamedTuple):
 
 
 def customer_id(customer: int) -> str:
-    """How a customer is written."""
+    """The identifier that stands for a customer in the file."""
     return str(10_000_000 + customer) if customer else ""
 
 
 def product_id(product: int) -> str:
-    """How a product is written."""
+    """The identifier that stands for a product in the file."""
     return f"B{product:09d}" if product else ""
 
 
 def reviews(category: str, crowd_rows: int, seed: int) -> Iterator[Review]:
-    """The cast's rows, spread among those of the crowd; made as they are asked for."""
+    """Yield the crowd's rows with the cast's rows spread among them."""
     random = Random(f"{seed} {category}")  # noqa: S311 - nothing secret
     writer = _Writer(category, random)
     cast = list(_cast_reviews(writer))
@@ -137,7 +118,7 @@ def reviews(category: str, crowd_rows: int, seed: int) -> Iterator[Review]:
 
 
 class _Writer:
-    """Writes reviews with an identifier each and drawn texts."""
+    """Numbers the reviews of a category and draws their texts."""
 
     def __init__(self, category: str, random: Random) -> None:
         self._category = category
@@ -211,7 +192,7 @@ def _crowd_reviews(writer: _Writer, rows: int, random: Random) -> Iterator[Revie
     for _ in range(rows):
         luck = random.random()
         if last and luck < DUPLICATE_SHARE:
-            pass  # the same row again
+            pass  # The last row is yielded again.
         elif last and luck < DUPLICATE_SHARE + REPEAT_SHARE:
             last = writer.write(last.customer, last.product)
         else:

@@ -1,11 +1,15 @@
-"""The rental shop's tables in a Postgres database, at any scale; see `rental_rows` for the rows."""
+"""Fills a Postgres database with the tables of a film rental shop, at any scale.
 
-from collections.abc import Callable, Iterable, Iterator
+`rental_rows` says what is in the rows. The tables have the columns that both dvdrental and Pagila
+have, the two published databases with this schema. Each table's comment names the sample that it
+belongs to, so that a second call recognises its own tables and never touches those of others.
+"""
+
+from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import pyarrow as pa
 from adbc_driver_manager import dbapi
@@ -14,33 +18,18 @@ from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import attempt, connect, execute, query_fault
 from pipeline_assets.postgres.sql import identifier, literal
+from pipeline_assets.postgres.table import WarehouseTable
 from pipeline_assets.sample.rental_rows import DAYS, END, SCHEMAS, Shop
-
-Run: TypeAlias = Callable[[str], list[dict[str, Any]]]
 
 MARKER: Final = "pipeline-assets sample: "
 
-# What dvdrental and Pagila share; see `SCHEMAS` for the columns.
-TABLES: Final = (
-    "CREATE TABLE category (category_id integer PRIMARY KEY, name text NOT NULL, {updated})",
-    "CREATE TABLE customer (customer_id integer PRIMARY KEY, store_id smallint NOT NULL, first_name"
-    " text NOT NULL, last_name text NOT NULL, email text, activebool boolean NOT NULL, create_date"
-    " date NOT NULL, {updated})",
-    "CREATE TABLE film (film_id integer PRIMARY KEY, title text NOT NULL, rental_duration smallint"
-    " NOT NULL, length smallint, {updated})",
-    "CREATE TABLE film_category (film_id smallint NOT NULL, category_id smallint NOT NULL,"
-    " {updated})",
-    "CREATE TABLE inventory (inventory_id integer NOT NULL, film_id integer NOT NULL, store_id"
-    " smallint NOT NULL, {updated})",
-    "CREATE TABLE rental (rental_id integer NOT NULL, inventory_id integer NOT NULL, customer_id"
-    " integer NOT NULL, staff_id smallint NOT NULL, {updated})",
-    "CREATE TABLE payment (payment_id integer NOT NULL, customer_id integer NOT NULL, staff_id"
-    " smallint NOT NULL, rental_id integer NOT NULL, amount numeric(5, 2) NOT NULL, payment_date"
-    " timestamp without time zone NOT NULL)",
-)
 UPDATED: Final = "last_update timestamp without time zone NOT NULL DEFAULT now()"
-# After the rows: one sort is cheaper than a million insertions.
+NULLABLE: Final = ("email", "length")
+# Added after the rows, because sorting them once is cheaper than a million insertions in an index.
 CONSTRAINTS: Final = (
+    "ALTER TABLE category ADD PRIMARY KEY (category_id)",
+    "ALTER TABLE customer ADD PRIMARY KEY (customer_id)",
+    "ALTER TABLE film ADD PRIMARY KEY (film_id)",
     "ALTER TABLE film_category ADD PRIMARY KEY (film_id, category_id)",
     "ALTER TABLE inventory ADD PRIMARY KEY (inventory_id)",
     "ALTER TABLE rental ADD PRIMARY KEY (rental_id)",
@@ -60,107 +49,77 @@ _FIND_TABLES: Final = """
     WHERE relname IN ({names}) AND relnamespace = current_schema::regnamespace"""
 
 
-@dataclass(frozen=True)
-class FillReport:
-    """What a database holds now.
-
-    Attributes:
-        created: This call filled it; otherwise it was filled before.
-        customers: Rows of ``customer``.
-        films: Rows of ``film``.
-        payments: Rows of ``payment``, and of ``rental``.
-    """
-
-    created: bool
-    customers: int
-    films: int
-    payments: int
-
-
 def fill_rentals(
-    dsn: SecretDsn,
-    scale: float = 1.0,
-    seed: int = 0,
-    *,
-    end: date = END,
-    days: int = DAYS,
-    recreate: bool = False,
-) -> FillReport:
-    """Create the dvdrental tables in a database and fill them, all or nothing.
-
-    A database that holds the same sample is left alone.
+    dsn: SecretDsn, scale: float = 1.0, seed: int = 0, *, end: date = END, days: int = DAYS
+) -> bool:
+    """Create the shop's tables in a database and fill them, in one transaction.
 
     Args:
         dsn: The database; the tables go to its default schema.
         scale: 1 is 600 customers and some 190 payments a day.
-        seed: Which of the shops of that size.
+        seed: Another seed gives another shop of the same size.
         end: The day after the last payment, UTC.
         days: How many days of payments.
-        recreate: Drop an earlier sample first. Tables that aren't a sample's are never dropped.
+
+    Returns:
+        Whether this call filled the database; otherwise it holds the same sample already.
 
     Raises:
-        PipelineError: No connection; another sample, or tables of somebody else, are there.
+        PipelineError: The server does not answer, or the database holds another sample or somebody
+            else's tables of these names.
     """
     shop = Shop(scale, seed, end, days)
     with closing(connect(dsn)) as connection:
         run = partial(execute, connection, dsn)
         run(_LOCK)
-        comments = _comments(run)
-        created = _must_fill(dsn, shop, comments, recreate)
-        if created and comments:
-            run(f"DROP TABLE {', '.join(SCHEMAS)}")
-        if created:
+        names = ", ".join(map(literal, SCHEMAS))
+        comments = {str(row["comment"]) for row in run(_FIND_TABLES.format(names=names))}
+        _refuse_others(dsn, shop, comments)
+        if not comments:
             _create(connection, dsn, shop)
         attempt(connection.commit, partial(query_fault, dsn))
-    return FillReport(created, shop.customer_count, shop.film_count, int(shop.counts.sum()))
+    return not comments
 
 
-def _must_fill(dsn: SecretDsn, shop: Shop, comments: set[str], recreate: bool) -> bool:
-    """Whether the tables whose comments these are must be made.
-
-    Raises:
-        PipelineError: They are not this sample's, and not to be replaced.
-    """
+def _refuse_others(dsn: SecretDsn, shop: Shop, comments: set[str]) -> None:
     if not all(comment.startswith(MARKER) for comment in comments):
         raise PipelineError(f"{dsn.where} has such tables of its own; fill an empty database")
-    if comments - {_marker(shop)} and not recreate:
+    if comments - {_marker(shop)}:
         raise PipelineError(
             f"{dsn.where} holds another sample ({min(comments).removeprefix(MARKER)}) than the "
-            f"wanted one ({_marker(shop).removeprefix(MARKER)}); ask to recreate it"
+            f"wanted one ({_marker(shop).removeprefix(MARKER)}); fill an empty database"
         )
-    return recreate or not comments
 
 
 def _marker(shop: Shop) -> str:
     return f"{MARKER}scale {shop.scale}, seed {shop.seed}, {shop.days} days to {shop.end}"
 
 
-def _comments(run: Run) -> set[str]:
-    names = ", ".join(map(literal, SCHEMAS))
-    return {str(row["comment"]) for row in run(_FIND_TABLES.format(names=names))}
-
-
 def _create(connection: dbapi.Connection, dsn: SecretDsn, shop: Shop) -> None:
     run = partial(execute, connection, dsn)
-    for table in TABLES:
-        run(table.format(updated=UPDATED))
+    for name in SCHEMAS:
+        run(f"CREATE TABLE {identifier(name)} ({', '.join(_columns(name))})")
     for name, rows in _all_rows(shop):
-        _copy(connection, dsn, name, rows)
+        reader = pa.RecordBatchReader.from_batches(SCHEMAS[name], rows)
+        with closing(connection.cursor()) as cursor:
+            ingest = partial(cursor.adbc_ingest, name, reader, mode="append")
+            attempt(ingest, partial(query_fault, dsn))
     for statement in CONSTRAINTS:
         run(statement)
     for name in SCHEMAS:
         run(f"COMMENT ON TABLE {identifier(name)} IS {literal(_marker(shop))}")
 
 
+def _columns(name: str) -> Iterator[str]:
+    schema = SCHEMAS[name]
+    table = WarehouseTable("public", name, schema, partition=schema.names[0])
+    for column, sql_type in table.sql_types.items():
+        yield f"{identifier(column)} {sql_type}{'' if column in NULLABLE else ' NOT NULL'}"
+    if name != "payment":
+        yield UPDATED
+
+
 def _all_rows(shop: Shop) -> Iterator[tuple[str, Iterable[pa.RecordBatch]]]:
     yield from ((name, [rows]) for name, rows in shop.masters().items())
     yield "rental", (shop.day(number).rentals for number in range(shop.days))
     yield "payment", (shop.day(number).payments for number in range(shop.days))
-
-
-def _copy(
-    connection: dbapi.Connection, dsn: SecretDsn, table: str, rows: Iterable[pa.RecordBatch]
-) -> None:
-    reader = pa.RecordBatchReader.from_batches(SCHEMAS[table], rows)
-    with closing(connection.cursor()) as cursor:
-        attempt(lambda: cursor.adbc_ingest(table, reader, mode="append"), partial(query_fault, dsn))

@@ -1,7 +1,8 @@
 """Rows of a film rental shop: customers with habits, films, and a payment for every rental.
 
-Who rents little stays with one category, who rents much wanders: the viewing similarity of a
-customer falls with activity. Every day has a payment in its first and one in its last microsecond.
+Customers who rent little stay with one category, and customers who rent much change categories, so
+that `viewing_similarity` falls with activity. Every day has a payment in its first and one in its
+last microsecond, so that a window which is one microsecond off loses or repeats a payment.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ CUSTOMERS_PER_SCALE: Final = 600
 FILMS_PER_SCALE: Final = 200
 PAYMENTS_PER_DAY_PER_SCALE: Final = 180
 FIRST_PAYMENT: Final = 16_050
-"""Payments and rentals are numbered apart, as in dvdrental, so that a wrong join shows."""
+"""Payments and rentals have different numbers, as in dvdrental, so that a wrong join is noticed."""
 DAY_MICROSECONDS: Final = 86_400_000_000
 
 CATEGORIES: Final = (
@@ -48,62 +49,42 @@ PRICES: Final = ("0.00", "0.99", "1.99", "2.99", "3.98", "4.99", "5.99", "6.99",
 PRICE_WEIGHTS: Final = (2, 16, 8, 22, 1, 26, 11, 8, 4, 2)
 WEEKDAYS: Final = (0.8, 0.8, 0.9, 1.0, 1.3, 1.5, 1.2)
 
+_ARROW_TYPES: Final = {
+    "int": pa.int32(),
+    "small": pa.int16(),
+    "text": pa.string(),
+    "bool": pa.bool_(),
+    "date": pa.date32(),
+    "money": pa.decimal128(5, 2),
+    "time": pa.timestamp("us"),
+}
+_COLUMNS: Final = {
+    "category": "category_id int, name text",
+    "customer": "customer_id int, store_id small, first_name text, last_name text, email text, "
+    "activebool bool, create_date date",
+    "film": "film_id int, title text, rental_duration small, length small",
+    "film_category": "film_id small, category_id small",
+    "inventory": "inventory_id int, film_id int, store_id small",
+    "rental": "rental_id int, inventory_id int, customer_id int, staff_id small",
+    "payment": "payment_id int, customer_id int, staff_id small, rental_id int, amount money, "
+    "payment_date time",
+}
 SCHEMAS: Final = {
-    "category": pa.schema([("category_id", pa.int32()), ("name", pa.string())]),
-    "customer": pa.schema(
-        [
-            ("customer_id", pa.int32()),
-            ("store_id", pa.int16()),
-            ("first_name", pa.string()),
-            ("last_name", pa.string()),
-            ("email", pa.string()),
-            ("activebool", pa.bool_()),
-            ("create_date", pa.date32()),
-        ]
-    ),
-    "film": pa.schema(
-        [
-            ("film_id", pa.int32()),
-            ("title", pa.string()),
-            ("rental_duration", pa.int16()),
-            ("length", pa.int16()),
-        ]
-    ),
-    "film_category": pa.schema([("film_id", pa.int16()), ("category_id", pa.int16())]),
-    "inventory": pa.schema(
-        [("inventory_id", pa.int32()), ("film_id", pa.int32()), ("store_id", pa.int16())]
-    ),
-    "rental": pa.schema(
-        [
-            ("rental_id", pa.int32()),
-            ("inventory_id", pa.int32()),
-            ("customer_id", pa.int32()),
-            ("staff_id", pa.int16()),
-        ]
-    ),
-    "payment": pa.schema(
-        [
-            ("payment_id", pa.int32()),
-            ("customer_id", pa.int32()),
-            ("staff_id", pa.int16()),
-            ("rental_id", pa.int32()),
-            ("amount", pa.decimal128(5, 2)),
-            ("payment_date", pa.timestamp("us")),
-        ]
-    ),
+    table: pa.schema([(n, _ARROW_TYPES[t]) for n, t in map(str.split, columns.split(", "))])
+    for table, columns in _COLUMNS.items()
 }
 
 
 @dataclass(frozen=True)
 class Day:
-    """One day's payments, in the order of time.
+    """The payments of one day, in the order of time; arrays have one entry per payment.
 
     Attributes:
         date: The UTC day.
-        first: How many payments there were before it.
-        customers: Who paid, one entry a payment.
-        inventories: What for.
-        prices: How much, as an index of ``PRICES``.
+        first: How many payments there were on the days before.
+        customers: Who paid.
+        inventories: Which copy of a film was rented.
+        prices: How much was paid, as an index of ``PRICES``.
         times: When, in microseconds since midnight.
     """
 
@@ -140,17 +121,17 @@ class Day:
 
 @dataclass(frozen=True)
 class Shop:
-    """A rental shop of some size over some days; the same arguments, the same rows.
+    """A rental shop over some days; the same arguments give the same rows.
 
     Attributes:
-        scale: 1 is 600 customers and some 190 payments a day; memory follows customers and films,
-            not days.
-        seed: Which of the shops of that size.
-        end: The day after the last, UTC.
-        days: How many there are.
+        scale: 1 is 600 customers and some 190 payments a day. Memory grows with customers and
+            films, not with days.
+        seed: Another seed gives another shop of the same size.
+        end: The day after the last one, UTC.
+        days: How many days there are.
 
     Raises:
-        PipelineError: A scale or number of days that isn't positive.
+        PipelineError: The scale or the number of days is not positive.
     """
 
     scale: float
@@ -169,7 +150,7 @@ class Shop:
 
     @property
     def film_count(self) -> int:
-        """How many films there are, numbered from 1; ``film_category`` has small numbers."""
+        """How many films there are, numbered from 1; ``film_category`` has room for 16 bits."""
         return min(30_000, max(48, round(FILMS_PER_SCALE * self.scale)))
 
     @cached_property
@@ -195,11 +176,11 @@ class Shop:
         return np.maximum(4, self._rng("counts").poisson(weekly))
 
     def date(self, number: int) -> date:
-        """The date of the day of that number, from 0."""
+        """The date of a day by its number, from 0."""
         return self.end - timedelta(days=self.days - number)
 
     def day(self, number: int) -> Day:
-        """The payments of the day of that number, from 0."""
+        """The payments of a day by its number, from 0."""
         rng, count = self._rng(f"day {number}"), int(self.counts[number])
         # The square lets the first customers pay most often.
         customers = 1 + (rng.random(count) ** 2 * self.customer_count).astype(np.int64)
@@ -211,7 +192,7 @@ class Shop:
         return Day(self.date(number), first, customers, chosen, prices.astype(np.int64), times)
 
     def masters(self) -> dict[str, pa.RecordBatch]:
-        """Rows of every table that doesn't grow by the day."""
+        """Rows of the tables that do not grow from day to day."""
         films = np.arange(1, self.film_count + 1)
         copies = np.arange(1, len(self.inventory_films) + 1)
         names = CATEGORIES.split()
@@ -224,7 +205,7 @@ class Shop:
         }
 
     def _choose(self, rng: np.random.Generator, customers: Ints) -> Ints:
-        """Copies for customers: from their favourite category, the oftener the less they rent."""
+        """Draw copies: the less a customer rents, the more often from a favourite category."""
         count = len(CATEGORIES.split())
         edges = np.searchsorted(_category(self.inventory_films), np.arange(1, count + 2))
         favourite = customers * 7 % count
@@ -245,7 +226,7 @@ class Shop:
         return _rows("customer", [*columns, [m.lower() for m in mails], active, since])
 
     def _rng(self, purpose: str) -> np.random.Generator:
-        """Chance of its own for every purpose, so that one doesn't shift another."""
+        """A generator of its own for every purpose, so that one draw more shifts no other."""
         return np.random.default_rng([self.seed, *purpose.encode()])
 
 

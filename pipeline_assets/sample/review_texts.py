@@ -1,7 +1,8 @@
-"""Film reviews that mean their score, mostly: a grammar with negation, doubt, irony and noise.
+"""Texts of film reviews: sentence patterns with negation, doubt, irony and noise.
 
-Positive and negative words occur at every score, turned round by negation or outweighed by the
-rest, so that counting words is not enough; a few texts do not mean their score, as happens.
+Positive and negative words occur at every score, because patterns negate them or outweigh them with
+the rest, so that a classifier which counts words fails. As in real reviews, a few texts contradict
+their score.
 """
 
 import re
@@ -12,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 Mood: TypeAlias = Literal["good", "bad", "so_so"]
 
 MISTAKEN: Final = 0.03
-"""Share of texts whose mood is not that of their score."""
+"""Share of texts whose mood is drawn for a random score instead of their own."""
 
 # The mood of each sentence is drawn by score: weights of good, bad and so-so.
 MOODS: Final = {
@@ -150,7 +151,7 @@ def review_text(rng: Random, score: int, title: str) -> str:
     """Write one review.
 
     Args:
-        rng: Where chance comes from; the same state, the same text.
+        rng: The source of chance; the same state gives the same text.
         score: 1 (worst) to 5 (best).
         title: The film.
 
@@ -170,7 +171,8 @@ def review_text(rng: Random, score: int, title: str) -> str:
         sentences.insert(0, rng.choice(FACTS).format(title=title))
     if rng.random() < 0.12:
         sentences.append(rng.choice(EMOJI[_main_mood(felt)]))
-    return _roughened(rng, _joined(rng, sentences))
+    text = sentences[0] + "".join(rng.choice(BREAKS) + sentence for sentence in sentences[1:])
+    return _roughened(rng, text)
 
 
 def _main_mood(score: int) -> Mood:
@@ -191,27 +193,18 @@ def _sentence(rng: Random, mood: Mood, title: str) -> str:
     places = {"aspect": aspect, "aspect2": aspect2, "title": title}
     weight = {"stress": rng.choice(STRESS), "degree": rng.choice(DEGREE)}
     written = rng.choice(SENTENCES[mood]).format(**words, **first, **places, **weight)
+    # The article before a vowel: "a awful ending" becomes "an awful ending".
     return re.sub(r"\b([Aa]) (?=[aeio]|u[glnp])", r"\1n ", written)
 
 
-def _joined(rng: Random, sentences: Sequence[str]) -> str:
-    text = sentences[0]
-    for sentence in sentences[1:]:
-        text += rng.choice(BREAKS) + sentence
-    return text
-
-
 def _roughened(rng: Random, text: str) -> str:
-    """What thumbs on a telephone do to spelling, now and then."""
+    """Change the spelling of some texts as hasty typing does."""
     habit = rng.random()
     if habit < 0.04:
         return text.upper()
     if habit < 0.10:
         return text.lower().replace(".", "")
     if habit < 0.18:
-        return _swapped(text, rng.randrange(len(text)))
+        place = rng.randrange(len(text))
+        return text[:place] + text[place : place + 2][::-1] + text[place + 2 :]
     return text
-
-
-def _swapped(text: str, place: int) -> str:
-    return text[:place] + text[place : place + 2][::-1] + text[place + 2 :]

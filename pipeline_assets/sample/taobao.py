@@ -1,6 +1,7 @@
 """Taobao landing archives in the exact raw format, at any scale.
 
-See `taobao_lines` for what the data is like and `taobao_damage` for the faults it may have.
+`taobao_lines` draws the lines and `taobao_damage` spoils a share of them. This module packs both
+files of a split into one archive, as the vendor does.
 """
 
 import tarfile
@@ -27,14 +28,14 @@ def write_taobao(landing: Path, scale: float = 1.0, seed: int = 0, damage: float
     Memory does not grow with the scale.
 
     Args:
-        landing: The landing root; folders are made, files of an earlier call replaced.
+        landing: The landing root; its folders are created, files of an earlier call replaced.
         scale: 1 is 5,000 impressions in `train` and 2,500 in `test`.
         seed: Same arguments, same bytes.
         damage: Share of the lines that are spoilt, each kind of fault in turn. If it is above 0,
             both files of a split also end inside their last line.
 
     Raises:
-        PipelineError: A scale or share that makes no sense.
+        PipelineError: The scale is not positive, or the damage is no share.
     """
     check_arguments(scale, damage, "5,000 impressions")
     root = landing / "taobao"
@@ -66,7 +67,7 @@ def _write_lines(
 
 
 def _text(lines: pa.BinaryArray) -> memoryview:
-    """All lines in a row: the buffer that Arrow keeps them in."""
+    """All lines one after the other, as a view of the buffer in which Arrow holds them."""
     _, offsets, data = lines.buffers()
     ends = np.frombuffer(offsets, np.int32)
     return memoryview(data)[ends[0] : ends[len(lines)]]
@@ -78,7 +79,8 @@ def _pack(path: Path, files: Mapping[str, IO[bytes]]) -> None:
         tarfile.open(fileobj=gz, mode="w|", format=tarfile.GNU_FORMAT) as tar,
     ):
         for name, file in files.items():
-            info = tarfile.TarInfo(name)  # its owner and time are those of no machine
+            # Owner and time stay at their defaults, so that the bytes are the same on any machine.
+            info = tarfile.TarInfo(name)
             info.size = file.tell()
             file.seek(0)
             tar.addfile(info, file)

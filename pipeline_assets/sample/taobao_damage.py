@@ -1,4 +1,8 @@
-"""Faults for Taobao lines, which are those that vendors' files suffer."""
+"""Faults for Taobao lines, of the kinds that vendors' files have.
+
+Most faults must lead to a rejected row for a known reason. One must not: a line whose number of
+features is wrong is readable, and only a check notices it.
+"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -12,7 +16,7 @@ from pipeline_assets.sample.taobao_lines import Rows
 
 
 class Fault(NamedTuple):
-    """A fault: the reason to reject the line for, if it must be rejected, and how it is spoilt."""
+    """A fault: the reason to reject the line for, if any, and how to spoil a line."""
 
     reason: str | None
     spoil: Callable[[bytes], bytes]
@@ -32,7 +36,7 @@ def _add_feature(line: bytes) -> bytes:
 
 
 def cut(line: bytes) -> bytes:
-    """The line as a transfer leaves it that ends too early: inside the last token or field."""
+    """The beginning of a line, as an interrupted transfer leaves it."""
     return line.rpartition(b"\x02" if b"\x02" in line else b",")[0]
 
 
@@ -70,7 +74,7 @@ class Spoiler:
         self._planted = 0
 
     def spoil(self, rows: Rows, *, cut_last: bool) -> pa.BinaryArray:
-        """The file's next lines; the last one is cut if the file ends there."""
+        """Spoil the file's next lines, and cut the last one off if the file ends there."""
         spoilt = {place: self._spoil(_line(rows, place)) for place in self._choose(rows)}
         if cut_last:
             place = len(rows.lines) - 1
@@ -78,7 +82,7 @@ class Spoiler:
         return _replace(rows.lines, spoilt)
 
     def _choose(self, rows: Rows) -> list[int]:
-        """Evenly spread places, of rows with two tokens or more: every fault applies to those."""
+        """Evenly spread places of rows with two or more tokens, to which every fault applies."""
         fit = np.flatnonzero(rows.feature_num >= 2)
         numbers = self._seen + np.arange(len(fit) + 1)
         self._seen += len(fit)

@@ -1,11 +1,11 @@
 r"""Lines of the Taobao files with the fields, multiplicities and values of the published data.
 
-Impressions come in groups that share a common feature index; a batch is some hundred groups. All
-tokens of a batch are drawn and written at once as NumPy and Arrow arrays: a million tokens a second
-and more, where a Python loop would make a tenth of that.
+Impressions come in groups that share a common feature index, and a batch is some hundred groups.
+All tokens of a batch are drawn and written at once as NumPy and Arrow arrays: more than a million
+tokens a second, ten times as many as a Python loop writes.
 
 Field names, their multiplicities and the means (13.35 tokens an impression, 518 a common row, 58
-impressions a group, 4 % clicks) are those published for Ali-CCP; ids lie in ranges like its own.
+impressions a group, 4 % clicks) are those published for Ali-CCP; ids lie in similar ranges.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,9 +23,9 @@ IMPRESSIONS_PER_GROUP: Final = 58
 GROUPS_PER_BATCH: Final = 200
 CLICK_RATE: Final = 0.04
 CONVERSION_RATE: Final = 0.02
-"""Share of clicks that end in a conversion; some four times the published one, to have a few."""
+"""Share of clicks that end in a conversion: four times the published one, or samples have none."""
 
-# Rarities come at fixed places, so that even the smallest sample has them.
+# Rare cases stand at fixed places, so that even the smallest sample has them.
 NO_CLICK_CONVERSION_EVERY: Final = 997
 
 _LONGEST_FIELD: Final = 674  # four such fields make the longest published row, of 2,706 tokens
@@ -41,8 +41,9 @@ class Field(NamedTuple):
         name: Its id in the data, which is text.
         first_id: Smallest feature id.
         ids: Number of feature ids.
-        mean: Mean tokens a row; up to 1 the field is single-valued and its mean a probability.
-        real: Whether values are ln(1 + n) and other real numbers; else always 1.0.
+        mean: Mean number of tokens in a row; if it is up to 1, the field has one value with this
+            probability.
+        real: Whether values are ln(1 + n) and other real numbers; otherwise they are 1.0.
     """
 
     name: str
@@ -97,13 +98,12 @@ SKELETON: Final = Shape(_CORE_FIELDS, trailing_every=101, empty_list_every=499)
 COMMON: Final = Shape(_COMMON_FIELDS, trailing_every=13, empty_list_every=37)
 
 
-def _value_texts() -> list[str]:
-    logarithms = [repr(round(float(np.log1p(n)), 5)) for n in range(1, _LOGARITHMS + 1)]
-    others = [repr(round(n * 0.00937, 5)) for n in range(1, _OTHERS + 1)]
-    return ["1.0", *logarithms, *others]
-
-
-_VALUES: Final = pa.array([f"\x03{text}" for text in _value_texts()])
+_NUMBERS: Final = (
+    1.0,
+    *(float(np.log1p(n)) for n in range(1, _LOGARITHMS + 1)),
+    *(n * 0.00937 for n in range(1, _OTHERS + 1)),
+)
+_VALUES: Final = pa.array([f"\x03{round(number, 5)!r}" for number in _NUMBERS])
 
 
 class Rows(NamedTuple):
@@ -165,7 +165,7 @@ def _batch(random: np.random.Generator, first_id: int, first_group: int, sizes: 
 
 
 def _index(random: np.random.Generator, groups: Ints) -> pa.StringArray:
-    """16 hexadecimal digits like the published ones; the last 8 count, so no two are equal."""
+    """16 hexadecimal digits like the published ones; the last 8 are the group's number."""
     drawn = random.integers(0, 1 << 32, len(groups))
     pairs = zip(drawn.tolist(), groups.tolist(), strict=True)
     return pa.array([f"{high:08x}{group:08x}" for high, group in pairs])
@@ -209,7 +209,7 @@ def _tokens(
 
 
 def _value_places(random: np.random.Generator, fields: Sequence[Field], token_field: Ints) -> Ints:
-    """Places in `_VALUES`: nine real values in ten are ln(1 + n) with n falling off as 1 / n^2."""
+    """Places in `_VALUES`; nine real values in ten are ln(1 + n), n with probability 1 / n^2."""
     real = np.array([field.real for field in fields])[token_field]
     logarithm = np.minimum(1 / (1 - random.random(len(token_field))), _LOGARITHMS)
     other = random.random(len(token_field)) * 10

@@ -1,1 +1,1 @@
-"""Which partitions have to be materialised, told by comparing versions."""
+"""Which partitions are stale, found by comparing versions."""

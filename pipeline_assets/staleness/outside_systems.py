@@ -1,8 +1,9 @@
-"""What assets share with systems outside the lake, as versions that staleness compares.
+"""Versions of systems outside the lake, so that staleness notices their changes.
 
-Of a system that is read, the version of a partition is a fingerprint of what the system holds for
-it; of one that is loaded into, it is the system's address. Both stand among a partition's inputs
-under the system's name, so that what changes outside is noticed like any other change.
+Where an asset reads a system, the version of a partition is a fingerprint of what the system holds
+for it. Where an asset loads into a system, it is the system's address. A partition's record lists
+the version among its inputs under the system's name, and so a change outside the lake makes the
+partition stale like any other changed input.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,23 +14,22 @@ from typing import Final
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.values.database import Database
-from pipeline_assets.dataset.values.destinations import WarehouseExport
 from pipeline_assets.dataset.values.dsn import address
 from pipeline_assets.errors import PipelineError
 
 EMPTY: Final = "empty"
-"""The version of a window that a system holds nothing of."""
+"""The version of a window for which a system holds no rows."""
 
 
 @dataclass(frozen=True)
 class OutsideVersions:
-    """What systems outside the lake can fill, and where they are.
+    """The versions of the outside systems of all assets.
 
     Attributes:
-        versions: Version by partition, of each asset that reads such a system.
-        destinations: Address of the system, of each asset that loads into one.
-        idle: Why nothing is expected of an asset: its system is not configured.
-        problems: Systems that could not be asked, a line for each.
+        versions: For each asset that reads a system, the version by partition key.
+        destinations: For each asset that loads into a system, the system's address.
+        idle: For each asset whose system is not configured, which setting is missing.
+        problems: One line for each system that did not answer.
     """
 
     versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class OutsideVersions:
 def read_outside_systems(
     assets: Iterable[LakeAsset], databases: Mapping[str, Database]
 ) -> OutsideVersions:
-    """Ask every system that assets need; one that does not answer offers nothing."""
+    """Ask every system that assets need; one that does not answer makes no partition stale."""
     versions: dict[str, Mapping[str, str]] = {}
     destinations: dict[str, str] = {}
     idle: dict[str, str] = {}
@@ -62,13 +62,13 @@ def read_outside_systems(
 
 
 def available_versions(asset: LakeAsset, database: Database) -> dict[str, str]:
-    """What a system can fill: every closed window from the first to the last with any data.
+    """The version of every closed window, from the first to the last window that has rows.
 
-    A window before or after these is left as it is published: pointed at the wrong database, an
-    update must not empty the lake.
+    Windows before the first and after the last stay as they are published: if the settings name the
+    wrong database, an update must not empty the lake.
 
     Args:
-        asset: One that reads the system, cut into windows of time.
+        asset: An asset that reads the system and has time windows.
         database: The system.
 
     Returns:
@@ -78,10 +78,10 @@ def available_versions(asset: LakeAsset, database: Database) -> dict[str, str]:
         PipelineError: The database cannot be reached or lacks what the asset reads.
     """
     found = _versions(asset, database, None)
-    cut = asset.partitioning
-    if not found or cut is None:
+    partitioning = asset.partitioning
+    if not found or partitioning is None:
         return {}
-    return _by_key(cut, sorted(cut.closed_keys(min(found), max(found))), found)
+    return _by_key(partitioning, sorted(partitioning.closed_keys(min(found), max(found))), found)
 
 
 def outside_versions(
@@ -89,7 +89,8 @@ def outside_versions(
 ) -> dict[str, str]:
     """Version of an asset's outside system by partition key; empty if it has none.
 
-    Ask before reading: what comes in between is then noticed by the next update, not lost.
+    Ask before reading the rows. A change in between then makes the partition stale again, instead
+    of passing unnoticed.
 
     Raises:
         PipelineError: The system is not configured, or cannot be asked.
@@ -97,14 +98,14 @@ def outside_versions(
     if asset.system is None:
         return {}
     database = databases[asset.system]
-    if isinstance(asset.export, WarehouseExport):
+    if asset.export:
         return dict.fromkeys(keys, address(database.require()))
-    cut = asset.partitioning
-    windows = cut.windows(keys) if cut else {}
-    if cut is None or not windows:
+    partitioning = asset.partitioning
+    windows = partitioning.windows(keys) if partitioning else {}
+    if partitioning is None or not windows:
         return {}
     span = min(start for start, _ in windows.values()), max(end for _, end in windows.values())
-    return _by_key(cut, keys, _versions(asset, database, span))
+    return _by_key(partitioning, keys, _versions(asset, database, span))
 
 
 def _versions(
@@ -117,7 +118,7 @@ def _versions(
 
 
 def _by_key(
-    cut: Partitioning, keys: Sequence[str], found: Mapping[datetime, str]
+    partitioning: Partitioning, keys: Sequence[str], found: Mapping[datetime, str]
 ) -> dict[str, str]:
-    windows = cut.windows(keys)
+    windows = partitioning.windows(keys)
     return {key: found.get(windows[key][0], EMPTY) for key in keys}

@@ -1,4 +1,9 @@
-"""Which partitions have to be made, and why: told by comparing versions, never by dates."""
+"""Which partitions are stale, and why.
+
+A partition's record holds the versions of its inputs and of the code that it was materialised from.
+The partition is stale when one of them differs from today's version, or when an input is stale
+itself. Dates are never compared: a restored input with an old date counts as well as a new one.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,20 +25,20 @@ IsForced: TypeAlias = Callable[[LakeAsset, str], bool]
 
 
 def nothing_forced(_asset: LakeAsset, _key: str) -> bool:
-    """Nobody asked for a partition that is up to date."""
+    """The default: no partition is materialised unless it is stale."""
     return False
 
 
 @dataclass(frozen=True)
 class Stale:
-    """A partition that has to be made.
+    """A partition that has to be materialised.
 
     Attributes:
-        asset: Whose partition.
-        key: Which.
-        reason: Why.
-        stage: Partitions of one key and stage can be made in one run, stages one after the other:
-            a step up wherever an input's partition of another key has to be made first.
+        asset: The asset.
+        key: The partition key.
+        reason: Why it is stale, for people.
+        stage: A run can materialise the partitions of one key and one stage together; stages follow
+            one another. The stage rises where an input's partition of another key comes first.
     """
 
     asset: LakeAsset
@@ -47,13 +52,13 @@ class GraphState:
     """What is published and what has landed, at one moment.
 
     Attributes:
-        assets: In dependency order.
-        code_versions: Of each asset, by key.
-        records: Of each published table, by asset key, then by partition key.
-        landed: Version of each landing source's partitions, by asset key, then by partition key.
-        instance: Knows dynamic partitions.
-        outside: What systems outside the lake can fill and where they are.
-        is_forced: Whether somebody asked for a partition to be made, stale or not.
+        assets: All assets in the order of their dependencies.
+        code_versions: Code version by asset name.
+        records: Record of each published partition, by asset name, then by partition key.
+        landed: Version of each landing source's partitions, by asset name, then by partition key.
+        instance: The Dagster instance, which knows the dynamic partitions.
+        outside: The versions of systems outside the lake.
+        is_forced: Whether somebody asked to materialise a partition although it is not stale.
     """
 
     assets: Sequence[LakeAsset]
@@ -66,15 +71,15 @@ class GraphState:
 
 
 def stale_partitions(state: GraphState) -> list[Stale]:
-    """Everything that has to be made, in dependency order."""
+    """All stale partitions in the order of their dependencies."""
     survey = _Survey(state)
     for asset in state.assets:
-        survey.look_at(asset)
+        survey.visit(asset)
     return survey.stale
 
 
 class _Survey:
-    """Walks the assets in order, knowing what the ones before will bring."""
+    """Visits the assets in order, so that it knows what becomes of their inputs."""
 
     def __init__(self, state: GraphState) -> None:
         self._state = state
@@ -87,17 +92,21 @@ class _Survey:
     def stale(self) -> list[Stale]:
         return list(self._stale.values())
 
-    def look_at(self, asset: LakeAsset) -> None:
+    def visit(self, asset: LakeAsset) -> None:
         published = self._state.records.get(asset.name, {})
         wanted = self._wanted_keys(asset)
         for key in sorted(wanted):
             reason = self._reason(asset, key, published.get(key))
             if reason:
                 self._stale[asset.name, key] = Stale(asset, key, reason, self._stage(asset, key))
+        # Assets downstream may count on the partitions that this update will materialise.
         self._available[asset.name] = set(published) | wanted
 
     def _wanted_keys(self, asset: LakeAsset) -> set[str]:
-        """Partitions for which every input is there or will be; one is enough of optional ones."""
+        """Partitions whose inputs exist or will exist.
+
+        Every required input must exist; of inputs that are all optional, one is enough.
+        """
         if asset.name in self._state.outside.idle:
             return set()
         if asset.name in self._state.outside.versions:
@@ -114,7 +123,7 @@ class _Survey:
             required = [available for spec, available in aligned if not spec.optional]
             return set.intersection(*required) if required else set.union(*dict(aligned).values())
         if any(spec.partition_mapping for spec in asset.inputs):
-            # What is mapped from other partitions as well is made where its namesake is there.
+            # With mapped and unmapped inputs: where any input has the partition of the same key.
             return set.union(*own) & set(asset.partitioning.keys(self._state.instance))
         return set(asset.partitioning.keys(self._state.instance)) if all(own) else set()
 
@@ -124,13 +133,17 @@ class _Survey:
         if self._state.is_forced(asset, key):
             return FORCED
         changed = None if asset.refreshes_on_request else self._changed_input(asset, key, record)
-        return changed or (None if self._is_current(asset, record) else CODE)
+        if changed or record.code_version == self._state.code_versions[asset.name]:
+            return changed
+        # Lakes of version 0.1 recorded another hash of the same code.
+        return None if record.code_version == former_code_version(asset, self._tables) else CODE
 
     def _changed_input(self, asset: LakeAsset, key: str, record: PartitionRecord) -> str | None:
         for spec in asset.inputs:
             keys = self._upstream_keys(asset, spec, key)
+            # A stale input will get a new version, which nobody knows yet.
             if any((spec.upstream, upstream) in self._stale for upstream in keys):
-                return f"{spec.name} is made anew"
+                return f"{spec.name} is materialised again"
             if self._version(asset, spec, key, keys) != record.inputs.get(spec.name):
                 return f"{spec.name} changed"
         if asset.system and self._outside(asset, key) != record.inputs.get(asset.system):
@@ -138,14 +151,9 @@ class _Survey:
         return None
 
     def _outside(self, asset: LakeAsset, key: str) -> str | None:
-        """What the record would say of the asset's outside system if it were asked now."""
+        """The version that a record written now would hold for the asset's outside system."""
         outside = self._state.outside
         return outside.versions.get(asset.name, {}).get(key) or outside.destinations.get(asset.name)
-
-    def _is_current(self, asset: LakeAsset, record: PartitionRecord) -> bool:
-        if record.code_version == self._state.code_versions[asset.name]:
-            return True
-        return record.code_version == former_code_version(asset, self._tables)
 
     def _stage(self, asset: LakeAsset, key: str) -> int:
         stages = [
@@ -157,7 +165,7 @@ class _Survey:
         return max(stages, default=0)
 
     def _version(self, asset: LakeAsset, spec: InputSpec, key: str, keys: Iterable[str]) -> str:
-        """What the record would say of this input if it were read now."""
+        """The version that a record written now would hold for this input."""
         records = self._state.records.get(spec.upstream, {})
         versions = self._state.landed.get(spec.upstream) or {
             upstream: record.version for upstream, record in records.items()
@@ -180,7 +188,7 @@ class _Survey:
         )
 
     def _is_aligned(self, asset: LakeAsset, spec: InputSpec) -> bool:
-        """Whether the input's partition of the same key feeds a partition, and no other does."""
+        """Whether exactly the input's partition of the same key feeds a partition."""
         is_landed = spec.upstream in self._state.landed
-        is_cut = is_landed or self._partitionings.get(spec.upstream) is not None
-        return is_cut and asset.partitioning is not None and spec.partition_mapping is None
+        is_partitioned = is_landed or self._partitionings.get(spec.upstream) is not None
+        return is_partitioned and asset.partitioning is not None and spec.partition_mapping is None

@@ -1,4 +1,8 @@
-"""What a result depends on, as short hashes: equal versions mean nothing has to be done."""
+"""Versions: short hashes of the code and the inputs that a partition is materialised from.
+
+Equal versions mean equal rows, so a partition whose versions are unchanged need not be materialised
+again. Descriptions and other metadata are not part of any version.
+"""
 
 import hashlib
 import json
@@ -14,7 +18,7 @@ from pipeline_assets.dataset.computation import (
     kind_of,
     structure_of_computation,
 )
-from pipeline_assets.dataset.inputs import Input, InputSpec, unbound
+from pipeline_assets.dataset.inputs import Input, unbound
 from pipeline_assets.dataset.parameters import CONFIG, PARTITIONS
 from pipeline_assets.dataset.sql import schema_names
 from pipeline_assets.dataset.values.table import LakeTable
@@ -22,7 +26,7 @@ from spark_resources.job import KERNEL_VERSIONS
 
 VERSION_DIGITS = 16
 ANY_PARTITION = ("",)
-"""Stands for the partitions to be made where only the code is looked at."""
+"""Stands for the partition keys where a function is called only for its expression."""
 
 
 def digest(value: Any) -> str:  # noqa: ANN401 - anything JSON can write
@@ -34,10 +38,9 @@ def digest(value: Any) -> str:  # noqa: ANN401 - anything JSON can write
 def code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
     """A hash of what an asset computes.
 
-    For an expression it is the expression's structure: renaming a variable changes nothing, a
-    changed helper changes every asset that uses it, and neither a description nor a release of Ibis
-    that words SQL differently has anything computed anew. Building the expression also proves that
-    it has the contract's columns.
+    For an expression it hashes the expression's structure. Renaming a variable changes nothing, and
+    a changed helper changes every asset that uses it. A release of Ibis that writes SQL differently
+    changes nothing. Building the expression also proves that it has the contract's columns.
 
     Args:
         asset: The asset.
@@ -55,9 +58,9 @@ def code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
 
 
 def former_code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
-    """The hash of an expression's SQL, by which lakes up to version 0.1 tell its code.
+    """The hash of an expression's SQL, which version 0.1 recorded as its code version.
 
-    A partition that bears it is as current as one that bears :func:`code_version`.
+    A partition that was published by version 0.1 and bears this hash is not stale.
     """
     if asset.code_version is not None:
         return code_version(asset, tables)
@@ -69,7 +72,7 @@ def former_code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> st
 
 
 def _kernel_version(computation: Computation) -> list[int]:
-    """Nothing for a kind that never changed, so that adding this made no table stale."""
+    """The version of the learning kernel; none for a kernel that never changed since 0.1."""
     kind = kind_of(computation)
     return [KERNEL_VERSIONS[kind]] if kind in KERNEL_VERSIONS else []
 
@@ -87,8 +90,8 @@ def evaluate(
     keys: Sequence[str] = ANY_PARTITION,
 ) -> Any:  # noqa: ANN401 - what the function returns
     """Call an asset's function with those of its parameters that are inputs, config or keys."""
-    available_versions = {**inputs, CONFIG: config, PARTITIONS: keys}
-    return asset.function(**{name: available_versions[name] for name in function_parameters(asset)})
+    arguments = {**inputs, CONFIG: config, PARTITIONS: keys}
+    return asset.function(**{name: arguments[name] for name in function_parameters(asset)})
 
 
 def function_parameters(asset: LakeAsset) -> Sequence[str]:
@@ -98,41 +101,34 @@ def function_parameters(asset: LakeAsset) -> Sequence[str]:
 
 
 def input_versions(asset: LakeAsset, inputs: Mapping[str, Input], key: str) -> dict[str, str]:
-    """The version of every input as one partition of the output sees it.
+    """The version of every input, as one partition of the output sees it.
 
-    An input partition of the same key stands for itself; otherwise those that are mapped to it
-    count, as far as they were loaded.
+    An input's partition of the same key counts alone. Where a mapping feeds other partitions to the
+    output, those of them count that were loaded.
     """
-    return {
-        spec.name: input_version(
-            inputs[spec.name].versions,
-            key,
-            _mapped_keys(asset, spec, key, inputs[spec.name].versions),
-        )
-        for spec in asset.inputs
-        if spec.name in inputs
-    }
+    partitioning = asset.partitioning
+    found: dict[str, str] = {}
+    for spec in asset.inputs:
+        if spec.name not in inputs:
+            continue
+        versions, mapped = inputs[spec.name].versions, None
+        if partitioning and spec.partition_mapping:
+            # Only assets of one and the same partitioning are ever mapped to each other.
+            mapped = partitioning.upstream_keys(key, partitioning, spec.partition_mapping, versions)
+        found[spec.name] = input_version(versions, key, mapped)
+    return found
 
 
 def input_version(versions: Mapping[str, str], key: str, mapped: Iterable[str] | None) -> str:
-    """The version of one input as one partition of the output sees it.
+    """The version of one input, as one partition of the output sees it.
 
     Args:
         versions: Of the input's partitions.
         key: The output's partition.
-        mapped: The input's partitions that feed it; None for its namesake, or all if it has none.
+        mapped: The input's partitions that feed it. None stands for the partition of the same key,
+            or for all partitions if there is no such partition.
     """
     if mapped is None and key in versions:
         return versions[key]
     chosen = versions if mapped is None else [name for name in mapped if name in versions]
     return digest({name: versions[name] for name in chosen})
-
-
-def _mapped_keys(
-    asset: LakeAsset, spec: InputSpec, key: str, loaded: Iterable[str]
-) -> Sequence[str] | None:
-    """A mapping is between partitions of one and the same cut."""
-    if asset.partitioning is None or spec.partition_mapping is None:
-        return None
-    cut = asset.partitioning
-    return cut.upstream_keys(key, cut, spec.partition_mapping, loaded)

@@ -1,1 +1,1 @@
-"""Objects in a folder or on S3, behind one protocol."""
+"""Object storage: a folder or S3 behind one protocol."""

@@ -1,9 +1,14 @@
-"""Objects in a folder or on S3, behind one small protocol."""
+"""Object stores: a local folder and S3, with the methods of one protocol.
+
+The protocol is :class:`pipeline_assets.dataset.objects.ObjectStore`. Both stores replace an object
+in one step, so a reader sees the old object or the new one, and both raise a PipelineError of one
+line.
+"""
 
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -30,7 +35,7 @@ _NO_ACCESS: Final = frozenset(
 
 @dataclass(frozen=True)
 class LocalStore:
-    """Objects as files of a folder."""
+    """Objects as the files of a folder."""
 
     def require(self, root: str) -> None:
         """See :class:`ObjectStore`."""
@@ -46,7 +51,7 @@ class LocalStore:
         return (item for item in described if item)
 
     def open(self, uri: str, etag: str | None = None) -> BinaryIO:
-        """See :class:`ObjectStore`; a file that is replaced later is read on as it was."""
+        """See :class:`ObjectStore`; a file that is replaced meanwhile is read to its old end."""
         stream = _opened(uri)
         if etag not in (None, _etag(os.fstat(stream.fileno()))):
             stream.close()
@@ -63,7 +68,7 @@ class LocalStore:
             raise PipelineError(f"Cannot write {uri}: {error.strerror}") from error
 
     def move(self, source: str, target: str) -> None:
-        """See :class:`ObjectStore`; both must lie in one file system. Empty folders go, too."""
+        """See :class:`ObjectStore`; both must lie in one file system. It removes empty folders."""
         try:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
             Path(source).replace(target)
@@ -72,7 +77,7 @@ class LocalStore:
         _remove_empty_parents(Path(source))
 
     def delete(self, uris: Iterable[str]) -> None:
-        """See :class:`ObjectStore`; folders left empty go too."""
+        """See :class:`ObjectStore`; folders left empty are removed."""
         for uri in uris:
             path = Path(uri)
             path.unlink(missing_ok=True)
@@ -88,11 +93,12 @@ def _opened(uri: str) -> BinaryIO:
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[BinaryIO]:
-    """A file that takes its place only when it is complete."""
+    """A file that replaces the target when it is complete."""
     partial = target.with_name(f".{uuid4().hex}.partial")
     try:
         with partial.open("xb") as file:
             yield file
+        # A rename replaces the old file in one step. Landing sources ignore names with a dot.
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
@@ -104,7 +110,7 @@ def _refuse_unless_gone(error: OSError) -> None:
 
 
 def _describe_file(path: Path) -> StoredObject | None:
-    """None for a file that has gone since it was listed."""
+    """Describe a file; None if it was deleted since it was listed."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -122,17 +128,10 @@ def _overwritten(uri: str) -> PipelineError:
 
 
 def _remove_empty_parents(path: Path) -> None:
-    for folder in path.parents:
-        if not _removed_if_empty(folder):
-            return
-
-
-def _removed_if_empty(folder: Path) -> bool:
-    try:
-        folder.rmdir()
-    except OSError:
-        return False
-    return True
+    # The first folder that cannot be removed is not empty, or belongs to somebody else.
+    with suppress(OSError):
+        for folder in path.parents:
+            folder.rmdir()
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ class S3Store:
 
     @cached_property
     def client(self) -> "S3Client":
-        """Made once: that takes a while, and a client may be shared between threads."""
+        """The boto3 client. Creating one takes a while, and threads may share it."""
         return cast("S3Client", self.access.client())
 
     @property
@@ -152,10 +151,8 @@ class S3Store:
 
     def require(self, root: str) -> None:
         """See :class:`ObjectStore`."""
-        try:
+        with _one_line_errors(root):
             self.client.head_bucket(Bucket=split_s3_uri(root)[0])
-        except (ClientError, BotoCoreError) as error:
-            raise _unreachable(root, error) from error
 
     def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
         """See :class:`ObjectStore`; listed page by page."""
@@ -163,7 +160,7 @@ class S3Store:
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=bucket, Prefix=key and f"{key}/", StartAfter=split_s3_uri(after)[1]
         )
-        try:
+        with _one_line_errors(prefix):
             for page in pages:
                 for item in page.get("Contents", []):
                     yield StoredObject(
@@ -172,8 +169,6 @@ class S3Store:
                         item["Size"],
                         item["LastModified"],
                     )
-        except (ClientError, BotoCoreError) as error:
-            raise _unreachable(prefix, error) from error
 
     def open(self, uri: str, etag: str | None = None) -> BinaryIO:
         """See :class:`ObjectStore`; a broken connection is resumed where it broke."""
@@ -182,39 +177,33 @@ class S3Store:
     def put(self, uri: str, data: bytes) -> None:
         """See :class:`ObjectStore`."""
         bucket, key = split_s3_uri(uri)
-        try:
+        with _one_line_errors(uri):
             self.client.put_object(Bucket=bucket, Key=key, Body=data, **self._encryption)
-        except (ClientError, BotoCoreError) as error:
-            raise _unreachable(uri, error) from error
 
     def move(self, source: str, target: str) -> None:
-        """See :class:`ObjectStore`; copied within S3, in parts where it is large."""
+        """See :class:`ObjectStore`; S3 copies the object itself, a large one in parts."""
         bucket, key = split_s3_uri(source)
         to_bucket, to_key = split_s3_uri(target)
-        try:
+        with _one_line_errors(target):
             self.client.copy(
                 {"Bucket": bucket, "Key": key}, to_bucket, to_key, ExtraArgs=self._encryption
             )
             self.client.delete_object(Bucket=bucket, Key=key)
-        except (ClientError, BotoCoreError) as error:
-            raise _unreachable(target, error) from error
 
     def delete(self, uris: Iterable[str]) -> None:
         """See :class:`ObjectStore`."""
         for bucket, keys in _deletions(uris):
-            try:
+            with _one_line_errors(f"{S3_SCHEME}{bucket}"):
                 answer = self.client.delete_objects(
                     Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
                 )
-            except (ClientError, BotoCoreError) as error:
-                raise _unreachable(f"{S3_SCHEME}{bucket}", error) from error
             for refused in answer.get("Errors", []):
                 uri = f"{S3_SCHEME}{bucket}/{refused.get('Key')}"
                 raise PipelineError(f"S3 refused to delete {uri}: {refused.get('Code')}")
 
 
 def _deletions(uris: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
-    """Buckets and keys in batches as large as S3 takes them."""
+    """Buckets and keys in batches of the size that one request to S3 may have."""
     for bucket, places in groupby(map(split_s3_uri, uris), key=itemgetter(0)):
         keys = [key for _, key in places]
         for start in range(0, len(keys), S3_BATCH):
@@ -222,7 +211,10 @@ def _deletions(uris: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 class _ResumingReader:
-    """Reads an object in order, asking for the rest of it after a broken connection."""
+    """Reads an object from start to end; after a broken connection it asks for the rest.
+
+    The etag makes sure that the rest belongs to the same object.
+    """
 
     RETRIES = 5
 
@@ -248,7 +240,7 @@ class _ResumingReader:
         raise AssertionError("the loop returns or raises")
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Return the connection to the pool."""
         self._body.close()
 
     def __enter__(self) -> "_ResumingReader":
@@ -261,24 +253,28 @@ class _ResumingReader:
         resumed: dict[str, Any] = {}
         if self._etag:
             resumed["IfMatch"] = f'"{self._etag}"'
+        # The etag of the first answer: if somebody overwrites the object, S3 refuses the rest.
         if self._position:
             resumed["Range"] = f"bytes={self._position}-"
-        try:
+        with _one_line_errors(self._uri):
             answer = self._client.get_object(Bucket=self._bucket, Key=self._key, **resumed)
-        except (ClientError, BotoCoreError) as error:
-            raise _unreadable(self._uri, error) from error
         self._etag = answer["ETag"].strip('"')
         return answer["Body"]
 
 
-def _unreadable(uri: str, error: Exception) -> PipelineError:
-    code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
-    return _overwritten(uri) if code == "PreconditionFailed" else _unreachable(uri, error)
+@contextmanager
+def _one_line_errors(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise _unreachable(uri, error) from error
 
 
 def _unreachable(uri: str, error: Exception) -> PipelineError:
     if isinstance(error, ClientError):
         details = error.response.get("Error", {})
+        if details.get("Code") == "PreconditionFailed":
+            return _overwritten(uri)
         code = details.get("Code", "unknown error")
         hint = "; check the AWS credentials and what they may do" if code in _NO_ACCESS else ""
         return PipelineError(f"S3 refused {uri}: {code} {details.get('Message', '')}{hint}")
@@ -286,7 +282,7 @@ def _unreachable(uri: str, error: Exception) -> PipelineError:
 
 
 def free_space(uri: str) -> int | None:
-    """Free bytes where ``uri`` lies; None on S3."""
+    """Free bytes of the disk where ``uri`` lies; None on S3."""
     if uri.startswith(S3_SCHEME):
         return None
     existing = next(parent for parent in [Path(uri), *Path(uri).parents] if parent.exists())

@@ -1,4 +1,4 @@
-"""How to reach S3: shared by storage, catalog and engines."""
+"""How to reach S3; storage, catalog and engines share it."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +13,7 @@ S3_SCHEME: Final = "s3://"
 
 @dataclass(frozen=True)
 class S3Access:
-    """Endpoint and region where they are not the default ones, and the key that encrypts writes.
+    """Endpoint and region where they differ from the defaults, and the key that encrypts writes.
 
     Credentials come from boto3's default chain and are never part of this value.
     """
@@ -24,14 +24,14 @@ class S3Access:
 
     @property
     def encryption(self) -> dict[str, str]:
-        """What boto3 is told with every write; nothing where the bucket's default is to decide."""
+        """The encryption arguments of every write; none where the bucket's default decides."""
         if self.kms_key_id is None:
             return {}
         return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key_id}
 
     @property
     def region_name(self) -> str:
-        """The region, asked from boto3 where it isn't set."""
+        """The region; where it is not set, the one that boto3 finds."""
         return self.region or boto3.Session().region_name or "us-east-1"
 
     def credentials(self) -> dict[str, str]:
@@ -56,7 +56,7 @@ class S3Access:
         config = Config(
             retries={"max_attempts": 5, "mode": "standard"}, connect_timeout=5, read_timeout=60
         )
-        # A session of its own: the default one is not safe to share between threads.
+        # A new session, because threads must not share the default one.
         return boto3.Session().client(  # type: ignore[call-overload]
             service, endpoint_url=self.endpoint_url, region_name=self.region_name, config=config
         )

@@ -1,9 +1,12 @@
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from pipeline_assets.dataset.values.progress import SILENT, Progress
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.values.progress import SILENT
+from pipeline_assets.exports.registry import exporters
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.publish.dagster_assets import Policies, dagster_asset
 from pipeline_assets.publish.io_managers import LakeIOManager, LandingIOManager
@@ -18,27 +21,42 @@ POLICIES = Policies(
     kinds=lambda asset: {asset.kind},
     pool=lambda asset: asset.kind,
 )
+
+
 TABLES = {asset.name: asset.table for asset in ASSETS}
 
 
-def diary(settings: Settings, **replaced: object) -> Workbench:
+def diary(
+    settings: Settings, assets: Sequence[LakeAsset] = ASSETS, **replaced: object
+) -> Workbench:
     """The diary's lake, with no day known yet; resources can be replaced by name."""
+    tables = {asset.name: asset.table for asset in assets}
     definitions = dg.Definitions(
-        assets=[PAGES.spec(), *(dagster_asset(asset, TABLES, POLICIES) for asset in ASSETS)],
-        resources={**resources(settings), **replaced},
+        assets=[PAGES.spec(), *(dagster_asset(asset, tables, POLICIES) for asset in assets)],
+        resources={**resources(settings, assets), **replaced},
     )
-    return Workbench(settings, definitions, ASSETS)
+    return Workbench(settings, definitions, assets)
 
 
-def resources(settings: Settings, progress: Progress = SILENT) -> dict[str, Any]:
+def resources(settings: Settings, assets: Sequence[LakeAsset] = ASSETS) -> dict[str, Any]:
     deployment = Deployment(settings)
     store = deployment.store(settings.lake_uri)
-    sources = {PAGES.key.to_user_string(): PAGES}
+    tables = {asset.name: asset.table for asset in assets}
     return {
-        "lake_io_manager": LakeIOManager(deployment.lake, TABLES, progress, store),
-        "landing_io_manager": LandingIOManager(deployment.landing, sources),
+        "lake_io_manager": LakeIOManager(deployment.lake, tables, SILENT, store),
+        "landing_io_manager": LandingIOManager(
+            deployment.landing, {PAGES.key.to_user_string(): PAGES}
+        ),
         "stager": Stager(
-            deployment.lake, store, deployment.engines, settings.raw_part_bytes, progress
+            lake=deployment.lake,
+            store=store,
+            engines=deployment.engines,
+            part_bytes=settings.raw_part_bytes,
+            progress=SILENT,
+            databases=deployment.databases,
+            exporters=exporters(
+                deployment.embedded, store, settings.lake_uri, deployment.databases
+            ),
         ),
     }
 

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from sqlalchemy import make_url
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess, beside_others, sqlite_uri
 from pipeline_assets.iceberg.tables import Lake
+from pipeline_assets.storage.s3_access import S3Access
 from pipeline_assets_tests.landing.plays import PLAYS, content, local_lake, publish
 
 PASSWORD = "s3cret"
@@ -41,6 +43,34 @@ def test_any_folder_can_hold_a_catalog(tmp_path: Path, name: str) -> None:
     assert make_url(sqlite_uri(tmp_path / name)).database == str(tmp_path / name)
     publish(local_lake(tmp_path / name), {"mon": {"ada": 1}})
     assert (tmp_path / name / "catalog.db").is_file()
+
+
+def test_a_catalog_is_opened_once(tmp_path: Path) -> None:
+    access = local_lake(tmp_path / "lake").access
+    assert access.open() is access.open()
+    assert replace(access).open() is not access.open()
+
+
+def test_a_catalog_that_was_deleted_is_made_anew(tmp_path: Path) -> None:
+    lake = local_lake(tmp_path / "lake")
+    publish(lake, {"mon": {"ada": 1}})
+    shutil.rmtree(tmp_path / "lake")
+    assert content(lake) == {}
+    publish(lake, {"mon": {"bob": 2}})
+    assert content(local_lake(tmp_path / "lake")) == content(lake) != {}
+
+
+def test_new_credentials_open_the_catalog_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = CatalogAccess(sqlite_uri(tmp_path / "catalog.db"), "s3://lake", S3Access(region="x"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "first")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "first")
+    first = access.open()
+    assert access.open() is first
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "second")
+    assert access.open() is not first
+    assert access.open().properties["s3.access-key-id"] == "second"
 
 
 def test_a_catalog_that_cannot_be_opened_is_told(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.postgres.load import load_partitions
+from pipeline_assets.postgres.load import PartitionValue, stage_load
 from pipeline_assets.postgres.read import stream
 from pipeline_assets.postgres.table import WarehouseTable
 
@@ -49,6 +49,18 @@ def batch(day: date, *spent: str, table: WarehouseTable = METRIC) -> pa.RecordBa
         for n, amount in enumerate(spent)
     ]
     return pa.RecordBatch.from_pylist(rows, table.columns)
+
+
+def load_partitions(
+    dsn: SecretDsn,
+    table: WarehouseTable,
+    values: Sequence[PartitionValue],
+    batches: Iterable[pa.RecordBatch],
+) -> int:
+    """Load and commit; how many rows the partitions have then."""
+    staged = stage_load(dsn, table, values, batches)
+    staged.commit()
+    return sum(staged.rows.values())
 
 
 def load(dsn: SecretDsn, day: date, *spent: str) -> None:
@@ -429,6 +441,43 @@ def test_a_load_that_waits_for_its_first_partition_holds_no_later_one(
         for each in (first, both, later):
             each.result()
     assert was_done, "the load of both days held the lock of the second while it waited"
+
+
+def test_what_is_staged_is_seen_by_nobody_until_it_is_committed(postgres_dsn: SecretDsn) -> None:
+    load(postgres_dsn, DAY, "1")
+    staged = stage_load(postgres_dsn, METRIC, [DAY], [batch(DAY, "2", "3")])
+    assert staged.rows == {DAY: 2}
+    assert spent(postgres_dsn) == {DAY: ["1.00"]}
+    staged.commit()
+    assert spent(postgres_dsn) == {DAY: ["2.00", "3.00"]}
+    staged.discard()
+    assert spent(postgres_dsn) == {DAY: ["2.00", "3.00"]}
+
+
+def test_what_is_discarded_leaves_the_old_rows_and_lets_others_load(
+    postgres_dsn: SecretDsn,
+) -> None:
+    load(postgres_dsn, DAY, "1")
+    stage_load(postgres_dsn, METRIC, [DAY], [batch(DAY, "2")]).discard()
+    assert spent(postgres_dsn) == {DAY: ["1.00"]}
+    load(postgres_dsn, DAY, "3")
+    assert spent(postgres_dsn) == {DAY: ["3.00"]}
+
+
+def test_a_connection_lost_before_the_commit_leaves_the_old_rows(
+    postgres_server: SecretDsn, postgres_dsn: SecretDsn
+) -> None:
+    load(postgres_dsn, DAY, "1")
+    staged = stage_load(postgres_dsn, METRIC, [DAY], [batch(DAY, "2")])
+    ask(
+        postgres_server,
+        "SELECT pg_terminate_backend(pid) AS done FROM pg_stat_activity "
+        f"WHERE datname = '{postgres_dsn.options['dbname']}'",
+    )
+    with pytest.raises(PipelineError, match="the connection was lost"):
+        staged.commit()
+    staged.discard()
+    assert spent(postgres_dsn) == {DAY: ["1.00"]}
 
 
 KILLED = """

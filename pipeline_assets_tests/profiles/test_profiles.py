@@ -28,10 +28,10 @@ from pipeline_assets.profiles.drift import Drift, drifts
 from pipeline_assets.profiles.profiles import (
     PROFILES,
     ColumnProfile,
-    keep,
-    kept,
+    append_profiles,
     measures,
     profile_of,
+    published_profiles,
 )
 from pipeline_assets.publish.audit import OUTPUT, build_audit
 from pipeline_assets.settings import Settings
@@ -154,24 +154,24 @@ def record(run_id: str) -> PartitionRecord:
 
 
 def test_a_profile_counts_as_long_as_its_publish_is_in_force(lake: Lake) -> None:
-    keep(lake, TABLE, {"mon": USUAL, "tue": USUAL[:1]}, "first")
-    keep(lake, TABLE, {"mon": USUAL[1:]}, "again")
+    append_profiles(lake, TABLE, {"mon": USUAL, "tue": USUAL[:1]}, "first")
+    append_profiles(lake, TABLE, {"mon": USUAL[1:]}, "again")
     records = {"mon": record("again"), "tue": record("first"), "wed": record("first")}
-    assert kept(lake, TABLE, records) == {"mon": USUAL[1:], "tue": USUAL[:1]}
-    assert kept(lake, TABLE, {"mon": record("restored")}) == {}
+    assert published_profiles(lake, TABLE, records) == {"mon": USUAL[1:], "tue": USUAL[:1]}
+    assert published_profiles(lake, TABLE, {"mon": record("restored")}) == {}
 
 
 def test_publishes_at_the_same_moment_lose_no_profile(settings: Settings) -> None:
     def one(number: int) -> None:
-        keep(Deployment(settings).lake, TABLE, {f"d{number}": USUAL}, "run")
+        append_profiles(Deployment(settings).lake, TABLE, {f"d{number}": USUAL}, "run")
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(one, range(12)))
     lake = Deployment(settings).lake
     days = {f"d{number}": record("run") for number in range(12)}
-    assert kept(lake, TABLE, days) == dict.fromkeys(days, USUAL)
+    assert published_profiles(lake, TABLE, days) == dict.fromkeys(days, USUAL)
     assert compact(lake, PROFILES) == 24
-    assert kept(lake, TABLE, days) == dict.fromkeys(days, USUAL)
+    assert published_profiles(lake, TABLE, days) == dict.fromkeys(days, USUAL)
 
 
 def test_a_publish_is_compared_with_what_it_replaces(settings: Settings) -> None:

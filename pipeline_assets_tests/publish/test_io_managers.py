@@ -3,6 +3,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from pyiceberg.catalog.sql import SqlCatalog
 
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.diary.bench import diary, land
@@ -163,3 +164,18 @@ def test_a_warning_publishes_and_shows_examples(bench: Workbench) -> None:
     (brief,) = (e for e in result.get_asset_check_evaluations() if not e.passed)
     assert (brief.check_name, brief.severity) == ("nobody_is_brief", dg.AssetCheckSeverity.WARN)
     assert brief.metadata["failed_rows"].value == 1
+
+
+def test_a_run_opens_the_catalog_once(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    connect = SqlCatalog.__init__
+
+    def counting(self: SqlCatalog, name: str, **properties: str) -> None:
+        opened.append(name)
+        connect(self, name, **properties)
+
+    fresh = diary(bench.settings)
+    land(fresh, "once", **MONDAY)
+    monkeypatch.setattr(SqlCatalog, "__init__", counting)
+    assert failures(fresh.run("once")) == []
+    assert len(opened) == 1

@@ -1,15 +1,16 @@
 import resource
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Event
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pyarrow as pa
 import pytest
 
-from pipeline_assets.dataset.sql import Dialect
 from pipeline_assets.dataset.values.progress import Log, Progress
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
@@ -51,33 +52,27 @@ class StopsAtTheSecondPart(Progress):
 
 
 @dataclass(frozen=True)
-class StopsInTheFile:
+class StopsInTheFile(EmbeddedEngine):
     """Waits to be killed when a Parquet file is begun and not ended."""
 
-    engine: EmbeddedEngine
-    moment: Event
-
-    @property
-    def name(self) -> str:
-        return self.engine.name
-
-    @property
-    def dialect(self) -> Dialect:
-        return self.engine.dialect
-
-    def token(self, work: Callable[[], str], log: Log) -> str:
-        return self.engine.token(work, log)
+    moment: Event | None = None
 
     def run(self, job: Job, log: Log) -> Manifest:
+        sql = f"SELECT * FROM ({job.sql}) UNION ALL BY NAME SELECT * FROM endless"
+        return super().run(replace(job, sql=sql), log)
+
+    @contextmanager
+    def connect(self, *, uses_s3: bool) -> Iterator[duckdb.DuckDBPyConnection]:
         schema = pa.schema([("page", pa.string()), ("line_number", pa.int32())])
         endless = pa.RecordBatchReader.from_batches(schema, self._rows(schema))
-        sql = f"SELECT * FROM ({job.sql}) UNION ALL BY NAME SELECT * FROM endless"
-        return self.engine.run(replace(job, sql=sql), log, arrow={"endless": endless})
+        with super().connect(uses_s3=uses_s3) as connection:
+            yield connection.register("endless", endless)
 
     def _rows(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         pages = [f"{number:x}" for number in range(1_000_000)]
         numbers = pa.array(range(1_000_000), pa.int32())
         yield pa.RecordBatch.from_arrays([pa.array(pages), numbers], schema=schema)
+        assert self.moment
         wait_to_be_killed(self.moment)
 
 
@@ -100,7 +95,8 @@ def extract_until(settings: Settings, day: str, moment: Event) -> None:
 
 def write_until(settings: Settings, day: str, moment: Event) -> None:
     stager = resources(settings)["stager"]
-    engines = replace(stager.engines, default=StopsInTheFile(stager.engines.embedded, moment))
+    stops = StopsInTheFile(**vars(stager.engines.embedded), moment=moment)
+    engines = replace(stager.engines, default=stops)
     run_day(diary(settings, stager=replace(stager, engines=engines)), day)
 
 

@@ -117,13 +117,11 @@ def test_rates_are_like_the_published_ones(tmp_path: Path) -> None:
 def test_the_archives_can_be_extracted(clean: Path) -> None:
     members = ("sample_skeleton_test.csv", "common_features_test.csv")
     path = clean / "taobao/taobao_test.tar.gz"
-    with path.open("rb") as archive:
-        extractor = Extractor(store=lambda member, number, _data: f"{member}/{number}")
-        skeleton, common = extractor.extract(archive, str(path), members)
-    assert skeleton.line_count == 2_500
-    assert common.size_bytes == len(member_bytes(clean, members[1]))
-    assert skeleton.terminated
-    assert common.terminated
+    with path.open("rb") as stream:
+        rows = Extractor(put=lambda name, _data: name).extract(stream, str(path), members)
+    assert sum(row["line_count"] for row in rows if row["member"] == members[0]) == 2_500
+    assert rows[-1]["member_size_bytes"] == len(member_bytes(clean, members[1]))
+    assert {row["unterminated_line"] for row in rows} == {0}
 
 
 @pytest.mark.parametrize(

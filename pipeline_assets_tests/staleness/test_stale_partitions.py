@@ -6,7 +6,7 @@ from dataclasses import replace
 import dagster as dg
 import pytest
 
-from pipeline_assets.dataset.inputs import LazyTable
+from pipeline_assets.dataset.inputs import ABSENT, LazyTable
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.staleness.outside_systems import OutsideVersions
@@ -78,7 +78,7 @@ def test_an_overwritten_box_makes_what_reads_it_stale_and_what_follows(state: Gr
     assert stale(new) == [
         (BOXES, "a", "objects changed"),
         (LABELS, "a", "objects changed"),
-        (CONTENTS, "a", "raw_boxes is made anew"),
+        (CONTENTS, "a", "raw_boxes is materialised again"),
     ]
 
 
@@ -212,6 +212,24 @@ def test_a_table_without_partitions_is_made_from_all_there_are(state: GraphState
     assert stale(up_to_date_) == []
     made[CONTENTS] = {"": record({"raw_boxes": "v1"}, CONTENTS)}
     assert stale(replace(up_to_date_, records=made)) == [(CONTENTS, "", "raw_boxes changed")]
+
+
+def test_an_optional_input_that_is_not_there_has_a_version_of_its_own(state: GraphState) -> None:
+    boxes = contents.inputs[0]
+    labels = replace(boxes, name="raw_labels", key=ASSETS[1].key, optional=True)
+    read = {"raw_boxes": "v1", "raw_labels": ABSENT}
+    without = replace(
+        state,
+        assets=(*ASSETS[:2], replace(contents, inputs=(boxes, labels))),
+        records={
+            BOXES: state.records[BOXES],
+            CONTENTS: {key: record(read, CONTENTS) for key in ("a", "b")},
+        },
+        outside=OutsideVersions(idle={LABELS: "nobody delivers labels"}),
+    )
+    assert stale(without) == []
+    labelled = {**without.records, LABELS: {"a": record({}, LABELS, "v7")}}
+    assert stale(replace(without, records=labelled)) == [(CONTENTS, "a", "raw_labels changed")]
 
 
 def test_a_record_of_a_mapped_input_names_what_was_loaded_of_it() -> None:

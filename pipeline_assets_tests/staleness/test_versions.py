@@ -6,8 +6,8 @@ import pytest
 
 from pipeline_assets.dataset.asset import LakeAsset, export_asset, ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Fixpoint, Learn
-from pipeline_assets.dataset.contract import Contract, Long, String
-from pipeline_assets.dataset.values.destinations import ExportedObjects
+from pipeline_assets.dataset.contract import Contract, Long, String, TableContract
+from pipeline_assets.dataset.values.destinations import CsvObject, ExportedObjects
 from pipeline_assets.staleness.versions import code_version, digest, input_version
 from pipeline_assets_tests.diary.assets import DAYS, DIARY, Entries, Pages
 from pipeline_assets_tests.diary.bench import TABLES
@@ -108,8 +108,10 @@ def test_what_a_fixpoint_does_in_its_rounds_is_part_of_the_version(other: dict[s
 
 
 def test_where_an_export_goes_is_part_of_the_version() -> None:
+    rows = TableContract.of(Written)
+
     def exported(path: str) -> LakeAsset:
-        @export_asset(domain=DIARY, contract=ExportedObjects, rows=Written, path=path)
+        @export_asset(domain=DIARY, contract=ExportedObjects, to=CsvObject(path, rows))
         def written(entries: ir.Table) -> ir.Table:
             return entries.select("who", "letters")
 

@@ -1,4 +1,5 @@
-"""What runs on a Spark cluster: the job's entry point and everything it imports.
+"""What runs on a Spark cluster: the entry point of jobs and everything that it imports.
 
-Only the standard library, PySpark and this package; the wheel that jobs are sent with packs it.
+The wheel that runners upload packs this folder. Its modules may import the standard library,
+PySpark and each other, because a cluster has nothing else for certain, not even NumPy.
 """

@@ -1,7 +1,7 @@
 """Runs any job on Spark: in this process, as an EMR step or on EMR Serverless.
 
-On a cluster: ``spark-submit launch.py --job URI --manifest URI``. Nothing is needed there but
-Spark 3.5 or 4.0 and our wheel.
+On a cluster the command is ``spark-submit launch.py --job URI --manifest URI``. It needs nothing
+but Spark 3.5 or 4.0 and the project's wheel.
 """
 
 import argparse
@@ -23,38 +23,36 @@ from spark_resources.errors import reason_of
 from spark_resources.job import Job, Manifest
 
 WORK_FOLDER: Final = "_work"
-"""Below a job's destination; Spark and Iceberg ignore names that start with an underscore."""
+"""A folder below a job's destination; readers ignore names that start with an underscore."""
 
 PARALLELISM_FIRST: Final = "spark.sql.adaptive.coalescePartitions.parallelismFirst"
-"""Whether shuffled data are cut into a part per core, or only as large as is advised."""
+"""Whether a shuffle gives every core a task, or only makes tasks of the advised size."""
 
 SESSION: Final[Mapping[str, str]] = {
     "spark.sql.session.timeZone": "UTC",
+    # Iceberg's timestamp has no zone. Spark's default type would be stored as adjusted to UTC.
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
     "spark.sql.parquet.compression.codec": "zstd",
+    # The legacy format stores decimals and lists in a way that Iceberg's readers do not expect.
     "spark.sql.parquet.writeLegacyFormat": "false",
     "spark.sql.adaptive.enabled": "true",
-    # Files of a size that scans like.
+    # Larger files scan faster, and a task after a shuffle writes one file.
     "spark.sql.adaptive.advisoryPartitionSizeInBytes": "128m",
     "spark.sql.sources.partitionOverwriteMode": "static",
 }
 
 FEW_CORES: Final = 8
-"""So many files of a table are few, whatever their size; an idle core costs more."""
+"""Up to so many cores each of them gets a task: an idle core costs more than a few small files."""
 
 
 def execute(spark: SparkSession, job: Job) -> Manifest:
-    """Run one job to its end.
-
-    Args:
-        spark: Any session; the job gets one of its own, so jobs do not see each other's tables.
-        job: What to do.
+    """Run one job to its end, in a session of its own.
 
     Returns:
-        The manifest, still unwritten.
+        The manifest, which the caller writes.
 
     Raises:
-        UnexpectedPartitionError: The result has rows of a partition that is not the job's.
+        UnexpectedPartitionError: The result has rows of a partition that the job does not name.
     """
     session = _session(spark)
     timings: dict[str, float] = {}
@@ -70,10 +68,10 @@ def execute(spark: SparkSession, job: Job) -> Manifest:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the job, run it, write the manifest last.
+    """Run the job that the command line names.
 
     Raises:
-        SystemExit: It failed; says why in one line.
+        SystemExit: The job failed; the message says why in one line.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--job", required=True, help="where the job's JSON lies")
@@ -85,19 +83,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run(spark, options.job, options.manifest)
     except Exception as error:
         traceback.print_exc()
-        # Said last, because runners show the last lines of the log.
+        # The reason comes after the stack trace, because runners show the last lines of the log.
         raise SystemExit(reason_of(error)) from error
     finally:
         spark.stop()
 
 
 def run(spark: SparkSession, job_uri: str, manifest_uri: str) -> None:
-    """Run the job that lies at a URI; its manifest appears whole, after everything else."""
+    """Run the job that lies at a URI, and write its manifest after everything else."""
     manifest = execute(spark, Job.from_json(read_text(spark, job_uri)))
     write_text(spark, manifest_uri, manifest.to_json())
 
 
 def _session(spark: SparkSession) -> SparkSession:
+    # With a session of its own, no job sees the tables of another one.
     session = spark.newSession()
     for key, value in SESSION.items():
         session.conf.set(key, value)

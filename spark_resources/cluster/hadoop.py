@@ -1,4 +1,8 @@
-"""Small files through Spark's own file systems, because a cluster has no other client for sure."""
+"""Reads and writes small files through Hadoop's file systems.
+
+They reach whatever Spark reaches, S3 and local folders alike. A cluster has no other client of S3
+for certain.
+"""
 
 import re
 from typing import Any, Final, cast
@@ -9,10 +13,8 @@ _GLOB_CHARACTERS: Final = re.compile(r"([\\*?\[\]{}^])")
 
 
 def exact_path(uri: str) -> str:
-    """A path that Spark's readers take literally, although they expand globs.
-
-    Spark has a switch against globbing, but with it 4.0 reads every file twice.
-    """
+    """Escape a path for Spark's readers, which expand globs."""
+    # Spark can be told not to expand globs, but Spark 4.0 then reads every file twice.
     return _GLOB_CHARACTERS.sub(r"\\\1", uri)
 
 
@@ -29,10 +31,10 @@ def read_text(spark: SparkSession, uri: str) -> str:
 
 
 def write_text(spark: SparkSession, uri: str, text: str) -> None:
-    """Write a file under another name, then rename it: readers see all of it or nothing.
+    """Write a file under another name and rename it, so that readers never see a part of it.
 
     Raises:
-        FileExistsError: There is one already.
+        FileExistsError: There is such a file already.
     """
     path, draft = _path(spark, uri), _path(spark, uri + ".draft")
     files = _file_system(spark, path)
@@ -41,14 +43,6 @@ def write_text(spark: SparkSession, uri: str, text: str) -> None:
     stream.close()
     if not files.rename(draft, path):
         raise FileExistsError(uri)
-
-
-def write_bytes(spark: SparkSession, uri: str, content: bytes) -> None:
-    """Write a file that nobody reads yet."""
-    path = _path(spark, uri)
-    stream = _file_system(spark, path).create(path, True)
-    stream.write(bytearray(content))
-    stream.close()
 
 
 def delete(spark: SparkSession, uri: str) -> None:

@@ -1,4 +1,4 @@
-"""What the kinds of job compute, before anything is written."""
+"""Computes the result of a job, by its kind, before anything is written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from spark_resources.job import Job, JobFormatError
 
 @dataclass(frozen=True)
 class Result:
-    """A table that is not computed yet, and what computing it will have taught."""
+    """A lazy table, and facts about its computation for the manifest."""
 
     frame: DataFrame
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -28,7 +28,7 @@ def compute(session: SparkSession, job: Job, work: str) -> Result:
     Args:
         session: Knows the job's inputs as tables.
         job: The job.
-        work: A folder for what lies between; the caller removes it.
+        work: A folder for intermediate files, which the caller removes.
 
     Raises:
         JobFormatError: Spark does not compute this kind.
@@ -45,7 +45,8 @@ def compute(session: SparkSession, job: Job, work: str) -> Result:
 
 
 def _placed(learnt: DataFrame, job: Job) -> DataFrame:
-    """Named as the job names its columns; it makes one partition, so that column is a constant."""
+    """Name the columns as the job does, and add the partition column."""
+    # A learning job has one partition, so that the column is a constant.
     target = job.destination
     names = [name for name in job.schema if name != target.partition_column]
     named = learnt.toDF(*names)
@@ -55,7 +56,8 @@ def _placed(learnt: DataFrame, job: Job) -> DataFrame:
 
 
 def _fixpoint(session: SparkSession, job: Job, work: str) -> Result:
-    """Each round is written and read back, so that no plan grows with the number of rounds."""
+    """Repeat the job's step until the number of rows stays the same."""
+    # Each round is written and read back, so that the plan does not grow with every round.
     state = materialised(session.sql(job.sql), f"{work}/round-0")
     rows = state.count()
     number, before = 0, -1

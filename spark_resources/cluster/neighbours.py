@@ -1,7 +1,8 @@
-"""The nearest names of every name by cosine, exactly: the twin of the embedded engine's kernel.
+"""The nearest neighbours of every name by cosine similarity, with Spark.
 
-Every pair is compared, spread over the cluster. Similarity is rounded to nine decimals, so that
-equal vectors stay ties on every engine; ties are ordered by name.
+The cluster compares every pair, so the result is exact and equal to the embedded engine's.
+Similarity is rounded to nine decimals, because engines add in different orders: without rounding,
+pairs that tie on one engine would differ in the last digit on the other. Ties are ordered by name.
 """
 
 from typing import Final
@@ -13,9 +14,9 @@ DECIMALS: Final = 9
 
 
 def nearest(vectors: DataFrame, k: int) -> DataFrame:
-    """The ``k`` nearest other names of every name.
+    """Find the ``k`` nearest other names of every name.
 
-    A zero vector has no direction: it has no neighbours and is nobody's neighbour.
+    A zero vector has no direction, so its name is left out.
 
     Args:
         vectors: A name and its vector, in this order.

@@ -1,4 +1,8 @@
-"""What a job writes: Parquet files that an Iceberg commit takes as they are."""
+"""Writes a job's result as Parquet files, and lists them for the manifest.
+
+An Iceberg commit adds the files as they are. So their columns have exactly the types of the job's
+schema, every file belongs to one partition, and the partition column stands in the file as well.
+"""
 
 from urllib.parse import quote, unquote
 
@@ -11,50 +15,53 @@ from spark_resources.job import DataFile, Destination, Job
 
 
 class UnexpectedPartitionError(ValueError):
-    """A job wrote rows that belong to none of the partitions it was asked for."""
+    """A job wrote rows of a partition that its destination does not name."""
 
 
 def write(frame: DataFrame, job: Job) -> None:
-    """Write a result with exactly the columns and types of the job's schema.
+    """Write a result with the columns and types of the job's schema.
 
-    Files of one partition go to ``by_<column>=<key>/`` and carry the column themselves, too.
+    The files of a partition go to the folder ``by_<column>=<key>``.
     """
-    typed = frame.select(*(_typed(name, type_) for name, type_ in job.schema.items()))
+    typed = frame.select(
+        *(sf.col(identifier(n)).cast(spark_type(t)).alias(n) for n, t in job.schema.items())
+    )
     to = job.destination
     if to.partition_column is None:
         typed.write.mode("append").parquet(to.uri)
-    elif to.is_one_partition:
-        # Nothing to separate: spare every task the sort by partition.
-        typed.write.parquet(
-            f"{to.uri}/by_{to.partition_column}={quote(to.partition_keys[0], safe='')}"
-        )
-    else:
-        _write_partitions(typed, to.uri, to.partition_column)
+        return
+    # Spark refuses a folder with the name of a column of the file, hence the prefix.
+    folder = f"by_{to.partition_column}"
+    if to.is_one_partition:
+        # Spark would sort every task's rows by partition before it separates them.
+        typed.write.parquet(f"{to.uri}/{folder}={quote(to.partition_keys[0], safe='')}")
+        return
+    keyed = typed.withColumn(folder, sf.col(identifier(to.partition_column)))
+    # After this shuffle a partition has a few files instead of one per task.
+    balanced = keyed.hint("rebalance", sf.col(identifier(folder)))
+    balanced.write.partitionBy(folder).mode("append").parquet(to.uri)
 
 
 def written(spark: SparkSession, job: Job) -> DataFrame:
-    """What :func:`write` wrote, read back with the job's schema."""
+    """Read what :func:`write` wrote, with the job's schema."""
     reader = spark.read.schema(ddl(job.schema)).option("recursiveFileLookup", "true")
     return reader.parquet(exact_path(job.destination.uri))
 
 
 def materialised(frame: DataFrame, uri: str) -> DataFrame:
-    """The same rows read back from files, so that what follows carries none of their plan.
+    """Write rows to files and read them back, so that later queries do not carry their plan.
 
-    Every task of every later job would else bring the whole plan along, and unpack it again. The
-    schema stays in Java, because Python's imports NumPy for a column of vectors.
+    Otherwise each task of each later query would receive and unpack the whole plan.
     """
     frame.write.parquet(uri)
-    session = frame.sparkSession
-    reader = session._jsparkSession.read().schema(frame._jdf.schema())
-    return DataFrame(reader.parquet(exact_path(uri)), session)
+    return frame.sparkSession.read.schema(frame.schema).parquet(exact_path(uri))
 
 
 def data_files(spark: SparkSession, job: Job) -> tuple[DataFile, ...]:
-    """The files that hold rows.
+    """List the files that hold rows.
 
     Raises:
-        UnexpectedPartitionError: A file holds rows of a partition that is not the job's.
+        UnexpectedPartitionError: A file holds rows of a partition that the job does not name.
     """
     to = job.destination
     counted = written(spark, job).groupBy(sf.col("_metadata.file_path").alias("path"))
@@ -85,24 +92,13 @@ def _partition(to: Destination) -> Column:
 
 
 def _strays(to: Destination) -> Column:
-    """How many rows of a file lie in the wrong one; many keys were separated by Spark itself."""
+    """The number of rows in a file whose partition is not the file's."""
+    # Where there are several partitions, Spark itself has separated them by their values.
     if to.partition_column is None or not to.is_one_partition:
         return sf.lit(0)
     return sf.count_if(~_partition(to).eqNullSafe(sf.lit(to.partition_keys[0])))
 
 
-def _write_partitions(frame: DataFrame, uri: str, column: str) -> None:
-    """One shuffle, so that each partition becomes few files instead of one per task."""
-    directory = f"by_{column}"
-    keyed = frame.withColumn(directory, sf.col(identifier(column)))
-    balanced = keyed.hint("rebalance", sf.col(identifier(directory)))
-    balanced.write.partitionBy(directory).mode("append").parquet(uri)
-
-
-def _typed(name: str, type_: str) -> Column:
-    return sf.col(identifier(name)).cast(spark_type(type_)).alias(name)
-
-
 def _plain(uri: str) -> str:
-    """A URI of Spark's metadata without percent-encoding and without empty authority."""
+    """A URI of Spark's metadata, without its percent-encoding and its empty authority."""
     return unquote(uri).replace("file:///", "file:/", 1).rstrip("/")

@@ -1,4 +1,4 @@
-"""A job's inputs as Spark's temporary views."""
+"""Registers a job's inputs as temporary views of a Spark session."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
@@ -15,12 +15,12 @@ Constants = tuple[tuple[str, str], ...]
 
 
 def register(spark: SparkSession, name: str, source: Source) -> None:
-    """Make a source visible to SQL under its name."""
+    """Register a source as a view that SQL can name."""
     table(spark, name, source).createOrReplaceTempView(identifier(name))
 
 
 def table(spark: SparkSession, name: str, source: Source) -> DataFrame:
-    """A source as one table with the columns of its schema, in order."""
+    """Read a source as one table with the columns of its schema, in order."""
     parts = [
         _part(spark, f"{name}_{number}", source, dict(constants), files)
         for number, (constants, files) in enumerate(_by_constants(source.files))
@@ -29,9 +29,10 @@ def table(spark: SparkSession, name: str, source: Source) -> DataFrame:
 
 
 def _empty(spark: SparkSession, source: Source) -> DataFrame:
-    """No rows, and the optimizer sees that there are none: a join with them costs nothing.
+    """A table without rows, which the optimizer knows to be empty.
 
-    Of a table made in Python it cannot, and would start a Python worker to find out.
+    It then removes joins with the table. About a table that Python creates it knows nothing, and
+    Spark would start a Python worker to read it.
     """
     nothing = (
         f"CAST(NULL AS {spark_type(type_)}) AS {identifier(name)}"
@@ -41,7 +42,7 @@ def _empty(spark: SparkSession, source: Source) -> DataFrame:
 
 
 def _by_constants(files: Iterable[SourceFile]) -> Iterator[tuple[Constants, list[SourceFile]]]:
-    """Files that share their constants are one scan, and a literal costs nothing per row."""
+    # Files with the same constants are one scan, in which each constant is a literal.
     for key, group in groupby(sorted(files, key=_constants), key=_constants):
         yield key, list(group)
 
@@ -58,14 +59,15 @@ def _part(
     files: list[SourceFile],
 ) -> DataFrame:
     if source.format == "parquet":
-        rows = _parquet(spark, source, constants, files)
+        physical = {name: type_ for name, type_ in source.schema.items() if name not in constants}
+        rows = spark.read.schema(ddl(physical)).parquet(*(exact_path(file.uri) for file in files))
         if not constants:
             return rows
     elif "line_number" in source.schema:
         rows = _numbered_lines(spark, name, files)
     else:
         rows = _text(spark, files).withColumnRenamed("value", "line")
-    # As SQL: every part of a Column is a call to Java, and these come to a tenth of a second a job.
+    # As SQL text, because every part of a Column is a call to Java: a tenth of a second per job.
     return rows.selectExpr(*(_column(n, t, constants) for n, t in source.schema.items()))
 
 
@@ -74,23 +76,17 @@ def _column(name: str, type_: str, constants: Mapping[str, str]) -> str:
     return f"CAST({value} AS {spark_type(type_)}) AS {identifier(name)}"
 
 
-def _parquet(
-    spark: SparkSession, source: Source, constants: Mapping[str, str], files: list[SourceFile]
-) -> DataFrame:
-    physical = {name: type_ for name, type_ in source.schema.items() if name not in constants}
-    return spark.read.schema(ddl(physical)).parquet(*_paths(files))
-
-
 def _text(spark: SparkSession, files: list[SourceFile]) -> DataFrame:
-    return spark.read.text(_paths(files), lineSep="\n")
+    return spark.read.text([exact_path(file.uri) for file in files], lineSep="\n")
 
 
 def _numbered_lines(spark: SparkSession, name: str, files: list[SourceFile]) -> DataFrame:
-    """Lines and their numbers, counted only by queries that use them.
+    """Read lines with their numbers.
 
-    Spark cuts large files and packs small ones, so a row's place in its file is its place in the
-    Spark partition, moved by where the file's piece starts there. Those starts come from a scalar
-    subquery: where no query asks for ``line_number`` the optimizer drops it and nothing is counted.
+    Spark splits large files and packs small ones into one Spark partition. A line's number is its
+    place in the Spark partition plus a shift, which depends on the file's piece that it is in. The
+    shifts come from a scalar subquery, so that the optimizer drops them from queries that do not
+    use ``line_number``, and nothing is counted for those.
     """
     pieces, first_lines = f"{name} pieces", f"{name} first lines"
     _text(spark, files).select(
@@ -114,7 +110,7 @@ def _first_lines(spark: SparkSession, files: list[SourceFile]) -> DataFrame:
 
 
 def _numbered(pieces: str, first_lines: str) -> str:
-    """For each Spark partition a map from a file's piece to (line number - row id) of its rows."""
+    """SQL with a map, for each Spark partition, of a file's piece to (line number - row id)."""
     return f"""
 SELECT line, (
   SELECT map_from_entries(collect_list(struct(part, shifts))) FROM (
@@ -134,10 +130,6 @@ FROM {pieces}"""  # noqa: S608 - our own identifiers
 
 
 def _comparable(uri: str) -> str:
-    """Hadoop writes local files as ``file:/x`` in one place and ``file:///x`` in another."""
+    """Unify local URIs, which Hadoop writes as ``file:/x`` here and as ``file:///x`` there."""
     scheme, _, path = uri.partition(":")
     return f"file:/{path.lstrip('/')}" if scheme == "file" else uri
-
-
-def _paths(files: list[SourceFile]) -> list[str]:
-    return [exact_path(file.uri) for file in files]

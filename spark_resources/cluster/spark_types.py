@@ -1,4 +1,4 @@
-"""Iceberg type names as Spark writes them."""
+"""Translates Iceberg's type names, and quotes names and texts, for Spark SQL."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -18,13 +18,13 @@ _NAMES: Final[Mapping[str, str]] = {
 
 
 def spark_type(name: str) -> str:
-    """A type of a job's schema in Spark SQL.
+    """The name in Spark SQL of a type of a job's schema.
 
     >>> spark_type("list<float>"), spark_type("decimal(18,5)"), spark_type("timestamp")
     ('ARRAY<FLOAT>', 'DECIMAL(18,5)', 'TIMESTAMP_NTZ')
 
     Raises:
-        ValueError: Jobs have no such type.
+        ValueError: No job's schema has such a type.
     """
     if name.startswith("list<") and name.endswith(">"):
         return f"ARRAY<{spark_type(name[5:-1])}>"

@@ -1,13 +1,13 @@
-"""Word2Vec over weighted lists with Spark ML, the twin of the embedded engine's.
+"""Learns Word2Vec embeddings from weighted lists with Spark ML.
 
-A list with highest weight R becomes R sentences every epoch; a name of weight w stands in w of
-them, once in each, at an even step of R / w from a random start. So weights count, and no name is
-its own context. Spark ML learns by skip-gram with hierarchical softmax; it knows no
-counter-examples, so ``negative`` means nothing to it.
+A list whose highest weight is R becomes R sentences in every epoch. A name of weight w stands in w
+of them, once in each, at an even step of R / w from a random start. So weights count, and no name
+is its own context. Spark ML learns by skip-gram with hierarchical softmax. It has no negative
+sampling, so it ignores the parameter ``negative`` of the embedded engine.
 
-All epochs are one long text that is read once. Spark ML's own iterations would show the same
-sentences again, and each would begin with 10,000 words at the full learning rate, as if nothing had
-been learnt: on short texts the rate never falls.
+Spark ML reads all epochs as one text in one iteration. Each of its own iterations would repeat the
+same sentences, and would start with 10,000 words at the full learning rate, which never falls on a
+short text.
 """
 
 from collections.abc import Mapping
@@ -28,12 +28,12 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 
 
 def embeddings(lists: DataFrame, parameters: Mapping[str, Any]) -> DataFrame:
-    """Learn a vector for every name from the company it keeps.
+    """Learn a vector for every name from the names that stand beside it.
 
-    The same lists and parameters give the same vectors; the order of rows does not matter.
+    The same lists and parameters give the same vectors, whatever the order of rows.
 
     Args:
-        lists: A list's key, a name, its weight, in this order: lists of distinct names.
+        lists: A list's key, a name and its weight, in this order; a list names nothing twice.
         parameters: Any of :data:`DEFAULTS`.
 
     Returns:
@@ -45,10 +45,10 @@ def embeddings(lists: DataFrame, parameters: Mapping[str, Any]) -> DataFrame:
 
 
 def sentences(lists: DataFrame, seed: int, epochs: int) -> DataFrame:
-    """The sentences of all epochs, shuffled anew in each, those of one word left out.
+    """Write the sentences of all epochs, each epoch in another random order of words.
 
     Returns:
-        ``epoch``, ``list`` and ``words``, in one fixed order.
+        ``epoch``, ``list`` and ``words``, in one fixed order, without sentences of one word.
     """
     placed = _placed(lists, seed, epochs)
     shuffle = sf.xxhash64(sf.lit(seed), "epoch", "sentence", "list", "name")
@@ -59,7 +59,7 @@ def sentences(lists: DataFrame, seed: int, epochs: int) -> DataFrame:
 
 
 def _placed(lists: DataFrame, seed: int, epochs: int) -> DataFrame:
-    """Every name once for each sentence of its list that it stands in."""
+    """One row for each name and each sentence of its list that the name stands in."""
     rounds = lists.groupBy("list").agg(sf.max("weight").cast("int").alias("rounds"))
     start = sf.pmod(sf.xxhash64(sf.lit(seed), "epoch", "list", "name"), sf.col("rounds"))
     return (
@@ -73,7 +73,7 @@ def _placed(lists: DataFrame, seed: int, epochs: int) -> DataFrame:
 
 
 def _fit(spoken: DataFrame, chosen: Mapping[str, Any]) -> DataFrame:
-    """Through Java's own interface: the Python one imports NumPy, which a cluster may not have."""
+    # Through the Java interface: the Python one imports NumPy, which a cluster may not have.
     session = spoken.sparkSession
     ml = jvm(session).org.apache.spark.ml
     learner = (
@@ -87,8 +87,8 @@ def _fit(spoken: DataFrame, chosen: Mapping[str, Any]) -> DataFrame:
         .setStepSize(float(chosen["step_size"]))
         .setMaxSentenceLength(10_000)
     )
-    # One partition: several would learn apart and be averaged at the end, and equally frequent
-    # words would not keep their order, so that vectors would not repeat exactly.
+    # With several partitions, Spark would train a model on each and average them, and the order of
+    # equally frequent words would change from run to run: vectors would not repeat exactly.
     one = spoken.coalesce(1).cache()
     try:
         if one.isEmpty():

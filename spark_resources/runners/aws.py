@@ -1,4 +1,7 @@
-"""Clients that leave repeating to :class:`spark_resources.runners.polling.Retries`."""
+"""Clients of EMR that never repeat a request by themselves.
+
+:class:`spark_resources.runners.polling.Retries` decides what may be repeated.
+"""
 
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +15,7 @@ if TYPE_CHECKING:
 ONE_TRY: Final = Config(
     retries={"total_max_attempts": 1, "mode": "standard"}, connect_timeout=5, read_timeout=30
 )
-"""A request that is repeated unseen may start a job twice."""
+"""botocore would repeat an unanswered request, and a repeated one may start a job twice."""
 
 
 def emr_client(region: str, endpoint_url: str | None = None) -> "EMRClient":

@@ -1,4 +1,8 @@
-"""EMR on EC2: jobs as steps of a cluster that runs already, or of one started for a single job."""
+"""EMR on EC2: a job is a step of a running cluster, or of a cluster started for this job.
+
+A step has no idempotency key of its own at EMR. So its name ends in the attempt's token, and the
+runner searches for that name before it starts a step.
+"""
 
 import copy
 import json
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
     )
 
 LABELS: Final = "--labels"
-"""Steps cannot be tagged: their labels travel as an argument, which ``list_steps`` shows."""
+"""Steps have no tags, so their labels travel as an argument, which ``list_steps`` returns."""
 
 _UP: Final[tuple["ClusterStateType", ...]] = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
 _LOST: Final = frozenset({"TERMINATED", "TERMINATED_WITH_ERRORS"})
@@ -46,7 +50,7 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {
 class EmrSteps:
     """The :class:`.runner.Service` of EMR on EC2.
 
-    The client must not repeat requests by itself: ``add_job_flow_steps`` would start a job twice.
+    The client must not repeat requests by itself, or ``add_job_flow_steps`` may start a job twice.
     """
 
     emr: "EMRClient"
@@ -76,12 +80,12 @@ class EmrSteps:
         return RemoteJob(cluster_id, answer["StepIds"][0], submission.tags)
 
     def status(self, job: RemoteJob) -> Status:
-        """See :class:`.runner.Service`; the step decides, and a dead cluster."""
-        # The cluster first: once it is gone, what the step says afterwards is final.
+        """See :class:`.runner.Service`; the step's state counts unless the cluster is lost."""
+        # The cluster is asked first: if it is gone by then, the step's later answer is final.
         cluster = self._cluster_status(job)
         step = self.emr.describe_step(ClusterId=job.parent, StepId=job.id)["Step"]["Status"]
         if step["State"] == "CANCELLED":
-            # Its cluster may have been lost in between, of which a step says nothing.
+            # EMR cancels the steps of a cluster that is lost, and their states do not say so.
             cluster = self._cluster_status(job)
         lost = cluster["State"] in _LOST
         outcome = _OUTCOMES.get(step["State"], "failed" if lost else "going")
@@ -110,10 +114,15 @@ class EmrSteps:
         if isinstance(self.config.cluster, TransientCluster):
             self.emr.terminate_job_flows(JobFlowIds=[job.parent])
 
-    def log_uris(self, job: RemoteJob) -> tuple[str, ...]:
-        """See :class:`.runner.Service`; in client mode they are the step's own."""
-        folder = self._log_folder(job)
-        return (f"{folder}/stderr.gz", f"{folder}/stdout.gz") if folder else ()
+    def log_folder(self, job: RemoteJob) -> str | None:
+        """See :class:`.runner.Service`; in client mode the driver logs to the step's files."""
+        cluster = self.emr.describe_cluster(ClusterId=job.parent)["Cluster"]
+        root = cluster.get("LogUri")
+        if not root:
+            return None
+        # EMR returns the URI with an old scheme of Hadoop.
+        plain = root.replace("s3n://", "s3://", 1).rstrip("/")
+        return f"{plain}/{job.parent}/steps/{job.id}"
 
     def facts(self, job: RemoteJob) -> Mapping[str, Any]:
         """See :class:`.runner.Service`."""
@@ -122,7 +131,6 @@ class EmrSteps:
         return {
             "cluster_id": job.parent,
             "step_id": job.id,
-            "log_uri": self._log_folder(job),
             "console_url": f"{console}#/clusterDetails/{job.parent}",
             **self._usage(job),
         }
@@ -148,7 +156,8 @@ class EmrSteps:
 
     def _command(self, submission: Submission) -> list[str]:
         conf = [f"--conf={key}={value}" for key, value in sorted(self.config.spark_conf.items())]
-        # In client mode the step's log is the driver's, and cancelling the step ends the job.
+        # In client mode the driver runs in the step: the step's log is the driver's, and cancelling
+        # the step ends the job.
         mode = ["--deploy-mode", "client"]
         archive = ["--py-files", submission.package.archive_uri]
         labels = [LABELS, json.dumps(dict(submission.tags), sort_keys=True)]
@@ -161,7 +170,7 @@ class EmrSteps:
         request = copy.deepcopy(dict(template))
         request["Name"] = submission.name
         request["Steps"] = [*request.get("Steps", []), step]
-        # The cluster ends with its steps even if nobody is left to terminate it.
+        # The cluster ends with its steps even if this process is killed before it can terminate it.
         request.setdefault("Instances", {})["KeepJobFlowAliveWhenNoSteps"] = False
         ours = [{"Key": key, "Value": tag_value(v)} for key, v in submission.tags.items()]
         request["Tags"] = [*request.get("Tags", []), *ours]
@@ -178,7 +187,11 @@ class EmrSteps:
         return clusters[0]
 
     def _clusters(self, suffix: str) -> Iterator[str]:
-        """Clusters our steps may be on, newest first; transient ones whose name ends like this."""
+        """Ids of clusters that may run our steps, the newest first.
+
+        Args:
+            suffix: The end of the names of transient clusters; with one, ended clusters count, too.
+        """
         cluster = self.config.cluster
         if isinstance(cluster, ClusterById):
             yield cluster.cluster_id
@@ -209,17 +222,8 @@ class EmrSteps:
                     return
                 yield step  # type: ignore[misc]
 
-    def _log_folder(self, job: RemoteJob) -> str | None:
-        cluster = self.emr.describe_cluster(ClusterId=job.parent)["Cluster"]
-        root = cluster.get("LogUri")
-        if not root:
-            return None
-        # EMR stores the scheme of the client library it once used.
-        plain = root.replace("s3n://", "s3://", 1).rstrip("/")
-        return f"{plain}/{job.parent}/steps/{job.id}"
-
     def _usage(self, job: RemoteJob) -> dict[str, Any]:
-        """The share of the cluster: all its instances for as long as the step ran."""
+        """Usage of the whole cluster for as long as the step ran."""
         step = self.emr.describe_step(ClusterId=job.parent, StepId=job.id)["Step"]["Status"]
         times = step.get("Timeline", {})
         if "StartDateTime" not in times:
@@ -234,7 +238,7 @@ class EmrSteps:
 
 
 def tag_value(text: str) -> str:
-    """A text as the value of a tag: at most 256 characters of those that AWS allows."""
+    """Turn a text into a tag's value: up to 256 of the characters that AWS allows."""
     return "".join(c if c.isalnum() or c in " _.:/=+-@" else "_" for c in text)[:256]
 
 

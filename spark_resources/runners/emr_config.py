@@ -1,12 +1,9 @@
-"""What has to be known of an EMR cluster before a step can be added to it."""
+"""Configuration of EMR on EC2: which cluster runs the steps, and what its instances cost."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -18,7 +15,7 @@ class ClusterById:
 
 @dataclass(frozen=True)
 class ClusterByName:
-    """The newest running cluster of a name."""
+    """The newest running cluster with a name."""
 
     name: str
 
@@ -28,7 +25,7 @@ class TransientCluster:
     """A cluster for one job, terminated after it.
 
     Attributes:
-        template: What ``run_job_flow`` takes: release, instances, roles. Never changed.
+        template: The arguments of ``run_job_flow``: release, instances, roles.
     """
 
     template: Mapping[str, Any]
@@ -36,7 +33,7 @@ class TransientCluster:
 
 @dataclass(frozen=True)
 class InstanceRate:
-    """What an instance type is and costs: EC2's price and EMR's on top, per hour."""
+    """The size of an instance type and its price per hour, EC2's and EMR's shares together."""
 
     vcpus: int
     memory_gb: float
@@ -48,11 +45,11 @@ class EmrStepConfig:
     """Which cluster, and how Spark runs on it.
 
     Attributes:
-        cluster: Where steps go.
-        deployment: Names us in tags.
+        cluster: The cluster that runs the steps.
+        deployment: The name of this deployment, in tags.
         spark_conf: Spark properties of every job.
-        rates: Instance type to what it costs; types that are missing are not estimated.
-        look_back: No job of ours is older; bounds the search for one to re-attach to.
+        rates: Price by instance type; without all of a cluster's types there is no estimate.
+        look_back: How far back to search for a job to re-attach to.
     """
 
     cluster: ClusterById | ClusterByName | TransientCluster
@@ -65,7 +62,7 @@ class EmrStepConfig:
 def cost(
     types: Mapping[str, int], rates: Mapping[str, InstanceRate], hours: float
 ) -> dict[str, Any]:
-    """Usage and estimated cost of instances for some hours; nothing where a rate is unknown."""
+    """Usage and estimated cost of instances for some hours; no estimate if a rate is unknown."""
     if not types or any(type_ not in rates for type_ in types):
         return {"instances": dict(types)}
     total = [(rates[type_], count * hours) for type_, count in types.items()]

@@ -1,4 +1,7 @@
-"""EMR Serverless: jobs as job runs of an application."""
+"""EMR Serverless: a job is a job run of an application.
+
+The service takes an idempotency key with each request and starts no second job for the same one.
+"""
 
 import math
 import shlex
@@ -35,15 +38,8 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "CANCELLED": "failed",
 }
 _MINIMUM_TIMEOUT_MINUTES: Final = 5
-
-
-@dataclass(frozen=True)
-class ServerlessRates:
-    """What EMR Serverless costs; the defaults are those of us-east-1 on x86, in US dollars."""
-
-    usd_per_vcpu_hour: float = 0.052624
-    usd_per_memory_gb_hour: float = 0.0057785
-    usd_per_storage_gb_hour: float = 0.000111
+# Amazon's prices in us-east-1 on x86. Those of other regions differ, so the cost is an estimate.
+_USD: Final = {"vCPUHour": 0.052624, "memoryGBHour": 0.0057785, "storageGBHour": 0.000111}
 
 
 @dataclass(frozen=True)
@@ -52,13 +48,12 @@ class EmrServerlessConfig:
 
     Attributes:
         application_id: The application.
-        execution_role_arn: What the job may do.
-        deployment: Names us in tags.
-        log_uri: Where the driver's logs go.
+        execution_role_arn: The role of the job, which says what it may do.
+        deployment: The name of this deployment, in tags.
+        log_uri: Where the service writes the driver's logs.
         spark_conf: Spark properties of every job.
-        rates: Prices.
-        deadline: The service itself ends jobs that run longer, should nobody be left to.
-        look_back: No job of ours is older; bounds the search for one to re-attach to.
+        deadline: The service ends jobs that run longer, even if no runner is left to cancel them.
+        look_back: How far back to search for a job to re-attach to.
     """
 
     application_id: str
@@ -66,7 +61,6 @@ class EmrServerlessConfig:
     deployment: str
     log_uri: str | None = None
     spark_conf: Mapping[str, str] = field(default_factory=dict)
-    rates: ServerlessRates = field(default_factory=ServerlessRates)
     deadline: timedelta = timedelta(hours=6)
     look_back: timedelta = timedelta(days=2)
 
@@ -88,7 +82,7 @@ class EmrServerless:
         return None
 
     def start(self, submission: Submission) -> RemoteJob:
-        """See :class:`.runner.Service`; the service knows the token, too."""
+        """See :class:`.runner.Service`; the token is the service's idempotency key as well."""
         minutes = math.ceil(self.config.deadline.total_seconds() / 60)
         answer = self.client.start_job_run(
             applicationId=self.config.application_id,
@@ -119,12 +113,14 @@ class EmrServerless:
         self.client.cancel_job_run(applicationId=job.parent, jobRunId=job.id)
 
     def release(self, job: RemoteJob) -> None:
-        """See :class:`.runner.Service`; applications stop by themselves."""
+        """See :class:`.runner.Service`; an application stops by itself."""
 
-    def log_uris(self, job: RemoteJob) -> tuple[str, ...]:
+    def log_folder(self, job: RemoteJob) -> str | None:
         """See :class:`.runner.Service`."""
-        folder = self._log_folder(job)
-        return (f"{folder}/stderr.gz", f"{folder}/stdout.gz") if folder else ()
+        if self.config.log_uri is None:
+            return None
+        root = self.config.log_uri.rstrip("/")
+        return f"{root}/applications/{job.parent}/jobs/{job.id}/SPARK_DRIVER"
 
     def facts(self, job: RemoteJob) -> Mapping[str, Any]:
         """See :class:`.runner.Service`."""
@@ -133,10 +129,9 @@ class EmrServerless:
         return {
             "application_id": job.parent,
             "job_run_id": job.id,
-            "log_uri": self._log_folder(job),
             "console_url": self._dashboard(job),
             "duration_seconds": run.get("totalExecutionDurationSeconds", 0),
-            **usage(used, self.config.rates),
+            **usage(used),
         }
 
     def active(self) -> Iterator[RemoteJob]:
@@ -169,14 +164,8 @@ class EmrServerless:
         logs: S3MonitoringConfigurationTypeDef = {"logUri": self.config.log_uri}
         return {"monitoringConfiguration": {"s3MonitoringConfiguration": logs}}
 
-    def _log_folder(self, job: RemoteJob) -> str | None:
-        if self.config.log_uri is None:
-            return None
-        root = self.config.log_uri.rstrip("/")
-        return f"{root}/applications/{job.parent}/jobs/{job.id}/SPARK_DRIVER"
-
     def _dashboard(self, job: RemoteJob) -> str | None:
-        """The job's Spark UI; there is none for jobs that never ran."""
+        """A link to the job's Spark UI; a job that never ran has none."""
         try:
             answer = self.client.get_dashboard_for_job_run(
                 applicationId=job.parent, jobRunId=job.id
@@ -191,17 +180,11 @@ class EmrServerless:
         return answer["url"]
 
 
-def usage(used: Mapping[str, Any], rates: ServerlessRates) -> dict[str, float]:
+def usage(used: Mapping[str, Any]) -> dict[str, float]:
     """Usage and estimated cost of a job run, from its ``billedResourceUtilization``."""
-    vcpu, memory = used.get("vCPUHour", 0.0), used.get("memoryGBHour", 0.0)
-    storage = used.get("storageGBHour", 0.0)
-    dollars = (
-        vcpu * rates.usd_per_vcpu_hour
-        + memory * rates.usd_per_memory_gb_hour
-        + storage * rates.usd_per_storage_gb_hour
-    )
+    dollars = sum(used.get(resource, 0.0) * price for resource, price in _USD.items())
     return {
-        "vcpu_hours": round(vcpu, 4),
-        "memory_gb_hours": round(memory, 4),
+        "vcpu_hours": round(used.get("vCPUHour", 0.0), 4),
+        "memory_gb_hours": round(used.get("memoryGBHour", 0.0), 4),
         "estimated_cost_usd": round(dollars, 4),
     }

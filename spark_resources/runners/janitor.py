@@ -1,4 +1,8 @@
-"""Cancels remote jobs that outlived the Dagster run they belong to."""
+"""Cancels remote jobs whose Dagster run has ended.
+
+A runner cancels its own job, unless its process or machine is killed. Then the job would go on, and
+cost money, until its deadline.
+"""
 
 from collections.abc import Callable
 
@@ -10,23 +14,22 @@ from spark_resources.runners.staging import Staging
 def cancel_orphans(
     service: Service, staging: Staging, run_is_over: Callable[[str], bool], log: Log
 ) -> tuple[RemoteJob, ...]:
-    """Cancel our deployment's jobs whose run has ended.
-
-    A job that another run has taken over belongs to that run: the staged job names it, while the
-    tags name the run that started it.
+    """Cancel this deployment's jobs whose run has ended.
 
     Args:
-        service: Where to look.
-        staging: Shared with it.
-        run_is_over: Whether a run, by its id, has ended or is unknown.
-        log: Told about each job cancelled.
+        service: The service that runs the jobs.
+        staging: The prefix that it shares with the runners.
+        run_is_over: Whether the run with an id has ended.
+        log: Receives a line for each cancelled job.
 
     Returns:
-        What was cancelled.
+        The cancelled jobs.
 
     Raises:
-        ClientError: The service refused; an outage must not look like "nothing to do".
+        ClientError: The service refused or failed.
     """
+    # The tags name the run that started a job. If another run has taken the job over, it has staged
+    # it again under its own name, and the job is that run's now.
     owned = [(job, staging.owner(job.token) or job.tags.get("run")) for job in service.active()]
     orphans = [(job, run) for job, run in owned if run is not None and run_is_over(run)]
     for job, run in orphans:

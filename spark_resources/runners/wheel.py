@@ -1,4 +1,8 @@
-"""Builds our wheel the same way everywhere: same sources, same bytes."""
+"""Builds the wheel that jobs take to a cluster.
+
+The same sources give the same bytes, on any machine. So its hash names it on S3, and it is uploaded
+once per version of the code.
+"""
 
 import base64
 import hashlib
@@ -22,10 +26,9 @@ _WHEEL: Final = (
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel file, see https://packaging.python.org/specifications/binary-distribution-format.
+    """The content of a wheel.
 
-    Attributes:
-        content: Its bytes.
+    See https://packaging.python.org/specifications/binary-distribution-format.
     """
 
     content: bytes
@@ -41,7 +44,7 @@ class Wheel:
         return f"{PACKAGE}-{VERSION}-py3-none-any"
 
     def save(self, folder: Path) -> Path:
-        """Write it below a folder that is named by its content."""
+        """Write the wheel to a folder that its digest names."""
         path = folder / self.digest[:16] / f"{self.stem}.whl"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(self.content)
@@ -49,10 +52,8 @@ class Wheel:
 
 
 def build_wheel(source: Path = Path(__file__).parents[1]) -> Wheel:
-    """Pack what a cluster needs of the package that lies in a folder.
-
-    The runners stay at home: they need boto3, which no cluster has to carry.
-    """
+    """Pack the modules of the package in a folder that a cluster needs."""
+    # Without the runners, which need boto3.
     modules = sorted([*source.glob("*.py"), *(source / "cluster").rglob("*.py")])
     files = {f"{PACKAGE}/{path.relative_to(source)}": path.read_bytes() for path in modules}
     info = f"{PACKAGE}-{VERSION}.dist-info"
@@ -68,16 +69,14 @@ def _archive(files: Mapping[str, bytes]) -> bytes:
         for name, content in files.items():
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.external_attr = 0o644 << 16
-            # Stored, because what deflate makes of the same bytes depends on the zlib at hand.
+            # Not compressed, because different versions of zlib compress to different bytes.
             archive.writestr(entry, content, zipfile.ZIP_STORED)
     return buffer.getvalue()
 
 
 def _record(files: Mapping[str, bytes], record: str) -> str:
-    lines = [f"{name},{_hash(content)},{len(content)}" for name, content in files.items()]
+    lines = []
+    for name, content in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+        lines.append(f"{name},sha256={digest},{len(content)}")
     return "\n".join([*lines, f"{record},,", ""])
-
-
-def _hash(content: bytes) -> str:
-    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest())
-    return "sha256=" + digest.decode().rstrip("=")

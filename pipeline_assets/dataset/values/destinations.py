@@ -1,10 +1,36 @@
-"""Destinations outside the lake that an asset may declare for its rows."""
+"""Destinations outside the lake that an asset may declare for its rows.
+
+These are plain values. What writes to them lives in :mod:`pipeline_assets.exports`, and is found by
+:attr:`Destination.kind`.
+"""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar, Protocol, Self
 
 from pipeline_assets.dataset.contract import Contract, Field, Long, String, TableContract
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.values.objects import encode_key
+
+
+class Destination(Protocol):
+    """Where the rows of an export asset go."""
+
+    kind: ClassVar[str]
+    """Which exporter writes there; also the label of the asset in Dagster's graph."""
+
+    @property
+    def rows(self) -> TableContract:
+        """What the rows promise; they hold the partition column."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """What an asset's code version says of the destination."""
+        ...
+
+    def with_partitioning(self, partitioning: Partitioning) -> Self:
+        """The same for other partitions."""
+        ...
 
 
 class ExportedObjects(Contract):
@@ -17,8 +43,8 @@ class ExportedObjects(Contract):
 
 
 @dataclass(frozen=True)
-class Export:
-    """What is exported, and to where.
+class CsvObject:
+    """One CSV object per partition.
 
     Attributes:
         path: Of the object below the lake; ``{key}`` stands for the partition key, percent-encoded
@@ -26,6 +52,7 @@ class Export:
         rows: What the rows in it promise; they hold the partition column.
     """
 
+    kind: ClassVar[str] = "csv"
     path: str
     rows: TableContract
 
@@ -34,7 +61,7 @@ class Export:
         """What an asset's code version says of the destination."""
         return self.path
 
-    def with_partitioning(self, partitioning: Partitioning) -> "Export":
+    def with_partitioning(self, partitioning: Partitioning) -> "CsvObject":
         """The same for other partitions."""
         rows = self.rows.with_column_type(partitioning.column, partitioning.column_type)
         return replace(self, rows=rows)
@@ -53,8 +80,8 @@ class LoadedPartitions(Contract):
 
 
 @dataclass(frozen=True)
-class WarehouseExport:
-    """What is loaded, and to where.
+class PostgresTable:
+    """A table in the warehouse, whose partitions are replaced whole.
 
     Attributes:
         schema: Of the warehouse.
@@ -63,6 +90,7 @@ class WarehouseExport:
         partition_column: Divides the table.
     """
 
+    kind: ClassVar[str] = "postgres"
     schema: str
     name: str
     rows: TableContract
@@ -73,7 +101,7 @@ class WarehouseExport:
         """What an asset's code version says of the destination."""
         return f"{self.schema}.{self.name}"
 
-    def with_partitioning(self, partitioning: Partitioning) -> "WarehouseExport":
+    def with_partitioning(self, partitioning: Partitioning) -> "PostgresTable":
         """The same for other partitions."""
         rows = self.rows.with_column_type(partitioning.column, partitioning.column_type)
         return replace(self, rows=rows)

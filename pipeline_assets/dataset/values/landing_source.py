@@ -23,7 +23,7 @@ class LandingSource:
         pattern: Matches an object's path below the landing zone; its group ``key`` is the
             partition key. Before it there is plain text and after it there is more, so that a
             partition's objects are neighbours when paths are sorted.
-        partitioning: Of the tables made from it.
+        partitioning: Of the tables that are materialised from it.
         description: What the vendor delivers, for people.
         ignored: Matches objects that are no delivery, such as the `truth.json` of older samples.
     """
@@ -86,7 +86,7 @@ class LandingSource:
         return replace(self, partitioning=after) if self.partitioning is before else self
 
     def spec(self) -> dg.AssetSpec:
-        """The external asset: Dagster sees it, vendors make it."""
+        """The external asset: vendors deliver it, and Dagster shows it."""
         return dg.AssetSpec(
             self.key,
             description=self.description,

@@ -43,7 +43,7 @@ class ObjectStore(Protocol):
         Args:
             uri: Of the object.
             etag: Fail with a PipelineError if it has another one now: it was overwritten since it
-                was listed, and what was to be made of it would bear the wrong version.
+                was listed, and what is materialised from it would bear the wrong version.
         """
         ...
 

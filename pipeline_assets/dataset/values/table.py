@@ -32,7 +32,7 @@ class LakeTable:
 
 @dataclass(frozen=True)
 class PartitionRecord:
-    """What a published partition was made from.
+    """What a published partition was materialised from.
 
     Attributes:
         version: Changes whenever the partition's content may have changed.

@@ -1,11 +1,12 @@
 """What an ingesting function may use besides its landed objects."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from pipeline_assets.dataset.partitioning import Window
+from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.dataset.values.progress import Log, Progress
 
 
@@ -14,8 +15,9 @@ class Workspace:
     """What an ingesting function may use besides its landed objects.
 
     Attributes:
-        keys: The partitions to make.
-        put: Stores bytes below the publication's own prefix; from a relative path to the URI.
+        keys: The partitions to materialise.
+        store: Where raw files can be stored.
+        location: A prefix below which nothing else writes.
         part_bytes: Size that raw text parts should have.
         progress: Told about bytes read.
         log: Told what people should know of what was read, a line at a time.
@@ -24,9 +26,16 @@ class Workspace:
     """
 
     keys: tuple[str, ...]
-    put: Callable[[str, bytes], str]
+    store: ObjectStore
+    location: str
     part_bytes: int
     progress: Progress
     log: Log
     schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
     windows: Mapping[str, Window] = field(default_factory=dict)
+
+    def put(self, path: str, data: bytes) -> str:
+        """Store bytes below the location, and return their URI."""
+        uri = f"{self.location}/{path}"
+        self.store.put(uri, data)
+        return uri

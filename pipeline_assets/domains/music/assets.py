@@ -49,7 +49,7 @@ from pipeline_assets.partitions import SNAPSHOTS
 
 
 class RankingConfig(dg.Config):
-    """How rankings are made."""
+    """How rankings are computed."""
 
     min_listeners: int = Field(
         default=1,

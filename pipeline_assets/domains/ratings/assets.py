@@ -8,7 +8,9 @@ import pyarrow as pa
 
 from pipeline_assets.dataset.asset import export_asset, ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Computation
+from pipeline_assets.dataset.contract import TableContract
 from pipeline_assets.dataset.inputs import Landed
+from pipeline_assets.dataset.values.destinations import CsvObject
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.ratings.checks import (
@@ -98,8 +100,7 @@ def filtered_ratings(reviews: ir.Table, config: FilterConfig) -> Computation:
 @export_asset(
     domain=RATINGS,
     contract=TrainReadyRatings,
-    rows=FilteredRatings,
-    path="train_ready/amazon_reviews_us_{key}.csv",
+    to=CsvObject("train_ready/amazon_reviews_us_{key}.csv", rows=TableContract.of(FilteredRatings)),
     partitions=CATEGORIES,
     checks=[every_rating_exported],
 )

@@ -192,8 +192,8 @@ def viewing_similarity(user_purchases: ir.Table, partitions: Sequence[str]) -> i
         rentals=pairs.count(), same=pairs.same.sum(), pairs=pairs.same.count()
     )
     # Not the windows of the purchases: one without any still has all those before it.
-    made = ibis.array(list(partitions)).cast(dt.Array(rented.insert_date.type()))
-    windows = made.unnest().name("until").as_table()
+    days = ibis.array(list(partitions)).cast(dt.Array(rented.insert_date.type()))
+    windows = days.unnest().name("until").as_table()
     past = windows.join(steps, windows.until >= steps.insert_date).select(
         "customer_id", "until", "rentals", "same", "pairs"
     )

@@ -1,4 +1,4 @@
-"""Extract a landing archive into raw storage: as fast as it inflates, in constant memory.
+"""Extract a landed archive into raw storage: as fast as it inflates, in constant memory.
 
 Three things happen at once: one thread inflates, the calling thread hashes, validates and cuts the
 text into parts, and others store the parts.
@@ -9,8 +9,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import BinaryIO, Final, Protocol
+from typing import Any, BinaryIO, Final, TypeAlias
 
+import pyarrow as pa
+
+from pipeline_assets.dataset.contract import TableContract
+from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject, encode_key
+from pipeline_assets.dataset.values.workspace import Workspace
+from pipeline_assets.domains.taobao.contracts import RawFiles
+from pipeline_assets.domains.taobao.lines import LAYOUTS
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.raw_text import TextPart, split_into_parts
 from pipeline_assets.landing.tar_stream import TarMember, in_order, stream_members
@@ -18,66 +25,32 @@ from pipeline_assets.landing.tar_stream import TarMember, in_order, stream_membe
 DEFAULT_PART_BYTES: Final = 16 << 20
 """Size of a part: large enough to store in one request, small enough to read many at a time."""
 
-
-class PartStore(Protocol):
-    """Where parts are written; called from several threads at a time."""
-
-    def __call__(self, member: str, number: int, data: bytes, /) -> str:
-        """Store a part and return its URI."""
+Row: TypeAlias = dict[str, Any]
+"""A stored part, by the columns of ``raw_files`` that the archive alone decides."""
 
 
-@dataclass(frozen=True)
-class ExtractedPart:
-    """A stored part: whole lines of a member.
+def extract_split(
+    archive: StoredObject, split: str, store: ObjectStore, workspace: Workspace
+) -> pa.RecordBatch:
+    """Extract the archive of a split into the workspace.
 
-    Attributes:
-        number: Place of the part in its member, from 0.
-        uri: Where the store put it.
-        first_line: Line number in the member, from 1, of the part's first line.
-        line_count: Lines in the part.
-        escaped_lines: Lines stored escaped, see `pipeline_assets.landing.raw_text`.
-        size_bytes: Bytes as stored.
-        terminated: False if the last line had no newline: the member may be cut there.
+    Returns:
+        The rows of ``raw_files``.
+
+    Raises:
+        PipelineError: The archive is not exactly what the vendor describes.
     """
-
-    number: int
-    uri: str
-    first_line: int
-    line_count: int
-    escaped_lines: int
-    size_bytes: int
-    terminated: bool
-
-
-@dataclass(frozen=True)
-class ExtractedMember:
-    """A member that was read to its end.
-
-    Attributes:
-        name: Its name in the archive.
-        size_bytes: Its size in the archive.
-        sha256: Hexadecimal digest of its bytes in the archive.
-        parts: The stored parts in order; none if it is empty.
-    """
-
-    name: str
-    size_bytes: int
-    sha256: str
-    parts: tuple[ExtractedPart, ...]
-
-    @property
-    def line_count(self) -> int:
-        """Lines in the member."""
-        return sum(part.line_count for part in self.parts)
-
-    @property
-    def terminated(self) -> bool:
-        """Whether the last line has its newline."""
-        return all(part.terminated for part in self.parts)
-
-
-def _no_progress(archive_bytes: int) -> None:
-    pass
+    extractor = Extractor(
+        put=lambda name, data: workspace.put(f"{encode_key(split)}/{name}", data),
+        part_bytes=workspace.part_bytes,
+        progress=lambda done: workspace.progress.advance(archive.uri, done, archive.size),
+    )
+    members = {layout.file_name(split): layout.member for layout in LAYOUTS}
+    with closing(store.open(archive.uri, archive.etag)) as stream:
+        rows = extractor.extract(stream, archive.uri, list(members))
+    named = [row | {"split": split, "member": members[row["member"]]} for row in rows]
+    schema = TableContract.of(RawFiles).schema.to_pyarrow()
+    return pa.RecordBatch.from_pylist(named, schema=schema)
 
 
 @dataclass(frozen=True)
@@ -85,20 +58,19 @@ class Extractor:
     """How archives are extracted.
 
     Attributes:
-        store: Stores one part; called from up to `writers` threads at a time.
+        put: Stores a part under a relative name and returns its URI; called from up to `writers`
+            threads at a time.
         part_bytes: Size of a part.
         writers: Parts stored at a time: 1 or 2 for a disk, more for an object store.
         progress: Called in the calling thread with the archive bytes read since the last call.
     """
 
-    store: PartStore
+    put: Callable[[str, bytes], str]
     part_bytes: int = DEFAULT_PART_BYTES
     writers: int = 2
-    progress: Callable[[int], None] = _no_progress
+    progress: Callable[[int], None] = lambda _done: None
 
-    def extract(
-        self, archive: BinaryIO, archive_name: str, members: Sequence[str]
-    ) -> tuple[ExtractedMember, ...]:
+    def extract(self, stream: BinaryIO, uri: str, members: Sequence[str]) -> list[Row]:
         """Read a `.tar.gz` from start to end and store its members as parts of whole lines.
 
         Memory stays below about `writers + 3` parts, whatever the archive's size. Nothing is
@@ -106,48 +78,56 @@ class Extractor:
         to the caller, who gives each attempt a place of its own.
 
         Args:
-            archive: The compressed bytes, read once and forward, from another thread.
-            archive_name: What errors call the archive, such as its URI.
+            stream: The compressed bytes, read once and forward, from another thread.
+            uri: The archive's, for rows and errors.
             members: Names of the regular files it must hold, each exactly once.
 
         Returns:
-            The members in the order of `members`.
+            One row for each part, in the order of `members`; none for an empty member.
 
         Raises:
             PipelineError: The archive is truncated or corrupt, lacks a member or holds anything
                 else, a member has too long a line, or a part can't be stored.
         """
-        stream = stream_members(archive, archive_name, members, self.progress)
-        with closing(stream), ThreadPoolExecutor(self.writers, "store-part") as pool:
-            read = {m.name: self._extract(m, f"{archive_name}: {m.name}", pool) for m in stream}
-        return tuple(read[member] for member in members)
+        found = stream_members(stream, uri, members, self.progress)
+        with closing(found), ThreadPoolExecutor(self.writers, "store-part") as pool:
+            rows = {member.name: self._extract(member, uri, pool) for member in found}
+        return [row for member in members for row in rows[member]]
 
-    def _extract(self, member: TarMember, title: str, pool: Executor) -> ExtractedMember:
-        original = _Digest(member.chunks)
+    def _extract(self, member: TarMember, uri: str, pool: Executor) -> list[Row]:
+        digest = _Digest(member.chunks)
         stored = (
             pool.submit(self._store, member.name, part)
-            for part in split_into_parts(original, self.part_bytes, title)
+            for part in split_into_parts(digest, self.part_bytes, f"{uri}: {member.name}")
         )
-        parts = tuple(in_order(stored, self.writers))
-        return ExtractedMember(member.name, original.size_bytes, original.sha256, parts)
+        rows = list(in_order(stored, self.writers))
+        whole = {
+            "source_uri": f"{uri}#{member.name}",
+            "member": member.name,
+            "unterminated_line": max((row["unterminated_line"] for row in rows), default=0),
+            "member_size_bytes": digest.size_bytes,
+            "member_sha256": digest.sha256,
+        }
+        return [row | whole for row in rows]
 
-    def _store(self, member: str, part: TextPart) -> ExtractedPart:
+    def _store(self, member: str, part: TextPart) -> Row:
         try:
-            uri = self.store(member, part.number, part.data)
+            uri = self.put(f"{part.number:05d}-{member}", part.data)
         except OSError as error:
             raise PipelineError(
                 f"Part {part.number} of {member} could not be stored ({error}); "
                 "check the space and the permissions there, then run again"
             ) from error
-        return ExtractedPart(
-            number=part.number,
-            uri=uri,
-            first_line=part.first_line,
-            line_count=part.line_count,
-            escaped_lines=part.escaped_lines,
-            size_bytes=len(part.data),
-            terminated=part.terminated,
-        )
+        last_line = part.first_line + part.line_count - 1
+        return {
+            "part": part.number,
+            "part_uri": uri,
+            "first_line": part.first_line,
+            "line_count": part.line_count,
+            "escaped_lines": part.escaped_lines,
+            "size_bytes": len(part.data),
+            "unterminated_line": 0 if part.terminated else last_line,
+        }
 
 
 class _Digest:

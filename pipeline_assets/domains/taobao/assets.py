@@ -10,6 +10,7 @@ from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.inputs import Landed, NumberedLines, RawLines
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.workspace import Workspace
+from pipeline_assets.domains.taobao.archive import extract_split
 from pipeline_assets.domains.taobao.checks import (
     conversion_implies_click,
     every_common_line_accounted,
@@ -30,7 +31,6 @@ from pipeline_assets.domains.taobao.contracts import (
     RawFiles,
     RejectedRows,
 )
-from pipeline_assets.domains.taobao.extraction import extract_split
 from pipeline_assets.domains.taobao.lines import (
     COMMON,
     SKELETON,

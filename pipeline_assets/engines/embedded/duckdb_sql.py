@@ -1,4 +1,7 @@
-"""The SQL that DuckDB needs around a job's own query: sources as views, files out, access to S3."""
+"""The SQL that DuckDB needs around a job's own query.
+
+Sources become views, the output becomes Parquet or CSV files, and a secret gives access to S3.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
@@ -12,9 +15,9 @@ import duckdb_extension_httpfs
 from pipeline_assets.storage.s3_access import S3Access
 from spark_resources.job import Destination, Source, SourceFile
 
-# A separator that raw text never holds: extraction escapes the lines that do.
+# Raw text never holds this separator, because extraction escapes such lines.
 LINE_SEPARATOR: Final = "\x1c\x1d\x1e\x1f"
-# Extraction keeps lines below 1 MiB; a larger limit makes DuckDB ask for far larger buffers.
+# Extraction keeps lines below 1 MiB. With a larger limit DuckDB allocates far larger buffers.
 MAX_LINE_BYTES: Final = 2_000_000
 FILE_BYTES: Final = 256 * 1024 * 1024
 NUMBERED_SCANS: Final = 16
@@ -32,7 +35,7 @@ _TYPES: Final = {
 
 
 def sql_type(name: str) -> str:
-    """An Iceberg type name as DuckDB writes it.
+    """The DuckDB name of an Iceberg type.
 
     >>> sql_type("list<float>"), sql_type("decimal(18,5)")
     ('FLOAT[]', 'DECIMAL(18,5)')
@@ -45,10 +48,14 @@ def sql_type(name: str) -> str:
 def source_query(source: Source) -> str:
     """A SELECT over a source's files with exactly the columns of its schema.
 
-    Files written before a column was added lack it; joined by name with no rows that have it, they
-    have nulls there.
+    Files that were written before a column was added lack it. The union by name with an empty table
+    that has all columns fills it with nulls.
     """
-    nothing = f"SELECT {_typed_nulls(source)} WHERE false"
+    nulls = ", ".join(
+        f"CAST(NULL AS {sql_type(type_)}) AS {identifier(name)}"
+        for name, type_ in source.schema.items()
+    )
+    nothing = f"SELECT {nulls} WHERE false"
     if not source.files:
         return nothing
     if source.format == "parquet":
@@ -60,17 +67,18 @@ def source_query(source: Source) -> str:
 
 
 def conform(sql: str, schema: Mapping[str, str], destination: Destination | None = None) -> str:
-    """Exactly the columns of a schema, in its types: a sum of BIGINT, for one, is a HUGEINT."""
+    """A query of exactly the columns of a schema in its types; a sum of BIGINT is a HUGEINT."""
     types = {name: f"CAST({identifier(name)} AS {sql_type(it)})" for name, it in schema.items()}
-    columns = types | (_key(schema, destination) if destination else {})
+    columns = types | (_partition_column(schema, destination) if destination else {})
     listed = ", ".join(f"{cast} AS {identifier(name)}" for name, cast in columns.items())
     return f"SELECT {listed} FROM ({sql})"
 
 
-def _key(schema: Mapping[str, str], destination: Destination) -> dict[str, str]:
-    """A single key as an enumeration of one: text that costs next to nothing to write.
+def _partition_column(schema: Mapping[str, str], destination: Destination) -> dict[str, str]:
+    """The partition column of a single partition, cast to an enumeration of one value.
 
-    What is not the key becomes NULL: an audit refuses that as it would refuse another partition.
+    Writing the enumeration costs next to nothing. A row of another partition becomes NULL there,
+    which the audit refuses.
     """
     column = destination.partition_column
     if column is None or not destination.is_one_partition or schema[column] != "string":
@@ -80,12 +88,12 @@ def _key(schema: Mapping[str, str], destination: Destination) -> dict[str, str]:
 
 
 def parquet(uris: Iterable[str]) -> str:
-    """A table function over Parquet files; folder names are no data, the files are complete."""
+    """A table function over Parquet files; columns come from the files, not from folder names."""
     return f"read_parquet({_strings(uris)}, union_by_name = true, hive_partitioning = false)"
 
 
 def copy_statement(sql: str, destination: Destination) -> str:
-    """Write a query's rows as Parquet, several files at once; returns the files' statistics."""
+    """A statement that writes a query's rows as Parquet files and returns their statistics."""
     split = (
         f"PARTITION_BY ({identifier(destination.partition_column)}), WRITE_PARTITION_COLUMNS true"
         if destination.partition_column and len(destination.partition_keys) > 1
@@ -96,12 +104,12 @@ def copy_statement(sql: str, destination: Destination) -> str:
 
 
 def csv_statement(sql: str, uri: str) -> str:
-    """Write a query's rows as one CSV object; returns their number."""
+    """A statement that writes a query's rows as one CSV object and returns their number."""
     return f"COPY ({sql}) TO {literal(uri)} (FORMAT csv, HEADER true, FORCE_QUOTE *)"
 
 
 def enable_s3(connection: duckdb.DuckDBPyConnection, access: S3Access) -> None:
-    """Load the pip-installed httpfs extension and hand it today's credentials."""
+    """Load the httpfs extension that pip has installed, and give it the present credentials."""
     extension = (
         Path(duckdb_extension_httpfs.__file__).parent
         / f"extensions/v{duckdb.__version__}/httpfs.duckdb_extension"
@@ -114,38 +122,40 @@ def enable_s3(connection: duckdb.DuckDBPyConnection, access: S3Access) -> None:
         "SESSION_TOKEN": credentials.get("token"),
         "REGION": access.region_name,
         "KMS_KEY_ID": access.kms_key_id,
-        **_endpoint(access),
     }
+    if access.endpoint_url:
+        url = urlparse(access.endpoint_url)
+        options |= {
+            "ENDPOINT": url.netloc,
+            "URL_STYLE": "path",
+            "USE_SSL": str(url.scheme == "https"),
+        }
     written = ", ".join(f"{name} {literal(value)}" for name, value in options.items() if value)
     connection.execute(f"CREATE SECRET lake (TYPE s3, {written})")
 
 
 def identifier(name: str | None) -> str:
-    """Quote a name."""
+    """A name quoted for SQL."""
     return '"' + str(name).replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """Quote a string."""
+    """A text quoted for SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 
-def _endpoint(access: S3Access) -> dict[str, str]:
-    if not access.endpoint_url:
-        return {}
-    url = urlparse(access.endpoint_url)
-    return {"ENDPOINT": url.netloc, "URL_STYLE": "path", "USE_SSL": str(url.scheme == "https")}
-
-
 def _scans(files: list[SourceFile], source: Source) -> Iterator[list[SourceFile]]:
-    """Lines of one scan are numbered by one thread, so other threads need scans of their own."""
+    """Divide files into scans.
+
+    One thread numbers the lines of a scan, so several scans let other threads work as well.
+    """
     count = NUMBERED_SCANS if "line_number" in source.schema else 1
     size = -(-len(files) // count)
     return (files[start : start + size] for start in range(0, len(files), size))
 
 
 def _lines(files: list[SourceFile], source: Source) -> str:
-    """Files that share their constants, as one table; numbered only where the schema asks."""
+    """A query of files that share their constants; lines are numbered if the schema has numbers."""
     columns = {
         "line": "line",
         "line_number": f"{files[0].first_line - 1} + row_number() OVER ()",
@@ -155,23 +165,14 @@ def _lines(files: list[SourceFile], source: Source) -> str:
         f"CAST({columns[name]} AS {sql_type(type_)}) AS {identifier(name)}"
         for name, type_ in source.schema.items()
     )
-    return f"SELECT {selected} FROM {_read_lines(file.uri for file in files)}"
-
-
-def _read_lines(uris: Iterable[str]) -> str:
-    return (
-        f"read_csv({_strings(uris)}, columns = {{'line': 'VARCHAR'}}, header = false, "
+    uris = _strings(file.uri for file in files)
+    lines = (
+        f"read_csv({uris}, columns = {{'line': 'VARCHAR'}}, header = false, "
         f"auto_detect = false, delim = '{LINE_SEPARATOR}', quote = '', escape = '', "
         f"new_line = '\\n', strict_mode = false, force_not_null = ['line'], "
         f"max_line_size = {MAX_LINE_BYTES})"
     )
-
-
-def _typed_nulls(source: Source) -> str:
-    return ", ".join(
-        f"CAST(NULL AS {sql_type(type_)}) AS {identifier(name)}"
-        for name, type_ in source.schema.items()
-    )
+    return f"SELECT {selected} FROM {lines}"
 
 
 def _strings(values: Iterable[str]) -> str:

@@ -1,9 +1,14 @@
-"""The embedded engine: DuckDB in this process, streaming from storage to storage."""
+"""The embedded engine: DuckDB in this process.
+
+Rows stream from storage to storage. What exceeds the memory limit spills to disk, so tables may be
+larger than memory.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,14 +18,14 @@ import pyarrow as pa
 from pipeline_assets.dataset.sql import Dialect
 from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.embedded import duckdb_sql
-from pipeline_assets.engines.embedded.keyed_checks import failures_by_range
+from pipeline_assets.engines.embedded.audits import OUTPUT, evaluate, rows_of
 from pipeline_assets.engines.embedded.prepared import Prepare
 from pipeline_assets.engines.embedded.relational import RELATIONAL
 from pipeline_assets.engines.embedded.spill import spill_folder
+from pipeline_assets.engines.embedded.streaming import consume_beside
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 from spark_resources.job import (
-    AuditResult,
     DataFile,
     Job,
     Kind,
@@ -30,7 +35,8 @@ from spark_resources.job import (
     fresh_token,
 )
 
-OUTPUT: Final = "output"
+RECORDS: Final = "records"
+"""The table that an ingest's SQL selects from."""
 BATCH_ROWS: Final = 50_000
 
 
@@ -39,12 +45,12 @@ class EmbeddedEngine:
     """Runs jobs in DuckDB.
 
     Attributes:
-        memory_limit_mib: Beyond this DuckDB spills to disk.
+        memory_limit_mib: Memory beyond which DuckDB spills to disk.
         threads: DuckDB's worker threads.
-        spill_dir: Where it spills; a temporary folder where not given.
+        spill_dir: Folder for spill files; by default the system's temporary folder.
         s3: How to reach objects on S3.
-        kinds: What each kind of job does before its output is written. Learning kinds are added to
-            the relational ones by whoever builds the engine.
+        kinds: The function that prepares each kind of job. The deployment adds the learning kinds
+            to the relational ones.
     """
 
     memory_limit_mib: int
@@ -55,53 +61,64 @@ class EmbeddedEngine:
 
     @property
     def name(self) -> str:
-        """How settings and metadata call this engine."""
+        """The name in settings and metadata."""
         return "embedded"
 
     @property
     def dialect(self) -> Dialect:
-        """DuckDB's."""
+        """The dialect of DuckDB."""
         return "duckdb"
 
     def token(self, _work: Callable[[], str], _log: Log) -> str:
-        """See :class:`pipeline_assets.engines.engine.Engine`; attempts end with their process."""
+        """See :class:`pipeline_assets.engines.engine.Engine`; an attempt ends with this process."""
         return fresh_token()
 
-    def run(
-        self, job: Job, log: Log, arrow: Mapping[str, pa.RecordBatchReader] | None = None
-    ) -> Manifest:
-        """See :class:`pipeline_assets.engines.engine.Engine`.
-
-        Args:
-            job: What to do.
-            log: Told about progress.
-            arrow: Further inputs that are streamed from this process, by table name.
-        """
+    def run(self, job: Job, log: Log) -> Manifest:
+        """See :class:`pipeline_assets.engines.engine.Engine`."""
         is_remote = _uses_s3(job.inputs, job.destination.uri)
-        with _told_in_one_line(), self.connect(uses_s3=is_remote) as connection:
-            for name, reader in (arrow or {}).items():
-                connection.register(name, reader)
+        with _one_line_errors(), self.connect(uses_s3=is_remote) as connection:
             return _run(connection, job, self.kinds, log, self._facts)
 
-    def write_csv(self, inputs: Mapping[str, Source], sql: str, uri: str) -> int:
-        """Write what a query selects as one CSV object with a header and every field quoted.
+    def ingest(self, job: Job, records: Iterable[pa.RecordBatch]) -> Manifest:
+        """Write records that come from this process, then audit them as :meth:`run` does.
+
+        The records are read in the caller's own thread, so their errors reach the caller as they
+        are. The engine writes nothing before the first record has come.
 
         Args:
-            inputs: What the query reads, by table name.
-            sql: Selects text without nulls.
-            uri: Of the object; complete when this returns.
-
-        Returns:
-            Its rows.
+            job: The job; its SQL selects from the table ``records``.
+            records: The rows, read once and in order.
 
         Raises:
-            PipelineError: An input cannot be read or the object not be written.
+            PipelineError: An input cannot be read, or the output cannot be written.
+        """
+        started = time.perf_counter()
+        is_remote = _uses_s3(job.inputs, job.destination.uri)
+        with self.connect(uses_s3=is_remote) as connection:
+            # The records' own errors come out as they are: only what DuckDB says is reworded.
+            files = consume_beside(records, partial(_write_records, connection, job)) or ()
+            with _one_line_errors():
+                _register(connection, job.inputs)
+                return _audited(connection, job, files, started, self._facts)
+
+    def write_csv(self, inputs: Mapping[str, Source], sql: str, uri: str) -> int:
+        """Write the rows of a query as one CSV object with a header and every field quoted.
+
+        Args:
+            inputs: The inputs of the query by table name.
+            sql: A query of text columns without nulls.
+            uri: URI of the object, which is complete when this returns.
+
+        Returns:
+            The number of its rows.
+
+        Raises:
+            PipelineError: An input cannot be read, or the object cannot be written.
         """
         is_remote = _uses_s3(inputs, uri)
-        with _told_in_one_line(), self.connect(uses_s3=is_remote) as connection:
+        with _one_line_errors(), self.connect(uses_s3=is_remote) as connection:
             connection.execute("SET preserve_insertion_order = false")
-            for name, source in inputs.items():
-                _register(connection, name, source)
+            _register(connection, inputs)
             if not is_remote:
                 Path(uri).parent.mkdir(parents=True, exist_ok=True)
             copied = connection.execute(duckdb_sql.csv_statement(sql, uri)).fetchone()
@@ -109,41 +126,44 @@ class EmbeddedEngine:
 
     @contextmanager
     def stream(self, inputs: Mapping[str, Source], sql: str) -> Iterator[Iterator[pa.RecordBatch]]:
-        """The rows that a query selects, in batches of bounded size.
+        """The rows of a query, in batches of bounded size.
 
         Args:
-            inputs: What the query reads, by table name.
+            inputs: The inputs of the query by table name.
             sql: A single SELECT.
 
         Raises:
             PipelineError: An input cannot be read, also while the batches are consumed.
         """
         with self.connect(uses_s3=_uses_s3(inputs, "")) as connection:
-            with _told_in_one_line():
+            with _one_line_errors():
                 connection.execute("SET preserve_insertion_order = false")
-                for name, source in inputs.items():
-                    _register(connection, name, source)
+                _register(connection, inputs)
                 reader = connection.execute(sql).to_arrow_reader(BATCH_ROWS)
-            yield _batches(reader)
+            yield _one_line_batches(reader)
 
     @contextmanager
     def connect(self, *, uses_s3: bool) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection with this engine's limits, and S3 access where asked for."""
         with (
             spill_folder(self.spill_dir) as spill,
-            closing(duckdb.connect(config=self._config(str(spill)))) as connection,
+            closing(
+                duckdb.connect(config=self._config | {"temp_directory": str(spill)})
+            ) as connection,
         ):
+            # Timestamps mean UTC on every engine, whatever the time zone of the machine.
             connection.execute("SET TimeZone = 'UTC'")
-            connection.execute("SET enable_progress_bar = false")  # runs tell their own progress
+            connection.execute("SET enable_progress_bar = false")
             if uses_s3:
                 duckdb_sql.enable_s3(connection, self.s3)
             yield connection
 
-    def _config(self, spill: str) -> dict[str, str | bool | int | float | list[str]]:
+    @property
+    def _config(self) -> dict[str, str | bool | int | float | list[str]]:
         return {
             "memory_limit": f"{self.memory_limit_mib}MiB",
             "threads": self.threads,
-            "temp_directory": spill,
+            # The engine downloads nothing at run time: extensions come from pip.
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
@@ -163,33 +183,47 @@ def _run(
     job: Job,
     kinds: Mapping[Kind, Prepare],
     log: Log,
-    facts: dict[str, Any],
+    facts: Mapping[str, Any],
 ) -> Manifest:
     started = time.perf_counter()
-    connection.execute(f"SET preserve_insertion_order = {_needs_order(job)}")
-    for name, source in job.inputs.items():
-        _register(connection, name, source)
+    # Line numbers come from the order of lines; nothing else depends on order, and keeping it
+    # costs.
+    is_numbered = any("line_number" in source.schema for source in job.inputs.values())
+    connection.execute(f"SET preserve_insertion_order = {is_numbered}")
+    _register(connection, job.inputs)
     prepared = kinds[job.kind](connection, job, log)
     files = _write(connection, prepared.sql, job)
+    return _audited(connection, job, files, started, {**facts, **prepared.facts})
+
+
+def _audited(
+    connection: duckdb.DuckDBPyConnection,
+    job: Job,
+    files: tuple[DataFile, ...],
+    started: float,
+    facts: Mapping[str, Any],
+) -> Manifest:
+    """Audit the written files and report, before anybody publishes them."""
     written = time.perf_counter()
     output = tuple(SourceFile(file.uri) for file in files)
-    _register(connection, OUTPUT, Source("parquet", job.schema, output))
-    rows, audits, measures = _audit(connection, job)
+    _register(connection, {OUTPUT: Source("parquet", job.schema, output)})
+    rows, audits, measures = evaluate(connection, job)
     return Manifest(
         token=job.token,
         rows=rows,
         files=files,
         audits=audits,
-        reports={name: _rows(connection, sql) for name, sql in job.audit.report_sql.items()},
+        reports={name: rows_of(connection, sql) for name, sql in job.audit.report_sql.items()},
         timings={"write": written - started, "audit": time.perf_counter() - written},
-        facts={**facts, **prepared.facts},
+        facts=facts,
         measures=measures,
     )
 
 
-def _register(connection: duckdb.DuckDBPyConnection, name: str, source: Source) -> None:
-    view = duckdb_sql.identifier(name)
-    connection.execute(f"CREATE VIEW {view} AS {duckdb_sql.source_query(source)}")
+def _register(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Source]) -> None:
+    for name, source in sources.items():
+        view = duckdb_sql.identifier(name)
+        connection.execute(f"CREATE VIEW {view} AS {duckdb_sql.source_query(source)}")
 
 
 def _write(connection: duckdb.DuckDBPyConnection, sql: str, job: Job) -> tuple[DataFile, ...]:
@@ -197,70 +231,27 @@ def _write(connection: duckdb.DuckDBPyConnection, sql: str, job: Job) -> tuple[D
         Path(job.destination.uri).mkdir(parents=True, exist_ok=True)
     conformed = duckdb_sql.conform(sql, job.schema, job.destination)
     written = connection.execute(duckdb_sql.copy_statement(conformed, job.destination)).fetchall()
-    keys = job.destination.partition_keys
+    # DuckDB reports the partition of a file only where it has divided the output into partitions.
+    only_key = next(iter(job.destination.partition_keys), None)
     return tuple(
-        DataFile(uri, rows, size, partition=_partition(values, keys))
+        DataFile(uri, rows, size, partition=next(iter((values or {}).values()), only_key))
         for uri, rows, size, _, _, values in written
-        if rows
+        if rows  # DuckDB writes an empty file where a query selects nothing
     )
 
 
-def _partition(values: dict[str, str] | None, keys: tuple[str, ...]) -> str | None:
-    if values:
-        return next(iter(values.values()))
-    return keys[0] if keys else None
+def _write_records(
+    connection: duckdb.DuckDBPyConnection, job: Job, records: pa.RecordBatchReader
+) -> tuple[DataFile, ...]:
+    with _one_line_errors():
+        connection.execute("SET preserve_insertion_order = false")
+        connection.register(RECORDS, records)
+        return _write(connection, job.sql, job)
 
 
-def _audit(
-    connection: duckdb.DuckDBPyConnection, job: Job
-) -> tuple[int, tuple[AuditResult, ...], Mapping[str, Any]]:
-    (summary,) = _rows(connection, job.audit.summary_sql)
-    rows = summary.pop("rows")
-    results = tuple(
-        _result(connection, name, sql, _counts(connection, job, name, summary))
-        for name, sql in job.audit.examples_sql.items()
-    )
-    return rows, results, summary
-
-
-def _counts(
-    connection: duckdb.DuckDBPyConnection, job: Job, check: str, summary: dict[str, Any]
-) -> Iterable[int]:
-    """Failing rows of a check, taken out of the summary or counted range by range."""
-    if check not in job.audit.keyed:
-        return [summary.pop(check)]
-    tables = {name: it.schema for name, it in job.inputs.items() if it.format == "parquet"}
-    schemas = {OUTPUT: job.schema, **tables}
-    return failures_by_range(connection, job.audit.keyed[check], schemas)
-
-
-def _result(
-    connection: duckdb.DuckDBPyConnection, check: str, examples_sql: str, counts: Iterable[int]
-) -> AuditResult:
-    """Counts add up; examples are those of the first that is not zero, looked at in its range."""
-    failed = 0
-    examples: tuple[dict[str, Any], ...] = ()
-    for count in counts:
-        if count and not failed:
-            examples = _rows(connection, examples_sql)
-        failed += count
-    return AuditResult(check, failed, examples)
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[dict[str, Any], ...]:
-    answer = connection.execute(sql)
-    names = [column[0] for column in answer.description or ()]
-    return tuple(dict(zip(names, row, strict=True)) for row in answer.fetchall())
-
-
-def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    with _told_in_one_line():
+def _one_line_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    with _one_line_errors():
         yield from reader
-
-
-def _needs_order(job: Job) -> bool:
-    """Line numbers come from the order of lines; nothing else depends on order."""
-    return any("line_number" in source.schema for source in job.inputs.values())
 
 
 def _uses_s3(inputs: Mapping[str, Source], destination: str) -> bool:
@@ -269,7 +260,7 @@ def _uses_s3(inputs: Mapping[str, Source], destination: str) -> bool:
 
 
 @contextmanager
-def _told_in_one_line() -> Iterator[None]:
+def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, OSError) as error:

@@ -1,8 +1,8 @@
-"""Checks that compare rows of equal keys, evaluated a range of keys at a time.
+"""Checks that compare rows of equal keys, such as uniqueness, one range of keys at a time.
 
-Grouping a table by its key takes memory for every key. Rows of different keys never matter to each
-other, so the same query is asked once for each range of an integer in the key, and memory stays
-what one range takes. Parquet keeps the least and greatest value of each row group: where rows come
+Grouping a table by its key takes memory for every key. Rows of different keys do not matter to each
+other, so the check's query runs once for each range of an integer column of the key, and memory
+holds one range. Parquet stores the smallest and greatest value of each row group. Where rows come
 in the order of their keys, as in most deliveries, all ranges together read every row about once.
 """
 
@@ -17,9 +17,9 @@ from pipeline_assets.engines.embedded.duckdb_sql import identifier
 from spark_resources.job import KeyedCheck
 
 RANGE_ROWS: Final = 1 << 18
-"""Rows of the smallest table involved that a range should have; some 60 bytes each."""
+"""Rows of the smallest table in one range; each takes some 60 bytes of memory."""
 MAP_BITS: Final = 1 << 28
-"""Of the largest map of numbers, 32 MiB for each thread."""
+"""Bits of the largest map of numbers: 32 MiB for each thread."""
 _MAP_BITS_OF_A_ROW: Final = 64
 _INTEGERS: Final = frozenset({"int", "long"})
 _RANGE: Final = "one_range"
@@ -31,15 +31,16 @@ def failures_by_range(
     schemas: Mapping[str, Mapping[str, str]],
     range_rows: int = RANGE_ROWS,
 ) -> Iterator[int]:
-    """Failing rows of a check, range by range.
+    """Count the failing rows of a check, range by range.
 
-    While a count is looked at, tables hold only the rows of its range; consume all of them.
+    Until the next count is asked for, the tables hold only the rows of the range. Consume all
+    counts, so that the tables are whole again.
 
     Args:
-        connection: Where the tables are.
+        connection: The connection that has the tables.
         check: Its key and its query.
-        schemas: Columns of each Parquet table that the query may read, name to type.
-        range_rows: Rows that a range should have.
+        schemas: Column types of each Parquet table that the query may read.
+        range_rows: Number of rows in a range.
     """
     keyed = {name: schema for name, schema in schemas.items() if schema.keys() >= set(check.key)}
     integers = [
@@ -62,9 +63,9 @@ def failures_by_range(
 def _all_differ(connection: duckdb.DuckDBPyConnection, column: str) -> bool:
     """Whether no two rows of the output have the same number in a column.
 
-    Marked in a map of bits, which takes a quarter of the time of grouping and shows that any key
-    with this column is unique. Where rows have a number in common, or numbers lie far apart, it
-    says no: whether keys repeat is then found out by grouping.
+    If so, every key with this column is unique. A map of bits finds that out in a quarter of the
+    time that grouping takes. The answer is no where rows share a number or where the numbers lie
+    too far apart for a map; then only grouping tells whether keys repeat.
     """
     name = identifier(column)
     rows, least, greatest = connection.execute(
@@ -81,7 +82,7 @@ def _all_differ(connection: duckdb.DuckDBPyConnection, column: str) -> bool:
 def _ranges(
     connection: duckdb.DuckDBPyConnection, tables: Iterable[str], column: str, rows: int
 ) -> list[str]:
-    """Conditions of which each row meets one; none where one range is enough."""
+    """Conditions of which each row meets exactly one; none where one range is enough."""
     sizes = {
         name: _number(connection, f"SELECT count(*) FROM {identifier(name)}") for name in tables
     }
@@ -101,7 +102,7 @@ def _ranges(
 def _only(
     connection: duckdb.DuckDBPyConnection, tables: Iterable[str], condition: str
 ) -> Iterator[None]:
-    """Let the tables' names stand for those of their rows for which a condition holds."""
+    """Make the tables' names stand for only those of their rows that meet a condition."""
     connection.execute(f"CREATE SCHEMA {_RANGE}")
     for name in map(identifier, tables):
         rows = f"SELECT * FROM main.{name} WHERE {condition}"

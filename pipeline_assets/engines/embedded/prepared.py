@@ -1,4 +1,8 @@
-"""What every kind of job comes down to on the embedded engine: one last query."""
+"""The result of preparing a job: one last query.
+
+Every kind of job is a function that prepares it, for example by training a model. The engine then
+writes the rows of the last query, whatever the kind.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +16,7 @@ from spark_resources.job import Job
 
 @dataclass(frozen=True)
 class Prepared:
-    """The query whose rows become the output, and facts about how it came to be."""
+    """The query whose rows become the output, and facts about the preparation for the manifest."""
 
     sql: str
     facts: Mapping[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Relational jobs on the embedded engine."""
+"""The relational kinds of job on the embedded engine: a query, and a repeated step."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -13,12 +13,12 @@ from spark_resources.job import Job, Kind
 
 
 def query(_connection: duckdb.DuckDBPyConnection, job: Job, _log: Log) -> Prepared:
-    """What the job's SQL selects."""
+    """The job's own SQL."""
     return Prepared(job.sql)
 
 
 def fixpoint(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepared:
-    """Repeat a shrinking step until the number of rows stays the same."""
+    """Repeat a step that removes rows until it removes none."""
     rows = _replace_state(connection, job.sql)
     keys = job.parameters["keys"]
     _number_keys(connection, keys)
@@ -34,7 +34,7 @@ def fixpoint(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepa
 
 
 def _number_keys(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None:
-    """Rounds over numbers take half the time of rounds over texts."""
+    """Replace keys by numbers: rounds over numbers take half the time of rounds over texts."""
     for name in keys:
         known = f"SELECT DISTINCT {identifier(name)} AS key FROM state WHERE key IS NOT NULL"
         numbered = f"SELECT key, CAST(row_number() OVER () AS UINTEGER) AS number FROM ({known})"
@@ -43,7 +43,7 @@ def _number_keys(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> 
 
 
 def _exchanged(table: str, keys: Sequence[str], given: str, wanted: str) -> str:
-    """A table with numbers for keys or the other way round; what is NULL stays so."""
+    """A query of the table with numbers instead of keys, or keys instead of numbers."""
     columns = [f"{_numbers(name)}.{wanted} AS {identifier(name)}" for name in keys]
     joins = [
         f"LEFT JOIN {_numbers(name)} ON {table}.{identifier(name)} = {_numbers(name)}.{given}"
@@ -59,6 +59,7 @@ def _numbers(key: str) -> str:
 
 def _replace_state(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
     connection.execute(f"CREATE TEMP TABLE next_state AS {sql}")
+    # The step reads the old state, so the new one gets another name until it is complete.
     connection.execute("DROP TABLE IF EXISTS state")
     connection.execute("ALTER TABLE next_state RENAME TO state")
     (count,) = connection.execute("SELECT count(*) FROM state").fetchone() or (0,)
@@ -66,4 +67,4 @@ def _replace_state(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
 
 
 RELATIONAL: Final[Mapping[Kind, Prepare]] = MappingProxyType({"query": query, "fixpoint": fixpoint})
-"""The kinds that every embedded engine knows."""
+"""The kinds of job that every embedded engine knows."""

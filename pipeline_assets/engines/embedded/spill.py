@@ -1,4 +1,8 @@
-"""Folders to spill to, which even a killed process doesn't leave behind for good."""
+"""Folders for DuckDB's spill files, which a killed process does not leave behind for ever.
+
+A killed process cannot delete its files, and they may fill the disk. So each process locks a file
+in its folder, and the next process removes folders without a lock.
+"""
 
 import fcntl
 import shutil
@@ -15,15 +19,15 @@ _FILES: Final = "files"
 
 @contextmanager
 def spill_folder(parent: Path | None) -> Iterator[Path]:
-    """A fresh folder that is removed afterwards; those of killed processes are removed before.
+    """A new folder, removed afterwards; folders of killed processes are removed first.
 
-    Each folder holds a locked file, and the system lets go of a lock when its process ends.
+    The operating system releases a lock when its process ends, however it ends.
 
     Args:
-        parent: Where it is made; the system's temporary folder where not given.
+        parent: Where to create the folder; by default the system's temporary folder.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: The folder cannot be created.
     """
     root = Path(parent or tempfile.gettempdir())
     for left in root.glob(f"{_PREFIX}*"):
@@ -35,14 +39,15 @@ def spill_folder(parent: Path | None) -> Iterator[Path]:
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)
         files = Path(folder) / _FILES
+        # Created after the lock: a folder without it is still being set up by another process.
         files.mkdir()
         yield files
 
 
 def _is_abandoned(folder: Path) -> bool:
-    """Whether it was locked once, which it was if it is complete, and is no longer.
+    """Whether a folder is complete, and so was locked once, and is locked no more.
 
-    That of another account, which only that account may enter, is none of ours.
+    A folder of another user cannot be opened; it is that user's to remove.
     """
     try:
         if not (folder / _FILES).exists():

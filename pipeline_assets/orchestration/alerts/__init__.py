@@ -1,1 +1,1 @@
-"""Incidents are found in Dagster's events and sent to people, each once."""
+"""Alerts: incidents are found in Dagster's events and sent to people, each once."""

@@ -1,7 +1,8 @@
-"""The sensor that tells people: it looks at finished runs and freshness, and writes to channels.
+"""The sensor that alerts people to failed runs, failed checks and stale assets.
 
-What it knows lies in the instance, saved before anything is sent and after each delivery. So a
-channel that is down holds up no other and gets its alerts later, and none gets one twice.
+It saves its state in the Dagster instance before it sends anything, and again after each delivery.
+So an alert survives a daemon that is killed, a channel that is down gets its alerts later without
+holding up the others, and no channel gets an alert twice.
 """
 
 import json
@@ -18,16 +19,16 @@ from pipeline_assets.orchestration.alerts.channels import Channel
 from pipeline_assets.orchestration.alerts.incidents import (
     Alert,
     AlertRouting,
+    AlertState,
     Delivery,
-    Watch,
     observe,
 )
 from pipeline_assets.orchestration.alerts.run_events import run_outcome
 
 RUNS_PER_TICK: Final = 200
 UNDECIDED: Final = timedelta(minutes=1)
-"""How long Dagster has to say whether it will run again what has failed."""
-_JOURNAL: Final = "pipeline/alerts"
+"""How long after a failure Dagster may take to tag the run with whether it will retry it."""
+_CURSOR_KEY: Final = "pipeline/alerts"
 _ENDS: Final = (
     dg.DagsterEventType.RUN_SUCCESS,
     dg.DagsterEventType.RUN_FAILURE,
@@ -42,14 +43,14 @@ def alert_sensor(
     ui: str,
     waits: Sequence[float] = (),
 ) -> dg.SensorDefinition:
-    """A sensor that tells of failed runs, failed checks and stale assets, once each.
+    """The sensor that sends one alert for each incident.
 
     Args:
-        channels: Who is told; without any it does not run by itself.
-        watched: Assets whose freshness counts.
-        sender: Put before every title.
+        channels: Where alerts go; without any the sensor is stopped.
+        watched: Assets whose freshness is watched.
+        sender: Stands before every title.
         ui: Root of the UI that links lead to.
-        waits: Before each further try of a run that failed, in seconds.
+        waits: Seconds to wait before each retry of a failed run.
     """
     routing = AlertRouting(tuple(channel.name for channel in channels), sender, ui)
     status = dg.DefaultSensorStatus.RUNNING if channels else dg.DefaultSensorStatus.STOPPED
@@ -58,109 +59,99 @@ def alert_sensor(
         name="alerts",
         minimum_interval_seconds=30,
         default_status=status,
-        description="Tells people once of every failed run, failed check and stale asset.",
+        description="Sends one alert for every failed run, failed check and stale asset.",
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        journal = Journal(context.instance)
-        watch = look(context.instance, journal.load(), watched, routing, waits)
-        journal.save(watch)
-        left, faults = deliver(watch, channels, journal)
+        store = AlertStateStore(context.instance)
+        state = read_events(context.instance, store.load(), watched, routing, waits)
+        store.save(state)
+        after, faults = deliver(state, channels, store)
         if faults:
-            waiting = f"{len(left.waiting)} alerts are waiting"
+            waiting = f"{len(after.waiting)} alerts are waiting"
             raise PipelineError(f"{waiting}: {'; '.join(faults)}")
-        told = f"{len(watch.waiting)} alerts sent, {len(left.open)} incidents open"
-        context.log.info(told)
-        return dg.SensorResult(skip_reason=None if watch.waiting else told)
+        message = f"{len(state.waiting)} alerts sent, {len(after.open)} incidents open"
+        context.log.info(message)
+        return dg.SensorResult(skip_reason=None if state.waiting else message)
 
     return alerts
 
 
 @dataclass(frozen=True)
-class Journal:
-    """Keeps a watch in the instance.
+class AlertStateStore:
+    """Saves the state of alerts in the Dagster instance.
 
-    Not in the sensor's cursor: Dagster saves that one when a tick has succeeded, so a channel that
-    is down or a process that is killed would have all other channels told again.
+    The sensor's own cursor would not do: Dagster saves it only when a tick has succeeded. Where one
+    channel is down or the process is killed, every other channel would get its alerts again.
     """
 
     instance: dg.DagsterInstance
 
-    def load(self) -> Watch:
-        """What was saved last."""
-        text = self.instance.daemon_cursor_storage.get_cursor_values({_JOURNAL}).get(_JOURNAL)
-        if text is None:
-            return Watch()
-        data = json.loads(text)
+    def load(self) -> AlertState:
+        """The state that was saved last."""
+        values = self.instance.daemon_cursor_storage.get_cursor_values({_CURSOR_KEY})
+        if _CURSOR_KEY not in values:
+            return AlertState()
+        data = json.loads(values[_CURSOR_KEY])
         waiting = tuple(Delivery(Alert(**it["alert"]), it["channel"]) for it in data["waiting"])
-        return Watch(data["after"], frozenset(data["open"]), waiting)
+        return AlertState(data["after"], frozenset(data["open"]), waiting)
 
-    def save(self, watch: Watch) -> None:
-        """Keep it, also if this process is killed at once."""
-        data = asdict(replace(watch, open=frozenset())) | {"open": sorted(watch.open)}
-        self.instance.daemon_cursor_storage.set_cursor_values({_JOURNAL: json.dumps(data)})
+    def save(self, state: AlertState) -> None:
+        """Save the state at once."""
+        data = asdict(replace(state, open=frozenset())) | {"open": sorted(state.open)}
+        self.instance.daemon_cursor_storage.set_cursor_values({_CURSOR_KEY: json.dumps(data)})
 
 
-def look(
+def read_events(
     instance: dg.DagsterInstance,
-    watch: Watch,
+    state: AlertState,
     watched: Collection[dg.AssetKey],
     routing: AlertRouting,
     waits: Sequence[float] = (),
-) -> Watch:
-    """Take in what has happened since; the first look starts with what happens from now on."""
-    stale = _stale_assets(instance, watched)
-    if watch.after is None:
-        return observe(replace(watch, after=_last_event(instance)), [], stale, routing)
-    ended = list(_settled(instance, _ended(instance, watch.after)))
-    after = max((event for event, _ in ended), default=watch.after)
+) -> AlertState:
+    """The state after the runs that have ended since, and after today's freshness.
+
+    The very first tick reports no run, because a new deployment must not alert to its past.
+    """
+    freshness = instance.event_log_storage.get_freshness_state_records(list(watched))
+    failing = (key for key, record in freshness.items() if record.freshness_state == "FAIL")
+    stale = sorted(key.to_user_string() for key in failing)
+    if state.after is None:
+        latest = [instance.fetch_run_status_changes(end, limit=1).records for end in _ENDS]
+        last_event = max((record.storage_id for records in latest for record in records), default=0)
+        return observe(replace(state, after=last_event), [], stale, routing)
+    ended = list(_decided_runs(instance, _ended_runs(instance, state.after)))
+    after = max((event for event, _ in ended), default=state.after)
     runs = [run_outcome(instance, run, waits) for _, run in ended]
-    return observe(replace(watch, after=after), runs, stale, routing)
+    return observe(replace(state, after=after), runs, stale, routing)
 
 
 def deliver(
-    watch: Watch, channels: Sequence[Channel], journal: Journal
-) -> tuple[Watch, tuple[str, ...]]:
-    """Send what waits, oldest first; returns what is left and why.
+    state: AlertState, channels: Sequence[Channel], store: AlertStateStore
+) -> tuple[AlertState, tuple[str, ...]]:
+    """Send the waiting alerts, oldest first; return the state after that, and the faults.
 
-    A channel that refuses an alert is not asked again before the next look.
+    A channel that refuses an alert is not asked again before the next tick.
     """
     by_name = {channel.name: channel for channel in channels}
     faults: dict[str, str] = {}
-    for delivery in watch.waiting:
+    for delivery in state.waiting:
         if delivery.channel in faults:
             continue
-        fault = _sent(by_name.get(delivery.channel), delivery.alert)
-        if fault:
-            faults[delivery.channel] = fault
+        channel = by_name.get(delivery.channel)
+        try:
+            # The settings may have dropped a channel since; what waits for it is dropped, too.
+            if channel:
+                channel.send(delivery.alert)
+        except PipelineError as error:
+            faults[delivery.channel] = str(error)
         else:
-            watch = watch.without(delivery)
-            journal.save(watch)
-    return watch, tuple(faults.values())
+            state = state.without(delivery)
+            store.save(state)
+    return state, tuple(faults.values())
 
 
-def _sent(channel: Channel | None, alert: Alert) -> str | None:
-    """Why it was not; a channel that is no longer there takes everything."""
-    try:
-        if channel:
-            channel.send(alert)
-    except PipelineError as error:
-        return str(error)
-    return None
-
-
-def _stale_assets(instance: dg.DagsterInstance, watched: Collection[dg.AssetKey]) -> list[str]:
-    states = instance.event_log_storage.get_freshness_state_records(list(watched))
-    failing = (key for key, record in states.items() if record.freshness_state == "FAIL")
-    return sorted(key.to_user_string() for key in failing)
-
-
-def _last_event(instance: dg.DagsterInstance) -> int:
-    latest = [instance.fetch_run_status_changes(end, limit=1).records for end in _ENDS]
-    return max((record.storage_id for records in latest for record in records), default=0)
-
-
-def _ended(instance: dg.DagsterInstance, after: int) -> list[tuple[int, dg.DagsterRun]]:
-    """Runs with the event that ended them, oldest first."""
+def _ended_runs(instance: dg.DagsterInstance, after: int) -> list[tuple[int, dg.DagsterRun]]:
+    """Runs that have ended since an event, with the event that ended them, oldest first."""
     ends = (
         (record.storage_id, record.event_log_entry.run_id)
         for end in _ENDS
@@ -174,18 +165,18 @@ def _ended(instance: dg.DagsterInstance, after: int) -> list[tuple[int, dg.Dagst
     return [(event, run) for event, run in found if run][:RUNS_PER_TICK]
 
 
-def _settled(
+def _decided_runs(
     instance: dg.DagsterInstance, ended: Sequence[tuple[int, dg.DagsterRun]]
 ) -> Iterator[tuple[int, dg.DagsterRun]]:
-    """Up to the first failed run of which it is not decided yet whether it is tried again."""
+    """The runs before the first one of which Dagster has not yet said whether it retries it.
+
+    The state holds only the last event that was read. So this stops at such a run, and the next
+    tick begins with it.
+    """
     for event, run in ended:
-        if instance.run_retries_enabled and _is_undecided(instance, run):
-            return
+        is_failed = run.status == dg.DagsterRunStatus.FAILURE and WILL_RETRY_TAG not in run.tags
+        if is_failed and instance.run_retries_enabled:
+            record = instance.get_run_record_by_id(run.run_id)
+            if record and datetime.now(UTC) - record.update_timestamp < UNDECIDED:
+                return
         yield event, run
-
-
-def _is_undecided(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    if run.status != dg.DagsterRunStatus.FAILURE or WILL_RETRY_TAG in run.tags:
-        return False
-    record = instance.get_run_record_by_id(run.run_id)
-    return record is not None and datetime.now(UTC) - record.update_timestamp < UNDECIDED

@@ -1,4 +1,4 @@
-"""Ways to reach people: e-mail, a Slack webhook, an SNS topic."""
+"""The channels that alerts go through: e-mail, a Slack webhook, an SNS topic."""
 
 import json
 import smtplib
@@ -17,24 +17,24 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.alerts.incidents import Alert
 
 TIMEOUT: Final = 10
-"""Seconds that a channel has to take an alert."""
+"""Seconds that a channel has to accept an alert."""
 SUBJECT_LENGTH: Final = 100
-"""Of an SNS message, by its API; longer ones are refused."""
+"""SNS refuses longer subjects."""
 
 
 class Channel(Protocol):
-    """A way to reach people."""
+    """A way to reach people; the alert sensor sends each alert once through every channel."""
 
     @property
     def name(self) -> str:
-        """What tells it from the other channels."""
+        """The name under which alerts wait for it."""
         ...
 
     def send(self, alert: Alert) -> None:
-        """Hand an alert over.
+        """Send an alert.
 
         Raises:
-            PipelineError: It was not taken.
+            PipelineError: The channel did not accept it.
         """
         ...
 
@@ -46,8 +46,8 @@ class Email:
     Attributes:
         server: ``smtp://[user:password@]host[:port]``, encrypted by STARTTLS where the server
             offers it, or ``smtps://…``, encrypted from the start.
-        sender: Address that it comes from.
-        recipients: Addresses that it goes to.
+        sender: Address of the sender.
+        recipients: Addresses of the recipients.
     """
 
     server: str = field(repr=False)  # may hold a password
@@ -56,15 +56,16 @@ class Email:
     name: str = "e-mail"
 
     def send(self, alert: Alert) -> None:
-        """See :class:`Channel`; the message id is the alert's, so that mail systems know it."""
+        """See :class:`Channel`; mail systems recognise a repeated alert by its message id."""
         message = EmailMessage()
         message["Subject"] = alert.title
         message["From"] = self.sender
         message["To"] = ", ".join(self.recipients)
         message["Message-ID"] = f"<{alert.id}@pipeline-assets>"
         message.set_content(_body(alert))
-        # Closed without QUIT: what comes after the server took it is no reason to repeat it.
-        with _told_in_one_line(self.name), closing(self._session()) as session:
+        # Closed without QUIT: the server has accepted the message, and an error of QUIT would
+        # make the sensor send the alert again.
+        with _one_line_errors(self.name), closing(self._session()) as session:
             session.send_message(message)
 
     def _session(self) -> smtplib.SMTP:
@@ -82,7 +83,7 @@ class Email:
 
 @dataclass(frozen=True)
 class SlackWebhook:
-    """An incoming webhook of Slack, or anything that takes its JSON."""
+    """An incoming webhook of Slack, or of any service that accepts the same JSON."""
 
     url: str = field(repr=False)  # whoever knows it may post
     name: str = "Slack"
@@ -95,13 +96,13 @@ class SlackWebhook:
             data=json.dumps({"text": text}).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with _told_in_one_line(self.name), urllib.request.urlopen(request, timeout=TIMEOUT):  # noqa: S310
+        with _one_line_errors(self.name), urllib.request.urlopen(request, timeout=TIMEOUT):  # noqa: S310
             pass
 
 
 @dataclass(frozen=True)
 class SnsTopic:
-    """A topic of Amazon SNS; a FIFO one drops what it has seen already."""
+    """A topic of Amazon SNS; a FIFO topic drops an alert that is sent again."""
 
     arn: str
     name: str = "SNS"
@@ -109,20 +110,22 @@ class SnsTopic:
     def send(self, alert: Alert) -> None:
         """See :class:`Channel`."""
         once = {"MessageGroupId": "alerts", "MessageDeduplicationId": alert.id}
-        with _told_in_one_line(self.name):
-            self._client().publish(
+        with _one_line_errors(self.name):
+            # SNS accepts only ASCII in a subject, and at most a hundred characters.
+            subject = alert.title.encode("ascii", "replace").decode()
+            if len(subject) > SUBJECT_LENGTH:
+                subject = subject[: SUBJECT_LENGTH - 3] + "..."
+            client: Any = boto3.Session().client("sns", region_name=self.arn.split(":")[3])
+            client.publish(
                 TopicArn=self.arn,
-                Subject=_subject(alert.title),
+                Subject=subject,
                 Message=_body(alert),
                 **(once if self.arn.endswith(".fifo") else {}),
             )
 
-    def _client(self) -> Any:  # noqa: ANN401 - boto3 makes clients at run time
-        region = self.arn.split(":")[3]
-        return boto3.Session().client("sns", region_name=region)
-
 
 def _encrypt(session: smtplib.SMTP, *, has_password: bool) -> None:
+    """Encrypt the session where the server can; a password is never sent in clear text."""
     session.ehlo()
     if session.has_extn("starttls"):
         session.starttls()
@@ -135,16 +138,10 @@ def _body(alert: Alert) -> str:
     return f"{alert.text}\n\n{alert.link}\n"
 
 
-def _subject(title: str) -> str:
-    """As SNS takes it: ASCII, at most a hundred characters."""
-    plain = title.encode("ascii", "replace").decode()
-    return plain if len(plain) <= SUBJECT_LENGTH else plain[: SUBJECT_LENGTH - 3] + "..."
-
-
 @contextmanager
-def _told_in_one_line(channel: str) -> Iterator[None]:
+def _one_line_errors(channel: str) -> Iterator[None]:
     try:
         yield
     except (OSError, smtplib.SMTPException, BotoCoreError, ClientError, PipelineError) as error:
-        told = str(error) or type(error).__name__
-        raise PipelineError(f"{channel}: {told.splitlines()[0]}") from error
+        message = str(error) or type(error).__name__
+        raise PipelineError(f"{channel}: {message.splitlines()[0]}") from error

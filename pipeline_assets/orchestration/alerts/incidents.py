@@ -1,16 +1,22 @@
-"""What is worth waking somebody for: incidents open once, close when things are good again.
+"""Incidents: what people are alerted to, once each; no I/O here.
 
-Everything here is pure: from what was known and what has been seen since to what is known now.
+A failed check and a stale asset open an incident. It stays open, and nobody is alerted again, until
+the check passes or the asset is fresh. A failed run is reported once and opens nothing, because no
+later event could close it. :func:`observe` computes the next state from the previous one and from
+what has happened since.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Final
 from uuid import uuid4
 
+_RUN: Final = "run/"
+_STALE: Final = "stale/"
+"""Beginnings of incident keys."""
 SHOWN: Final = 5
-"""Partitions that a title names."""
+"""Number of partitions that a title names."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +25,12 @@ class CheckOutcome:
 
     Attributes:
         asset: ``domain/name``.
-        check: Its name.
-        step: The run's step that evaluated it.
-        passed: Whether it holds.
-        is_error: Whether it blocks; else it only warns.
-        description: What holds when it passes.
-        failed_rows: How many rows break it, if that was counted.
+        check: Name of the check.
+        step: The step of the run that evaluated it.
+        passed: Whether it passed.
+        is_error: Whether it blocks the publish; otherwise it only warns.
+        description: What is true when it passes.
+        failed_rows: Number of rows that break it, where the check counts them.
     """
 
     asset: str
@@ -42,17 +48,17 @@ class RunOutcome:
 
     Attributes:
         run_id: Its id.
-        what: The assets that failed, or else the job.
+        subject: The assets that failed, or else the job.
         partition: Its partition or range; empty if it had none.
-        failed: Whether it failed and nothing will try it again.
-        faults: What each failed step said.
+        failed: Whether it failed and Dagster will not retry it at once.
+        faults: Error message by failed step.
         checks: Outcomes in the order of evaluation.
-        number: How often it was tried before.
-        waits: Before each further try, in seconds; empty if there will be none.
+        number: How many retries of the retry sensor came before.
+        waits: Seconds to wait before each further retry; empty if there will be none.
     """
 
     run_id: str
-    what: str
+    subject: str
     partition: str = ""
     failed: bool = False
     faults: Mapping[str, str] = field(default_factory=dict)
@@ -62,26 +68,26 @@ class RunOutcome:
 
     @property
     def is_refused(self) -> bool:
-        """Whether it failed for its audits only: the same input would be refused again."""
+        """Whether only audits failed it: the same input would fail them again."""
         refused = {it.step for it in self.checks if it.is_error and not it.passed}
         return bool(self.faults) and refused >= self.faults.keys()
 
     @property
-    def is_told(self) -> bool:
-        """Whether people hear of it: of the first try that failed and of the last."""
+    def is_reported(self) -> bool:
+        """Whether people are alerted to it: to the first failure and to the last retry."""
         return self.failed and not self.is_refused and (self.number == 0 or not self.waits)
 
 
 @dataclass(frozen=True)
 class Incident:
-    """Something that is wrong until it is mended.
+    """Something that is wrong.
 
     Attributes:
-        key: What tells it from others.
-        title: One line; incidents that share it become one alert.
-        partition: Where it is wrong; empty if it has no place.
-        text: What is known of it.
-        page: Of the UI, relative to its root.
+        key: Identifies it; equal keys are the same incident.
+        title: One line; incidents with the same title become one alert.
+        partition: The partition that it concerns; empty if it concerns none.
+        text: The details.
+        page: Page of the UI, relative to its root.
     """
 
     key: str
@@ -96,10 +102,10 @@ class Alert:
     """A message to people.
 
     Attributes:
-        id: The same however often it is tried.
+        id: Stays the same however often the alert is sent.
         title: One line.
         text: A few lines.
-        link: Page of the UI to look at.
+        link: The page of the UI that shows the incident.
     """
 
     id: str
@@ -110,38 +116,38 @@ class Alert:
 
 @dataclass(frozen=True)
 class Delivery:
-    """An alert that a channel has not taken yet."""
+    """An alert that a channel has not accepted yet."""
 
     alert: Alert
     channel: str
 
 
 @dataclass(frozen=True)
-class Watch:
-    """What is known between two looks.
+class AlertState:
+    """What the alert sensor remembers between two ticks.
 
     Attributes:
-        after: Id of the last event looked at; None before the first look.
-        open: Keys of what is wrong and was told.
-        waiting: What has to be told yet.
+        after: Id of the last event that it has read; None before the first tick.
+        open: Keys of the open incidents.
+        waiting: Alerts that have not been sent yet.
     """
 
     after: int | None = None
     open: frozenset[str] = frozenset()
     waiting: tuple[Delivery, ...] = ()
 
-    def without(self, delivery: Delivery) -> "Watch":
-        """The same once a delivery was taken."""
+    def without(self, delivery: Delivery) -> "AlertState":
+        """The state once a channel has accepted a delivery."""
         return replace(self, waiting=tuple(each for each in self.waiting if each != delivery))
 
 
 @dataclass(frozen=True)
 class AlertRouting:
-    """Who is told, and as whom.
+    """Where alerts go.
 
     Attributes:
-        channels: Their names.
-        sender: Put before every title.
+        channels: Names of the channels.
+        sender: Stands before every title.
         ui: Root of the UI that links lead to.
     """
 
@@ -151,34 +157,37 @@ class AlertRouting:
 
 
 def observe(
-    watch: Watch, runs: Iterable[RunOutcome], stale: Collection[str], routing: AlertRouting
-) -> Watch:
-    """Open what has gone wrong, close what is well again, and queue an alert for what is new.
+    state: AlertState, runs: Iterable[RunOutcome], stale: Collection[str], routing: AlertRouting
+) -> AlertState:
+    """Open new incidents, close those that are over, and queue an alert for each new one.
 
     Args:
-        watch: What was known.
-        runs: Those that have ended since, in order.
+        state: The state so far.
+        runs: The runs that have ended since, in order.
         stale: All assets that fail their freshness policy now.
-        routing: Who is to be told.
+        routing: Where alerts go.
     """
-    still_open = set(watch.open)
+    still_open = set(state.open)
     opened: list[Incident] = []
     for run in runs:
         still_open -= {_check_key(run, it) for it in run.checks if it.passed}
         opened += _newly(still_open, _incidents(run))
-    overdue = {_stale_key(asset): asset for asset in stale}
-    still_open = {key for key in still_open if not _is_stale(key) or key in overdue}
-    opened += _newly(still_open, map(_staleness, stale))
-    told = [Delivery(alert, name) for alert in alerts(opened, routing) for name in routing.channels]
-    return replace(watch, open=frozenset(still_open), waiting=(*watch.waiting, *told))
+    stale_incidents = [_stale_asset(asset) for asset in stale]
+    stale_keys = {incident.key for incident in stale_incidents}
+    still_open = {it for it in still_open if not it.startswith(_STALE) or it in stale_keys}
+    opened += _newly(still_open, stale_incidents)
+    new = [Delivery(alert, name) for alert in alerts(opened, routing) for name in routing.channels]
+    return replace(state, open=frozenset(still_open), waiting=(*state.waiting, *new))
 
 
 def alerts(opened: Iterable[Incident], routing: AlertRouting) -> Iterator[Alert]:
-    """One for each title, whatever the number of partitions."""
+    """One alert per title: a fault that hits a hundred partitions sends one message."""
     ordered = sorted(opened, key=lambda incident: (incident.title, incident.partition))
     for title, group in groupby(ordered, key=lambda incident: incident.title):
         incidents = list(group)
-        places = _listed([incident.partition for incident in incidents if incident.partition])
+        partitions = [incident.partition for incident in incidents if incident.partition]
+        more = f" and {len(partitions) - SHOWN} more" if len(partitions) > SHOWN else ""
+        places = ", ".join(partitions[:SHOWN]) + more
         yield Alert(
             id=uuid4().hex,
             title=f"[{routing.sender}] {title}{places and f' for {places}'}",
@@ -188,9 +197,9 @@ def alerts(opened: Iterable[Incident], routing: AlertRouting) -> Iterator[Alert]
 
 
 def _newly(still_open: set[str], incidents: Iterable[Incident]) -> list[Incident]:
-    """Those that were not open, which they are now; a failed run is over and stays not open."""
+    """Return the incidents that are not open yet, and open them, except failed runs."""
     found = [incident for incident in incidents if incident.key not in still_open]
-    still_open |= {incident.key for incident in found if not _is_run(incident.key)}
+    still_open |= {incident.key for incident in found if not incident.key.startswith(_RUN)}
     return found
 
 
@@ -198,8 +207,8 @@ def _incidents(run: RunOutcome) -> Iterator[Incident]:
     for outcome in run.checks:
         if not outcome.passed:
             yield _broken_check(run, outcome)
-    # A step that refused to publish because of its audit has been told by its checks.
-    if run.is_told:
+    # The checks have already reported a step that failed because of its audit.
+    if run.is_reported:
         yield _failed_run(run)
 
 
@@ -219,24 +228,25 @@ def _broken_check(run: RunOutcome, outcome: CheckOutcome) -> Incident:
 def _failed_run(run: RunOutcome) -> Incident:
     faults = "\n".join(f"{step}: {fault}" for step, fault in run.faults.items())
     text = faults or "It ended without saying why; see its log."
+    if run.waits:
+        minutes = ", then ".join(f"{seconds / 60:g}" for seconds in run.waits)
+        text += (
+            f"\nIt will be tried again, after {minutes} minutes, "
+            "unless a newer run takes its place."
+        )
     return Incident(
-        key=f"run/{run.run_id}",
+        key=f"{_RUN}{run.run_id}",
         title=f"{f'Given up after {run.number + 1} tries' if run.number else 'Run failed'}: "
-        f"{run.what}",
+        f"{run.subject}",
         partition=run.partition,
-        text=f"{text}\n{_further_tries(run.waits)}" if run.waits else text,
+        text=text,
         page=f"runs/{run.run_id}",
     )
 
 
-def _further_tries(waits: Sequence[float]) -> str:
-    minutes = ", then ".join(f"{seconds / 60:g}" for seconds in waits)
-    return f"It will be tried again, after {minutes} minutes, unless a newer run takes its place."
-
-
-def _staleness(asset: str) -> Incident:
+def _stale_asset(asset: str) -> Incident:
     return Incident(
-        key=_stale_key(asset),
+        key=f"{_STALE}{asset}",
         title=f"Stale: {asset}",
         partition="",
         text="It was not materialised within the time that its freshness policy allows.",
@@ -246,20 +256,3 @@ def _staleness(asset: str) -> Incident:
 
 def _check_key(run: RunOutcome, outcome: CheckOutcome) -> str:
     return f"check/{outcome.asset}/{outcome.check}/{run.partition}"
-
-
-def _stale_key(asset: str) -> str:
-    return f"stale/{asset}"
-
-
-def _is_stale(key: str) -> bool:
-    return key.startswith("stale/")
-
-
-def _is_run(key: str) -> bool:
-    return key.startswith("run/")
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")

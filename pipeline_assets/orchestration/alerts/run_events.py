@@ -1,6 +1,6 @@
-"""How a run has ended, as far as people are told of it and it is tried again."""
+"""How a run has ended: what the alert sensor reports, and what decides about a retry."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import dagster as dg
@@ -17,12 +17,7 @@ from pipeline_assets.orchestration.alerts.incidents import CheckOutcome, RunOutc
 from pipeline_assets.publish.failures import root_message
 
 RETRY_NUMBER_TAG: Final = "pipeline/retry_number"
-"""How often what the run should make was tried before."""
-
-_TELLING: Final = {
-    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
-    dg.DagsterEventType.STEP_FAILURE,
-}
+"""Run tag: how many retries of the retry sensor came before."""
 
 
 def run_outcome(
@@ -31,45 +26,44 @@ def run_outcome(
     """How a run has ended.
 
     Args:
-        instance: Knows its events.
+        instance: The instance that holds its events.
         run: The run.
-        waits: Before each further try of a failed run, in seconds.
+        waits: Seconds to wait before each retry of a failed run.
     """
-    told = instance.all_logs(run.run_id, of_type=_TELLING)
-    events = [entry.get_dagster_event() for entry in told]
+    entries = instance.all_logs(
+        run.run_id,
+        of_type={dg.DagsterEventType.ASSET_CHECK_EVALUATION, dg.DagsterEventType.STEP_FAILURE},
+    )
+    events = [entry.get_dagster_event() for entry in entries]
     faults = {
         str(event.step_key): root_message(event.step_failure_data.error)
         for event in events
         if event.is_step_failure
     }
     number = retry_number(run)
+    outcomes = [_outcome(event) for event in events if not event.is_step_failure]
     return RunOutcome(
         run_id=run.run_id,
-        what=", ".join(step.replace("__", "/") for step in faults) or run.job_name,
+        subject=", ".join(step.replace("__", "/") for step in faults) or run.job_name,
         partition=_partition(run.tags),
         failed=run.status == dg.DagsterRunStatus.FAILURE and run.tags.get(WILL_RETRY_TAG) != "true",
         faults=faults,
-        checks=_outcomes(event for event in events if not event.is_step_failure),
+        # A step that Dagster retries evaluates its checks again: the last outcome counts.
+        checks=tuple({(it.asset, it.check): it for it in outcomes}.values()),
         number=number,
         waits=tuple(waits[number:]) if is_automatic(run) else (),
     )
 
 
 def is_automatic(run: dg.DagsterRun) -> bool:
-    """Whether a sensor or a condition has started it, and nobody waits for its end."""
+    """Whether a sensor or an automation condition has started the run, so nobody watches it."""
     started_by = {SENSOR_NAME_TAG, AUTOMATION_CONDITION_TAG} & run.tags.keys()
     return bool(started_by and run.asset_selection)
 
 
 def retry_number(run: dg.DagsterRun) -> int:
-    """How often what it should make was tried before."""
+    """How many retries of the retry sensor came before the run."""
     return int(run.tags.get(RETRY_NUMBER_TAG, 0))
-
-
-def _outcomes(events: Iterable[dg.DagsterEvent]) -> tuple[CheckOutcome, ...]:
-    """The last one of each check: a step that is tried again evaluates its checks again."""
-    outcomes = map(_outcome, events)
-    return tuple({(outcome.asset, outcome.check): outcome for outcome in outcomes}.values())
 
 
 def _outcome(event: dg.DagsterEvent) -> CheckOutcome:

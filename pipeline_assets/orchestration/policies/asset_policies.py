@@ -1,4 +1,8 @@
-"""How fresh assets must be and when they run by themselves, applied to all of them alike."""
+"""The policies of all assets: freshness, automation condition, kinds and pool.
+
+No asset declares these itself. They follow from what the asset is: an ingest, a table or an export,
+and how it is partitioned.
+"""
 
 from collections.abc import Collection
 from functools import partial
@@ -12,49 +16,56 @@ from pipeline_assets.orchestration.policies.freshness import freshness_of
 from pipeline_assets.publish.dagster_assets import Policies
 
 RENEWAL: Final = "0 4 1 * *"
-"""When what is kept is renewed: on the first of each month."""
+"""When assets that do not follow their inputs are renewed: on the first of each month."""
 
 Condition: TypeAlias = dg.AutomationCondition[Any]
 
 
 def automation_of(asset: LakeAsset) -> Condition | None:
-    """Follow the inputs as soon as what blocks them has passed; landing sensors make ingests."""
+    """When an asset runs by itself: as soon as its inputs are new and have passed their audits."""
+    # A landing sensor requests the runs of these; a second requester would run them twice.
     if asset.kind == "ingest" and asset.inputs:
         return None
     audited = _audited()
     if asset.refreshes_on_request:
-        return (_renewal() & audited).with_label("monthly_if_upstream_ok")
+        conditions = dg.AutomationCondition
+        first: Condition = conditions.missing() & conditions.any_deps_updated()
+        renewed: Condition = conditions.cron_tick_passed(RENEWAL, "UTC")
+        due: Condition = first | renewed
+        due = due.since_last_handled() & ~conditions.in_progress()
+        return (due & audited).with_label("monthly_if_upstream_ok")
     return (_following(asset) & audited).with_label("eager_if_upstream_ok")
 
 
 def _following(asset: LakeAsset) -> Condition:
-    """What makes an asset run; only what has no input is made because it is missing.
+    """New inputs start an asset; only an asset without inputs also starts because it is missing.
 
-    A landing sensor's run makes everything at once, and while a slow evaluation goes on, what it
-    has just made could pass for missing.
+    A landing sensor's run materialises all assets of a delivery. While a slow evaluation of the
+    conditions goes on, a partition that the run has just materialised could pass for missing.
     """
     conditions = dg.AutomationCondition
     if not asset.inputs:
         return conditions.eager()
     if any(spec.partition_mapping for spec in asset.inputs):
         return conditions.in_latest_time_window() & _on_updates()
-    # A window that closed long ago may be delivered, or delivered again.
+    # A vendor may deliver a window that closed long ago, or deliver it again.
     if any(spec.optional for spec in asset.inputs):
         return _on_updates()
     return _on_updates() & ~conditions.any_deps_missing()
 
 
 def kinds_of(asset: LakeAsset) -> set[str]:
-    """Labels in the graph: how it is stored and what computes it."""
+    """Labels in the graph: what computes the asset, where it is stored, and what it exchanges."""
     computed_by = {"python"} if asset.kind == "ingest" else {"ibis"}
-    goes_to = {"postgres"} if asset.system else {"csv"} if asset.export else set()
-    return {"iceberg", *computed_by, *goes_to}
+    comes_from = {"postgres"} if asset.source_versions else set()
+    goes_to = {asset.export.kind} if asset.export else set()
+    return {"iceberg", *computed_by, *comes_from, *goes_to}
 
 
 def pool_of(asset: LakeAsset, engines: Engines) -> str:
-    """What limits how many assets are made at once: the engine that computes them.
+    """The pool that limits how many assets run at once, named after the engine that computes them.
 
-    What reads or fills an outside system always runs in Dagster's own process.
+    Only expressions run on another engine than the embedded one.
     """
     engine = engines.for_asset(asset.name) if asset.kind == "expression" else engines.embedded
     return engine.name.replace("-", "_")
@@ -64,8 +75,9 @@ def policies_for(systems: Collection[str], engines: Engines) -> Policies:
     """The policies of a deployment.
 
     Args:
-        systems: The outside systems that are configured; what needs another one waits.
-        engines: What computes assets.
+        systems: The outside systems that are configured. An asset that needs another one gets no
+            automation condition.
+        engines: The engines that compute assets.
     """
 
     def automation(asset: LakeAsset) -> Condition | None:
@@ -81,9 +93,9 @@ def policies_for(systems: Collection[str], engines: Engines) -> Policies:
 
 
 def _audited() -> Condition:
-    """What is there of the inputs has passed what blocks it; an optional one may not be there.
+    """Every input is missing, because it is optional, or has passed its blocking checks.
 
-    A check that was never evaluated is newer than what is published, which passed those of its day.
+    A check that was never evaluated is newer than what is published, so it does not block.
     """
     conditions = dg.AutomationCondition
     passes = conditions.check_passed() | conditions.missing() | conditions.will_be_requested()
@@ -98,11 +110,3 @@ def _on_updates() -> Condition:
         & ~conditions.any_deps_in_progress()
         & ~conditions.in_progress()
     )
-
-
-def _renewal() -> Condition:
-    conditions = dg.AutomationCondition
-    first: Condition = conditions.missing() & conditions.any_deps_updated()
-    renewed: Condition = conditions.cron_tick_passed(RENEWAL, "UTC")
-    due: Condition = first | renewed
-    return due.since_last_handled() & ~conditions.in_progress()

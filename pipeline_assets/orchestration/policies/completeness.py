@@ -1,7 +1,7 @@
-"""Whether every window of time that should be there is there.
+"""Asset checks that every time window that is due has been published.
 
-Dagster's freshness looks at an asset's last materialisation, whatever its partition: filling an old
-day makes it fresh. These checks look at the windows themselves.
+Dagster's freshness policies look at the last materialisation of an asset, whatever its partition: a
+backfill of an old day makes the asset fresh. These checks look at the windows themselves.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -18,17 +18,17 @@ from pipeline_assets.publish.io_managers import LakeIOManager
 
 NAME: Final = "windows_complete"
 LISTED: Final = 100
-"""Missing windows that a check's page lists."""
+"""How many missing windows the metadata of a check lists."""
 
 
 @dataclass(frozen=True)
 class Completeness:
-    """The windows of one asset.
+    """The time windows of one asset.
 
     Attributes:
-        first: The first one that was published; None if none was.
-        last: The last one that should be.
-        missing: Those between them that are not there, also the last; oldest first.
+        first: The first published window; None if none was published.
+        last: The last window that is due.
+        missing: The windows up to the last one that are due and not published, oldest first.
     """
 
     first: str | None
@@ -36,15 +36,17 @@ class Completeness:
     missing: tuple[str, ...]
 
 
-def completeness(cut: Partitioning, published: Collection[str], until: datetime) -> Completeness:
-    """Compare what is published with the windows from the first of it to the last that is due.
+def completeness(
+    partitioning: Partitioning, published: Collection[str], until: datetime
+) -> Completeness:
+    """Compare the published windows with those from the first published to the last that is due.
 
     Args:
-        cut: Windows of time.
-        published: Keys that are there.
-        until: Windows that end by then are due.
+        partitioning: A partitioning by time.
+        published: Keys of the published windows.
+        until: A window that ends by then is due.
     """
-    definition = cut.in_time
+    definition = partitioning.in_time
     ended = definition.get_prev_partition_window(until) if definition else None
     last = ended.start.strftime(definition.fmt) if definition and ended else None
     first = min(published, default=None)
@@ -56,12 +58,12 @@ def completeness(cut: Partitioning, published: Collection[str], until: datetime)
 
 
 def completeness_checks(assets: Sequence[LakeAsset]) -> dg.AssetChecksDefinition:
-    """One check for each asset that is cut into windows of time; they only read the catalog."""
+    """One check for each asset with time windows; the checks only read the catalog."""
     watched = {asset.key: asset for asset in assets if settle_of(asset)}
 
     @dg.multi_asset_check(
         name="completeness",
-        description="Looks for windows of time that are due and not there.",
+        description="Looks for time windows that are due and not published.",
         specs=[
             dg.AssetCheckSpec(
                 NAME,
@@ -94,7 +96,7 @@ def _result(asset: LakeAsset, published: Mapping[str, Any], now: datetime) -> dg
         asset_key=asset.key,
         check_name=NAME,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=_told(found),
+        description=_description(found),
         metadata={
             "missing": len(found.missing),
             "missing_windows": list(found.missing[-LISTED:]),
@@ -105,7 +107,7 @@ def _result(asset: LakeAsset, published: Mapping[str, Any], now: datetime) -> dg
     )
 
 
-def _told(found: Completeness) -> str:
+def _description(found: Completeness) -> str:
     if found.first is None:
         return "Nothing was ever published."
     if not found.missing:

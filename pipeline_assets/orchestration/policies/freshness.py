@@ -1,4 +1,8 @@
-"""How fresh every asset must be: by its layer and by how often its data comes."""
+"""How fresh every asset must be, by its layer and its cadence.
+
+A partition of a time window must be published some hours after the window has ended, later layers
+later. Every other asset may reach a greatest age.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,12 +28,12 @@ DAILY_SETTLE: Final[Mapping[Layer, timedelta]] = {
     "table": timedelta(hours=7),
     "outgoing": timedelta(hours=8),
 }
-"""How long after a window has ended it must be there; vendors deliver at night."""
+"""How long after a window has ended its partition is due; vendors deliver at night."""
 
 
 @dataclass(frozen=True)
 class Age:
-    """How old the last materialisation may be before it warns, and before it fails."""
+    """How old the last materialisation may be before the policy warns, and before it fails."""
 
     warn: timedelta
     fail: timedelta
@@ -38,39 +42,39 @@ class Age:
 AGES: Final[Mapping[Cadence, Age]] = {
     # Vendors deliver at least every month.
     "deliveries": Age(31 * DAY, 45 * DAY),
-    # A data set that never changes is still made anew once a year, with the code of that day.
+    # A data set that never changes is still materialised once a year, with the code of that day.
     "once": Age(335 * DAY, 365 * DAY),
-    # What is kept is renewed on the first of each month.
+    # The automation condition renews these on the first of each month.
     "renewed": Age(33 * DAY, 40 * DAY),
 }
 
 
 def layer_of(asset: LakeAsset) -> Layer:
-    """Whether it is as delivered, computed, or leaves the lake."""
+    """Whether the asset holds data as delivered, computes a table, or exports one."""
     layers: Mapping[str, Layer] = {"ingest": "raw", "export": "outgoing"}
     return layers.get(asset.kind, "table")
 
 
 def cadence_of(asset: LakeAsset) -> Cadence:
-    """How often its data comes."""
-    cut = asset.partitioning
-    if cut is None:
+    """How often new data comes."""
+    partitioning = asset.partitioning
+    if partitioning is None:
         return "renewed"
-    if cut.window_length is not None:
-        return "daily" if cut.window_length >= DAY else "hourly"
-    is_open = isinstance(cut.definition, dg.DynamicPartitionsDefinition)
+    if partitioning.window_length is not None:
+        return "daily" if partitioning.window_length >= DAY else "hourly"
+    is_open = isinstance(partitioning.definition, dg.DynamicPartitionsDefinition)
     return "deliveries" if is_open else "once"
 
 
 def settle_of(asset: LakeAsset) -> timedelta | None:
-    """How long after its window has ended a partition must be there; None without windows."""
+    """How long after its window has ended a partition is due; None without windows."""
     settles = {"hourly": HOURLY_SETTLE, "daily": DAILY_SETTLE}
     cadence = cadence_of(asset)
     return settles[cadence][layer_of(asset)] if cadence in settles else None
 
 
 def freshness_of(asset: LakeAsset) -> dg.FreshnessPolicy:
-    """The policy of any asset: a deadline for each window of time, else a greatest age."""
+    """The policy of an asset: a deadline for each time window, or else a greatest age."""
     settle = settle_of(asset)
     if settle is None:
         age = AGES[cadence_of(asset)]
@@ -80,18 +84,19 @@ def freshness_of(asset: LakeAsset) -> dg.FreshnessPolicy:
     return dg.FreshnessPolicy.cron(f"{minutes % 60} {hour} * * *", settle, timezone="UTC")
 
 
-def told(policy: dg.FreshnessPolicy) -> str:
-    """A policy in words.
+def describe(policy: dg.FreshnessPolicy) -> str:
+    """A policy in words, for the generated documentation.
 
     Raises:
-        TypeError: It is of a kind that we do not use.
+        TypeError: The policy is of a kind that this project does not use.
     """
     if isinstance(policy, CronFreshnessPolicy):
-        return f"made in the {_long(policy.lower_bound_delta)} before `{policy.deadline_cron}` UTC"
+        bound, cron = _long(policy.lower_bound_delta), policy.deadline_cron
+        return f"materialised in the {bound} before `{cron}` UTC"
     if isinstance(policy, TimeWindowFreshnessPolicy) and policy.warn_window:
         warn, fail = policy.warn_window.to_timedelta(), policy.fail_window.to_timedelta()
-        return f"made in the last {_long(fail)}; warns after {_long(warn)}"
-    raise TypeError(f"{type(policy).__name__} is told nowhere")
+        return f"materialised in the last {_long(fail)}; warns after {_long(warn)}"
+    raise TypeError(f"{type(policy).__name__} has no description")
 
 
 def _long(length: timedelta) -> str:

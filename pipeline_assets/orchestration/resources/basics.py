@@ -1,10 +1,10 @@
-"""What the lake stands on as resources of Dagster: S3, databases, the engine in the process.
+"""Resources of Dagster that the lake is built on: S3, databases, the embedded engine.
 
-They are found on the code location's page, with the configuration that settings gave them. Fields
-are what a part is built from. What may hold a secret (connection strings, the catalog's URL, Spark
-properties) is no field: it is passed on as a value that is never shown. `dagster.EnvVar` would not
-do: settings are also read from `.env`, and the demo's databases have no variable. Nothing connects
-before it is used.
+The page of the code location lists them with the configuration that the settings gave them. A field
+is shown there. A value that may hold a secret (a connection string, the catalog's URL, Spark
+properties) is therefore no field but a :class:`Hidden` value. `dagster.EnvVar` would not do:
+settings also come from `.env`, and the demo's databases have no variable. Nothing connects before
+it is used.
 """
 
 from dataclasses import dataclass, field
@@ -26,41 +26,43 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Hidden(Generic[Value]):
-    """A value that may hold a secret and is neither printed nor shown."""
+    """A value that may hold a secret: it is neither printed nor shown."""
 
     value: Value = field(repr=False)
 
 
 class S3(dg.ConfigurableResource[Any]):
-    """How S3 is reached. Credentials come from boto3's own chain."""
+    """Access to S3. Credentials come from boto3's own chain."""
 
     endpoint_url: str | None = Field(None, description="Endpoint of an S3 that is not Amazon's.")
     region: str | None = Field(None, description="Region, if not boto3's default.")
-    kms_key_id: str | None = Field(None, description="KMS key that encrypts what is written.")
+    kms_key_id: str | None = Field(None, description="KMS key that encrypts all written objects.")
 
     def access(self) -> S3Access:
-        """The same for storage, catalog and engines."""
+        """The value that storage, catalog and engines share."""
         return S3Access(self.endpoint_url, self.region, self.kms_key_id)
 
     def store(self, uri: str) -> ObjectStore:
-        """The storage that a URI lies in: S3, or a folder."""
+        """The object store that a URI lies in: S3 or a folder."""
         return S3Store(self.access()) if uri.startswith(S3_SCHEME) else LocalStore()
 
 
 class PostgresDatabase(dg.ConfigurableResource[Any]):
-    """A Postgres outside the lake. Its connection string is in the environment, never here."""
+    """A Postgres outside the lake. Its connection string stays in the environment."""
 
     setting: str = Field(description="Variable that holds the connection string.")
-    place: str = Field(description="Database and server that it names, for people.")
+    place: str = Field(description="Database and server that the variable names.")
     database: dg.ResourceDependency[Database]
 
 
 class ConfigurableEmbeddedEngine(dg.ConfigurableResource[Any]):
     """DuckDB in the process of the step."""
 
-    memory_limit_mib: int = Field(description="Its memory, in MiB; beyond it, it spills.")
-    threads: int = Field(description="Its threads.")
-    spill_dir: str | None = Field(None, description="Where it spills; a temporary folder if unset.")
+    memory_limit_mib: int = Field(description="Memory in MiB beyond which DuckDB spills to disk.")
+    threads: int = Field(description="Number of threads.")
+    spill_dir: str | None = Field(
+        None, description="Folder for spill files; a temporary one if unset."
+    )
     s3: dg.ResourceDependency[S3]
 
     def engine(self) -> EmbeddedEngine:

@@ -1,4 +1,4 @@
-"""The lake as resources of Dagster: IO managers, engines by asset, and what stages and compares."""
+"""The lake as resources of Dagster: IO managers, the routing of engines, stager and comparer."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,6 +12,7 @@ from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.router import Engines
+from pipeline_assets.exports.registry import exporters
 from pipeline_assets.iceberg.catalog import CatalogAccess
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.landing.zone import LandingZone
@@ -48,7 +49,7 @@ class ConfigurableLakeIOManager(dg.ConfigurableIOManagerFactory[LakeIOManager]):
 
 
 class ConfigurableLandingIOManager(dg.ConfigurableIOManagerFactory[LandingIOManager]):
-    """Hands out what vendors have delivered, on S3 or in a folder."""
+    """Loads objects of the landing zone, on S3 or in a folder."""
 
     landing_uri: str = Field(description="Folder or s3:// prefix that vendors deliver to.")
     s3: dg.ResourceDependency[S3]
@@ -64,7 +65,7 @@ class ConfigurableLandingIOManager(dg.ConfigurableIOManagerFactory[LandingIOMana
 
 
 class EnginesByAsset(dg.ConfigurableResource[Any]):
-    """Which engine computes which asset."""
+    """The engine of each asset."""
 
     default: str = Field(description="embedded, spark, emr or emr-serverless.")
     overrides: dict[str, str] = Field({}, description="Engine by glob over `domain/name`.")
@@ -74,10 +75,10 @@ class EnginesByAsset(dg.ConfigurableResource[Any]):
     spark_emr_serverless: dg.ResourceDependency[SparkOnEmrServerless]
 
     def engines(self) -> Engines:
-        """Those that assets are routed to; the others need not be configured.
+        """The engines that assets are routed to; the others need not be configured.
 
         Raises:
-            PipelineError: One of them lacks something.
+            PipelineError: The settings of a routed engine are incomplete.
         """
         overrides = {pattern: self._engine(name) for pattern, name in self.overrides.items()}
         return Engines(self.embedded_engine.engine(), self._engine(self.default), overrides)
@@ -103,17 +104,21 @@ class ConfigurableStager(dg.ConfigurableResource[Stager]):
 
     def create_resource(self, context: dg.InitResourceContext) -> Stager:  # noqa: ARG002
         """The stager; nothing connects yet."""
-        manager = self.lake_io_manager
+        manager, engines = self.lake_io_manager, self.engines.engines()
+        databases = {
+            OLTP: self.oltp_database.database,
+            WAREHOUSE: self.warehouse_database.database,
+        }
         return Stager(
             lake=manager.lake,
             store=manager.store,
-            engines=self.engines.engines(),
+            engines=engines,
             part_bytes=self.part_bytes,
             progress=manager.progress,
-            databases={
-                OLTP: self.oltp_database.database,
-                WAREHOUSE: self.warehouse_database.database,
-            },
+            databases=databases,
+            exporters=exporters(
+                engines.embedded, manager.store, manager.lake.access.warehouse, databases
+            ),
         )
 
 

@@ -1,4 +1,4 @@
-"""From settings to resources: the one place where the two meet."""
+"""The one place where settings become resources."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -35,7 +35,7 @@ from pipeline_assets.settings import PREFIX, Settings
 
 @dataclass(frozen=True)
 class Parts:
-    """The resources that settings describe, by the names that Dagster shows."""
+    """The resources of a deployment, under the names that Dagster shows."""
 
     s3: S3
     embedded_engine: ConfigurableEmbeddedEngine
@@ -48,7 +48,7 @@ class Parts:
 
     @classmethod
     def of(cls, settings: Settings) -> "Parts":
-        """Those of a deployment; nothing connects before it is used."""
+        """Build the resources; nothing connects before it is used."""
         s3 = S3(
             endpoint_url=settings.s3_endpoint_url,
             region=settings.s3_region,
@@ -69,8 +69,8 @@ class Parts:
             spark_emr=emr,
             spark_emr_serverless=serverless,
         )
-        databases = {name: _database(name, dsn) for name, dsn in _dsns(settings).items()}
-        oltp, warehouse = databases[OLTP], databases[WAREHOUSE]
+        oltp = _database(OLTP, settings.oltp_dsn)
+        warehouse = _database(WAREHOUSE, settings.warehouse_dsn)
         return cls(s3, embedded, local, emr, serverless, routing, oltp, warehouse)
 
     @property
@@ -86,14 +86,14 @@ class Parts:
         sources: Mapping[str, LandingSource],
         progress: Progress,
     ) -> dict[str, Any]:
-        """All that assets, checks and schedules ask for, by name.
+        """All resources that assets, checks and schedules require, by name.
 
         Args:
-            settings: The same settings.
-            catalog_uri: Of the Iceberg catalog.
+            settings: The settings from which the parts were built.
+            catalog_uri: URI of the Iceberg catalog.
             tables: Lake table by asset key (``domain/name``).
             sources: Landing source by asset key.
-            progress: Told of every publish.
+            progress: Receives every publish.
         """
         lake = ConfigurableLakeIOManager(
             lake_uri=settings.lake_uri,
@@ -149,7 +149,7 @@ def _serverless(settings: Settings, s3: S3) -> SparkOnEmrServerless:
 
 
 def _remote(settings: Settings, s3: S3) -> dict[str, Any]:
-    """What both ways to run Spark on Amazon's machines share."""
+    """The fields that Spark on EMR and on EMR Serverless share."""
     return {
         "staging_uri": settings.emr_staging_uri or f"{settings.lake_uri}/_jobs",
         "deployment": settings.deployment_name,
@@ -159,10 +159,6 @@ def _remote(settings: Settings, s3: S3) -> dict[str, Any]:
         "s3": s3,
         "spark_conf": Hidden(settings.spark_conf),
     }
-
-
-def _dsns(settings: Settings) -> dict[str, SecretStr | None]:
-    return {OLTP: settings.oltp_dsn, WAREHOUSE: settings.warehouse_dsn}
 
 
 def _database(name: str, dsn: SecretStr | None) -> PostgresDatabase:

@@ -31,24 +31,24 @@ from spark_resources.runners.service import Service
 from spark_resources.runners.staging import Staging
 
 S3_FILES: Final = "spark.hadoop.fs.s3.impl"
-"""The Spark property that says how ``s3://`` is read; EMR's own Spark knows by itself."""
+"""The Spark property that names the reader of ``s3://``; EMR's own Spark has it set."""
 
 
 class SparkLocal(dg.ConfigurableResource[Any]):
     """Spark on this machine; the session starts with the first job."""
 
     lake_uri: str = Field(description="Folder or s3:// prefix that it reads and writes.")
-    work_folder: str = Field(description="Where jobs and logs lie.")
+    work_folder: str = Field(description="Folder for jobs and logs.")
     java_home: str | None = Field(None, description="Java 17 or 21; found by itself if unset.")
-    threads: int = Field(description="Its threads.")
-    memory_mib: int = Field(description="Its heap, in MiB.")
+    threads: int = Field(description="Number of threads.")
+    memory_mib: int = Field(description="Size of the heap in MiB.")
     spark_conf: dg.ResourceDependency[Hidden[Mapping[str, str]]]
 
     def engine(self) -> SparkEngine:
         """The engine.
 
         Raises:
-            PipelineError: The lake is on S3, which this Spark was not taught to read.
+            PipelineError: The lake is on S3, and the Spark properties name no reader for it.
         """
         conf = self.spark_conf.value
         if self.lake_uri.startswith(S3_SCHEME) and S3_FILES not in conf:
@@ -68,13 +68,13 @@ class SparkLocal(dg.ConfigurableResource[Any]):
 
 
 class RemoteSpark(dg.ConfigurableResource[Any]):
-    """What Spark on EMR and on EMR Serverless have in common."""
+    """The fields and the runner that Spark on EMR and on EMR Serverless share."""
 
-    staging_uri: str = Field(description="Where jobs and manifests travel, an s3:// prefix.")
-    deployment: str = Field(description="Names us in tags of remote jobs.")
+    staging_uri: str = Field(description="s3:// prefix for jobs and manifests.")
+    deployment: str = Field(description="Name of this deployment in the tags of remote jobs.")
     endpoint_url: str | None = Field(None, description="Endpoint that is not Amazon's.")
-    poll_seconds: float = Field(description="First pause between two looks at a job.")
-    deadline_hours: float = Field(description="A longer job is cancelled.")
+    poll_seconds: float = Field(description="First pause between two polls of a job, in seconds.")
+    deadline_hours: float = Field(description="Hours after which a job is cancelled.")
     s3: dg.ResourceDependency[S3]
     spark_conf: dg.ResourceDependency[Hidden[Mapping[str, str]]]
 
@@ -101,35 +101,44 @@ class RemoteSpark(dg.ConfigurableResource[Any]):
 
 
 class SparkOnEmr(RemoteSpark):
-    """Spark as steps on a cluster of EMR, a running one or one that is started for each job."""
+    """Spark as steps on an EMR cluster that is running already or is started for each job."""
 
     cluster: str | None = Field(None, description="Id or name of a running cluster.")
     cluster_template: str | None = Field(
         None, description="JSON file of a RunJobFlow request; a cluster is started for each job."
     )
     rates: dict[str, dict[str, float]] = Field(
-        {}, description="What instance types are and cost, to estimate the cost of a step."
+        {}, description="Size and price of instance types, to estimate the cost of a step."
     )
 
     def engine(self) -> SparkEngine:
         """The engine.
 
         Raises:
-            PipelineError: There is neither a cluster nor a template, or no lake on S3.
+            PipelineError: No cluster and no template is set, or the lake is not on S3.
         """
         config = EmrStepConfig(
             cluster=self._cluster(),
             deployment=self.deployment,
             spark_conf=self._properties,
-            rates={name: _rate(rate) for name, rate in self.rates.items()},
+            rates={
+                name: InstanceRate(int(rate["vcpus"]), rate["memory_gb"], rate["usd_per_hour"])
+                for name, rate in self.rates.items()
+            },
         )
         client = emr_client(self._region, self.endpoint_url)
         return SparkEngine("emr", self._runner(EmrSteps(client, config)))
 
     def _cluster(self) -> ClusterById | ClusterByName | TransientCluster:
         if self.cluster_template:
-            return TransientCluster(_template(Path(self.cluster_template)))
+            try:
+                return TransientCluster(json.loads(Path(self.cluster_template).read_text()))
+            except (OSError, ValueError) as error:
+                name = f"{PREFIX}EMR_CLUSTER_TEMPLATE"
+                message = f"{name}: {self.cluster_template} is no readable JSON file: {error}"
+                raise PipelineError(message) from error
         name = _required(self.cluster, "EMR_CLUSTER")
+        # EMR gives every cluster an id of this form.
         return ClusterById(name) if name.startswith("j-") else ClusterByName(name)
 
 
@@ -138,13 +147,13 @@ class SparkOnEmrServerless(RemoteSpark):
 
     application_id: str | None = Field(None, description="The application.")
     execution_role_arn: str | None = Field(None, description="Role of its jobs.")
-    log_uri: str | None = Field(None, description="Where drivers' logs go.")
+    log_uri: str | None = Field(None, description="s3:// prefix of the drivers' logs.")
 
     def engine(self) -> SparkEngine:
         """The engine.
 
         Raises:
-            PipelineError: Application or role are missing, or there is no lake on S3.
+            PipelineError: The application or its role is not set, or the lake is not on S3.
         """
         config = EmrServerlessConfig(
             application_id=_required(self.application_id, "EMR_SERVERLESS_APPLICATION_ID"),
@@ -158,14 +167,14 @@ class SparkOnEmrServerless(RemoteSpark):
 
 
 def remote_runners(engines: Iterable[Engine]) -> list[RemoteRunner]:
-    """The runners of those engines whose jobs outlive a process, each service once."""
+    """The runners of engines whose jobs outlive this process, one per service."""
     runners = [engine.runner for engine in engines if isinstance(engine, SparkEngine)]
     remote = [runner for runner in runners if isinstance(runner, RemoteRunner)]
     return list({runner.service.name: runner for runner in remote}.values())
 
 
 def encryption(kms_key_id: str | None) -> dict[str, str]:
-    """Spark properties that encrypt what is written, by EMR's own S3 client and by Hadoop's.
+    """Spark properties that make EMR's own S3 client and Hadoop's encrypt what they write.
 
     https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-emrfs-encryption-ssekms.html
     https://hadoop.apache.org/docs/stable/hadoop-aws/tools/hadoop-aws/encryption.html
@@ -178,19 +187,6 @@ def encryption(kms_key_id: str | None) -> dict[str, str]:
         "spark.hadoop.fs.s3a.encryption.algorithm": "SSE-KMS",
         "spark.hadoop.fs.s3a.encryption.key": kms_key_id,
     }
-
-
-def _template(path: Path) -> dict[str, Any]:
-    try:
-        template: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        name = f"{PREFIX}EMR_CLUSTER_TEMPLATE"
-        raise PipelineError(f"{name}: {path} is no readable JSON file: {error}") from error
-    return template
-
-
-def _rate(rate: Mapping[str, float]) -> InstanceRate:
-    return InstanceRate(int(rate["vcpus"]), rate["memory_gb"], rate["usd_per_hour"])
 
 
 def _required(value: str | None, name: str) -> str:

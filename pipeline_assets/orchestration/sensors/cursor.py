@@ -1,14 +1,15 @@
-"""What a landing sensor remembers between two looks, and what follows from it; no I/O here.
+"""What a landing sensor remembers between two ticks; no I/O here.
 
-A delivery is the set of objects that lie in a partition; its version is a hash of their names and
-etags. The lake knows the version that each partition was made from, so a sensor need not remember
-objects at all: it requests a partition whose objects lie still and are not those the lake knows.
-What lies there decides, never times or the order of events. So late objects, objects of the same
-second, events that come twice or the wrong way round, and clocks that disagree hide nothing.
+A delivery is the set of objects of one partition. Its version is a hash of their names and etags.
+The lake records from which version each partition was materialised, so the sensor requests a run
+exactly for a partition whose objects no longer change and whose version the lake does not record.
+Neither times nor the order of events decide: late objects, objects of the same second, repeated
+events and clocks that disagree hide nothing.
 
-Memory only saves work. The listing is cut into segments of a thousand objects, each remembered as
-one digest: Dagster stores the cursor with every tick, and 100,000 objects fit into a few kilobytes.
-A segment is looked into when its digest has changed, or while a delivery in it is not done with.
+The cursor only saves work. Dagster stores it with every tick, so it must stay small. It therefore
+divides the listing into segments of a thousand objects and remembers one digest for each: 100,000
+objects take a few kilobytes. A tick asks for verdicts only on segments whose digest has changed,
+and on segments with a delivery that still waits.
 """
 
 import base64
@@ -23,15 +24,15 @@ from pipeline_assets.dataset.values.objects import StoredObject, fingerprint
 from pipeline_assets.errors import PipelineError
 
 Verdict: TypeAlias = Literal[
-    "made", "requested", "due", "growing", "busy", "early", "later", "refused"
+    "materialised", "requested", "due", "growing", "in_progress", "early", "later", "refused"
 ]
 
 SEGMENT_OBJECTS: Final = 1000
 EVENT_SECONDS: Final = 3600.0
-"""For how long the queue may go on telling of what was requested; in seconds."""
+"""For how many seconds the queue may repeat events of a delivery that was requested."""
 
-DONE: Final[frozenset[Verdict]] = frozenset({"made", "requested", "due"})
-"""Nothing more has to be done for such a delivery, unless its objects change."""
+DONE: Final[frozenset[Verdict]] = frozenset({"materialised", "requested", "due"})
+"""The sensor does nothing more for such a delivery unless its objects change."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,12 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Pending:
-    """A delivery that is not done with, or one whose neighbours are not.
+    """What is remembered of a delivery that waits, or whose segment holds one that waits.
 
     Attributes:
-        version: As it was last seen.
-        since: When this version was first seen, in seconds since 1970 by our own clock.
-        requested: Whether it was requested already.
+        version: The version that was listed last.
+        since: When this version was first listed, in seconds since 1970 by our own clock.
+        requested: Whether a run was requested for it.
     """
 
     version: str
@@ -70,12 +71,12 @@ class Pending:
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of the listing as it was when it was last looked at.
+    """Neighbouring deliveries of the listing, as they were listed last.
 
     Attributes:
-        last: Path of its last object.
-        digest: Of its deliveries; empty if one of them is not done with.
-        pending: What is known of these, by partition.
+        last: Path of the last object.
+        digest: Hash of the deliveries; empty while one of them waits.
+        pending: What is remembered of deliveries that wait, by partition.
     """
 
     last: str
@@ -85,10 +86,10 @@ class Segment:
 
 @dataclass(frozen=True)
 class Cursor:
-    """A listing as far as it was looked at.
+    """What is remembered of a whole listing.
 
     Attributes:
-        after: The path after which the next look begins; empty for a new pass.
+        after: The path behind which the next tick reads on; empty at the start of the listing.
         segments: In the order of their paths.
     """
 
@@ -96,16 +97,16 @@ class Cursor:
     segments: tuple[Segment, ...] = ()
 
     def encode(self) -> str:
-        """As text: compressed JSON."""
+        """The cursor as text: compressed JSON."""
         rows = [[each.last, each.digest, _rows(each.pending)] for each in self.segments]
         return _packed([self.after, rows])
 
     @classmethod
     def decode(cls, text: str | None) -> "Cursor":
-        """Invert :meth:`encode`; without a text nothing is remembered.
+        """The inverse of :meth:`encode`; without a text nothing is remembered.
 
         Raises:
-            PipelineError: It is the text of something else.
+            PipelineError: The text was not written by :meth:`encode`.
         """
         after, rows = _unpacked(text) if text else ("", [])
         return cls(after, tuple(Segment(row[0], row[1], _pending(row[2])) for row in rows))
@@ -113,7 +114,7 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Inbox:
-    """What events told of: partitions that are not done with, or have just been requested.
+    """The partitions that events named and that wait, or whose run was requested lately.
 
     Attributes:
         pending: By landing source, then by partition.
@@ -122,26 +123,22 @@ class Inbox:
     pending: Mapping[str, Mapping[str, Pending]] = field(default_factory=dict)
 
     def encode(self) -> str:
-        """As text: compressed JSON."""
+        """The cursor as text: compressed JSON."""
         return _packed({name: _rows(found) for name, found in self.pending.items()})
 
     @classmethod
     def decode(cls, text: str | None) -> "Inbox":
-        """Invert :meth:`encode`; without a text nothing is remembered.
+        """The inverse of :meth:`encode`; without a text nothing is remembered.
 
         Raises:
-            PipelineError: It is the text of something else.
+            PipelineError: The text was not written by :meth:`encode`.
         """
         found = _unpacked(text) if text else {}
         return cls({name: _pending(rows) for name, rows in found.items()})
 
     def of(self, source: str) -> Mapping[str, Pending]:
-        """The partitions of a source."""
+        """What is remembered of the partitions of a source."""
         return self.pending.get(source, {})
-
-    def holds(self, source: str, key: str) -> bool:
-        """Whether a partition will not be forgotten, even if nobody tells of it again."""
-        return key in self.of(source)
 
 
 def _rows(pending: Mapping[str, Pending]) -> dict[str, list[Any]]:

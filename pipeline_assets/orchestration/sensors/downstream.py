@@ -1,4 +1,9 @@
-"""What is made from a landing source: who reads it, what is running, what has to be requested."""
+"""The assets downstream of a landing source: what they hold, what runs, what to request.
+
+A landing sensor asks three questions here. Which version of its objects does the lake record for
+each partition? Which partitions does an unfinished run materialise? Which assets should the run of
+a delivery select?
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +29,7 @@ from pipeline_assets.staleness.versions import digest
 
 LANDING_TAG: Final = "pipeline/landing"
 OBJECTS_TAG: Final = "pipeline/objects"
-_RANGE: Final = (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
+_RANGE_TAGS: Final = (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
 _ACTIVE: Final = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -36,13 +41,13 @@ _ACTIVE: Final = [
 
 @dataclass(frozen=True)
 class DownstreamAssets:
-    """The assets that are made from a landing source, partition by partition.
+    """The assets that depend on a landing source, partition by partition.
 
     Attributes:
         source: The landing source.
-        assets: Those assets.
-        with_upstream: They and everything they are made from.
-        deployment: Their lake.
+        assets: The assets downstream of it that share its partitions.
+        with_upstream: Those assets and everything upstream of them.
+        deployment: The deployment whose lake they are in.
     """
 
     source: LandingSource
@@ -54,18 +59,27 @@ class DownstreamAssets:
     def of(
         cls, source: LandingSource, assets: Sequence[LakeAsset], deployment: Deployment
     ) -> "DownstreamAssets":
-        """Those among some assets."""
-        chosen = _downstream(source, assets)
-        return cls(source, chosen, _with_upstream(chosen, assets), deployment)
+        """Find them among all assets."""
+        alike = [asset for asset in assets if asset.partitioning is source.partitioning]
+        found = {source.key}
+        while more := {it.key for it in alike if found & _upstream(it)} - found:
+            found |= more
+        chosen = tuple(asset for asset in alike if asset.key in found)
+        needed = set(found)
+        while more := {key for it in assets if it.key in needed for key in _upstream(it)} - needed:
+            needed |= more
+        with_upstream = tuple(asset for asset in assets if asset.key in needed)
+        return cls(source, chosen, with_upstream, deployment)
 
     @property
     def ingests(self) -> tuple[LakeAsset, ...]:
-        """Those that read the objects themselves."""
-        landing = self.source.key
-        return tuple(it for it in self.assets if any(spec.key == landing for spec in it.inputs))
+        """The assets that read the objects themselves."""
+        return tuple(asset for asset in self.assets if self.source.key in _upstream(asset))
 
     def materialised_versions(self) -> Mapping[str, str]:
-        """The version of the objects that each partition was made from, as far as all agree.
+        """The version of the objects that each partition was materialised from.
+
+        A partition on which the ingests disagree is left out: one of them has yet to follow.
 
         Raises:
             PipelineError: The lake cannot be read.
@@ -81,20 +95,25 @@ class DownstreamAssets:
             if all(each.get(key) == version for each in versions)
         }
 
-    def busy(self, keys: Iterable[str], instance: dg.DagsterInstance) -> frozenset[str]:
-        """Those of some partitions that runs in progress are making."""
-        runs = instance.get_runs(dg.RunsFilter(statuses=_ACTIVE))
-        ours = [run for run in runs if self._is_ours(run)]
+    def in_progress(self, keys: Iterable[str], instance: dg.DagsterInstance) -> frozenset[str]:
+        """Those of some partitions that an unfinished run materialises."""
+        ours = {asset.key for asset in self.assets}
+        runs = [
+            run
+            for run in instance.get_runs(dg.RunsFilter(statuses=_ACTIVE))
+            if ours & (run.asset_selection or set())
+        ]
         return frozenset(
-            key for key in keys if any(self._covers(run, key, instance) for run in ours)
+            key for key in keys if any(self._covers(run, key, instance) for run in runs)
         )
 
     def requests(
         self, due: Sequence[Delivery], graph: AssetGraph, instance: dg.DagsterInstance
     ) -> Iterator[dg.RunRequest]:
-        """A run for each delivery: what can be made from it at once, in one run.
+        """One run per delivery, with every asset that can be materialised from it at once.
 
-        What needs another partition first, such as a model, follows by its automation condition.
+        An asset that needs another partition first, such as a model, is left to its automation
+        condition.
 
         Raises:
             PipelineError: The lake cannot be read.
@@ -102,6 +121,7 @@ class DownstreamAssets:
         stale = self._stale(due, graph, instance)
         ingested = [records for _, records in self._ingested()]
         for delivery in due:
+            # Only stage 0: a later stage needs a partition of another key first.
             chosen = [each for each in stale if each.key == delivery.key and each.stage == 0]
             if chosen:
                 present = [records.get(delivery.key) for records in ingested]
@@ -127,15 +147,18 @@ class DownstreamAssets:
                 records=records,
                 landed={self.source.key.to_user_string(): landed},
                 instance=instance,
-                outside=self._offers(assets, records),
+                outside=self._outside_versions(assets, records),
             )
         )
         return [each for each in found if each.asset.name in ours and each.key in landed]
 
-    def _offers(
+    def _outside_versions(
         self, assets: Sequence[LakeAsset], records: Mapping[str, Mapping[str, PartitionRecord]]
     ) -> OutsideVersions:
-        """As if databases held what was read of them last: landing objects change only files."""
+        """The versions of databases as they were read last.
+
+        A delivery changes no database, so the sensor does not ask any.
+        """
         versions: dict[str, Mapping[str, str]] = {}
         destinations: dict[str, str] = {}
         idle: dict[str, str] = {}
@@ -152,58 +175,36 @@ class DownstreamAssets:
         return OutsideVersions(versions, destinations, idle)
 
     def _records(self, asset: LakeAsset, keys: Collection[str]) -> Mapping[str, PartitionRecord]:
-        """Of the partitions in question; of what is cut otherwise, all."""
+        """The records of the partitions in question; all records of other partitionings."""
         records = self.deployment.lake.records(asset.table)
         if asset.partitioning is not self.source.partitioning:
             return records
         return {key: records[key] for key in keys if key in records}
 
     def _ingested(self) -> Iterator[tuple[str, Mapping[str, PartitionRecord]]]:
-        """Of each asset that reads the objects: the name they have there, and its partitions."""
+        """For each ingest: the name of its landing input, and its published partitions."""
         for asset in self.ingests:
             (name,) = (spec.name for spec in asset.inputs if spec.key == self.source.key)
             yield name, self.deployment.lake.records(asset.table)
 
     def _covers(self, run: dg.DagsterRun, key: str, instance: dg.DagsterInstance) -> bool:
-        first, last = (run.tags.get(tag) for tag in _RANGE)
+        first, last = (run.tags.get(tag) for tag in _RANGE_TAGS)
         if first is None or last is None:
             return run.tags.get(PARTITION_NAME_TAG) == key
         return self.source.partitioning.is_between(key, first, last, instance)
 
-    def _is_ours(self, run: dg.DagsterRun) -> bool:
-        return any(asset.key in (run.asset_selection or ()) for asset in self.assets)
 
-
-def _downstream(source: LandingSource, assets: Sequence[LakeAsset]) -> tuple[LakeAsset, ...]:
-    """What depends on a source and is cut as it is."""
-    found = {source.key}
-    alike = [asset for asset in assets if asset.partitioning is source.partitioning]
-    while True:
-        more = {it.key for it in alike if any(spec.key in found for spec in it.inputs)} - found
-        if not more:
-            return tuple(asset for asset in alike if asset.key in found)
-        found |= more
-
-
-def _with_upstream(
-    chosen: Sequence[LakeAsset], assets: Sequence[LakeAsset]
-) -> tuple[LakeAsset, ...]:
-    found = {asset.key for asset in chosen}
-    while True:
-        needed = {spec.key for it in assets if it.key in found for spec in it.inputs}
-        more = {asset.key for asset in assets if asset.key in needed} - found
-        if not more:
-            return tuple(asset for asset in assets if asset.key in found)
-        found |= more
+def _upstream(asset: LakeAsset) -> set[dg.AssetKey]:
+    return {spec.key for spec in asset.inputs}
 
 
 def _run_key(
     source: LandingSource, delivery: Delivery, present: Sequence[PartitionRecord | None]
 ) -> str:
-    """One for these objects on top of what is published.
+    """A run key for these objects on top of what is published.
 
-    Dagster never repeats a run key. With the objects alone in it, a file that is put back as it
-    was before would not be made again.
+    Dagster never starts a second run with the same key. If the key held the objects alone, nobody
+    would materialise a file again that the vendor has replaced and then put back as it was.
     """
     published = digest([record and [record.version, record.published_at] for record in present])
     return f"{source.name}/{delivery.key}/{delivery.version}/{published}"

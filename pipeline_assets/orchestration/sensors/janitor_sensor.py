@@ -1,6 +1,7 @@
 """The sensor that cancels remote jobs which outlived their run.
 
-A runner cancels its own job whatever ends it, but a process that is killed cannot.
+A runner cancels its job when its process is interrupted or fails, but a process that is killed
+cannot. The job would then go on and cost money until somebody notices.
 """
 
 from collections.abc import Sequence
@@ -14,14 +15,14 @@ from spark_resources.runners.polling import Log
 from spark_resources.runners.runner import RemoteRunner
 
 GRACE: Final = timedelta(minutes=3)
-"""A run that takes over from a killed one has so long to find its job."""
+"""How long a retry of a killed run has to find the job and wait for it instead."""
 
 
 def janitor_sensor(runners: Sequence[RemoteRunner]) -> dg.SensorDefinition:
-    """A sensor that cancels our deployment's remote jobs whose run is over.
+    """The sensor that cancels remote jobs of this deployment whose run is over.
 
     Args:
-        runners: Where jobs run; without any it does not run by itself.
+        runners: The services that run jobs; without any the sensor is stopped.
     """
     status = dg.DefaultSensorStatus.RUNNING if runners else dg.DefaultSensorStatus.STOPPED
 
@@ -44,12 +45,12 @@ def sweep(
     now: datetime,
     log: Log,
 ) -> list[str]:
-    """Cancel remote jobs whose run is over; their ids.
+    """Cancel remote jobs whose run is over, and return their ids.
 
-    A run that this instance does not know may be another instance's: its jobs are left alone.
+    A run that this instance does not know may belong to another instance, so its jobs go on.
 
     Raises:
-        ClientError: A service refused; an outage must not look like "nothing to do".
+        ClientError: A service refused. An outage must not look like "nothing to cancel".
     """
 
     def is_over(run_id: str) -> bool:

@@ -1,8 +1,9 @@
-"""Sensors that watch what lands: by listing it, and by the events that S3 sends to a queue.
+"""Sensors that watch what vendors deliver, and request a run for each new delivery.
 
-A sensor requests, for each delivery, one run of all that can be made from it at once. The assets
-that read landing objects have no automation condition of their own, and Dagster's conditions ignore
-updates of the run that made the asset, too: nothing is made twice.
+Each landing source has a sensor that lists it. The event sensor beside them reads the queue that S3
+notifies, where one is configured. Both request one run per delivery, with every asset that can be
+materialised from it at once. Those assets must not start by themselves as well: ingests have no
+automation condition, and Dagster's conditions ignore updates from the run that they are part of.
 """
 
 import time
@@ -20,28 +21,28 @@ from pipeline_assets.orchestration.sensors.cursor import (
     Verdict,
 )
 from pipeline_assets.orchestration.sensors.downstream import DownstreamAssets
-from pipeline_assets.orchestration.sensors.look import Look, look, remembered
-from pipeline_assets.orchestration.sensors.verdicts import Circumstances, judged
+from pipeline_assets.orchestration.sensors.listing_pass import next_cursor, read_listing
+from pipeline_assets.orchestration.sensors.verdicts import LakeState, verdicts_on
 from pipeline_assets.settings import Settings
 
-LOOK_SECONDS: Final = 1.2
-"""A look at a long listing ends before it would take longer; it covers one segment at least."""
+PASS_SECONDS: Final = 1.2
+"""A listing pass ends before it would take longer, but never before one segment is read."""
 
 REQUESTS_AT_ONCE: Final = 50
-"""Dagster starts the runs of a tick one after the other, and looks again when it has."""
+"""Run requests per tick: Dagster starts them one after the other before it ticks again."""
 
 MESSAGES_AT_ONCE: Final = 200
 RELISTED_SECONDS: Final = 3600
-"""How often the landing zone is listed where events tell what is new."""
+"""How often the landing zone is listed although events announce new objects."""
 
-_WAITS: Final[Mapping[Verdict, str]] = {
+_REASONS_TO_WAIT: Final[Mapping[Verdict, str]] = {
     "growing": "has just arrived or still grows",
-    "busy": "a run in progress is making it",
+    "in_progress": "a run in progress materialises it",
     "early": "its window of time has not ended",
-    "later": "left for the next look",
+    "later": "left for the next tick",
     "refused": "there is no such partition",
 }
-_NAMED: Final = 3
+_NAMES_SHOWN: Final = 3
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,10 @@ class Watch:
     """Watches one landing source.
 
     Attributes:
-        downstream: What is made from it.
-        settings: How patiently.
+        downstream: The assets that are materialised from it.
+        settings: How long objects must not have changed, and how much one tick does.
         clock: Seconds since 1970.
-        segment_objects: How finely its listing is remembered.
+        segment_objects: Number of objects in a segment of the cursor.
     """
 
     downstream: DownstreamAssets
@@ -72,35 +73,43 @@ class Watch:
             PipelineError: The landing zone or the lake cannot be reached.
         """
         cursor = Cursor.decode(context.cursor)
-        found = self._look(cursor)
-        verdicts = judged(found, self.circumstances(found.changed, context.instance))
+        zone = self.downstream.deployment.landing
+        budget = TimeBudget(self.settings.landing_objects_per_look, self.clock, self.clock())
+        listing = zone.scan(self.source, cursor.after)
+        found = read_listing(cursor, listing, budget.is_over, self.segment_objects)
+        verdicts = verdicts_on(found, self.lake_state(found.changed, context.instance))
         due = [each for each in found.changed if verdicts[each.key] == "due"]
-        after = remembered(cursor, found, verdicts, self.clock())
-        told = [_seen(found), *waiting(verdicts), *named("not understood", found.strangers)]
-        return respond([Due(self, due)], context, after.encode(), told)
+        after = next_cursor(cursor, found, verdicts, self.clock())
+        rest = "" if found.is_complete else f" up to {found.segments[-1].last}, the rest comes next"
+        messages = [
+            f"listed {found.objects:,} objects{rest}",
+            *reasons_to_wait(verdicts),
+            *first_names("not understood", found.unrecognised),
+        ]
+        return sensor_result([(self, due)], context, after.encode(), messages)
 
-    def circumstances(
-        self, changed: Sequence[Delivery], instance: dg.DagsterInstance
-    ) -> Circumstances:
-        """What the verdicts on deliveries depend on; without deliveries nobody is asked.
+    def lake_state(self, changed: Sequence[Delivery], instance: dg.DagsterInstance) -> LakeState:
+        """What the verdicts on deliveries depend on.
+
+        Without deliveries neither the lake nor the instance is read: most ticks find nothing new.
 
         Raises:
             PipelineError: The lake cannot be read.
         """
         keys = [each.key for each in changed]
-        cut = self.source.partitioning
-        return Circumstances(
+        partitioning = self.source.partitioning
+        return LakeState(
             now=self.clock(),
             settle=self.settings.landing_settle_seconds,
             limit=REQUESTS_AT_ONCE,
-            made=self.downstream.materialised_versions() if keys else {},
-            busy=self.downstream.busy(keys, instance) if keys else frozenset(),
-            early=frozenset(key for key in keys if cut.is_open(key)),
-            refused=frozenset(key for key in keys if cut.complaint(key)),
+            materialised=self.downstream.materialised_versions() if keys else {},
+            in_progress=self.downstream.in_progress(keys, instance) if keys else frozenset(),
+            early=frozenset(key for key in keys if partitioning.is_open(key)),
+            refused=frozenset(key for key in keys if partitioning.complaint(key)),
         )
 
     def deliveries(self, keys: Iterable[str]) -> dict[str, Delivery]:
-        """What lies in some partitions now, as far as there is anything.
+        """What is delivered of some partitions now; partitions without objects are left out.
 
         Raises:
             PipelineError: The landing zone cannot be listed.
@@ -109,24 +118,17 @@ class Watch:
         found = {key: zone.partition(self.source, key) for key in keys}
         return {key: Delivery(key, objects) for key, objects in found.items() if objects}
 
-    def _look(self, cursor: Cursor) -> Look:
-        zone, most = self.downstream.deployment.landing, self.settings.landing_objects_per_look
-        budget = TimeBudget(most, self.clock, self.clock())
-        return look(
-            cursor, zone.scan(self.source, cursor.after), budget.is_over, self.segment_objects
-        )
-
 
 @dataclass
 class TimeBudget:
-    """Ends a look before one more segment, as slow as the slowest, would make it too long.
+    """Ends a listing pass when one more segment, as slow as the slowest, would take too long.
 
     Attributes:
-        most: Objects that are enough.
+        most: Number of objects after which the pass ends in any case.
         clock: In seconds.
-        started: When the look began.
-        slowest: What a segment took at most.
-        total: What all took that were seen.
+        started: When the pass began.
+        slowest: How long the slowest segment took.
+        total: How long all segments took so far.
     """
 
     most: int
@@ -135,67 +137,58 @@ class TimeBudget:
     slowest: float = 0.0
     total: float = 0.0
 
-    def is_over(self, seen: int) -> bool:
-        """Asked after every segment; told how many objects were seen."""
+    def is_over(self, listed: int) -> bool:
+        """Whether the pass ends here; called after every segment with the objects so far."""
         total = self.clock() - self.started
         self.slowest = max(self.slowest, total - self.total)
         self.total = total
-        return seen >= self.most or total + self.slowest > LOOK_SECONDS
+        return listed >= self.most or total + self.slowest > PASS_SECONDS
 
 
-@dataclass(frozen=True)
-class Due:
-    """Deliveries to be made."""
-
-    watch: Watch
-    deliveries: Sequence[Delivery]
-
-    def requests(self, context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest]:
-        """Their runs."""
-        if self.deliveries and context.repository_def:
-            graph = context.repository_def.asset_graph
-            yield from self.watch.downstream.requests(self.deliveries, graph, context.instance)
-
-    def events(self, instance: dg.DagsterInstance) -> Iterator[dg.AssetMaterialization]:
-        """What Dagster is told of the landing asset."""
-        for each in self.deliveries:
-            event = self.watch.source.unreported(each.key, each.objects, instance)
-            if event:
-                yield event
-
-    def new_partitions(self) -> Iterator[dg.AddDynamicPartitionsRequest]:
-        """Of a source whose partitions are what lands."""
-        definition = self.watch.source.partitioning.definition
-        if self.deliveries and isinstance(definition, dg.DynamicPartitionsDefinition):
-            yield definition.build_add_request([each.key for each in self.deliveries])
+def reasons_to_wait(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
+    """Why deliveries get no run yet, one text per reason."""
+    for verdict, reason in _REASONS_TO_WAIT.items():
+        yield from first_names(reason, [key for key, it in verdicts.items() if it == verdict])
 
 
-def waiting(verdicts: Mapping[str, Verdict]) -> Iterator[str]:
-    """Why deliveries are not made yet, a text for each reason."""
-    for verdict, reason in _WAITS.items():
-        yield from named(reason, [key for key, found in verdicts.items() if found == verdict])
-
-
-def named(reason: str, names: Sequence[str | None]) -> Iterator[str]:
-    """A reason and the first of those it holds for; nothing if there are none."""
+def first_names(reason: str, names: Sequence[str | None]) -> Iterator[str]:
+    """A reason with the first names that it holds for; nothing where there are none."""
     if names:
-        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-        yield f"{reason}: {', '.join(str(name) for name in names[:_NAMED])}{more}"
+        more = f" and {len(names) - _NAMES_SHOWN:,} more" if len(names) > _NAMES_SHOWN else ""
+        yield f"{reason}: {', '.join(str(name) for name in names[:_NAMES_SHOWN])}{more}"
 
 
-def respond(
-    due: Sequence[Due], context: dg.SensorEvaluationContext, cursor: str, told: Sequence[str]
+def sensor_result(
+    due: Iterable[tuple[Watch, Sequence[Delivery]]],
+    context: dg.SensorEvaluationContext,
+    cursor: str,
+    messages: Sequence[str],
 ) -> dg.SensorResult:
-    """Runs, events and new partitions of deliveries; where there are none, the reason."""
-    requests = [request for each in due for request in each.requests(context)]
-    events = [event for each in due for event in each.events(context.instance)]
-    for line in told:
-        context.log.info(line)
+    """Run requests, events and new partitions of the due deliveries of some sources.
+
+    Where there are none, the messages say why.
+    """
+    requests: list[dg.RunRequest] = []
+    events: list[dg.AssetMaterialization] = []
+    new_partitions: list[dg.AddDynamicPartitionsRequest] = []
+    for watch, deliveries in due:
+        if deliveries and context.repository_def:
+            graph = context.repository_def.asset_graph
+            requests += watch.downstream.requests(deliveries, graph, context.instance)
+        for each in deliveries:
+            # None where an earlier tick has reported the same objects already.
+            event = watch.source.unreported(each.key, each.objects, context.instance)
+            events += [event] if event else []
+        definition = watch.source.partitioning.definition
+        if deliveries and isinstance(definition, dg.DynamicPartitionsDefinition):
+            new_partitions.append(definition.build_add_request([each.key for each in deliveries]))
+    for message in messages:
+        context.log.info(message)
     return dg.SensorResult(
         run_requests=requests,
-        skip_reason=None if requests or events else "; ".join(told),
+        skip_reason=None if requests or events else "; ".join(messages),
         cursor=cursor,
-        dynamic_partitions_requests=[add for each in due for add in each.new_partitions()],
+        dynamic_partitions_requests=new_partitions,
         asset_events=events,
     )
 
@@ -203,10 +196,11 @@ def respond(
 def listing_sensor(watch: Watch) -> dg.SensorDefinition:
     """The sensor that lists one landing source."""
     settings = watch.settings
+    # Events may get lost between S3 and the queue, so the listing goes on, only less often.
     seconds = RELISTED_SECONDS if settings.landing_queue_url else settings.sensor_seconds
     return dg.SensorDefinition(
         name=f"landing_{watch.source.name}",
-        description=f"Makes what lands as `landing/{watch.source.name}`, found by listing.",
+        description=f"Lists `landing/{watch.source.name}` and requests runs for new deliveries.",
         evaluation_fn=watch.evaluate,
         target=selected_assets([watch]),
         minimum_interval_seconds=seconds,
@@ -214,12 +208,7 @@ def listing_sensor(watch: Watch) -> dg.SensorDefinition:
     )
 
 
-def _seen(found: Look) -> str:
-    end = "" if found.is_complete else f" up to {found.stretches[-1].last}, the rest comes next"
-    return f"looked at {found.objects:,} objects{end}"
-
-
 def selected_assets(watches: Iterable[Watch]) -> dg.AssetSelection:
-    """Every asset downstream of what is watched."""
+    """Every asset downstream of the watched sources."""
     keys = {asset.key for watch in watches for asset in watch.downstream.assets}
     return dg.AssetSelection.assets(*sorted(keys))

@@ -1,25 +1,24 @@
-"""When a run that failed while nobody looked is tried again; no I/O here.
+"""When a failed run is retried, and which of its assets; no I/O here.
 
-Dagster itself tries again at once, and only what crashed. An outage may last for hours, though,
-and objects that landed meanwhile would stay unmade until somebody noticed. So what failed is tried
-again a few times, each time after a longer wait. What is broken for good fails a few times more and
-is given up.
+Dagster retries a crashed run at once. An outage may last for hours, however, and nobody would
+materialise what has landed meanwhile. So a failed run is retried a few times, after longer and
+longer waits. A run that fails every time is given up.
 """
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 GRACE: Final = 86_400.0
-"""For how long a retry that is due is still made, in seconds: the daemon may have been down."""
+"""For how many seconds a due retry may be late: the daemon may have been down."""
 
 
-def is_time(number: int, ended: float, waits: Sequence[float], now: float) -> bool:
-    """Whether a failed run is to be tried again now.
+def is_due(number: int, ended: float, waits: Sequence[float], now: float) -> bool:
+    """Whether a failed run is to be retried now.
 
     Args:
-        number: How often it was tried before.
-        ended: When it failed, in seconds since 1970.
-        waits: Before each further try, in seconds.
+        number: How many retries came before.
+        ended: When the run failed, in seconds since 1970.
+        waits: Seconds to wait before each retry.
         now: In seconds since 1970.
     """
     if number >= len(waits):
@@ -27,15 +26,15 @@ def is_time(number: int, ended: float, waits: Sequence[float], now: float) -> bo
     return waits[number] <= now - ended <= waits[number] + GRACE
 
 
-def left(
-    wanted: Collection[str], made: Collection[str], newer: Iterable[Collection[str]]
+def remaining_assets(
+    selected: Collection[str], materialised: Collection[str], newer: Iterable[Collection[str]]
 ) -> frozenset[str]:
-    """What a failed run has left to make.
+    """The assets of a failed run that a retry has to materialise.
 
     Args:
-        wanted: The assets it should have made.
-        made: Those that it has made.
-        newer: The assets of each run that was started after it for the same partitions. However
-            they end, it is they that count from then on.
+        selected: The assets of the run.
+        materialised: Those that the run has materialised before it failed.
+        newer: The assets of each run that was started later for the same partitions. However such
+            a run ends, its own failure and its own retries count from then on.
     """
-    return frozenset(wanted).difference(made, *newer)
+    return frozenset(selected).difference(materialised, *newer)

@@ -1,8 +1,8 @@
 """S3's event notifications, as SQS delivers them: at least once, in any order.
 
-An event says where to look, no more: what lies there is then read from S3 itself, which always
-shows the last write. So an event that is old, repeated or out of order does no harm, and neither
-etags nor sequencers of events have to be compared.
+An event only says which object to look at. The sensor then lists S3 itself, which always shows the
+last write. So an event that is old, repeated or out of order does no harm, and nobody has to
+compare the etags or sequencers of events.
 
 The formats are those of S3 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/
 notification-content-structure.html) and of SNS, which may stand between S3 and the queue.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 BATCH: Final = 10
-"""SQS hands out and deletes no more at once."""
+"""SQS receives and deletes at most so many messages in one request."""
 
 _VISIBILITY_SECONDS: Final = 60
 _SHOWN: Final = 200
@@ -36,9 +36,9 @@ class Message:
     """A message of the queue.
 
     Attributes:
-        receipt: What SQS wants to see to delete it.
-        uris: Objects that it tells of.
-        problem: Why it cannot be understood.
+        receipt: The handle that SQS wants when the message is deleted.
+        uris: The objects that it names.
+        problem: Why the message is no event of S3; None if it is one.
     """
 
     receipt: str
@@ -47,15 +47,15 @@ class Message:
 
 
 class Queue(Protocol):
-    """Where messages come from; one that is not deleted comes back."""
+    """A queue that delivers a message again until it is deleted."""
 
     @property
     def url(self) -> str:
-        """Its name, for people."""
+        """Its address, for messages to people."""
         ...
 
     def receive(self, most: int) -> Iterator[Message]:
-        """Messages until there are no more or enough."""
+        """Receive messages until the queue is empty or about ``most`` have come."""
         ...
 
     def delete(self, messages: Sequence[Message]) -> None:
@@ -65,27 +65,24 @@ class Queue(Protocol):
 
 @dataclass(frozen=True)
 class EventQueue:
-    """The queue that S3 sends its events to.
-
-    A message that is not deleted comes back after a minute.
-    """
+    """The SQS queue that S3 notifies; a message that is not deleted comes back after a minute."""
 
     url: str
     access: S3Access
 
     @cached_property
     def client(self) -> "SQSClient":
-        """Made once: that takes a while."""
+        """The boto3 client; creating one takes a while, so it is created once."""
         return cast("SQSClient", self.access.client("sqs"))
 
     def receive(self, most: int) -> Iterator[Message]:
-        """Messages until there are no more or enough.
+        """Receive messages until the queue is empty or about ``most`` have come.
 
         Raises:
             PipelineError: The queue cannot be reached.
         """
         for _ in range(0, most, BATCH):
-            with _told(self.url):
+            with _one_line_errors(self.url):
                 answer = self.client.receive_message(
                     QueueUrl=self.url,
                     MaxNumberOfMessages=BATCH,
@@ -98,14 +95,14 @@ class EventQueue:
             yield from (read_message(each["ReceiptHandle"], each["Body"]) for each in found)
 
     def delete(self, messages: Sequence[Message]) -> None:
-        """Delete messages; one that SQS keeps will come back and is deleted then.
+        """Delete messages; SQS delivers a message again that it could not delete.
 
         Raises:
             PipelineError: The queue cannot be reached.
         """
         for start in range(0, len(messages), BATCH):
             batch = messages[start : start + BATCH]
-            with _told(self.url):
+            with _one_line_errors(self.url):
                 self.client.delete_message_batch(
                     QueueUrl=self.url,
                     Entries=[
@@ -116,11 +113,11 @@ class EventQueue:
 
 
 def read_message(receipt: str, body: str) -> Message:
-    """The objects that a message tells of; none for S3's test event.
+    """Read the objects that a message names; S3's test event names none.
 
     Args:
-        receipt: Of the message.
-        body: Its text.
+        receipt: The message's handle.
+        body: The message's text.
     """
     try:
         return Message(receipt, tuple(_uris(json.loads(body))))
@@ -140,8 +137,8 @@ def _uris(event: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
 
 
 @contextmanager
-def _told(url: str) -> Iterator[None]:
-    """What SQS refuses, in one line."""
+def _one_line_errors(url: str) -> Iterator[None]:
+    """Raise a PipelineError of one line for whatever SQS or boto3 raises."""
     try:
         yield
     except ClientError as error:

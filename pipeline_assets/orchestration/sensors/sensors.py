@@ -1,4 +1,4 @@
-"""What runs by itself."""
+"""All sensors of the code location: automation conditions, landing sensors, retries."""
 
 from collections.abc import Sequence
 
@@ -18,11 +18,12 @@ from pipeline_assets.storage.s3_access import S3Access
 def sensors_for(
     sources: Sequence[LandingSource], assets: Sequence[LakeAsset], deployment: Deployment
 ) -> list[dg.SensorDefinition]:
-    """What follows the landing zone, what follows that, and what tries again what failed."""
+    """The sensors that start runs, in the order in which data passes them."""
+    # Dagster's own automation sensor starts stopped; a new deployment has to run without a click.
     automation = dg.AutomationConditionSensorDefinition(
         name="automation",
         target=dg.AssetSelection.all(),
-        description="Makes what has become stale as soon as its inputs have passed their audits.",
+        description="Materialises stale assets as soon as their inputs have passed their audits.",
         minimum_interval_seconds=deployment.settings.sensor_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
@@ -38,7 +39,7 @@ def landing_sensors(
     assets: Sequence[LakeAsset],
     deployment: Deployment,
 ) -> list[dg.SensorDefinition]:
-    """A sensor that lists for each source, and one for the event queue if there is one."""
+    """A listing sensor for each source, and the event sensor where a queue is configured."""
     settings = deployment.settings
     watches = tuple(
         Watch(DownstreamAssets.of(source, assets, deployment), settings) for source in sources

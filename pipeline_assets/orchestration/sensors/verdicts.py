@@ -1,69 +1,71 @@
-"""What becomes of a delivery that a sensor has seen: a run now, or a reason to wait."""
+"""The verdict on a delivery: request a run now, or the reason why not."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline_assets.orchestration.sensors.cursor import Delivery, Pending, Verdict
-from pipeline_assets.orchestration.sensors.look import Look
+from pipeline_assets.orchestration.sensors.listing_pass import ListingPass
 
 
 @dataclass(frozen=True)
-class Circumstances:
-    """What verdicts depend on besides the deliveries.
+class LakeState:
+    """What verdicts depend on besides the deliveries themselves.
 
     Attributes:
         now: In seconds since 1970.
-        settle: For how many seconds objects have to lie still.
-        limit: How many deliveries may be requested at once.
-        made: The version that each partition of the lake was made from.
-        busy: Partitions that runs in progress are making.
-        early: Partitions whose window of time has not ended.
-        refused: Partitions that there are not.
+        settle: For how many seconds the objects of a delivery must not have changed.
+        limit: How many runs a tick may request.
+        materialised: By partition, the version of the objects that the lake's tables come from.
+        in_progress: Partitions that an unfinished run materialises.
+        early: Partitions whose time window has not ended.
+        refused: Partitions that their definition does not know.
     """
 
     now: float
     settle: float
     limit: int
-    made: Mapping[str, str] = field(default_factory=dict)
-    busy: frozenset[str] = frozenset()
+    materialised: Mapping[str, str] = field(default_factory=dict)
+    in_progress: frozenset[str] = frozenset()
     early: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
 
 
-def judge(delivery: Delivery, pending: Pending | None, given: Circumstances) -> Verdict:
-    """What is to be done about a delivery."""
-    is_same = pending is not None and pending.version == delivery.version
-    verdicts: list[tuple[bool, Verdict]] = [
-        (given.made.get(delivery.key) == delivery.version, "made"),
-        (is_same and pending is not None and pending.requested, "requested"),
-        (delivery.key in given.refused, "refused"),
-        (delivery.key in given.early, "early"),
-        (not _lies_still(delivery, pending if is_same else None, given), "growing"),
-        (delivery.key in given.busy, "busy"),
+def verdict_on(delivery: Delivery, pending: Pending | None, state: LakeState) -> Verdict:
+    """The verdict on one delivery; the first reason against a run counts.
+
+    Args:
+        delivery: The objects as they are now.
+        pending: What the sensor remembers of the partition.
+        state: What else the verdict depends on.
+    """
+    same = pending if pending and pending.version == delivery.version else None
+    # Our own clock counts beside the objects' times, because a vendor's clock may be wrong.
+    still_since = min(delivery.modified, same.since if same else state.now)
+    reasons: list[tuple[bool, Verdict]] = [
+        (state.materialised.get(delivery.key) == delivery.version, "materialised"),
+        (same is not None and same.requested, "requested"),
+        (delivery.key in state.refused, "refused"),
+        (delivery.key in state.early, "early"),
+        (state.now - still_since < state.settle, "growing"),
+        (delivery.key in state.in_progress, "in_progress"),
     ]
-    return next((verdict for holds, verdict in verdicts if holds), "due")
+    return next((verdict for holds, verdict in reasons if holds), "due")
 
 
-def judged(found: Look, given: Circumstances) -> dict[str, Verdict]:
-    """The verdicts on all deliveries that have to be judged."""
+def verdicts_on(found: ListingPass, state: LakeState) -> dict[str, Verdict]:
+    """The verdicts on the deliveries of all changed segments, by partition."""
     return limited(
         {
-            each.key: judge(each, stretch.pending(each.key), given)
-            for stretch in found.stretches
-            if stretch.has_changed
-            for each in stretch.deliveries
+            each.key: verdict_on(each, segment.pending(each.key), state)
+            for segment in found.segments
+            if segment.has_changed
+            for each in segment.deliveries
         },
-        given.limit,
+        state.limit,
     )
 
 
 def limited(verdicts: Mapping[str, Verdict], limit: int) -> dict[str, Verdict]:
-    """The same, but of too many that are due, the last ones have to wait."""
+    """The same verdicts, where only the first ``limit`` deliveries that are due stay due."""
     due = [key for key, verdict in verdicts.items() if verdict == "due"]
     return {**verdicts, **dict.fromkeys(due[limit:], "later")}
-
-
-def _lies_still(delivery: Delivery, pending: Pending | None, given: Circumstances) -> bool:
-    """Whether it is old, or has not changed while we watched: a vendor's clock may be wrong."""
-    since = min(delivery.modified, pending.since if pending else given.now)
-    return given.now - since >= given.settle

@@ -291,4 +291,4 @@ def test_categories_are_never_counted_together(world: World) -> None:
     filtered = next(asset for asset in ASSETS if asset.table.name == "filtered_ratings")
     (outcome,) = world.updater.run([Batch((filtered,), ("A", "B"))])
     (failure,) = outcome.failures
-    assert "ratings.filtered_ratings makes at most 1 partitions a run, not 2" in failure
+    assert "ratings.filtered_ratings materialises at most 1 partitions a run, not 2" in failure

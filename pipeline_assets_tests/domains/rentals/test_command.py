@@ -158,5 +158,5 @@ def test_again_makes_what_is_chosen_and_nothing_else(
     assert len(publishes) == 1
     refused = command(settings, "update", "--again")
     assert refused.errors == [
-        "error: --again would make everything anew: add --select or --partition"
+        "error: --again alone would materialise all: add --select or --partition"
     ]

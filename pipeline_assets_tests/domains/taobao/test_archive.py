@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_assets.domains.taobao.archive import ExtractedMember, ExtractedPart, Extractor
+from pipeline_assets.domains.taobao.archive import Extractor, Row
 from pipeline_assets.errors import PipelineError
 
 NAME = "landing/taobao/taobao_train.tar.gz"
@@ -31,19 +31,19 @@ class MemoryStore:
     _now: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def __call__(self, member: str, number: int, data: bytes) -> str:
+    def __call__(self, name: str, data: bytes) -> str:
         with self._lock:
             self._now += 1
             self.most_at_a_time = max(self.most_at_a_time, self._now)
         time.sleep(self.delay)
-        uri = f"memory://{member}/{number:05}"
+        uri = f"memory://{name}"
         self.parts[uri] = data
         with self._lock:
             self._now -= 1
         return uri
 
-    def text(self, member: ExtractedMember) -> bytes:
-        return b"".join(self.parts[part.uri] for part in member.parts)
+    def text(self, rows: list[Row]) -> bytes:
+        return b"".join(self.parts[row["part_uri"]] for row in rows)
 
 
 def archive_of(contents: Mapping[str, bytes]) -> io.BytesIO:
@@ -59,52 +59,59 @@ def archive_of(contents: Mapping[str, bytes]) -> io.BytesIO:
 
 def extract(
     extractor: Extractor, skeleton: bytes = SKELETON, common: bytes = COMMON
-) -> tuple[ExtractedMember, ...]:
+) -> tuple[list[Row], list[Row]]:
+    """The rows of the skeleton's parts, and of the common features' parts."""
     archive = archive_of(dict(zip(MEMBERS, (skeleton, common), strict=True)))
-    return extractor.extract(archive, NAME, MEMBERS)
+    rows = extractor.extract(archive, NAME, MEMBERS)
+    ours, theirs = ([row for row in rows if row["member"] == member] for member in MEMBERS)
+    return ours, theirs
 
 
 def test_members_are_stored_as_parts_of_whole_lines() -> None:
     store = MemoryStore()
     skeleton, common = extract(Extractor(store, part_bytes=25))
     assert store.parts == {
-        "memory://sample_skeleton_train.csv/00000": b"1,0,0,a,0,\n2,1,0,a,0,\n",
-        "memory://sample_skeleton_train.csv/00001": b"\x1a3,0,0,\\xff,0,\n4,0,0,b,0\n",
-        "memory://common_features_train.csv/00000": COMMON,
+        "memory://00000-sample_skeleton_train.csv": b"1,0,0,a,0,\n2,1,0,a,0,\n",
+        "memory://00001-sample_skeleton_train.csv": b"\x1a3,0,0,\\xff,0,\n4,0,0,b,0\n",
+        "memory://00000-common_features_train.csv": COMMON,
     }
-    assert skeleton.parts[1] == ExtractedPart(
-        number=1,
-        uri="memory://sample_skeleton_train.csv/00001",
-        first_line=3,
-        line_count=2,
-        escaped_lines=1,
-        size_bytes=25,
-        terminated=False,
-    )
-    assert (skeleton.line_count, common.line_count) == (4, 2)
+    assert skeleton[1] == {
+        "source_uri": f"{NAME}#sample_skeleton_train.csv",
+        "member": "sample_skeleton_train.csv",
+        "part": 1,
+        "part_uri": "memory://00001-sample_skeleton_train.csv",
+        "first_line": 3,
+        "line_count": 2,
+        "escaped_lines": 1,
+        "size_bytes": 25,
+        "unterminated_line": 4,
+        "member_size_bytes": len(SKELETON),
+        "member_sha256": hashlib.sha256(SKELETON).hexdigest(),
+    }
+    assert [row["line_count"] for row in common] == [2]
 
 
 def test_size_and_digest_are_of_the_bytes_in_the_archive() -> None:
     skeleton, _ = extract(Extractor(MemoryStore()))
-    assert skeleton.size_bytes == len(SKELETON)
-    assert skeleton.sha256 == hashlib.sha256(SKELETON).hexdigest()
+    assert {row["member_size_bytes"] for row in skeleton} == {len(SKELETON)}
+    assert skeleton[0]["member_sha256"] == hashlib.sha256(SKELETON).hexdigest()
 
 
 def test_a_member_that_ends_inside_a_line_says_so() -> None:
-    skeleton, common = extract(Extractor(MemoryStore()))
-    assert (skeleton.terminated, common.terminated) == (False, True)
+    skeleton, common = extract(Extractor(MemoryStore(), part_bytes=12))
+    assert [row["unterminated_line"] for row in skeleton] == [4] * 4
+    assert [row["unterminated_line"] for row in common] == [0]
 
 
 def test_an_empty_member_has_no_parts() -> None:
     skeleton, _ = extract(Extractor(MemoryStore()), skeleton=b"")
-    assert skeleton == ExtractedMember(MEMBERS[0], 0, hashlib.sha256().hexdigest(), ())
-    assert skeleton.terminated
+    assert skeleton == []
 
 
 def test_members_come_in_the_order_asked_for() -> None:
     archive = archive_of({MEMBERS[1]: COMMON, MEMBERS[0]: SKELETON})
-    members = Extractor(MemoryStore()).extract(archive, NAME, MEMBERS)
-    assert tuple(member.name for member in members) == MEMBERS
+    rows = Extractor(MemoryStore()).extract(archive, NAME, MEMBERS)
+    assert tuple(row["member"] for row in rows) == MEMBERS
 
 
 @given(st.lists(st.binary(max_size=30)), st.integers(1, 100), st.integers(1, 4))
@@ -114,7 +121,7 @@ def test_every_part_reaches_the_store(lines: list[bytes], part_bytes: int, write
     skeleton, common = extract(Extractor(store, part_bytes, writers), skeleton=content)
     assert store.text(skeleton) == content
     assert store.text(common) == COMMON
-    assert skeleton.line_count == len(lines)
+    assert sum(row["line_count"] for row in skeleton) == len(lines)
 
 
 def test_parts_are_stored_at_the_same_time_but_not_too_many() -> None:
@@ -144,7 +151,7 @@ def test_an_overlong_line_is_told_with_its_member() -> None:
 
 
 def test_a_full_disk_is_told_in_one_line_and_leaves_no_thread() -> None:
-    def full_disk(_member: str, _number: int, _data: bytes) -> str:
+    def full_disk(_name: str, _data: bytes) -> str:
         raise OSError(errno.ENOSPC, "No space left on device", "/lake/part-0")
 
     before = threading.active_count()
@@ -163,7 +170,7 @@ def test_an_archive_is_read_forward_only() -> None:
 
     archive = archive_of({MEMBERS[0]: SKELETON, MEMBERS[1]: COMMON})
     skeleton, _ = Extractor(MemoryStore()).extract(Pipe(archive.getvalue()), NAME, MEMBERS)
-    assert skeleton.size_bytes == len(SKELETON)
+    assert skeleton["member_size_bytes"] == len(SKELETON)
 
 
 def test_a_gzip_of_another_maker_is_read() -> None:

@@ -3,18 +3,22 @@ import io
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import ibis
+import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
 
 from pipeline_assets import domains
+from pipeline_assets.command.update import Updater
+from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.discovery import datasets_in
+from pipeline_assets.dataset.inputs import RawLines
 from pipeline_assets.definitions import build_definitions
 from pipeline_assets.domains.taobao import assets as taobao
 from pipeline_assets.sample.taobao import write_taobao
@@ -325,3 +329,34 @@ def test_a_landing_folder_that_is_gone_is_told(tmp_path: Path) -> None:
     bench = workbench(tmp_path, tmp_path / "nowhere")
     (told,) = failures(bench.run("train", only=["taobao.raw_files"]))
     assert told.startswith(f"Folder {tmp_path}/nowhere does not exist; create it")
+
+
+def only_long(raw_files: RawLines, rejected_rows: ir.Table) -> ir.Table:
+    """Another filter of ``common_features_summary``."""
+    summary: ir.Table = taobao.common_features_summary(raw_files, rejected_rows)
+    return summary.filter(summary.num_features > 1)
+
+
+def stale(bench: Workbench, assets: Sequence[LakeAsset]) -> set[tuple[str, str]]:
+    definitions = build_definitions(bench.settings, assets=assets)
+    sources = datasets_in(domains.taobao).landing
+    updater = Updater(definitions, assets, sources, bench.deployment, bench.instance)
+    return {(item.asset.name, item.key) for item in updater.stale(updater.listings())}
+
+
+def test_another_filter_of_one_table_makes_no_other_stale(tmp_path: Path) -> None:
+    write_taobao(tmp_path / "landing", scale=0.02)
+    bench = workbench(tmp_path, tmp_path / "landing")
+    assert failures(bench.run(*SPLITS)) == []
+    assert stale(bench, ASSETS) == set()
+    changed = replace(taobao.common_features_summary, function=only_long)
+    assets = [changed if it.key == changed.key else it for it in ASSETS]
+    assert stale(bench, assets) == {(changed.name, split) for split in SPLITS}
+
+
+def test_a_comparison_leaves_nothing_behind_in_the_lake(bench: Workbench) -> None:
+    tables = [asset.table for asset in ASSETS if asset.comparisons]
+    for table in tables:
+        published = set(bench.lake.read(table).files)
+        lying = {it.uri for it in bench.store.list(f"{bench.lake.location(table)}/data")}
+        assert lying == published

@@ -1,5 +1,7 @@
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import duckdb
@@ -115,14 +117,51 @@ def test_no_rows_give_no_files(tmp_path: Path) -> None:
 
 
 def test_rows_can_come_from_this_process(tmp_path: Path) -> None:
-    batches = (pa.RecordBatch.from_pydict({"n": [n, n]}) for n in range(3))
-    reader = pa.RecordBatchReader.from_batches(pa.schema({"n": pa.int64()}), batches)
-    manifest = ENGINE.run(
-        job("SELECT n FROM records", {"n": "long"}, str(tmp_path / "out")),
-        silently,
-        arrow={"records": reader},
-    )
-    assert manifest.rows == 6
+    batches = (pa.RecordBatch.from_pydict({"n": [n, n]}) for n in range(30))
+    write = job("SELECT n FROM records", {"n": "long"}, str(tmp_path / "out"))
+    manifest = ENGINE.ingest(write, batches)
+    assert manifest.rows == 60
+    assert sorted(int(str(row["n"])) for row in rows([it.uri for it in manifest.files])) == [
+        n // 2 for n in range(60)
+    ]
+
+
+def test_no_rows_from_this_process_give_no_files(tmp_path: Path) -> None:
+    write = job("SELECT n FROM records", {"n": "long"}, str(tmp_path / "out"))
+    manifest = ENGINE.ingest(write, [])
+    assert (manifest.rows, manifest.files) == (0, ())
+
+
+@pytest.mark.parametrize("sound", [0, 1, 50])
+@pytest.mark.parametrize("error", [KeyError, OSError, PipelineError])
+def test_an_error_of_whoever_yields_rows_comes_out_as_it_is(
+    tmp_path: Path, sound: int, error: type[Exception]
+) -> None:
+    threads: set[str] = set()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for n in range(sound):
+            threads.add(threading.current_thread().name)
+            yield pa.RecordBatch.from_pydict({"n": [n]})
+        raise error("the vendor sent a picture")
+
+    write = job("SELECT n FROM records", {"n": "long"}, str(tmp_path / "out"))
+    before = threading.active_count()
+    with pytest.raises(error, match=r"^'?the vendor sent a picture'?$") as raised:
+        ENGINE.ingest(write, batches())
+    assert type(raised.value) is error
+    assert threads <= {threading.current_thread().name}
+    assert threading.active_count() == before
+
+
+def test_rows_that_cannot_be_written_end_whoever_yields_them(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("in the way")
+    endless = (pa.RecordBatch.from_pydict({"n": [n]}) for n in count())
+    with pytest.raises(PipelineError, match=r"^Embedded engine: .*out"):
+        ENGINE.ingest(job("SELECT n FROM records", {"n": "long"}, f"{tmp_path}/out"), endless)
+    texts = (pa.RecordBatch.from_pydict({"n": [f"number {n}"]}) for n in count())
+    with pytest.raises(PipelineError, match=r"Could not convert string 'number \d+'"):
+        ENGINE.ingest(job("SELECT n FROM records", {"n": "long"}, f"{tmp_path}/two"), texts)
 
 
 def test_columns_are_written_in_the_types_that_were_asked_for(tmp_path: Path) -> None:
@@ -162,11 +201,11 @@ def test_any_key_survives_engine_and_lake(tmp_path: Path, keys: tuple[str, ...])
     lake = local_lake(tmp_path / "it's a %20 [lake]?")
     table = pa.table({"listener": ["ada"] * len(keys), "plays": range(len(keys)), "day": keys})
     schema = schema_names(PLAYS.contract.schema)
-    write = job("SELECT * FROM plays", schema, f"{lake.location(PLAYS)}/data/token")
+    write = job("SELECT * FROM records", schema, f"{lake.location(PLAYS)}/data/token")
     write = replace(
         write, destination=replace(write.destination, partition_column="day", partition_keys=keys)
     )
-    manifest = ENGINE.run(write, silently, arrow={"plays": table.to_reader()})
+    manifest = ENGINE.ingest(write, table.to_batches())
     assert {file.partition for file in manifest.files} == set(keys)
     lake.publish(PLAYS, [file.uri for file in manifest.files], dict.fromkeys(keys, record()))
     for plays, key in enumerate(keys):

@@ -5,9 +5,9 @@ from hypothesis import given
 
 from pipeline_assets.orchestration.alerts.incidents import (
     AlertRouting,
+    AlertState,
     CheckOutcome,
     RunOutcome,
-    Watch,
     observe,
 )
 
@@ -18,16 +18,18 @@ DRIFT = CheckOutcome("music/users", "drift", "music__users", False, False, "noth
 RUN = RunOutcome("r1", "music/users", "2026-01-01", checks=(UNIQUE,))
 
 
-def titles(watch: Watch) -> list[str]:
+def titles(watch: AlertState) -> list[str]:
     return [delivery.alert.title for delivery in watch.waiting]
 
 
-def after(*runs: RunOutcome, stale: tuple[str, ...] = (), watch: Watch | None = None) -> Watch:
-    return observe(watch or Watch(), runs, stale, AUDIENCE)
+def after(
+    *runs: RunOutcome, stale: tuple[str, ...] = (), watch: AlertState | None = None
+) -> AlertState:
+    return observe(watch or AlertState(), runs, stale, AUDIENCE)
 
 
 def test_nothing_is_told_of_what_is_well() -> None:
-    assert after(RUN) == Watch()
+    assert after(RUN) == AlertState()
 
 
 def test_a_failed_run_is_told_with_its_faults_and_a_link() -> None:
@@ -104,7 +106,7 @@ def test_a_stale_asset_is_told_once_until_it_was_fresh() -> None:
 
 
 def test_every_channel_is_told() -> None:
-    watch = observe(Watch(), [], ["a/b"], replace(AUDIENCE, channels=("slack", "mail")))
+    watch = observe(AlertState(), [], ["a/b"], replace(AUDIENCE, channels=("slack", "mail")))
     assert [delivery.channel for delivery in watch.waiting] == ["slack", "mail"]
     assert watch.without(watch.waiting[0]).waiting == watch.waiting[1:]
 
@@ -117,7 +119,7 @@ def test_however_looks_are_timed_there_is_an_alert_for_every_change_to_the_worse
         replace(RUN, partition=key, checks=(replace(UNIQUE, passed=passed),))
         for key, passed in outcomes
     ]
-    watch, told = Watch(), 0
+    watch, told = AlertState(), 0
     while runs:
         now = data.draw(st.integers(1, len(runs)))
         watch = observe(replace(watch, waiting=()), runs[:now], (), AUDIENCE)
@@ -132,4 +134,6 @@ def test_however_looks_are_timed_there_is_an_alert_for_every_change_to_the_worse
 
 
 def _places(title: str) -> int:
-    return len(title.rpartition(" for ")[2].split(", "))
+    """How many partitions a title names, with those that it only counts."""
+    named, _, more = title.rpartition(" for ")[2].partition(" and ")
+    return len(named.split(", ")) + int(more.removesuffix(" more") or 0)

@@ -13,7 +13,7 @@ from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.definitions import DATASETS, assets_for, build_definitions
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.policies.completeness import NAME, completeness
-from pipeline_assets.orchestration.policies.freshness import freshness_of, settle_of, told
+from pipeline_assets.orchestration.policies.freshness import describe, freshness_of, settle_of
 from pipeline_assets.partitions import windows
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.conftest import MakeSettings
@@ -26,7 +26,7 @@ DUE = datetime(2026, 1, 6, 1, tzinfo=UTC)
 
 
 def test_every_asset_has_a_promise_that_can_be_told() -> None:
-    assert all(told(freshness_of(asset)).startswith("made in the ") for asset in ASSETS)
+    assert all(describe(freshness_of(asset)).startswith("materialised in the ") for asset in ASSETS)
 
 
 @pytest.mark.parametrize(

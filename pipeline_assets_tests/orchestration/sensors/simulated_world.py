@@ -18,7 +18,7 @@ from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.objects import StoredObject, fingerprint
 from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.orchestration.sensors.downstream import OBJECTS_TAG
-from pipeline_assets.orchestration.sensors.retry_waits import is_time, left
+from pipeline_assets.orchestration.sensors.retry_waits import is_due, remaining_assets
 from pipeline_assets.staleness.versions import digest
 from pipeline_assets_tests.orchestration.sensors.boxes import ASSETS, CODE_VERSIONS, SOURCE, TABLES
 
@@ -158,14 +158,9 @@ class World:
         for place, (run_key, run) in enumerate(list(self.started.items())):
             newer = list(self.started.values())[place + 1 :]
             same = [each.names for each in newer if each.keys == run.keys]
-            names = left({asset.name for asset in run.left}, (), same)
+            names = remaining_assets({asset.name for asset in run.left}, (), same)
             failed_at = run.failed_at
-            if (
-                run.waits
-                and failed_at
-                and names
-                and is_time(run.number, failed_at, WAITS, self.now)
-            ):
+            if run.waits and failed_at and names and is_due(run.number, failed_at, WAITS, self.now):
                 chosen = [asset for asset in run.assets if asset.name in names]
                 self._start(f"again {run_key}", run.keys, chosen, run.wanted, run.number + 1)
 

@@ -20,13 +20,18 @@ from pipeline_assets.orchestration.sensors.cursor import (
     Segment,
     Verdict,
 )
-from pipeline_assets.orchestration.sensors.look import Look, kept, look, remembered
-from pipeline_assets.orchestration.sensors.verdicts import Circumstances, judge, judged
+from pipeline_assets.orchestration.sensors.listing_pass import (
+    ListingPass,
+    next_cursor,
+    next_inbox,
+    read_listing,
+)
+from pipeline_assets.orchestration.sensors.verdicts import LakeState, verdict_on, verdicts_on
 from pipeline_assets_tests.orchestration.sensors.simulated_world import WAITS
 from pipeline_assets_tests.orchestration.sensors.simulation import simulated
 
 NOW = 1_000_000.0
-CALM = Circumstances(now=NOW, settle=60, limit=100)
+CALM = LakeState(now=NOW, settle=60, limit=100)
 
 Objects = Mapping[str, str]
 
@@ -39,8 +44,12 @@ def sightings(objects: Objects, after: str = "") -> Iterator[Sighting]:
             yield Sighting(path, path.partition("/")[0] if "/" in path else None, item)
 
 
-def seen(objects: Objects, cursor: Cursor, *, at_most: int = 1_000_000, size: int = 2) -> Look:
-    return look(cursor, sightings(objects, cursor.after), lambda count: count >= at_most, size)
+def seen(
+    objects: Objects, cursor: Cursor, *, at_most: int = 1_000_000, size: int = 2
+) -> ListingPass:
+    return read_listing(
+        cursor, sightings(objects, cursor.after), lambda count: count >= at_most, size
+    )
 
 
 def changed(objects: Objects, cursor: Cursor, **options: int) -> list[str]:
@@ -48,11 +57,11 @@ def changed(objects: Objects, cursor: Cursor, **options: int) -> list[str]:
 
 
 def after_looking(
-    objects: Objects, cursor: Cursor | None = None, given: Circumstances = CALM, **options: int
+    objects: Objects, cursor: Cursor | None = None, given: LakeState = CALM, **options: int
 ) -> Cursor:
     cursor = cursor or Cursor()
     found = seen(objects, cursor, **options)
-    return remembered(cursor, found, judged(found, given), given.now)
+    return next_cursor(cursor, found, verdicts_on(found, given), given.now)
 
 
 @pytest.fixture(scope="module")
@@ -116,12 +125,12 @@ def test_what_is_too_much_at_once_comes_next() -> None:
     first = after_looking(WEEK, given=few)
     found = seen(WEEK, first)
     assert first.after == "thu/2"
-    assert judged(found, few) == {"tue": "due", "wed": "due"}
+    assert verdicts_on(found, few) == {"tue": "due", "wed": "due"}
 
 
 def test_objects_without_a_partition_are_named() -> None:
     found = seen({"readme": "e", "mon/1": "e"}, Cursor())
-    assert found.strangers == ("readme",)
+    assert found.unrecognised == ("readme",)
     assert [each.key for each in found.changed] == ["mon"]
 
 
@@ -131,15 +140,20 @@ def delivery(age: float = 3600) -> Delivery:
 
 
 VERSION = delivery().version
-JUDGED: dict[str, tuple[Delivery, Pending | None, Circumstances, Verdict]] = {
+JUDGED: dict[str, tuple[Delivery, Pending | None, LakeState, Verdict]] = {
     "lies still": (delivery(), None, CALM, "due"),
     "is the one that the lake was made from": (
         delivery(0),
         None,
-        replace(CALM, made={"mon": VERSION}),
-        "made",
+        replace(CALM, materialised={"mon": VERSION}),
+        "materialised",
     ),
-    "the lake was made from another": (delivery(), None, replace(CALM, made={"mon": "v0"}), "due"),
+    "the lake was made from another": (
+        delivery(),
+        None,
+        replace(CALM, materialised={"mon": "v0"}),
+        "due",
+    ),
     "was just written": (delivery(5), None, CALM, "growing"),
     "has the time of a clock ahead": (delivery(-3600), None, CALM, "growing"),
     "has such a time, but lay still while we watched": (
@@ -156,7 +170,12 @@ JUDGED: dict[str, tuple[Delivery, Pending | None, Circumstances, Verdict]] = {
         CALM,
         "due",
     ),
-    "is being made": (delivery(), None, replace(CALM, busy=frozenset(["mon"])), "busy"),
+    "is being made": (
+        delivery(),
+        None,
+        replace(CALM, in_progress=frozenset(["mon"])),
+        "in_progress",
+    ),
     "is of an open window": (delivery(), None, replace(CALM, early=frozenset(["mon"])), "early"),
     "is of no partition": (delivery(), None, replace(CALM, refused=frozenset(["mon"])), "refused"),
 }
@@ -164,9 +183,9 @@ JUDGED: dict[str, tuple[Delivery, Pending | None, Circumstances, Verdict]] = {
 
 @pytest.mark.parametrize(("found", "pending", "given", "verdict"), JUDGED.values(), ids=JUDGED)
 def test_a_delivery_that(
-    found: Delivery, pending: Pending | None, given: Circumstances, verdict: Verdict
+    found: Delivery, pending: Pending | None, given: LakeState, verdict: Verdict
 ) -> None:
-    assert judge(found, pending, given) == verdict
+    assert verdict_on(found, pending, given) == verdict
 
 
 PENDINGS = st.dictionaries(
@@ -205,7 +224,7 @@ KEPT: dict[str, tuple[dict[str, Pending], Verdict, dict[str, Pending]]] = {
         "due",
         {"mon": Pending(VERSION, NOW, requested=True)},
     ),
-    "is made": ({"mon": Pending(VERSION, NOW - 9, requested=True)}, "made", {}),
+    "is made": ({"mon": Pending(VERSION, NOW - 9, requested=True)}, "materialised", {}),
     "is no partition": ({"mon": Pending(VERSION, NOW - 9)}, "refused", {}),
     "was requested an hour ago": (
         {"mon": Pending(VERSION, NOW - 3600, requested=True)},
@@ -219,7 +238,7 @@ KEPT: dict[str, tuple[dict[str, Pending], Verdict, dict[str, Pending]]] = {
     ),
     "waits for longer": (
         {"mon": Pending(VERSION, NOW - 9999)},
-        "busy",
+        "in_progress",
         {"mon": Pending(VERSION, NOW - 9999)},
     ),
 }
@@ -229,18 +248,15 @@ KEPT: dict[str, tuple[dict[str, Pending], Verdict, dict[str, Pending]]] = {
 def test_what_an_inbox_keeps_of_a_delivery_that(
     before: dict[str, Pending], verdict: Verdict, after: dict[str, Pending]
 ) -> None:
-    assert kept(before, {"mon": delivery()}, {"mon": verdict}, NOW) == after
+    assert next_inbox(before, {"mon": delivery()}, {"mon": verdict}, NOW) == after
 
 
 def test_an_inbox_keeps_what_was_not_looked_at() -> None:
     other = {"tue": Pending("v7", NOW - 50)}
-    assert kept(other, {"mon": delivery()}, {"mon": "made"}, NOW) == other
+    assert next_inbox(other, {"mon": delivery()}, {"mon": "materialised"}, NOW) == other
     inbox = Inbox({"diary": other})
     assert inbox.of("diary") == other
     assert inbox.of("elsewhere") == {}
-    assert inbox.holds("diary", "tue")
-    assert not inbox.holds("diary", "mon")
-    assert not inbox.holds("elsewhere", "tue")
 
 
 def test_a_segment_keeps_since_when_its_objects_lie_there_as_they_do() -> None:

@@ -152,15 +152,15 @@ def test_a_partition_is_busy_while_a_run_makes(
     tags: dict[str, str], busy: set[str], world: World, boxes: DownstreamAssets
 ) -> None:
     ours = run(world, tags)
-    assert boxes.busy(ADDED, world.instance) == busy
-    assert boxes.busy(["d"], world.instance) == busy & {"d"}
+    assert boxes.in_progress(ADDED, world.instance) == busy
+    assert boxes.in_progress(["d"], world.instance) == busy & {"d"}
     world.instance.report_run_failed(ours)
-    assert boxes.busy(ADDED, world.instance) == set()
+    assert boxes.in_progress(ADDED, world.instance) == set()
 
 
 def test_runs_of_other_assets_keep_nothing_busy(world: World, boxes: DownstreamAssets) -> None:
     run(world, {PARTITION: "a"}, asset=dg.AssetKey(["elsewhere", "contents"]))
-    assert boxes.busy(ADDED, world.instance) == set()
+    assert boxes.in_progress(ADDED, world.instance) == set()
 
 
 def named(name: str, *upstream: LakeAsset, like: LakeAsset = contents) -> LakeAsset:

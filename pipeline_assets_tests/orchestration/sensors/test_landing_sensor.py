@@ -122,7 +122,7 @@ def test_a_new_category_becomes_a_partition_and_one_run(station: MakeStation) ->
         dg.AssetKey(["landing", "amazon_reviews"]),
         "Gift_Card",
     )
-    assert reviews.reason() == "looked at 1 objects"
+    assert reviews.reason() == "listed 1 objects"
 
 
 def test_an_object_that_was_overwritten_has_its_partition_made(station: MakeStation) -> None:
@@ -165,7 +165,7 @@ def test_objects_that_grow_and_names_nobody_knows_are_told(station: MakeStation)
     reviews.land(REVIEWS.format("Books"), at=4e9)
     reviews.land("amazon_reviews/readme.txt")
     assert reviews.reason() == (
-        "looked at 1 objects; has just arrived or still grows: Books; "
+        "listed 1 objects; has just arrived or still grows: Books; "
         "not understood: amazon_reviews/readme.txt"
     )
 
@@ -173,16 +173,16 @@ def test_objects_that_grow_and_names_nobody_knows_are_told(station: MakeStation)
 def test_partitions_that_there_are_not_are_told_until_they_go(station: MakeStation) -> None:
     taobao = station("landing_taobao")
     file = taobao.land("taobao/taobao_valid.tar.gz")
-    told = "looked at 1 objects; there is no such partition: valid"
+    told = "listed 1 objects; there is no such partition: valid"
     assert [taobao.reason(), taobao.reason()] == [told, told]
     file.unlink()
-    assert taobao.reason() == "looked at 0 objects"
+    assert taobao.reason() == "listed 0 objects"
 
 
 def test_a_day_is_not_made_before_it_is_over(station: MakeStation) -> None:
     days = station("landing_movie_review")
     days.land("movie_review/2999-12-31/movie_review.csv")
-    assert days.reason() == ("looked at 1 objects; its window of time has not ended: 2999-12-31")
+    assert days.reason() == ("listed 1 objects; its window of time has not ended: 2999-12-31")
 
 
 def test_a_day_long_gone_is_made_as_far_as_there_is_no_model(station: MakeStation) -> None:
@@ -203,7 +203,7 @@ def test_what_a_run_in_progress_makes_is_left_alone(station: MakeStation) -> Non
         tags={"dagster/partition": "Books"},
         status=dg.DagsterRunStatus.STARTED,
     )
-    assert reviews.reason() == "looked at 1 objects; a run in progress is making it: Books"
+    assert reviews.reason() == "listed 1 objects; a run in progress materialises it: Books"
     reviews.instance.report_run_failed(run)
     assert reviews.requested() == [("Books", RATINGS)]
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline_assets.definitions import DATASETS
 from pipeline_assets.orchestration.sensors.retry_sensor import Retries, retry_sensor
-from pipeline_assets.orchestration.sensors.retry_waits import GRACE, is_time, left
+from pipeline_assets.orchestration.sensors.retry_waits import GRACE, is_due, remaining_assets
 
 ASSETS = DATASETS.assets
 
@@ -32,14 +32,14 @@ RAW, CLEAN, SUMS = (dg.AssetKey(["days", name]) for name in ("raw", "clean", "su
 def test_each_try_waits_longer_and_there_is_a_last_one(
     number: int, waited: float, expected: bool
 ) -> None:
-    assert is_time(number, 1e9, WAITS, 1e9 + waited) is expected
+    assert is_due(number, 1e9, WAITS, 1e9 + waited) is expected
 
 
 def test_what_was_made_and_what_newer_runs_make_is_left_alone() -> None:
     wanted = {"raw", "clean", "sums"}
-    assert left(wanted, {"raw"}, []) == {"clean", "sums"}
-    assert left(wanted, {"raw"}, [{"clean"}]) == {"sums"}
-    assert left(wanted, set(), [{"raw", "clean"}, {"sums"}]) == frozenset()
+    assert remaining_assets(wanted, {"raw"}, []) == {"clean", "sums"}
+    assert remaining_assets(wanted, {"raw"}, [{"clean"}]) == {"sums"}
+    assert remaining_assets(wanted, set(), [{"raw", "clean"}, {"sums"}]) == frozenset()
 
 
 class Weather(dg.ConfigurableResource[Any]):
