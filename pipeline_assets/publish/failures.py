@@ -54,8 +54,12 @@ def _job(cause: BaseException | None) -> Metadata:
 
 
 def root_message(error: SerializableErrorInfo | None) -> str:
-    """The first line of what really happened, below Dagster's own wrapping."""
-    while error is not None and error.cause is not None:
+    """The first line of what really happened, below Dagster's own wrapping.
+
+    A PipelineError is written for people. What it was raised from, such as a library's error, is
+    not: the search ends there.
+    """
+    while error is not None and error.cause and error.cls_name != PipelineError.__name__:
         error = error.cause
     if error is None:
         return "failed without telling why"
