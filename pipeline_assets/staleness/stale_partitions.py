@@ -87,6 +87,7 @@ class _Survey:
         self._partitionings = {asset.name: asset.partitioning for asset in state.assets}
         self._available = {name: set(keys) for name, keys in state.landed.items()}
         self._stale: dict[tuple[str, str], Stale] = {}
+        self._former_code_versions: dict[str, str] = {}
 
     @property
     def stale(self) -> list[Stale]:
@@ -136,7 +137,14 @@ class _Survey:
         if changed or record.code_version == self._state.code_versions[asset.name]:
             return changed
         # Lakes of version 0.1 recorded another hash of the same code.
-        return None if record.code_version == former_code_version(asset, self._tables) else CODE
+        return None if record.code_version == self._former_code_version(asset) else CODE
+
+    def _former_code_version(self, asset: LakeAsset) -> str:
+        """Compiled once per asset, because every partition of an old lake asks for it."""
+        if asset.name not in self._former_code_versions:
+            version = former_code_version(asset, self._tables)
+            self._former_code_versions[asset.name] = version
+        return self._former_code_versions[asset.name]
 
     def _changed_input(self, asset: LakeAsset, key: str, record: PartitionRecord) -> str | None:
         for spec in asset.inputs:
