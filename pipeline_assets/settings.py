@@ -55,7 +55,7 @@ class Settings(BaseSettings):
         None,
         repr=False,  # may hold a password
         description="Iceberg catalog: `glue`, or a SQLAlchemy URL; by default a SQLite file in a "
-        "local lake, or in the Dagster home for a lake on S3.",
+        "local lake. A lake on S3 has no default.",
     )
     dagster_home: Path = Field(
         Path(".dagster"),
@@ -232,6 +232,15 @@ class Settings(BaseSettings):
         given = (self.alert_smtp_url, self.alert_email_from, self.alert_email_to)
         if any(given) and not all(given):
             raise ValueError("ALERT_SMTP_URL, ALERT_EMAIL_FROM and ALERT_EMAIL_TO go together")
+        return self
+
+    @model_validator(mode="after")
+    def _catalogued(self) -> "Settings":
+        if self.lake_uri.startswith("s3://") and not self.catalog_uri:
+            raise ValueError(
+                "a lake on S3 needs CATALOG_URI: `glue`, or the SQLAlchemy URL of a database that "
+                "every process of the deployment uses"
+            )
         return self
 
     @property

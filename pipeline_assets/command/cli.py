@@ -17,7 +17,7 @@ import click
 import dagster as dg
 
 from pipeline_assets.command import doctor as health
-from pipeline_assets.command.care import clean
+from pipeline_assets.command.care import clean, recover
 from pipeline_assets.command.console import Format, ProgressBars, show
 from pipeline_assets.command.update import Updater, batches
 from pipeline_assets.dataset.asset import LakeAsset
@@ -238,6 +238,7 @@ def _ends(keys: Sequence[str]) -> str:
 
 
 cli.add_command(clean)
+cli.add_command(recover)
 
 
 @cli.command()

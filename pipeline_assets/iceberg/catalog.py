@@ -88,7 +88,7 @@ class CatalogAccess:
     def _connect(self, properties: dict[str, str]) -> Catalog:
         if self.uri == GLUE:
             return load_catalog(_NAME, type=GLUE, **properties)
-        if path := _sqlite_path(self.uri):
+        if path := sqlite_path(self.uri):
             path.parent.mkdir(parents=True, exist_ok=True)
         return _open_sql(self.uri, properties)
 
@@ -117,7 +117,7 @@ class _Opened:
 
 
 def _circumstances(uri: str, properties: Mapping[str, str]) -> tuple[object, ...]:
-    path = _sqlite_path(uri)
+    path = sqlite_path(uri)
     # A connection to a deleted file still accepts writes, and nobody ever reads them. An emptied
     # one lacks the catalog's tables, which a new connection creates.
     file = path.stat() if path and path.exists() else None
@@ -181,7 +181,7 @@ def one_line_errors(doing: str) -> Iterator[None]:
         raise PipelineError(f"Cannot {doing}: {str(error).splitlines()[0]}") from error
 
 
-def _sqlite_path(uri: str) -> Path | None:
+def sqlite_path(uri: str) -> Path | None:
     """The file of a SQLite database; None for any other catalog."""
     from sqlalchemy import make_url  # noqa: PLC0415
 

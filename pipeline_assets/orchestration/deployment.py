@@ -25,7 +25,7 @@ from pipeline_assets.landing.zone import LandingZone
 from pipeline_assets.orchestration.alerts.channels import Channel, Email, SlackWebhook, SnsTopic
 from pipeline_assets.orchestration.resources.parts import Parts
 from pipeline_assets.settings import Settings
-from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
+from pipeline_assets.storage.s3_access import S3Access
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,4 @@ class Deployment:
     @property
     def _catalog_uri(self) -> str:
         settings = self.settings
-        if settings.catalog_uri:
-            return settings.catalog_uri
-        if settings.lake_uri.startswith(S3_SCHEME):
-            return sqlite_uri(settings.dagster_home.resolve() / "catalog.db")
-        return sqlite_uri(Path(settings.lake_uri) / "catalog.db")
+        return settings.catalog_uri or sqlite_uri(Path(settings.lake_uri) / "catalog.db")
