@@ -7,7 +7,6 @@ from typing import Final
 import dagster as dg
 
 from pipeline_assets.dataset.values.table import LakeTable
-from pipeline_assets.iceberg.maintenance import clean, compact
 from pipeline_assets.profiles.profiles import PROFILES
 from pipeline_assets.publish.io_managers import LakeIOManager
 
@@ -27,6 +26,8 @@ def maintenance_schedule(tables: Sequence[LakeTable]) -> dg.ScheduleDefinition:
         required_resource_keys={"lake_io_manager"},
     )
     def clean_lake(context: dg.OpExecutionContext) -> None:
+        from pipeline_assets.iceberg.maintenance import clean, compact
+
         manager: LakeIOManager = context.resources.lake_io_manager
         compact(manager.lake, PROFILES)
         before = datetime.now(UTC) - KEPT
