@@ -9,7 +9,6 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ import click
 import dagster as dg
 
 from pipeline_assets.command import doctor as health
+from pipeline_assets.command.care import clean
 from pipeline_assets.command.console import Format, ProgressBars, show
 from pipeline_assets.command.update import Updater, batches
 from pipeline_assets.dataset.asset import LakeAsset
@@ -26,9 +26,6 @@ from pipeline_assets.dataset.values.progress import SILENT, Progress
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.definitions import assets_for, build_definitions, landing_for
 from pipeline_assets.errors import PipelineError, refusal_line
-from pipeline_assets.iceberg.maintenance import clean, compact
-from pipeline_assets.iceberg.query import Answer
-from pipeline_assets.iceberg.query import query as run_query
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.instance import open_instance
 from pipeline_assets.profiles.profile_plot import profile_plot
@@ -155,6 +152,8 @@ def _summary(session: Session) -> str:
 @click.pass_obj
 def query(session: Session, sql: str, format_: Format) -> None:
     """Run read-only SQL over the lake, such as: select count(*) from taobao.core_features."""
+    from pipeline_assets.iceberg.query import query as run_query
+
     deployment = session.deployment
     with run_query(sql, deployment.lake, session.tables, deployment.embedded) as answer:
         show(answer, format_)
@@ -182,6 +181,8 @@ def history(session: Session, table: str) -> None:
 @click.pass_obj
 def profile(session: Session, table: str, plot: Path | None) -> None:
     """Compare the partitions of a table: rows, shares of nulls, means."""
+    from pipeline_assets.iceberg.query import Answer
+
     chosen = _table(session, table)
     found = history_of(session.deployment.lake, chosen)
     if plot:
@@ -238,17 +239,7 @@ def _ends(keys: Sequence[str]) -> str:
     return f"{ordered[0]} … {ordered[-1]} ({len(keys)})"
 
 
-@cli.command("clean")
-@click.option("--older-than", type=float, default=24.0, help="Hours; younger ones are kept.")
-@click.pass_obj
-def clean_up(session: Session, older_than: float) -> None:
-    """Expire old snapshots and remove files that no table refers to."""
-    before = datetime.now(UTC) - timedelta(hours=older_than)
-    lake = session.deployment.lake
-    store = session.deployment.store(session.settings.lake_uri)
-    compact(lake, PROFILES)
-    for cleaned in clean(lake, store, session.tables, before):
-        click.echo(str(cleaned))
+cli.add_command(clean)
 
 
 @cli.command()

@@ -6,16 +6,17 @@ publication, in which all checks of a table are one aggregate query. The names o
 those of pandera, which declared contracts before: docs/decisions.md says why it no longer does.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Final, Literal, TypeAlias, get_args, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_type_hints
 
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
+from pipeline_assets.dataset.values.rules import RULES, Condition, Rule
+
 Severity: TypeAlias = Literal["error", "warn"]
-Condition: TypeAlias = Callable[[Any], ir.BooleanValue]
 
 Long: TypeAlias = dt.Int64
 Int: TypeAlias = dt.Int32
@@ -36,23 +37,6 @@ class Contract:
     A column is an annotation with one of the types above, and may have a :func:`Field`. A nested
     class ``Config`` names in ``unique`` the columns that identify a row.
     """
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A condition on the values of one column; nulls satisfy every rule.
-
-    Attributes:
-        name: Of the kind of rule.
-        text: For people: the name with its arguments.
-        holds: From the column to whether the condition holds.
-        values: What the column may hold, if the rule lists it.
-    """
-
-    name: str
-    text: str
-    holds: Condition
-    values: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,58 +70,11 @@ def Field(  # noqa: N802 - it declares a column, as in pydantic and dataclasses
     Raises:
         TypeError: There is no such rule.
     """
-    if unknown := rules.keys() - _RULES.keys():
-        raise TypeError(
-            f"no such rule: {', '.join(sorted(unknown))}; rules are {', '.join(_RULES)}"
-        )
+    if unknown := rules.keys() - RULES.keys():
+        raise TypeError(f"no such rule: {', '.join(sorted(unknown))}; rules are {', '.join(RULES)}")
     severity: Severity = "warn" if raise_warning else "error"
-    found = tuple(_RULES[name](value) for name, value in rules.items())
+    found = tuple(RULES[name](value) for name, value in rules.items())
     return Declaration(nullable, description, severity, found)
-
-
-def _at_least(least: Any) -> Rule:  # noqa: ANN401 - anything that can be compared
-    name = "greater_than_or_equal_to"
-    return Rule(name, f"{name}({least})", lambda value: value >= least)
-
-
-def _above(bound: Any) -> Rule:  # noqa: ANN401 - as above
-    return Rule("greater_than", f"greater_than({bound})", lambda value: value > bound)
-
-
-def _at_most(most: Any) -> Rule:  # noqa: ANN401 - as above
-    name = "less_than_or_equal_to"
-    return Rule(name, f"{name}({most})", lambda value: value <= most)
-
-
-def _below(bound: Any) -> Rule:  # noqa: ANN401 - as above
-    return Rule("less_than", f"less_than({bound})", lambda value: value < bound)
-
-
-def _among(values: Collection[Any]) -> Rule:
-    listed = list(values)
-    holds: Condition = lambda value: value.isin(listed)  # noqa: E731 - as its siblings
-    return Rule("isin", f"isin({listed})", holds, tuple(listed))
-
-
-def _within(bounds: Mapping[str, Any]) -> Rule:
-    least, most = bounds["min_value"], bounds["max_value"]
-    return Rule("in_range", f"in_range({least}, {most})", lambda value: value.between(least, most))
-
-
-def _matching(pattern: str) -> Rule:
-    anchored = f"^(?:{pattern})"
-    return Rule("str_matches", f"str_matches({pattern!r})", lambda value: value.re_search(anchored))
-
-
-_RULES: Final[Mapping[str, Callable[[Any], Rule]]] = {
-    "ge": _at_least,
-    "gt": _above,
-    "le": _at_most,
-    "lt": _below,
-    "isin": _among,
-    "in_range": _within,
-    "str_matches": _matching,
-}
 
 
 @dataclass(frozen=True)

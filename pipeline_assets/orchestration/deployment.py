@@ -19,6 +19,7 @@ from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.engines.router import Engines
+from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
 from pipeline_assets.landing.zone import LandingZone
 from pipeline_assets.orchestration.alerts.channels import Channel, Email, SlackWebhook, SnsTopic
 from pipeline_assets.orchestration.resources.parts import Parts
@@ -47,7 +48,6 @@ class Deployment:
     @cached_property
     def lake(self) -> "Lake":
         """The lake of published tables, with one connection to their catalog."""
-        from pipeline_assets.iceberg.catalog import CatalogAccess
         from pipeline_assets.iceberg.tables import Lake
 
         return Lake(CatalogAccess(self._catalog_uri, self.settings.lake_uri, self.s3))
@@ -122,8 +122,6 @@ class Deployment:
 
     @property
     def _catalog_uri(self) -> str:
-        from pipeline_assets.iceberg.catalog import sqlite_uri
-
         settings = self.settings
         if settings.catalog_uri:
             return settings.catalog_uri
