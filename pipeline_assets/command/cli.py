@@ -1,31 +1,34 @@
 """The ``pipeline-assets`` command.
 
-Each subcommand finds its parts in a :class:`Session`, so that a test can hand it other settings. A
-mistake of the user ends as one line and exit code 1, never as a stack trace.
+Each subcommand finds its parts in a :class:`Session`, so that a test can hand it other settings.
+Whatever goes wrong ends as one line; see :mod:`pipeline_assets.command.boundary`.
 """
 
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 import click
 import dagster as dg
 
 from pipeline_assets.command import doctor as health
+from pipeline_assets.command.batches import batches
+from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
 from pipeline_assets.command.console import Format, ProgressBars, show
-from pipeline_assets.command.update import Updater, batches
+from pipeline_assets.command.runs import Outcome
+from pipeline_assets.command.selection import selection
+from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.plots import png
 from pipeline_assets.dataset.values.progress import SILENT, Progress
 from pipeline_assets.dataset.values.table import LakeTable
+from pipeline_assets.dataset.values.texts import first_and_last, printable
 from pipeline_assets.definitions import assets_for, build_definitions, landing_for
-from pipeline_assets.errors import PipelineError, refusal_line
+from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.maintenance import clean, compact
 from pipeline_assets.iceberg.query import Answer
 from pipeline_assets.iceberg.query import query as run_query
@@ -35,10 +38,7 @@ from pipeline_assets.profiles.profile_plot import profile_plot
 from pipeline_assets.profiles.profiles import PROFILES, history_of
 from pipeline_assets.sample import write_samples
 from pipeline_assets.settings import Settings
-from pipeline_assets.staleness.stale_partitions import IsForced, nothing_forced
-
-LISTED: Final = 3
-"""Up to so many partitions `missing` names one by one."""
+from pipeline_assets.staleness.stale_partitions import Stale, nothing_forced
 
 
 class Session:
@@ -80,6 +80,7 @@ class Session:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(DEBUG, is_flag=True, expose_value=False, help="Show the stack trace of an error.")
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Recommender data: from landing files to published tables."""
@@ -110,34 +111,34 @@ def update(session: Session, select: str | None, partition: str | None, again: b
     """Materialise what depends on changes outside the lake; a second run finds nothing to do."""
     if again and not (select or partition):
         raise PipelineError("--again alone would materialise all: add --select or --partition")
-    updater = session.updater()
-    chosen = _choice(updater, select, partition)
-    listings = updater.listings()
+    whole = session.updater()
+    chosen = selection(whole, select, partition)
+    updater = chosen.narrowed(whole)
+    listings = chosen.of(updater.listings())
     outside = updater.outside()
     # A run whose process was killed would otherwise count as running for ever.
     updater.fail_abandoned_runs()
     updater.register(listings)
+    chosen.require_partition(updater, listings)
     problems = [problem for listing in listings.values() for problem in listing.problems]
     problems += outside.problems
-    found = updater.stale(listings, outside, chosen if again else nothing_forced)
-    stale = [item for item in found if chosen(item.asset, item.key)]
-    failures: list[str] = []
-    if stale:
-        work = batches(stale)
-        with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
-            outcomes = session.updater(bars).run(work)
-            failures = [failure for outcome in outcomes for failure in outcome.failures]
+    found = updater.stale(listings, outside, chosen.holds if again else nothing_forced)
+    stale = [item for item in found if chosen.holds(item.asset, item.key)]
+    outcomes = _materialised(session, stale) if stale else []
+    for line in (warning for outcome in outcomes for warning in outcome.warnings):
+        click.echo(f"warning: {printable(line)}", err=True)
+    failures = [failure for outcome in outcomes for failure in outcome.failures]
     for line in (*problems, *failures):
-        click.echo(f"error: {line}", err=True)
+        click.echo(f"error: {printable(line)}", err=True)
     if problems or failures:
-        sys.exit(1)
+        sys.exit(FAILED)
     click.echo(_summary(session) if stale else "Everything is up to date; nothing was run.")
 
 
-def _choice(updater: Updater, select: str | None, partition: str | None) -> IsForced:
-    selection = dg.AssetSelection.from_string(select) if select else dg.AssetSelection.all()
-    keys = selection.resolve(updater.definitions.resolve_asset_graph())
-    return lambda asset, key: asset.key in keys and partition in (None, key)
+def _materialised(session: Session, stale: Sequence[Stale]) -> list[Outcome]:
+    work = batches(stale)
+    with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
+        return list(session.updater(bars).run(work))
 
 
 def _summary(session: Session) -> str:
@@ -223,19 +224,11 @@ def missing(session: Session) -> None:
     for item in stale:
         by_reason.setdefault((item.asset.name, item.reason), []).append(item.key)
     for (name, reason), keys in by_reason.items():
-        click.echo(f"{name:<36} {_ends(keys):<24} {reason}")
+        click.echo(f"{name:<36} {first_and_last(sorted(keys)):<24} {reason}")
     counts = Counter(item.asset.name for item in stale)
     click.echo(
         f"{sum(counts.values())} partitions of {len(counts)} assets have to be materialised."
     )
-
-
-def _ends(keys: Sequence[str]) -> str:
-    """Write a few keys as a list, and many as the first, the last and their number."""
-    if len(keys) <= LISTED:
-        return ", ".join(keys)
-    ordered = sorted(keys)
-    return f"{ordered[0]} … {ordered[-1]} ({len(keys)})"
 
 
 @cli.command("clean")
@@ -280,20 +273,10 @@ def _table(session: Session, name: str) -> LakeTable:
     return tables[name]
 
 
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn a PipelineError, or a refusal of the machine, into one line and exit code 1."""
-    try:
-        yield
-    except (PipelineError, OSError) as error:
-        line = refusal_line(error) if isinstance(error, OSError) else str(error)
-        if line is None:
-            raise
-        click.echo(f"error: {line}", err=True)
-        sys.exit(1)
-
-
 def main() -> None:
     """Run the command."""
-    with one_line_errors():
-        cli()
+    arguments = [word for word in sys.argv[1:] if word != DEBUG]
+    obey_sigterm()
+    with one_line_errors(debug=DEBUG in sys.argv):
+        # Not in click's standalone mode, which calls Ctrl-C a failure.
+        sys.exit(cli.main(arguments, prog_name="pipeline-assets", standalone_mode=False))
