@@ -8,7 +8,6 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import dagster as dg
 from pipeline_assets.command import doctor as health
 from pipeline_assets.command.batches import batches
 from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
+from pipeline_assets.command.care import clean
 from pipeline_assets.command.console import Format, ProgressBars, show
 from pipeline_assets.command.runs import Outcome
 from pipeline_assets.command.selection import selection
@@ -29,7 +29,6 @@ from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.dataset.values.texts import first_and_last, printable
 from pipeline_assets.definitions import assets_for, build_definitions, landing_for
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.maintenance import clean, compact
 from pipeline_assets.iceberg.query import Answer
 from pipeline_assets.iceberg.query import query as run_query
 from pipeline_assets.orchestration.deployment import Deployment
@@ -231,17 +230,7 @@ def missing(session: Session) -> None:
     )
 
 
-@cli.command("clean")
-@click.option("--older-than", type=float, default=24.0, help="Hours; younger ones are kept.")
-@click.pass_obj
-def clean_up(session: Session, older_than: float) -> None:
-    """Expire old snapshots and remove files that no table refers to."""
-    before = datetime.now(UTC) - timedelta(hours=older_than)
-    lake = session.deployment.lake
-    store = session.deployment.store(session.settings.lake_uri)
-    compact(lake, PROFILES)
-    for cleaned in clean(lake, store, session.tables, before):
-        click.echo(str(cleaned))
+cli.add_command(clean)
 
 
 @cli.command()

@@ -109,6 +109,8 @@ class Updater:
         lake = self.deployment.lake
         graph = self.definitions.resolve_asset_graph()
         assets = self.in_order()
+        # With an old catalog, everything published since it was saved would look stale.
+        lake.require_newest(asset.table for asset in assets)
         return stale_partitions(
             GraphState(
                 assets=assets,

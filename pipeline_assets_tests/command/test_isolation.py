@@ -16,7 +16,7 @@ from pipeline_assets.settings import Settings
 from pipeline_assets_tests.domains.rentals.conftest import world_in
 from pipeline_assets_tests.domains.rentals.world import HEADER, World
 
-AWKWARD = Path(__file__).parents[2] / "shared" / "data" / "awkward"
+AWKWARD = Path(__file__).parents[3] / "shared" / "data" / "awkward"
 FIRST = date(2026, 1, 1)
 RAW = ("--select", "rentals/raw_movie_reviews")
 
