@@ -23,6 +23,7 @@ from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.landing.zone import Listing
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.publish.failures import root_message
+from pipeline_assets.publish.run_config import DECLARED_TAG
 from pipeline_assets.staleness.outside_systems import OutsideVersions, read_outside_systems
 from pipeline_assets.staleness.stale_partitions import (
     GraphState,
@@ -74,6 +75,7 @@ class Updater:
         sources: Its landing sources.
         deployment: Storage and catalog.
         instance: Where runs are recorded, and where the UI reads them.
+        keeps_overrides: Whether the config that runs have asked for stays in force.
     """
 
     definitions: dg.Definitions
@@ -81,6 +83,7 @@ class Updater:
     sources: Sequence[LandingSource]
     deployment: Deployment
     instance: dg.DagsterInstance
+    keeps_overrides: bool = True
 
     def listings(self) -> dict[str, Listing]:
         """List what has landed, by landing asset.
@@ -148,6 +151,7 @@ class Updater:
                 instance=self.instance,
                 outside=outside,
                 is_forced=is_forced,
+                keeps_overrides=self.keeps_overrides,
             )
         )
 
@@ -169,6 +173,11 @@ class Updater:
             self.instance.report_run_failed(run, "The process that executed this run is gone.")
         return [run.run_id for run in dead]
 
+    @property
+    def _tags(self) -> dict[str, str]:
+        process = {PROCESS_TAG: f"{socket.gethostname()}/{os.getpid()}"}
+        return process if self.keeps_overrides else {**process, DECLARED_TAG: "true"}
+
     @one_line_errors(_KEEP_RECORDS)
     def _outcome(self, job: dg.JobDefinition, batch: Batch) -> Outcome:
         result = job.execute_in_process(
@@ -176,7 +185,7 @@ class Updater:
             asset_selection=[asset.key for asset in batch.assets],
             run_config=_QUIET,
             raise_on_error=False,
-            tags={PROCESS_TAG: f"{socket.gethostname()}/{os.getpid()}", **_range_tags(batch)},
+            tags={**self._tags, **_range_tags(batch)},
             partition_key=batch.keys[0] if len(batch.keys) == 1 else None,
         )
         return Outcome(batch, result.run_id, tuple(_failures(result)))
@@ -218,7 +227,7 @@ def _continues(before: Batch, after: Batch) -> bool:
     windows = partitioning.windows([before.keys[-1], after.keys[0]])
     if not windows:
         return False
-    limits = [asset.partitions_per_run for asset in after.assets]
+    limits = [asset.partitions_of_a_run for asset in after.assets]
     is_next = windows[before.keys[-1]][1] == windows[after.keys[0]][0]
     return is_next and len(before.keys) < min(limits)
 
