@@ -1,5 +1,6 @@
 """The Dagster instance: one for the command line and Dagster's own processes, kept where set."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -67,6 +68,22 @@ def test_by_default_everything_lies_in_the_home(tmp_path: Path) -> None:
         assert said(instance) == "said on the way\n"
         assert isinstance(instance.compute_log_manager, LocalComputeLogManager)
     assert databases(tmp_path / "home")
+
+
+def test_a_home_whose_creation_was_killed_is_completed(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    open_instance(home, ROOT).dispose()
+    (index,) = home.rglob("index.db")
+    with sqlite3.connect(index) as half:
+        # What a kill between Dagster's CREATE TABLE statements leaves.
+        half.execute("DROP TABLE dynamic_partitions")
+        half.execute("DELETE FROM alembic_version")
+        half.execute("DELETE FROM secondary_indexes")
+    half.close()
+    with open_instance(home, ROOT) as instance:
+        instance.add_dynamic_partitions("category", ["Books"])
+        assert instance.get_dynamic_partitions("category") == ["Books"]
+        assert said(instance) == "said on the way\n"
 
 
 def test_one_setting_keeps_it_in_postgres_for_the_command_and_for_dagster(
