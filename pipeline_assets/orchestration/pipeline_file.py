@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
-from dagster_shared.yaml_utils import load_yaml_from_path
-from yaml import YAMLError
+from yaml import YAMLError, safe_load
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.config import DeclaredConfig, problem_of
@@ -64,12 +63,13 @@ def with_declared(
 
 def _read(path: Path) -> object:
     try:
-        return load_yaml_from_path(str(path))
+        loaded: object = safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PipelineError(f"{path} cannot be read: {error.strerror}") from error
     except YAMLError as error:
         line = " ".join(str(error).split())
         raise PipelineError(f"{path} is no YAML: {line}") from error
+    return loaded
 
 
 def _declared(section: object, where: str) -> DeclaredConfig:
