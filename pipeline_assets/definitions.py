@@ -75,7 +75,7 @@ def build_definitions(
         ],
         schedules=[
             completeness_schedule(completeness, is_hourly=settings.rentals_granularity == "hourly"),
-            maintenance_schedule([*(asset.table for asset in assets), PROFILES]),
+            maintenance_schedule([*tables.values(), PROFILES], compacted=[PROFILES]),
         ],
         sensors=[
             *sensors_for(landing, assets, deployment),

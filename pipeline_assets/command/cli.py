@@ -9,7 +9,6 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ import click
 import dagster as dg
 
 from pipeline_assets.command import doctor as health
+from pipeline_assets.command.care import clean
 from pipeline_assets.command.console import Format, ProgressBars, show
 from pipeline_assets.command.update import Updater, batches
 from pipeline_assets.dataset.asset import LakeAsset
@@ -26,7 +26,6 @@ from pipeline_assets.dataset.values.progress import SILENT, Progress
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.definitions import assets_for, build_definitions, landing_for
 from pipeline_assets.errors import PipelineError, refusal_line
-from pipeline_assets.iceberg.maintenance import clean, compact
 from pipeline_assets.iceberg.query import Answer
 from pipeline_assets.iceberg.query import query as run_query
 from pipeline_assets.orchestration.deployment import Deployment
@@ -238,17 +237,7 @@ def _ends(keys: Sequence[str]) -> str:
     return f"{ordered[0]} … {ordered[-1]} ({len(keys)})"
 
 
-@cli.command("clean")
-@click.option("--older-than", type=float, default=24.0, help="Hours; younger ones are kept.")
-@click.pass_obj
-def clean_up(session: Session, older_than: float) -> None:
-    """Expire old snapshots and remove files that no table refers to."""
-    before = datetime.now(UTC) - timedelta(hours=older_than)
-    lake = session.deployment.lake
-    store = session.deployment.store(session.settings.lake_uri)
-    compact(lake, PROFILES)
-    for cleaned in clean(lake, store, session.tables, before):
-        click.echo(str(cleaned))
+cli.add_command(clean)
 
 
 @cli.command()

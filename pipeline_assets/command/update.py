@@ -134,6 +134,8 @@ class Updater:
         graph = self.definitions.resolve_asset_graph()
         order = {key: place for place, key in enumerate(graph.toposorted_asset_keys)}
         assets = sorted(self.assets, key=lambda asset: order[asset.key])
+        # With an old catalog, everything published since it was saved would look stale.
+        lake.require_newest(asset.table for asset in assets)
         return stale_partitions(
             GraphState(
                 assets=assets,
