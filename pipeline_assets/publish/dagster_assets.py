@@ -234,8 +234,7 @@ def _drift_result(
 
 
 def _refuse_broken(asset: LakeAsset, staged: Staged) -> None:
-    checks = (*contract_rules(asset), *asset.checks)
-    severities = {check.name: check.severity for check in checks}
+    severities = {check.name: check.severity for check in (*contract_rules(asset), *asset.checks)}
     broken = [
         f"{result.name} ({result.failed:,} rows)"
         for result in staged.manifest.audits
