@@ -92,6 +92,6 @@ def _continues(before: Batch, after: Batch) -> bool:
     windows = partitioning.windows([before.keys[-1], after.keys[0]])
     if not windows:
         return False
-    limits = [asset.partitions_per_run for asset in after.assets]
+    limits = [asset.partitions_of_a_run for asset in after.assets]
     is_next = windows[before.keys[-1]][1] == windows[after.keys[0]][0]
     return is_next and len(before.keys) < min(limits)

@@ -8,7 +8,6 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 
 import click
@@ -19,63 +18,19 @@ from pipeline_assets.command.batches import batches
 from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
 from pipeline_assets.command.care import clean
 from pipeline_assets.command.console import Format, ProgressBars, show
+from pipeline_assets.command.describe import describe, told
 from pipeline_assets.command.runs import Outcome
 from pipeline_assets.command.selection import selection
-from pipeline_assets.command.update import Updater
-from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.plots import png
-from pipeline_assets.dataset.values.progress import SILENT, Progress
-from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.dataset.values.texts import first_and_last, printable
-from pipeline_assets.definitions import assets_for, build_definitions, landing_for
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.query import Answer
 from pipeline_assets.iceberg.query import query as run_query
-from pipeline_assets.orchestration.deployment import Deployment
-from pipeline_assets.orchestration.instance import open_instance
 from pipeline_assets.profiles.profile_plot import profile_plot
-from pipeline_assets.profiles.profiles import PROFILES, history_of
+from pipeline_assets.profiles.profiles import history_of
 from pipeline_assets.sample import write_samples
-from pipeline_assets.settings import Settings
 from pipeline_assets.staleness.stale_partitions import Stale, nothing_forced
-
-
-class Session:
-    """What the commands share; each part is created when a command first needs it."""
-
-    def __init__(self, settings: Settings | None = None) -> None:
-        self._given = settings
-
-    @cached_property
-    def settings(self) -> Settings:
-        """The settings that were given, or those of the environment."""
-        return self._given or Settings.from_environment()
-
-    @cached_property
-    def deployment(self) -> Deployment:
-        """Storage, catalog and engines."""
-        return Deployment(self.settings)
-
-    @cached_property
-    def assets(self) -> list[LakeAsset]:
-        """All assets of the graph."""
-        return assets_for(self.settings)
-
-    @cached_property
-    def tables(self) -> list[LakeTable]:
-        """All tables of the lake."""
-        return [*(asset.table for asset in self.assets), PROFILES]
-
-    @cached_property
-    def instance(self) -> dg.DagsterInstance:
-        """The Dagster instance that the UI shows."""
-        return open_instance(self.settings.dagster_home, Path.cwd())
-
-    def updater(self, progress: Progress = SILENT) -> Updater:
-        """An updater of the lake that reports to ``progress``."""
-        definitions = build_definitions(self.settings, progress)
-        sources = landing_for(self.settings)
-        return Updater(definitions, self.assets, sources, self.deployment, self.instance)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -105,12 +60,17 @@ def sample(out: Path, scale: float, seed: int, damage: float) -> None:
 @click.option("--select", help="Dagster asset selection, for instance 'key:\"taobao/*\"'.")
 @click.option("--partition", help="Only this partition key.")
 @click.option("--again", is_flag=True, help="Materialise what is chosen even if nothing changed.")
+@click.option(
+    "--declared", is_flag=True, help="Forget config that runs have asked for; use the declared."
+)
 @click.pass_obj
-def update(session: Session, select: str | None, partition: str | None, again: bool) -> None:
+def update(
+    session: Session, select: str | None, partition: str | None, again: bool, declared: bool
+) -> None:
     """Materialise what depends on changes outside the lake; a second run finds nothing to do."""
     if again and not (select or partition):
         raise PipelineError("--again alone would materialise all: add --select or --partition")
-    whole = session.updater()
+    whole = session.updater(keeps_overrides=not declared)
     chosen = selection(whole, select, partition)
     updater = chosen.narrowed(whole)
     listings = chosen.of(updater.listings())
@@ -123,7 +83,7 @@ def update(session: Session, select: str | None, partition: str | None, again: b
     problems += outside.problems
     found = updater.stale(listings, outside, chosen.holds if again else nothing_forced)
     stale = [item for item in found if chosen.holds(item.asset, item.key)]
-    outcomes = _materialised(session, stale) if stale else []
+    outcomes = _materialised(session, stale, keeps_overrides=not declared) if stale else []
     for line in (warning for outcome in outcomes for warning in outcome.warnings):
         click.echo(f"warning: {printable(line)}", err=True)
     failures = [failure for outcome in outcomes for failure in outcome.failures]
@@ -134,10 +94,12 @@ def update(session: Session, select: str | None, partition: str | None, again: b
     click.echo(_summary(session) if stale else "Everything is up to date; nothing was run.")
 
 
-def _materialised(session: Session, stale: Sequence[Stale]) -> list[Outcome]:
+def _materialised(
+    session: Session, stale: Sequence[Stale], *, keeps_overrides: bool
+) -> list[Outcome]:
     work = batches(stale)
     with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
-        return list(session.updater(bars).run(work))
+        return list(session.updater(bars, keeps_overrides=keeps_overrides).run(work))
 
 
 def _summary(session: Session) -> str:
@@ -165,10 +127,10 @@ def query(session: Session, sql: str, format_: Format) -> None:
 @click.pass_obj
 def history(session: Session, table: str) -> None:
     """List every publish of a table, oldest first."""
-    for entry in session.deployment.lake.history(_table(session, table)):
+    for entry in session.deployment.lake.history(session.table(table)):
         mark = "*" if entry.is_current else " "
         changes = ", ".join(
-            f"{key or 'whole table'} {record.rows:,} rows" if record else f"{key} removed"
+            f"{key or 'whole table'} {told(record)}" if record else f"{key} removed"
             for key, record in entry.records.items()
         )
         click.echo(
@@ -182,7 +144,7 @@ def history(session: Session, table: str) -> None:
 @click.pass_obj
 def profile(session: Session, table: str, plot: Path | None) -> None:
     """Compare the partitions of a table: rows, shares of nulls, means."""
-    chosen = _table(session, table)
+    chosen = session.table(table)
     found = history_of(session.deployment.lake, chosen)
     if plot:
         plot.write_bytes(png(profile_plot(table), found.to_pylist()))
@@ -201,7 +163,7 @@ def profile(session: Session, table: str, plot: Path | None) -> None:
 def restore(session: Session, table: str, snapshot: int, partition: tuple[str, ...]) -> None:
     """Publish again what a snapshot held; the present snapshot stays in the history."""
     _refuse_exports(session, table)
-    chosen = _table(session, table)
+    chosen = session.table(table)
     restored = session.deployment.lake.restore(chosen, snapshot, list(partition) or None)
     for key, record in restored.items():
         what = f"{record.rows:,} rows" if record else "removed: it did not exist then"
@@ -247,19 +209,15 @@ def doctor(session: Session, ui_port: int | None) -> None:
         sys.exit(1)
 
 
+cli.add_command(describe)
+
+
 def _refuse_exports(session: Session, name: str) -> None:
     # The table of an export only lists objects, which a restored snapshot would not bring back.
     for asset in session.assets:
         if asset.export and str(asset.table) == name:
             inputs = " or ".join(spec.upstream.replace("/", ".") for spec in asset.inputs)
             raise PipelineError(f"{name} lists exported objects: restore {inputs}, then update")
-
-
-def _table(session: Session, name: str) -> LakeTable:
-    tables = {str(table): table for table in session.tables}
-    if name not in tables:
-        raise PipelineError(f"There is no table {name}; tables are {', '.join(tables)}")
-    return tables[name]
 
 
 def main() -> None:

@@ -6,8 +6,8 @@ fail by themselves. The others are published.
 
 import os
 import socket
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import dagster as dg
@@ -59,7 +59,7 @@ class Runs:
 
     job: dg.JobDefinition
     instance: dg.DagsterInstance
-    tags: tuple[tuple[str, str], ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def outcomes(self, batches: Iterable[Batch]) -> Iterator[Outcome]:
         """Materialise batches; in a batch nothing runs after a failed asset.
@@ -99,7 +99,7 @@ class Runs:
             asset_selection=[asset.key for asset in batch.assets],
             run_config=_QUIET,
             raise_on_error=False,
-            tags={**process, **dict(self.tags), **batch.range_tags},
+            tags={**process, **self.tags, **batch.range_tags},
             partition_key=batch.keys[0] if len(batch.keys) == 1 else None,
         )
         done = frozenset(event.asset_key for event in result.get_asset_materialization_events())

@@ -21,6 +21,7 @@ from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.landing.zone import LandingZone, Listing
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.processes import is_alive
+from pipeline_assets.publish.run_config import DECLARED_TAG
 from pipeline_assets.staleness.outside_systems import OutsideVersions, read_outside_systems
 from pipeline_assets.staleness.stale_partitions import (
     GraphState,
@@ -43,6 +44,7 @@ class Updater:
         sources: Its landing sources.
         deployment: Storage and catalog.
         instance: Where runs are recorded, and where the UI reads them.
+        keeps_overrides: Whether the config that runs have asked for stays in force.
     """
 
     definitions: dg.Definitions
@@ -50,6 +52,7 @@ class Updater:
     sources: Sequence[LandingSource]
     deployment: Deployment
     instance: dg.DagsterInstance
+    keeps_overrides: bool = True
 
     def in_order(self) -> list[LakeAsset]:
         """The assets in the order of their dependencies."""
@@ -125,13 +128,15 @@ class Updater:
                 instance=self.instance,
                 outside=outside,
                 is_forced=is_forced,
+                keeps_overrides=self.keeps_overrides,
             )
         )
 
     def run(self, batches: Iterable[Batch]) -> Iterator[Outcome]:
         """Materialise batches; see :meth:`pipeline_assets.command.runs.Runs.outcomes`."""
         job = self.definitions.resolve_implicit_global_asset_job_def()
-        return Runs(job, self.instance).outcomes(batches)
+        tags = {} if self.keeps_overrides else {DECLARED_TAG: "true"}
+        return Runs(job, self.instance, tags).outcomes(batches)
 
     @one_line_errors(KEEP_RECORDS)
     def fail_abandoned_runs(self) -> list[str]:

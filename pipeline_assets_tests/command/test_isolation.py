@@ -11,7 +11,8 @@ import dagster as dg
 import pytest
 
 from pipeline_assets.command.boundary import one_line_errors
-from pipeline_assets.command.cli import Session, cli
+from pipeline_assets.command.cli import cli
+from pipeline_assets.command.session import Session
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.domains.rentals.conftest import world_in
 from pipeline_assets_tests.domains.rentals.world import HEADER, World

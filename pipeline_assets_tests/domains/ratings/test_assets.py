@@ -264,6 +264,17 @@ def test_a_new_delivery_replaces_its_category_and_no_other(world: World) -> None
     ]
 
 
+def test_thresholds_of_a_run_last_when_the_vendor_delivers_one_row_more(world: World) -> None:
+    rows = [{"customer_id": customer, "product_id": product} for customer, product in CHAIN]
+    world.land("Chain", *rows)
+    world.update()
+    config = {"min_customer_rows": 2, "min_product_rows": 2}
+    assert world.materialize("Chain", "filtered_ratings", config=config).success
+    world.land("Chain", *rows, rows[0])
+    world.update()
+    assert len(exported(world, "Chain")) == 4
+
+
 def test_thresholds_and_method_are_run_config(world: World) -> None:
     """Once 3 and B3 are gone, B2 and 2 have too few rows, then everybody has."""
     rows = [{"customer_id": customer, "product_id": product} for customer, product in CHAIN]
