@@ -71,6 +71,11 @@ class Settings(BaseSettings):
         None,
         description="s3:// prefix for what steps print; by default it stays in the Dagster home.",
     )
+    config_file: Path | None = Field(
+        None,
+        description="YAML file with the config of assets and partitions; by default "
+        "`pipeline.yaml` in the working folder, if there is one.",
+    )
     engine: EngineName = Field("embedded", description="Engine that computes every asset.")
     engine_overrides: Mapping[str, EngineName] = Field(
         default_factory=dict,
@@ -232,15 +237,6 @@ class Settings(BaseSettings):
         given = (self.alert_smtp_url, self.alert_email_from, self.alert_email_to)
         if any(given) and not all(given):
             raise ValueError("ALERT_SMTP_URL, ALERT_EMAIL_FROM and ALERT_EMAIL_TO go together")
-        return self
-
-    @model_validator(mode="after")
-    def _catalogued(self) -> "Settings":
-        if self.lake_uri.startswith("s3://") and not self.catalog_uri:
-            raise ValueError(
-                "a lake on S3 needs CATALOG_URI: `glue`, or the SQLAlchemy URL of a database that "
-                "every process of the deployment uses"
-            )
         return self
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 if TYPE_CHECKING:
-    from pipeline_assets.command.cli import Session
+    from pipeline_assets.command.session import Session
 
 KEPT_HOURS: Final = 168.0
 """A week: how long what was replaced can be restored, and how long garbage is kept."""
@@ -58,8 +58,8 @@ def clean(session: "Session", older_than: float, dry_run: bool) -> None:
     Garbage is condemned by one pass and removed by a later one. Nothing of a table is removed while
     the catalog and the storage disagree about it.
     """
-    from pipeline_assets.iceberg.upkeep import cleaning  # noqa: PLC0415
-    from pipeline_assets.profiles.profiles import PROFILES  # noqa: PLC0415
+    from pipeline_assets.iceberg.upkeep import cleaning
+    from pipeline_assets.profiles.profiles import PROFILES
 
     lake, before = session.deployment.lake, datetime.now(UTC) - timedelta(hours=older_than)
     store, problems = session.deployment.store(session.settings.lake_uri), False
@@ -81,7 +81,7 @@ def recover(session: "Session", dry_run: bool) -> None:
     Also for a lake that was moved, and for a catalog that is damaged or older than the lake. Stop
     whatever publishes first.
     """
-    from pipeline_assets.iceberg.upkeep import recovery  # noqa: PLC0415
+    from pipeline_assets.iceberg.upkeep import recovery
 
     access = session.deployment.lake.access
     if not dry_run and (aside := recovery.set_damaged_aside(access)):

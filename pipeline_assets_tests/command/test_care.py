@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from pipeline_assets.command.cli import Session, cli
+from pipeline_assets.command.cli import cli
+from pipeline_assets.command.session import Session
+from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.upkeep.recovery import recover
+from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.diary.bench import diary, land
 from pipeline_assets_tests.domains.ratings.world import World
@@ -89,3 +92,9 @@ def test_in_a_lake_that_was_moved_raw_text_is_found_again(
     land(bench, "mon")
     assert bench.run("mon", only=["diary.entries"]).success
     assert bench.query("SELECT who FROM diary.entries") == [("ada",)]
+
+
+def test_a_lake_on_s3_names_its_catalog() -> None:
+    settings = Settings(lake_uri="s3://bucket/lake")
+    with pytest.raises(PipelineError, match="CATALOG_URI is not set: a lake on S3 needs `glue`"):
+        _ = Deployment(settings).lake
