@@ -86,7 +86,7 @@ class NeighbourConfig(dg.Config):
 
 
 @ingest_asset(
-    domain=MUSIC, contract=RawUsers, code_version="1", partitions=SNAPSHOTS, landing=LISTENING
+    domain=MUSIC, contract=RawUsers, code_version="2", partitions=SNAPSHOTS, landing=LISTENING
 )
 def raw_users(deliveries: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """The users as delivered, as text."""
@@ -96,7 +96,7 @@ def raw_users(deliveries: Landed, workspace: Workspace) -> Iterator[pa.RecordBat
 @ingest_asset(
     domain=MUSIC,
     contract=RawUserTopArtists,
-    code_version="1",
+    code_version="2",
     partitions=SNAPSHOTS,
     landing=LISTENING,
 )
