@@ -94,6 +94,10 @@ def open_instance(home: Path, project: Path) -> dg.DagsterInstance:
         settings = Settings.from_environment()
         _require_answer(instance_dsn(settings))
         instance = dg.DagsterInstance.from_config(str(home))
+        # A process that was killed while it created a home has left SQLite files without some of
+        # their tables. Dagster creates those on the first connection of most of its calls, but not
+        # of all; this call makes one and does nothing more where nothing is missing.
+        instance.reindex()
         if chosen_parts(settings, str(home)) and not isinstance(instance, PipelineInstance):
             raise PipelineError(f"{home / CONFIG_FILE} ignores our settings; add to it:\n{_OURS}")
         return instance

@@ -1,5 +1,6 @@
 """The Dagster instance: one for the command line and Dagster's own processes, kept where set."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +10,8 @@ import dagster as dg
 import pytest
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 
-from pipeline_assets.command.cli import Session, cli
+from pipeline_assets.command.cli import cli
+from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.instance import open_instance, sqlalchemy_url
@@ -66,6 +68,22 @@ def test_by_default_everything_lies_in_the_home(tmp_path: Path) -> None:
         assert said(instance) == "said on the way\n"
         assert isinstance(instance.compute_log_manager, LocalComputeLogManager)
     assert databases(tmp_path / "home")
+
+
+def test_a_home_whose_creation_was_killed_is_completed(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    open_instance(home, ROOT).dispose()
+    (index,) = home.rglob("index.db")
+    with sqlite3.connect(index) as half:
+        # What a kill between Dagster's CREATE TABLE statements leaves.
+        half.execute("DROP TABLE dynamic_partitions")
+        half.execute("DELETE FROM alembic_version")
+        half.execute("DELETE FROM secondary_indexes")
+    half.close()
+    with open_instance(home, ROOT) as instance:
+        instance.add_dynamic_partitions("category", ["Books"])
+        assert instance.get_dynamic_partitions("category") == ["Books"]
+        assert said(instance) == "said on the way\n"
 
 
 def test_one_setting_keeps_it_in_postgres_for_the_command_and_for_dagster(
