@@ -17,7 +17,7 @@ _RANK = Field(ge=1, description="From 1, without gaps or ties.")
 _EMBEDDING = Field(description="Fifty dimensions unless configured otherwise.")
 
 
-def _text() -> Any:  # noqa: ANN401 - pandera's field declarations are untyped
+def _text() -> Any:  # noqa: ANN401 - as Field
     """A column as delivered; every column needs a declaration of its own."""
     return Field(nullable=True, description="As delivered.")
 
@@ -65,7 +65,7 @@ class Users(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "user_id"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "user_id")
 
 
 class UserTopArtists(Contract):
@@ -83,7 +83,7 @@ class UserTopArtists(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "user_id", "artist_name"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "user_id", "artist_name")
 
 
 class ArtistRankInCountry(Contract):
@@ -98,7 +98,7 @@ class ArtistRankInCountry(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "country", "rank"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "country", "rank")
 
 
 class CountryRankPerArtist(Contract):
@@ -117,7 +117,7 @@ class CountryRankPerArtist(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "artist_name", "rank"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "artist_name", "rank")
 
 
 class ArtistEmbeddings(Contract):
@@ -130,7 +130,7 @@ class ArtistEmbeddings(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "artist_name"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "artist_name")
 
 
 class UserEmbeddings(Contract):
@@ -143,7 +143,7 @@ class UserEmbeddings(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "user_id"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "user_id")
 
 
 class SimilarArtists(Contract):
@@ -161,4 +161,4 @@ class SimilarArtists(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "artist_name", "rank"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "artist_name", "rank")
