@@ -7,7 +7,8 @@ Whatever goes wrong ends as one line; see :mod:`pipeline_assets.command.boundary
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -17,7 +18,7 @@ from pipeline_assets.command import doctor as health
 from pipeline_assets.command.batches import batches
 from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
 from pipeline_assets.command.care import clean, recover
-from pipeline_assets.command.console import Format, ProgressBars, show
+from pipeline_assets.command.console import Format, ProgressBars, changes, show
 from pipeline_assets.command.describe import describe, told
 from pipeline_assets.command.runs import Outcome
 from pipeline_assets.command.selection import selection
@@ -25,9 +26,11 @@ from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.plots import png
 from pipeline_assets.dataset.values.texts import first_and_last, printable
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.landing.zone import Listing
 from pipeline_assets.profiles.profile_plot import profile_plot
 from pipeline_assets.profiles.profiles import history_of
 from pipeline_assets.sample import write_samples
+from pipeline_assets.staleness.outside_systems import OutsideVersions
 from pipeline_assets.staleness.stale_partitions import Stale, nothing_forced
 
 
@@ -45,12 +48,18 @@ def cli(context: click.Context) -> None:
 @click.option("--scale", type=click.FloatRange(min=0, min_open=True), default=1.0)
 @click.option("--seed", type=int, default=0, help="Same seed, same bytes.")
 @click.option("--damage", type=click.FloatRange(0, 1), default=0.0, help="Share of damaged rows.")
-def sample(out: Path, scale: float, seed: int, damage: float) -> None:
+@click.option(
+    "--end",
+    type=click.DateTime(["%Y-%m-%d"]),
+    default=lambda: f"{datetime.now(UTC):%Y-%m-%d}",
+    help="The day after the last daily file; today in UTC unless given.",
+)
+def sample(out: Path, scale: float, seed: int, damage: float, end: datetime) -> None:
     """Write landing files in the vendors' formats; scale 1 takes seconds, 100 is a real load.
 
     Nothing but landing files is written, and a file that would not change is left alone.
     """
-    write_samples(out, scale, seed, damage)
+    write_samples(out, scale, seed, damage, end=end.date())
     click.echo(f"landing files: {out}")
 
 
@@ -79,6 +88,7 @@ def update(
     chosen.require_partition(updater, listings)
     problems = [problem for listing in listings.values() for problem in listing.problems]
     problems += outside.problems
+    _tell(outside.notes)
     found = updater.stale(listings, outside, chosen.holds if again else nothing_forced)
     stale = [item for item in found if chosen.holds(item.asset, item.key)]
     outcomes = _materialised(session, stale, keeps_overrides=not declared) if stale else []
@@ -89,24 +99,32 @@ def update(
         click.echo(f"error: {printable(line)}", err=True)
     if problems or failures:
         sys.exit(FAILED)
-    click.echo(_summary(session) if stale else "Everything is up to date; nothing was run.")
+    click.echo(changes(session, outcomes) if stale else _nothing_run(listings, outside, select))
 
 
 def _materialised(
     session: Session, stale: Sequence[Stale], *, keeps_overrides: bool
 ) -> list[Outcome]:
     work = batches(stale)
-    with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
+    landing = session.deployment.landing.uri
+    with ProgressBars(sum(len(batch.assets) for batch in work), landing) as bars:
         return list(session.updater(bars, keeps_overrides=keeps_overrides).run(work))
 
 
-def _summary(session: Session) -> str:
-    lines = [f"The lake in {session.settings.lake_uri} now holds"]
-    for asset in session.assets:
-        records = session.deployment.lake.read(asset.table).records
-        rows = sum(record.rows for record in records.values())
-        lines.append(f"  {asset.table!s:<36} {rows:>14,} rows in {len(records)} partitions")
-    return "\n".join(lines)
+def _tell(notes: Iterable[str]) -> None:
+    for note in notes:
+        click.echo(f"note: {printable(note)}", err=True)
+
+
+def _nothing_run(
+    listings: Mapping[str, Listing], outside: OutsideVersions, select: str | None
+) -> str:
+    """Why an update had nothing to do."""
+    lines = [f"{name} is not expected: {reason}" for name, reason in outside.idle.items()]
+    if not any(listing.partitions for listing in listings.values()) and listings:
+        lines.append("Nothing has landed of what was asked for; see `doctor` for the landing zone.")
+    chosen = "Of what was chosen, nothing is stale" if select else "Everything is up to date"
+    return "\n".join([*lines, f"{chosen}; nothing was run."])
 
 
 @cli.command()
@@ -181,6 +199,7 @@ def missing(session: Session) -> None:
     stale = updater.stale(updater.listings(), outside)
     for name, reason in outside.idle.items():
         click.echo(f"{name:<36} {'':<24} not expected: {reason}")
+    _tell(outside.notes)
     for problem in outside.problems:
         click.echo(f"error: {problem}", err=True)
     by_reason: dict[tuple[str, str], list[str]] = {}

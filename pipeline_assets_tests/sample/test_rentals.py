@@ -25,7 +25,7 @@ REASONS = {
     "unknown_cid": "unknown_cid",
     "cid_not_a_number": "bad_cid",
     "nul_character": "nul_byte",
-    "duplicate_review": "duplicate_review",
+    "duplicate_review": None,
     "score_0": "bad_score",
     "score_6": "bad_score",
     "score_five": "bad_score",
