@@ -27,10 +27,12 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from pipeline_assets.dataset.values.dsn import parse_dsn
+from pipeline_assets.dataset.values.workspace import LANDING_EXPANSION
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.partitions import FIRST_DAY, Granularity
 from pipeline_assets.storage.s3_access import S3Access
 from spark_resources.runners.emr_config import InstanceRate
+from spark_resources.runners.emr_serverless import ServerlessRates
 
 EngineName: TypeAlias = Literal["embedded", "spark", "emr", "emr-serverless"]
 PREFIX = "PIPELINE_"
@@ -116,6 +118,12 @@ class Settings(BaseSettings):
         'JSON: `{"m7g.xlarge": {"vcpus": 4, "memory_gb": 16, "usd_per_hour": 0.2}}`. Without it '
         "the cost of a step is not estimated.",
     )
+    emr_serverless_rates: ServerlessRates | None = Field(
+        None,
+        description="What EMR Serverless costs in the application's region on its architecture, as "
+        'JSON: `{"usd_per_vcpu_hour": 0.04, "usd_per_memory_gb_hour": 0.005}`. Without it the cost '
+        "of a job run is not estimated.",
+    )
     job_poll_seconds: float = Field(
         2, gt=0, description="First pause between two polls of a remote job; later ones are longer."
     )
@@ -155,6 +163,12 @@ class Settings(BaseSettings):
     )
     landing_objects_per_look: int = Field(
         20_000, ge=1000, description="How many landing objects a sensor lists per tick."
+    )
+    landing_expansion: int = Field(
+        LANDING_EXPANSION,
+        ge=1,
+        description="A compressed delivery is refused if it unfolds to more than 64 MiB and to "
+        "more than so many times its size.",
     )
     landing_queue_url: str | None = Field(
         None,

@@ -79,7 +79,9 @@ class CatalogAccess:
 
     def _connect(self, properties: dict[str, str]) -> Catalog:
         if self.uri == GLUE:
-            return load_catalog(_NAME, type=GLUE, **properties)
+            # boto3 needs a region for Glue, and the setting names it, not the environment.
+            region = {"glue.region": self.s3.region_name}
+            return load_catalog(_NAME, type=GLUE, **properties, **region)
         if path := _sqlite_path(self.uri):
             path.parent.mkdir(parents=True, exist_ok=True)
         return _open_sql(self.uri, properties)

@@ -1,9 +1,13 @@
 """Configuration of EMR on EC2: which cluster runs the steps, and what its instances cost."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+Span: TypeAlias = tuple[datetime, datetime]
+"""When something began and ended."""
 
 
 @dataclass(frozen=True)
@@ -72,3 +76,18 @@ def cost(
         "memory_gb_hours": round(sum(rate.memory_gb * used for rate, used in total), 4),
         "estimated_cost_usd": round(sum(rate.usd_per_hour * used for rate, used in total), 4),
     }
+
+
+def shared_seconds(own: Span, others: Sequence[Span]) -> float:
+    """The seconds of a span, each divided by the number of spans that it lies in.
+
+    So what several steps of a cluster are charged adds up to what the cluster costs meanwhile.
+    """
+    start, end = own
+    edges = sorted({start, end, *(t for span in others for t in span if start < t < end)})
+    shares = (
+        (after - before).total_seconds()
+        / (1 + sum(begun <= before and after <= ended for begun, ended in others))
+        for before, after in pairwise(edges)
+    )
+    return sum(shares)
