@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -31,7 +32,9 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.storage.objects import LocalStore, S3Store
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 
 GLUE: Final = "glue"
@@ -62,6 +65,11 @@ class CatalogAccess:
     _opened: "dict[str, _Opened]" = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        """Where the files of the tables lie."""
+        return S3Store(self.s3) if self.warehouse.startswith(S3_SCHEME) else LocalStore()
 
     def open(self) -> Catalog:
         """The catalog; the first process creates the tables of the catalog itself.
@@ -112,9 +120,11 @@ class _Opened:
 
 def _circumstances(uri: str, properties: Mapping[str, str]) -> tuple[object, ...]:
     path = _sqlite_path(uri)
-    # A connection to a deleted file still accepts writes, and nobody ever reads them.
+    # A connection to a deleted file still accepts writes, and nobody ever reads them. An emptied
+    # one lacks the catalog's tables, which a new connection creates.
     file = path.stat() if path and path.exists() else None
-    return os.getpid(), sorted(properties.items()), file and (file.st_dev, file.st_ino)
+    identity = file and (file.st_dev, file.st_ino, file.st_size > 0)
+    return os.getpid(), sorted(properties.items()), identity
 
 
 def _is_created_by_another(error: BaseException) -> bool:

@@ -33,6 +33,11 @@ class HistoryEntry:
     is_current: bool
 
 
+def forgotten_before(snapshot_id: int) -> str:
+    """Like :data:`FORGOTTEN`, of a snapshot that a tag or branch kept while others expired."""
+    return f"{FORGOTTEN}.{snapshot_id}"
+
+
 def set_records(transaction: Transaction, records: Mapping[str, PartitionRecord | None]) -> None:
     """Store the records as table properties.
 
@@ -68,10 +73,27 @@ def ancestry(iceberg: Table, snapshot_id: int | None) -> list[Snapshot]:
 
 def records_at(iceberg: Table, snapshot_id: int) -> dict[str, PartitionRecord]:
     """The records at a snapshot: the forgotten ones, replaced by those of each snapshot since."""
-    records = json.loads(iceberg.properties.get(FORGOTTEN, "{}"))
-    for snapshot in ancestry(iceberg, snapshot_id):
+    chain = ancestry(iceberg, snapshot_id)
+    records = _forgotten(iceberg, chain[0].snapshot_id if chain else snapshot_id)
+    for snapshot in chain:
         records |= _summary(snapshot)
     return _existing(records)
+
+
+def records_before(iceberg: Table, snapshot_id: int) -> dict[str, PartitionRecord]:
+    """The records in force before a snapshot was committed."""
+    snapshot = iceberg.snapshot_by_id(snapshot_id)
+    parent = snapshot.parent_snapshot_id if snapshot else None
+    if parent is None or iceberg.snapshot_by_id(parent) is None:
+        return _existing(_forgotten(iceberg, snapshot_id))
+    return records_at(iceberg, parent)
+
+
+def _forgotten(iceberg: Table, snapshot_id: int) -> dict[str, Any]:
+    """The records before a snapshot whose ancestors have expired, as JSON."""
+    own = iceberg.properties.get(forgotten_before(snapshot_id))
+    records: dict[str, Any] = json.loads(own or iceberg.properties.get(FORGOTTEN, "{}"))
+    return records
 
 
 def _summary(snapshot: Snapshot) -> dict[str, Any]:
@@ -105,12 +127,27 @@ def history_entry(snapshot: Snapshot, current: int | None) -> HistoryEntry:
 
 
 def pinned(past: PartitionRecord | None, present: PartitionRecord | None) -> PartitionRecord | None:
-    """A past record with today's inputs and code, so that the next update does not replace it."""
+    """A past record with today's inputs and code, so that the next update does not replace it.
+
+    If its config is not the one in force, it stays in force from now on, like one that a run has
+    asked for. The code is then the one of the past: today's, unless it has changed in between.
+    """
     if past is None or present is None:
         return past
-    return replace(past, inputs=present.inputs, code_version=present.code_version)
+    today = replace(past, inputs=present.inputs)
+    if past.config not in (None, present.config):
+        return replace(today, override=past.config)
+    return replace(
+        today,
+        code_version=present.code_version,
+        config=present.config,
+        override=present.override,
+    )
 
 
 def dumped(record: PartitionRecord | None) -> dict[str, object] | None:
-    """A record as JSON; null for a removed partition."""
-    return asdict(record) if record else None
+    """A record as JSON; null for a removed partition. Most have no config, so it is left out."""
+    if record is None:
+        return None
+    fields = asdict(record)
+    return {name: it for name, it in fields.items() if it or name not in {"config", "override"}}

@@ -42,6 +42,7 @@ def query(
         PipelineError: It is not a single SELECT, or the engine cannot run it.
     """
     mentioned = [table for table in tables if _mentions(sql, table)]
+    lake.require_newest(mentioned)
     with engine.connect(uses_s3=lake.access.warehouse.startswith(S3_SCHEME)) as connection:
         try:
             for table in mentioned:

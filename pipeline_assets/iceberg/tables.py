@@ -6,17 +6,17 @@ a table property holds the present one, and the summary of the snapshot that pub
 holds it for the history.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
-from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, In
 from pyiceberg.table import Table
 
 from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.agreement import load, load_to_commit
 from pipeline_assets.iceberg.catalog import CatalogAccess, beside_others, one_line_errors
 from pipeline_assets.iceberg.commit import (
     data_files,
@@ -207,11 +207,32 @@ class Lake:
             return records
 
     def load(self, table: LakeTable) -> Table | None:
-        """The Iceberg table as it is now; None where nothing was ever published."""
-        try:
-            return self.access.open().load_table(str(table))
-        except NoSuchTableError:
-            return None
+        """The Iceberg table as it is now; None where nothing was ever published.
+
+        Raises:
+            PipelineError: Storage holds the table and the catalog does not know it, knows it at
+                another place, or names metadata that cannot be read.
+        """
+        return load(self.access, table, self.location(table))
+
+    def require_newest(self, tables: Iterable[LakeTable]) -> None:
+        """Make sure that readers would see what was published last.
+
+        Raises:
+            PipelineError: The catalog does not know a table that storage holds, or knows an older
+                state of it.
+        """
+        for table in tables:
+            with one_line_errors(f"read {table}"):
+                self.load_to_commit(table)
+
+    def load_to_commit(self, table: LakeTable) -> Table | None:
+        """The same for a commit, which an old catalog would let undo what was published since.
+
+        Raises:
+            PipelineError: As :meth:`load`, or storage holds newer commits than the catalog knows.
+        """
+        return load_to_commit(self.access, table, self.location(table))
 
     @beside_others
     def _commit(
@@ -220,7 +241,7 @@ class Lake:
         files: Sequence[str],
         records: Mapping[str, PartitionRecord | None],
     ) -> int:
-        iceberg = self.load(table) or self._create(table)
+        iceberg = self.load_to_commit(table) or self._create(table)
         widen(iceberg, iceberg_schema(table.contract))
         # Read again at every try: the process that came first may have replaced the same files.
         replaced = list(data_files(iceberg, table, list(records)))
@@ -233,7 +254,7 @@ class Lake:
 
     @beside_others
     def _append(self, table: LakeTable, rows: pa.Table) -> None:
-        iceberg = self.load(table) or self._create(table)
+        iceberg = self.load_to_commit(table) or self._create(table)
         iceberg.metadata = without_history(iceberg.metadata)
         with iceberg.transaction() as transaction:
             transaction.append(rows)

@@ -1,14 +1,13 @@
 """Schedules: the nightly maintenance of tables, and the search for missing time windows."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import dagster as dg
 
 from pipeline_assets.dataset.values.table import LakeTable
-from pipeline_assets.iceberg.maintenance import clean, compact
-from pipeline_assets.profiles.profiles import PROFILES
+from pipeline_assets.iceberg.upkeep.cleaning import clean
 from pipeline_assets.publish.io_managers import LakeIOManager
 
 HOURLY_CHECK: Final = "55 * * * *"
@@ -19,19 +18,29 @@ KEPT: Final = timedelta(days=7)
 """How far back tables can be restored. A run that lasts longer could lose files it reads."""
 
 
-def maintenance_schedule(tables: Sequence[LakeTable]) -> dg.ScheduleDefinition:
-    """The schedule that expires old snapshots and deletes files that no snapshot refers to."""
+def maintenance_schedule(
+    tables: Sequence[LakeTable], compacted: Collection[LakeTable]
+) -> dg.ScheduleDefinition:
+    """The schedule that expires old snapshots and removes what was found to be garbage before.
+
+    Args:
+        tables: The tables to clean.
+        compacted: Those of them that grow by many small files.
+    """
 
     @dg.op(
-        description="Compacts the profiles, expires snapshots and removes orphans, table by table.",
+        description="Compacts the profiles, expires snapshots, condemns orphans and removes those "
+        "that were condemned a week before, table by table.",
         required_resource_keys={"lake_io_manager"},
     )
     def clean_lake(context: dg.OpExecutionContext) -> None:
         manager: LakeIOManager = context.resources.lake_io_manager
-        compact(manager.lake, PROFILES)
-        before = datetime.now(UTC) - KEPT
-        for cleaned in clean(manager.lake, manager.store, tables, before):
+        before, problems = datetime.now(UTC) - KEPT, list[str]()
+        for cleaned in clean(manager.lake, manager.store, tables, before, compacted=compacted):
             context.log.info(str(cleaned))
+            problems += [cleaned.problem] if cleaned.problem else []
+        if problems:
+            raise dg.Failure("; ".join(problems), allow_retries=False)
 
     @dg.job(description="What `pipeline-assets clean` does, on a schedule.")
     def maintenance() -> None:

@@ -5,7 +5,7 @@ that its author has named.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 
@@ -17,6 +17,7 @@ from pipeline_assets.publish.metadata import metadata_table, told_row
 from spark_resources.job import AuditResult
 
 CONTRACT: Final = "contract"
+_TABLE: Final = "rules"
 _DESCRIPTION: Final = (
     "Columns hold what the contract declares, and rows lie in the partitions that were asked for."
 )
@@ -51,8 +52,14 @@ def contract_result(asset: LakeAsset, audits: Mapping[str, AuditResult]) -> dg.A
     )
 
 
+def shown_rules(metadata: Mapping[str, dg.MetadataValue[Any]]) -> list[Mapping[str, Any]]:
+    """The rows of the check's table: `rule`, `holds`, `severity` and `failed rows` of each rule."""
+    table = metadata.get(_TABLE)
+    return [row.data for row in table.records] if isinstance(table, dg.TableMetadataValue) else []
+
+
 def _told(broken: Iterable[tuple[Check, AuditResult]]) -> str | None:
-    """Each broken rule and how many rows break it; alerts repeat it."""
+    """Each broken rule and how many rows break it."""
     return (
         "; ".join(
             f"{rule.description.rstrip('.')} ({audit.failed:,} rows do not)"
@@ -69,6 +76,7 @@ def _metadata(
         {
             "column": ", ".join(rule.columns),
             "rule": rule.name,
+            "holds": rule.description,
             "severity": rule.severity,
             "failed rows": audit.failed,
             "examples": "; ".join(map(told_row, audit.examples)),
@@ -76,7 +84,7 @@ def _metadata(
         for rule, audit in counted
     ]
     return {
-        "rules": metadata_table(rows),
+        _TABLE: metadata_table(rows),
         **{
             f"examples/{rule.name}": metadata_table(audit.examples)
             for rule, audit in broken

@@ -15,7 +15,7 @@ from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.domains import ratings
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.maintenance import clean, orphans
+from pipeline_assets.iceberg.upkeep.cleaning import clean
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.profiles.profiles import PROFILES
 from pipeline_assets.settings import Settings
@@ -257,8 +257,9 @@ class Trial:
     def _clean_up(self) -> None:
         lake, store = Deployment(self.settings).lake, self._store
         tables = [*(asset.table for asset in self.expected.assets), PROFILES]
-        list(clean(lake, store, tables, _ALWAYS))
-        left = [it.uri for table in tables for it in orphans(lake, store, table, _ALWAYS)]
+        # The first pass expires and condemns, the second removes, the third finds nothing.
+        passes = [list(clean(lake, store, tables, _ALWAYS, compacted=[PROFILES])) for _ in range(3)]
+        left = [str(it) for it in passes[-1] if it.problem or it.removed.number]
         homes = tuple(f"{lake.location(table)}/" for table in tables)
         named = tuple(f"{self.settings.lake_uri}/{name}" for name in ("train_ready/am", "catalog."))
         listed = [it.uri for it in store.list(self.settings.lake_uri)]

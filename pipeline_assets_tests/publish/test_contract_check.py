@@ -42,6 +42,7 @@ def test_each_broken_rule_is_named_and_counted() -> None:
     assert rows(found)["who_isin"] == {
         "column": "who",
         "rule": "who_isin",
+        "holds": "Every `who` satisfies isin(['ada', 'bob']).",
         "severity": "error",
         "failed rows": 1200,
         "examples": "who = eve, letters = 5",

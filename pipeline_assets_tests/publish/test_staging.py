@@ -14,7 +14,7 @@ import pytest
 from pipeline_assets.dataset.values.progress import Log, Progress
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.maintenance import expire, remove_orphans
+from pipeline_assets.iceberg.upkeep.cleaning import clean
 from pipeline_assets.publish.io_managers import LakeIOManager
 from pipeline_assets.publish.staging import AlreadyPublished, Staged
 from pipeline_assets.settings import Settings
@@ -147,9 +147,8 @@ def test_a_process_that_is_killed_leaves_the_last_good_data_and_nothing_else(
 
     assert run_day(bench, day) == []
     assert entries(bench) != sunny
-    for name in TABLES:
-        expire(bench.lake, bench.tables[name], ALWAYS)
-        remove_orphans(bench.lake, bench.store, bench.tables[name], ALWAYS)
+    for _ in range(2):
+        list(clean(bench.lake, bench.store, [bench.tables[name] for name in TABLES], ALWAYS))
     parts = {uri for (uri,) in bench.query("SELECT part_uri FROM diary.pages")}
     pages, entries_ = (set(bench.lake.read(bench.tables[name]).files) for name in TABLES)
     assert data_files(bench, "diary.entries") == entries_

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 import dagster as dg
 import pytest
@@ -202,6 +203,71 @@ def test_what_reads_other_partitions_is_made_a_stage_later(state: GraphState) ->
         (LABELS, "a", 0),
         (CONTENTS, "a", 1),
         (CONTENTS, "b", 1),
+    ]
+
+
+def test_nothing_is_wanted_of_what_has_no_input_yet(state: GraphState) -> None:
+    nothing = replace(state, records={}, landed={})
+    assert stale(nothing) == []
+    whole = replace(contents, partitioning=None)
+    for reader in (READER, whole):
+        assert stale(replace(nothing, assets=(*ASSETS[:2], reader))) == []
+
+
+def test_the_required_inputs_decide_which_partitions_are_wanted(state: GraphState) -> None:
+    boxes = contents.inputs[0]
+    labels = replace(boxes, name="raw_labels", key=ASSETS[1].key, optional=True)
+    only_labelled = replace(
+        state,
+        records={
+            BOXES: {"a": state.records[BOXES]["a"]},
+            LABELS: {key: record({}, LABELS) for key in ("a", "b")},
+        },
+        outside=OutsideVersions(idle={BOXES: "nobody", LABELS: "nobody"}),
+    )
+    one_required = replace(contents, inputs=(boxes, labels))
+    assert stale(replace(only_labelled, assets=(*ASSETS[:2], one_required))) == [
+        (CONTENTS, "a", NEVER)
+    ]
+    none_required = replace(contents, inputs=(replace(boxes, optional=True), labels))
+    assert stale(replace(only_labelled, assets=(*ASSETS[:2], none_required))) == [
+        (CONTENTS, "a", NEVER),
+        (CONTENTS, "b", NEVER),
+    ]
+
+
+def test_a_window_is_stale_with_the_windows_that_are_mapped_to_it(state: GraphState) -> None:
+    days = Partitioning("box", dg.DailyPartitionsDefinition(start_date="2024-01-01"))
+    last_two = dg.TimeWindowPartitionMapping(start_offset=-1)
+    daily = replace(ASSETS[0], partitioning=days)
+    reader = replace(
+        contents,
+        partitioning=days,
+        inputs=(replace(contents.inputs[0], partition_mapping=last_two),),
+    )
+    keys = [f"2024-01-0{day}" for day in (1, 2, 3, 4)]
+    read = {
+        keys[0]: {keys[0]: "v1"},
+        **{key: {before: "v1", key: "v1"} for before, key in pairwise(keys)},
+    }
+    current = replace(
+        state,
+        assets=(daily, reader),
+        landed={"landing/boxes": dict.fromkeys(keys, "day1")},
+        records={
+            BOXES: {key: record({"objects": "day1"}, BOXES) for key in keys},
+            CONTENTS: {
+                key: record({"raw_boxes": digest(versions)}, CONTENTS)
+                for key, versions in read.items()
+            },
+        },
+    )
+    assert stale(current) == []
+    landed = {**current.landed["landing/boxes"], keys[1]: "again"}
+    assert stale(replace(current, landed={"landing/boxes": landed})) == [
+        (BOXES, keys[1], "objects changed"),
+        (CONTENTS, keys[1], "raw_boxes is materialised again"),
+        (CONTENTS, keys[2], "raw_boxes is materialised again"),
     ]
 
 

@@ -31,6 +31,8 @@ class CheckOutcome:
         is_error: Whether it blocks the publish; otherwise it only warns.
         description: What is true when it passes.
         failed_rows: Number of rows that break it, where the check counts them.
+        rule: The rule of the contract, if the check is that of a contract. Every rule is an
+            incident of its own.
     """
 
     asset: str
@@ -40,6 +42,7 @@ class CheckOutcome:
     is_error: bool
     description: str = ""
     failed_rows: int | None = None
+    rule: str = ""
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,7 @@ def alerts(opened: Iterable[Incident], routing: AlertRouting) -> Iterator[Alert]
     ordered = sorted(opened, key=lambda incident: (incident.title, incident.partition))
     for title, group in groupby(ordered, key=lambda incident: incident.title):
         incidents = list(group)
-        partitions = [incident.partition for incident in incidents if incident.partition]
+        partitions = list(dict.fromkeys(it.partition for it in incidents if it.partition))
         more = f" and {len(partitions) - SHOWN} more" if len(partitions) > SHOWN else ""
         places = ", ".join(partitions[:SHOWN]) + more
         yield Alert(
@@ -220,7 +223,7 @@ def _broken_check(run: RunOutcome, outcome: CheckOutcome) -> Incident:
         title=f"{'Check failed' if outcome.is_error else 'Warning'}: "
         f"{outcome.check} of {outcome.asset}",
         partition=run.partition,
-        text=f"It should hold that: {outcome.description or outcome.check}{counted}",
+        text=f"It should hold that: {outcome.description.rstrip('.') or outcome.check}{counted}",
         page=f"assets/{outcome.asset}?view=checks&checkDetail={outcome.check}",
     )
 
@@ -255,4 +258,5 @@ def _stale_asset(asset: str) -> Incident:
 
 
 def _check_key(run: RunOutcome, outcome: CheckOutcome) -> str:
-    return f"check/{outcome.asset}/{outcome.check}/{run.partition}"
+    check = f"{outcome.check}.{outcome.rule}" if outcome.rule else outcome.check
+    return f"check/{outcome.asset}/{check}/{run.partition}"

@@ -1,6 +1,7 @@
 """How a run has ended: what the alert sensor reports, and what decides about a retry."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import dagster as dg
@@ -14,6 +15,7 @@ from pipeline_assets.dagster_internals import (
     WILL_RETRY_TAG,
 )
 from pipeline_assets.orchestration.alerts.incidents import CheckOutcome, RunOutcome
+from pipeline_assets.publish.contract_check import CONTRACT, shown_rules
 from pipeline_assets.publish.failures import root_message
 
 RETRY_NUMBER_TAG: Final = "pipeline/retry_number"
@@ -41,7 +43,8 @@ def run_outcome(
         if event.is_step_failure
     }
     number = retry_number(run)
-    outcomes = [_outcome(event) for event in events if not event.is_step_failure]
+    evaluated = (event for event in events if not event.is_step_failure)
+    outcomes = [outcome for event in evaluated for outcome in _outcomes(event)]
     return RunOutcome(
         run_id=run.run_id,
         subject=", ".join(step.replace("__", "/") for step in faults) or run.job_name,
@@ -49,7 +52,7 @@ def run_outcome(
         failed=run.status == dg.DagsterRunStatus.FAILURE and run.tags.get(WILL_RETRY_TAG) != "true",
         faults=faults,
         # A step that Dagster retries evaluates its checks again: the last outcome counts.
-        checks=tuple({(it.asset, it.check): it for it in outcomes}.values()),
+        checks=tuple({(it.asset, it.check, it.rule): it for it in outcomes}.values()),
         number=number,
         waits=tuple(waits[number:]) if is_automatic(run) else (),
     )
@@ -66,10 +69,11 @@ def retry_number(run: dg.DagsterRun) -> int:
     return int(run.tags.get(RETRY_NUMBER_TAG, 0))
 
 
-def _outcome(event: dg.DagsterEvent) -> CheckOutcome:
+def _outcomes(event: dg.DagsterEvent) -> Iterator[CheckOutcome]:
+    """One outcome; of a contract's check one for each rule, so that people hear of each."""
     evaluation = event.asset_check_evaluation_data
     counted = evaluation.metadata.get("failed_rows")
-    return CheckOutcome(
+    outcome = CheckOutcome(
         asset=evaluation.asset_key.to_user_string(),
         check=evaluation.check_name,
         step=str(event.step_key),
@@ -78,6 +82,18 @@ def _outcome(event: dg.DagsterEvent) -> CheckOutcome:
         description=evaluation.description or "",
         failed_rows=counted.value if isinstance(counted, dg.IntMetadataValue) else None,
     )
+    rules = shown_rules(evaluation.metadata) if outcome.check == CONTRACT else []
+    if not rules:
+        yield outcome
+    for row in rules:
+        yield replace(
+            outcome,
+            rule=row["rule"],
+            passed=not row["failed rows"],
+            is_error=row["severity"] == "error",
+            description=row["holds"],
+            failed_rows=row["failed rows"],
+        )
 
 
 def _partition(tags: Mapping[str, str]) -> str:

@@ -17,9 +17,12 @@ from pipeline_assets.orchestration.alerts.channels import Channel, Email, SlackW
 from pipeline_assets.orchestration.alerts.incidents import Alert
 from pipeline_assets.orchestration.alerts.run_events import RETRY_NUMBER_TAG
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.publish.contract_check import contract_result, contract_rules, contract_spec
 from pipeline_assets.storage.s3_access import S3Access
 from pipeline_assets_tests.conftest import MakeSettings
+from pipeline_assets_tests.diary.assets import entries
 from pipeline_assets_tests.doubles.inboxes import HOST, Inbox, mail_server, webhook
+from spark_resources.job import AuditResult
 
 ALERT = Alert("a1", "[dev] Run failed: music/users", "disk full", "http://ui/runs/r1")
 FLAKY = dg.AssetKey("flaky")
@@ -113,6 +116,46 @@ def test_each_incident_raises_exactly_one_alert(
     assert "http://ui/runs/" in slack.posts[0]
     assert [mail["Subject"] for mail in mail.mails] == [head.strip("*") for head in heads]
     assert mail.mails[0]["To"] == "ops@shop, data@shop"
+
+
+class Broken(dg.Config):
+    rules: list[str]
+
+
+@dg.asset(key=entries.key, check_specs=[contract_spec(entries)])
+def audited(config: Broken) -> Iterator[Any]:
+    yield contract_result(
+        entries,
+        {
+            rule.name: AuditResult(rule.name, 3 if rule.name in config.rules else 0, ())
+            for rule in contract_rules(entries)
+        },
+    )
+    yield dg.Output(None)
+
+
+def test_every_broken_rule_of_a_contract_is_an_incident_of_its_own(
+    sensor: dg.SensorDefinition, instance: dg.DagsterInstance, slack: Inbox
+) -> None:
+    def audit(*rules: str) -> list[str]:
+        """What people are told after the audit of one run."""
+        config = {"ops": {"diary__entries": {"config": {"rules": list(rules)}}}}
+        dg.materialize([audited], instance=instance, run_config=config, raise_on_error=False)
+        before = len(slack.posts)
+        tick(sensor, instance)
+        return slack.posts[before:]
+
+    audit()
+    (alert,) = audit("letters_not_null")
+    assert "Check failed: contract of diary/entries" in alert
+    assert "It should hold that: `letters` is never null (3 rows do not)" in alert
+    (alert,) = audit("letters_not_null", "who_isin")
+    assert "isin(['ada', 'bob']) (3 rows do not)" in alert
+    assert "letters" not in alert, "people have heard of it already"
+    assert audit("who_isin") == []
+    (alert,) = audit("letters_not_null", "who_isin")
+    assert "`letters` is never null" in alert
+    assert "isin" not in alert
 
 
 def test_what_was_mended_may_fail_again(

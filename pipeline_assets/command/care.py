@@ -1,0 +1,72 @@
+"""The commands that keep a lake sound: cleaning.
+
+What they need is imported when they run, so that other commands start without it.
+"""
+
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from pipeline_assets.command.session import Session
+
+KEPT_HOURS: Final = 168.0
+"""A week: how long what was replaced can be restored, and how long garbage is kept."""
+SHORTEST_HOURS: Final = 6.0
+"""A job on a cluster may take so long by default; nothing refers to its files before it ends."""
+LONGEST_HOURS: Final = 24 * 366 * 100.0
+
+
+class Hours(click.ParamType[float]):
+    """A number of hours that no unfinished run can exceed; `nan` and `inf` are none."""
+
+    name = "hours"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - what click hands over
+        param: click.Parameter | None,
+        context: click.Context | None,
+    ) -> float:
+        """The number, or click's error of one line."""
+        hours = click.FLOAT.convert(value, param, context)
+        if not SHORTEST_HOURS <= hours <= LONGEST_HOURS:
+            self.fail(
+                f"{value} is not between {SHORTEST_HOURS:g} and {LONGEST_HOURS:g}: a run that "
+                "lasts longer could lose what it has written",
+                param,
+                context,
+            )
+        return float(hours)
+
+
+@click.command()
+@click.option(
+    "--older-than",
+    type=Hours(),
+    default=KEPT_HOURS,
+    show_default=True,
+    help=f"Hours, at least {SHORTEST_HOURS:g}: what was replaced later can still be restored.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.pass_obj
+def clean(session: "Session", older_than: float, dry_run: bool) -> None:
+    """Expire old snapshots, and remove files that were found to be garbage so long ago.
+
+    Garbage is condemned by one pass and removed by a later one. Nothing of a table is removed while
+    the catalog and the storage disagree about it.
+    """
+    from pipeline_assets.iceberg.upkeep import cleaning  # noqa: PLC0415
+    from pipeline_assets.profiles.profiles import PROFILES  # noqa: PLC0415
+
+    lake, before = session.deployment.lake, datetime.now(UTC) - timedelta(hours=older_than)
+    store, problems = session.deployment.store(session.settings.lake_uri), False
+    for cleaned in cleaning.clean(
+        lake, store, session.tables, before, compacted=[PROFILES], is_dry=dry_run
+    ):
+        click.echo(f"{'would be: ' if dry_run else ''}{cleaned}", err=bool(cleaned.problem))
+        problems |= bool(cleaned.problem)
+    if problems:
+        sys.exit(1)

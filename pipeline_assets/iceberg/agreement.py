@@ -1,0 +1,124 @@
+"""Whether the catalog and the storage agree about a table.
+
+A commit writes a metadata file first, whose name begins with the commit's number, and then has the
+catalog name it. So a number in storage that is far above the catalog's proves that the catalog is
+older than the table, and metadata of a table that the catalog does not know proves that the catalog
+is not the table's. In both cases nothing may be removed or published before `pipeline-assets
+recover` has looked at what storage holds.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pyiceberg.exceptions import NoSuchTableError, ValidationError
+from pyiceberg.table import Table
+
+from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
+from pipeline_assets.dataset.values.table import LakeTable
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.catalog import CatalogAccess
+
+RECOVER: Final = "run: pipeline-assets recover"
+_METADATA_NAME: Final = re.compile(r"(\d+)-[0-9a-f-]{36}(\.gz)?\.metadata\.json")
+
+
+@dataclass(frozen=True)
+class MetadataFile:
+    """A metadata file in storage, and the number of the commit that wrote it."""
+
+    version: int
+    stored: StoredObject
+
+
+def version_of(uri: str) -> int:
+    """The number of the commit that wrote a metadata file; -1 if the name has none."""
+    match = _METADATA_NAME.fullmatch(uri.rpartition("/")[2])
+    return int(match[1]) if match else -1
+
+
+def metadata_files(listed: Iterable[StoredObject]) -> Iterator[MetadataFile]:
+    """Those of the listed objects that are metadata files of a table."""
+    for item in listed:
+        version = version_of(item.uri)
+        if version >= 0:
+            yield MetadataFile(version, item)
+
+
+def newest_version(store: ObjectStore, location: str) -> int:
+    """The number of the last commit that storage knows of; -1 where there is none.
+
+    Ask before loading the table from the catalog: what is committed meanwhile then makes the
+    catalog newer, and never older, than this number.
+    """
+    files = metadata_files(store.list(f"{location}/metadata"))
+    return max((file.version for file in files), default=-1)
+
+
+def load(access: CatalogAccess, table: LakeTable, location: str) -> Table | None:
+    """The table as the catalog knows it; None where nothing was ever published.
+
+    Args:
+        access: To the catalog.
+        table: The table.
+        location: Where its files lie.
+
+    Raises:
+        PipelineError: Storage holds the table and the catalog does not know it, knows it at another
+            place, or names metadata that cannot be read.
+    """
+    try:
+        iceberg = access.open().load_table(str(table))
+    except NoSuchTableError:
+        _require_unpublished(access, table, location)
+        return None
+    except (FileNotFoundError, ValueError, ValidationError) as error:
+        what = str(error).splitlines()[0]
+        raise PipelineError(
+            f"the catalog names metadata of {table} that cannot be read ({what}): {RECOVER}"
+        ) from error
+    if iceberg.location() != location:
+        raise PipelineError(
+            f"the catalog says that {location} lies at {iceberg.location()}; if the lake was moved "
+            f"or copied, {RECOVER}"
+        )
+    return iceberg
+
+
+def load_to_commit(access: CatalogAccess, table: LakeTable, location: str) -> Table | None:
+    """The same for a commit, which an old catalog would let undo what was published since.
+
+    Raises:
+        PipelineError: As :func:`load`, or storage holds newer commits than the catalog knows.
+    """
+    newest = newest_version(access.store, location)
+    iceberg = load(access, table, location)
+    known = version_of(iceberg.metadata_location) if iceberg else newest
+    # One commit more is what a process leaves that was killed between storage and catalog.
+    if newest > known + 1:
+        raise PipelineError(behind_line(table, known, newest))
+    return iceberg
+
+
+def _require_unpublished(access: CatalogAccess, table: LakeTable, location: str) -> None:
+    """Make sure that a table that the catalog does not know was never published.
+
+    Raises:
+        PipelineError: Storage holds it.
+    """
+    # The first metadata file is written before the catalog knows the table, and holds no snapshot.
+    if newest_version(access.store, location) < 1:
+        return
+    # Another process may have published the table for the first time since the catalog was asked.
+    if not access.open().table_exists(str(table)):
+        raise PipelineError(
+            f"the catalog does not know {table}, but {location} holds it: {RECOVER}"
+        )
+
+
+def behind_line(table: object, known: int, newest: int) -> str:
+    """What to say of a table of which the catalog knows an older state than storage."""
+    return (
+        f"the catalog knows commit {known} of {table}, but storage holds commit {newest}: {RECOVER}"
+    )

@@ -1,0 +1,1 @@
+"""Keeping the published tables sound: cleaning, verification and recovery."""
