@@ -21,8 +21,7 @@ from pipeline_assets.command.demo import shop_and_samples, update_all
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.doubles.emr import KEYS, LOGS, ROLE, AwsDouble, aws_account, aws_server
 from pipeline_assets_tests.doubles.emr_spark import in_process
-from spark_resources.runners.emr_config import InstanceRate
-from spark_resources.runners.emr_serverless import ServerlessRates
+from spark_resources.runners.emr_config import InstanceRate, ServerlessRates
 from spark_resources.runners.local import LocalConfig, LocalRunner
 
 RATES: Final = {

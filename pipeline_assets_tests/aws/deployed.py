@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import pytest
 
-from pipeline_assets.command.cli import Session, cli
+from pipeline_assets.command.cli import cli
+from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.sample import write_samples
 from pipeline_assets_tests.aws.authorization import Account, calls_of

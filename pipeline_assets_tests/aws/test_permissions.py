@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_assets.command.cli import Session
 from pipeline_assets.command.postgres_server import ensure_database
+from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.orchestration.alerts.channels import SnsTopic
 from pipeline_assets.orchestration.alerts.incidents import Alert
@@ -47,6 +47,7 @@ IDLE = {
 """What the policy of Dagster's role names and no request of the test needs."""
 
 
+@pytest.mark.daemon
 def test_the_policies_allow_every_request_of_a_deployment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_server: SecretDsn
 ) -> None:

@@ -1,4 +1,4 @@
-"""Configuration of EMR on EC2: which cluster runs the steps, and what its instances cost."""
+"""Configuration of EMR: which cluster runs the steps, and what instances and job runs cost."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +42,21 @@ class InstanceRate:
     vcpus: int
     memory_gb: float
     usd_per_hour: float
+
+
+@dataclass(frozen=True)
+class ServerlessRates:
+    """Amazon's prices, which differ by region and by the application's architecture.
+
+    Attributes:
+        usd_per_vcpu_hour: For a virtual CPU.
+        usd_per_memory_gb_hour: For memory.
+        usd_per_storage_gb_hour: For storage beyond what is free.
+    """
+
+    usd_per_vcpu_hour: float
+    usd_per_memory_gb_hour: float
+    usd_per_storage_gb_hour: float = 0
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from spark_resources.runners.emr import tag_value
+from spark_resources.runners.emr_config import ServerlessRates
 from spark_resources.runners.service import Outcome, RemoteJob, Status, Submission
 from spark_resources.runners.tokens import token_of, token_suffix
 
@@ -38,21 +39,6 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "CANCELLED": "failed",
 }
 _MINIMUM_TIMEOUT_MINUTES: Final = 5
-
-
-@dataclass(frozen=True)
-class ServerlessRates:
-    """Amazon's prices, which differ by region and by the application's architecture.
-
-    Attributes:
-        usd_per_vcpu_hour: For a virtual CPU.
-        usd_per_memory_gb_hour: For memory.
-        usd_per_storage_gb_hour: For storage beyond what is free.
-    """
-
-    usd_per_vcpu_hour: float
-    usd_per_memory_gb_hour: float
-    usd_per_storage_gb_hour: float = 0
 
 
 @dataclass(frozen=True)

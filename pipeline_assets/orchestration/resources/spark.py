@@ -21,12 +21,12 @@ from spark_resources.runners.emr_config import (
     ClusterByName,
     EmrStepConfig,
     InstanceRate,
+    ServerlessRates,
     TransientCluster,
 )
 from spark_resources.runners.emr_serverless import (
     EmrServerless,
     EmrServerlessConfig,
-    ServerlessRates,
 )
 from spark_resources.runners.local import LocalConfig, LocalRunner
 from spark_resources.runners.polling import PollPolicy

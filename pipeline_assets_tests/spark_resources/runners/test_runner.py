@@ -37,13 +37,13 @@ from spark_resources.runners.emr_config import (
     ClusterByName,
     EmrStepConfig,
     InstanceRate,
+    ServerlessRates,
     TransientCluster,
     shared_seconds,
 )
 from spark_resources.runners.emr_serverless import (
     EmrServerless,
     EmrServerlessConfig,
-    ServerlessRates,
     usage,
 )
 from spark_resources.runners.janitor import cancel_orphans
