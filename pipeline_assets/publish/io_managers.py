@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import ibis.expr.types as ir
@@ -26,13 +27,15 @@ from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.dataset.values.texts import first_and_last
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.tables import Lake, TableState
 from pipeline_assets.landing.zone import LandingZone
 from pipeline_assets.profiles.profiles import append_profiles
 from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import publish_metadata
 from pipeline_assets.publish.staging import AlreadyPublished, Staged
 from spark_resources.job import Source, SourceFile
+
+if TYPE_CHECKING:
+    from pipeline_assets.iceberg.tables import Lake, TableState
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class LakeIOManager(dg.IOManager):
         store: Where the lake's files lie; whoever stages writes there.
     """
 
-    lake: Lake
+    lake: "Lake"
     tables: Mapping[str, LakeTable]
     progress: Progress
     store: ObjectStore
@@ -65,7 +68,8 @@ class LakeIOManager(dg.IOManager):
         rows, lines = stored(spec, table), unbound(spec, table)
         sources = {rows.get_name(): _parquet(state, rows)}
         if spec.read_as != "table":
-            sources[lines.get_name()] = _text(self.lake.rows(table, state), lines)
+            home = self.lake.location(table)
+            sources[lines.get_name()] = _text(self.lake.rows(table, state), lines, home)
         absent = dict.fromkeys(keys or (), ABSENT) if is_optional else {}
         versions = absent | {key: record.version for key, record in state.records.items()}
         return LazyTable(lines, sources, versions, rows)
@@ -125,7 +129,7 @@ class LandingIOManager(dg.IOManager):
         raise PipelineError(f"{context.asset_key.to_user_string()} is delivered, not computed")
 
 
-def _require(table: LakeTable, keys: tuple[str, ...], state: TableState) -> None:
+def _require(table: LakeTable, keys: tuple[str, ...], state: "TableState") -> None:
     missing = [key for key in keys if key not in state.records]
     if missing:
         raise PipelineError(
@@ -133,21 +137,28 @@ def _require(table: LakeTable, keys: tuple[str, ...], state: TableState) -> None
         )
 
 
-def _parquet(state: TableState, rows: ir.Table) -> Source:
+def _parquet(state: "TableState", rows: ir.Table) -> Source:
     files = tuple(SourceFile(uri) for uri in state.files)
     return Source("parquet", schema_names(rows.schema()), files, state.snapshot_id)
 
 
-def _text(parts: pa.Table, lines: ir.Table) -> Source:
+def _text(parts: pa.Table, lines: ir.Table, home: str) -> Source:
     order = [("source_uri", "ascending"), ("member", "ascending"), ("part", "ascending")]
     schema = schema_names(lines.schema())
     constants = [name for name in schema if name not in {"line", "line_number"}]
     files = tuple(
         SourceFile(
-            uri=part["part_uri"],
+            uri=_below(home, part["part_uri"]),
             constants={name: str(part[name]) for name in constants},
             first_line=part["first_line"],
         )
         for part in parts.sort_by(order).to_pylist()
     )
     return Source("lines", schema, files)
+
+
+def _below(home: str, uri: str) -> str:
+    """Where a raw part lies now: a row names it where it was written, before a lake was moved."""
+    namespace, name = home.split("/")[-2:]
+    _, is_ours, path = uri.rpartition(f"/{namespace}/{name}/data/")
+    return f"{home}/data/{path}" if is_ours else uri
