@@ -16,6 +16,7 @@ from pipeline_assets.dataset.values.progress import SILENT, Progress
 from pipeline_assets.domains.warehouse.assets import warehouse_load
 from pipeline_assets.orchestration.alerts.alert_sensor import alert_sensor
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.pipeline_file import declared_in, with_declared
 from pipeline_assets.orchestration.policies.asset_policies import policies_for
 from pipeline_assets.orchestration.policies.completeness import completeness_checks
 from pipeline_assets.orchestration.resources.spark import remote_runners
@@ -39,9 +40,11 @@ DATASETS: Final = Datasets(
 def assets_for(
     settings: Settings, assets: Sequence[LakeAsset] = DATASETS.assets
 ) -> list[LakeAsset]:
-    """The assets, cut into the windows of time that settings ask for."""
+    """The assets, cut into the windows of time and with the config that settings ask for."""
     cut = windows(settings.rentals_granularity, settings.rentals_start)
-    return [asset.with_partitioning(DAYS, cut) for asset in assets]
+    known = [asset.name for asset in (*DATASETS.assets, *assets)]
+    declared = declared_in(settings.config_file)
+    return with_declared([it.with_partitioning(DAYS, cut) for it in assets], declared, known)
 
 
 def landing_for(settings: Settings) -> list[LandingSource]:

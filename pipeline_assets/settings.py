@@ -71,6 +71,11 @@ class Settings(BaseSettings):
         None,
         description="s3:// prefix for what steps print; by default it stays in the Dagster home.",
     )
+    config_file: Path | None = Field(
+        None,
+        description="YAML file with the config of assets and partitions; by default "
+        "`pipeline.yaml` in the working folder, if there is one.",
+    )
     engine: EngineName = Field("embedded", description="Engine that computes every asset.")
     engine_overrides: Mapping[str, EngineName] = Field(
         default_factory=dict,

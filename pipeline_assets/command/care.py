@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 if TYPE_CHECKING:
-    from pipeline_assets.command.cli import Session
+    from pipeline_assets.command.session import Session
 
 KEPT_HOURS: Final = 168.0
 """A week: how long what was replaced can be restored, and how long garbage is kept."""

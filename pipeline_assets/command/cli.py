@@ -1,84 +1,40 @@
 """The ``pipeline-assets`` command.
 
-Each subcommand finds its parts in a :class:`Session`, so that a test can hand it other settings. A
-mistake of the user ends as one line and exit code 1, never as a stack trace.
+Each subcommand finds its parts in a :class:`Session`, so that a test can hand it other settings.
+Whatever goes wrong ends as one line; see :mod:`pipeline_assets.command.boundary`.
 """
 
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import click
 import dagster as dg
 
 from pipeline_assets.command import doctor as health
+from pipeline_assets.command.batches import batches
+from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
 from pipeline_assets.command.care import clean
 from pipeline_assets.command.console import Format, ProgressBars, show
-from pipeline_assets.command.update import Updater, batches
-from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.command.describe import describe, told
+from pipeline_assets.command.runs import Outcome
+from pipeline_assets.command.selection import selection
+from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.plots import png
-from pipeline_assets.dataset.values.progress import SILENT, Progress
-from pipeline_assets.dataset.values.table import LakeTable
-from pipeline_assets.definitions import assets_for, build_definitions, landing_for
-from pipeline_assets.errors import PipelineError, refusal_line
+from pipeline_assets.dataset.values.texts import first_and_last, printable
+from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.query import Answer
 from pipeline_assets.iceberg.query import query as run_query
-from pipeline_assets.orchestration.deployment import Deployment
-from pipeline_assets.orchestration.instance import open_instance
 from pipeline_assets.profiles.profile_plot import profile_plot
-from pipeline_assets.profiles.profiles import PROFILES, history_of
+from pipeline_assets.profiles.profiles import history_of
 from pipeline_assets.sample import write_samples
-from pipeline_assets.settings import Settings
-from pipeline_assets.staleness.stale_partitions import IsForced, nothing_forced
-
-LISTED: Final = 3
-"""Up to so many partitions `missing` names one by one."""
-
-
-class Session:
-    """What the commands share; each part is created when a command first needs it."""
-
-    def __init__(self, settings: Settings | None = None) -> None:
-        self._given = settings
-
-    @cached_property
-    def settings(self) -> Settings:
-        """The settings that were given, or those of the environment."""
-        return self._given or Settings.from_environment()
-
-    @cached_property
-    def deployment(self) -> Deployment:
-        """Storage, catalog and engines."""
-        return Deployment(self.settings)
-
-    @cached_property
-    def assets(self) -> list[LakeAsset]:
-        """All assets of the graph."""
-        return assets_for(self.settings)
-
-    @cached_property
-    def tables(self) -> list[LakeTable]:
-        """All tables of the lake."""
-        return [*(asset.table for asset in self.assets), PROFILES]
-
-    @cached_property
-    def instance(self) -> dg.DagsterInstance:
-        """The Dagster instance that the UI shows."""
-        return open_instance(self.settings.dagster_home, Path.cwd())
-
-    def updater(self, progress: Progress = SILENT) -> Updater:
-        """An updater of the lake that reports to ``progress``."""
-        definitions = build_definitions(self.settings, progress)
-        sources = landing_for(self.settings)
-        return Updater(definitions, self.assets, sources, self.deployment, self.instance)
+from pipeline_assets.staleness.stale_partitions import Stale, nothing_forced
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(DEBUG, is_flag=True, expose_value=False, help="Show the stack trace of an error.")
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Recommender data: from landing files to published tables."""
@@ -104,39 +60,46 @@ def sample(out: Path, scale: float, seed: int, damage: float) -> None:
 @click.option("--select", help="Dagster asset selection, for instance 'key:\"taobao/*\"'.")
 @click.option("--partition", help="Only this partition key.")
 @click.option("--again", is_flag=True, help="Materialise what is chosen even if nothing changed.")
+@click.option(
+    "--declared", is_flag=True, help="Forget config that runs have asked for; use the declared."
+)
 @click.pass_obj
-def update(session: Session, select: str | None, partition: str | None, again: bool) -> None:
+def update(
+    session: Session, select: str | None, partition: str | None, again: bool, declared: bool
+) -> None:
     """Materialise what depends on changes outside the lake; a second run finds nothing to do."""
     if again and not (select or partition):
         raise PipelineError("--again alone would materialise all: add --select or --partition")
-    updater = session.updater()
-    chosen = _choice(updater, select, partition)
-    listings = updater.listings()
+    whole = session.updater(keeps_overrides=not declared)
+    chosen = selection(whole, select, partition)
+    updater = chosen.narrowed(whole)
+    listings = chosen.of(updater.listings())
     outside = updater.outside()
     # A run whose process was killed would otherwise count as running for ever.
     updater.fail_abandoned_runs()
     updater.register(listings)
+    chosen.require_partition(updater, listings)
     problems = [problem for listing in listings.values() for problem in listing.problems]
     problems += outside.problems
-    found = updater.stale(listings, outside, chosen if again else nothing_forced)
-    stale = [item for item in found if chosen(item.asset, item.key)]
-    failures: list[str] = []
-    if stale:
-        work = batches(stale)
-        with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
-            outcomes = session.updater(bars).run(work)
-            failures = [failure for outcome in outcomes for failure in outcome.failures]
+    found = updater.stale(listings, outside, chosen.holds if again else nothing_forced)
+    stale = [item for item in found if chosen.holds(item.asset, item.key)]
+    outcomes = _materialised(session, stale, keeps_overrides=not declared) if stale else []
+    for line in (warning for outcome in outcomes for warning in outcome.warnings):
+        click.echo(f"warning: {printable(line)}", err=True)
+    failures = [failure for outcome in outcomes for failure in outcome.failures]
     for line in (*problems, *failures):
-        click.echo(f"error: {line}", err=True)
+        click.echo(f"error: {printable(line)}", err=True)
     if problems or failures:
-        sys.exit(1)
+        sys.exit(FAILED)
     click.echo(_summary(session) if stale else "Everything is up to date; nothing was run.")
 
 
-def _choice(updater: Updater, select: str | None, partition: str | None) -> IsForced:
-    selection = dg.AssetSelection.from_string(select) if select else dg.AssetSelection.all()
-    keys = selection.resolve(updater.definitions.resolve_asset_graph())
-    return lambda asset, key: asset.key in keys and partition in (None, key)
+def _materialised(
+    session: Session, stale: Sequence[Stale], *, keeps_overrides: bool
+) -> list[Outcome]:
+    work = batches(stale)
+    with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
+        return list(session.updater(bars, keeps_overrides=keeps_overrides).run(work))
 
 
 def _summary(session: Session) -> str:
@@ -164,10 +127,10 @@ def query(session: Session, sql: str, format_: Format) -> None:
 @click.pass_obj
 def history(session: Session, table: str) -> None:
     """List every publish of a table, oldest first."""
-    for entry in session.deployment.lake.history(_table(session, table)):
+    for entry in session.deployment.lake.history(session.table(table)):
         mark = "*" if entry.is_current else " "
         changes = ", ".join(
-            f"{key or 'whole table'} {record.rows:,} rows" if record else f"{key} removed"
+            f"{key or 'whole table'} {told(record)}" if record else f"{key} removed"
             for key, record in entry.records.items()
         )
         click.echo(
@@ -181,7 +144,7 @@ def history(session: Session, table: str) -> None:
 @click.pass_obj
 def profile(session: Session, table: str, plot: Path | None) -> None:
     """Compare the partitions of a table: rows, shares of nulls, means."""
-    chosen = _table(session, table)
+    chosen = session.table(table)
     found = history_of(session.deployment.lake, chosen)
     if plot:
         plot.write_bytes(png(profile_plot(table), found.to_pylist()))
@@ -200,7 +163,7 @@ def profile(session: Session, table: str, plot: Path | None) -> None:
 def restore(session: Session, table: str, snapshot: int, partition: tuple[str, ...]) -> None:
     """Publish again what a snapshot held; the present snapshot stays in the history."""
     _refuse_exports(session, table)
-    chosen = _table(session, table)
+    chosen = session.table(table)
     restored = session.deployment.lake.restore(chosen, snapshot, list(partition) or None)
     for key, record in restored.items():
         what = f"{record.rows:,} rows" if record else "removed: it did not exist then"
@@ -222,19 +185,11 @@ def missing(session: Session) -> None:
     for item in stale:
         by_reason.setdefault((item.asset.name, item.reason), []).append(item.key)
     for (name, reason), keys in by_reason.items():
-        click.echo(f"{name:<36} {_ends(keys):<24} {reason}")
+        click.echo(f"{name:<36} {first_and_last(sorted(keys)):<24} {reason}")
     counts = Counter(item.asset.name for item in stale)
     click.echo(
         f"{sum(counts.values())} partitions of {len(counts)} assets have to be materialised."
     )
-
-
-def _ends(keys: Sequence[str]) -> str:
-    """Write a few keys as a list, and many as the first, the last and their number."""
-    if len(keys) <= LISTED:
-        return ", ".join(keys)
-    ordered = sorted(keys)
-    return f"{ordered[0]} … {ordered[-1]} ({len(keys)})"
 
 
 cli.add_command(clean)
@@ -254,6 +209,9 @@ def doctor(session: Session, ui_port: int | None) -> None:
         sys.exit(1)
 
 
+cli.add_command(describe)
+
+
 def _refuse_exports(session: Session, name: str) -> None:
     # The table of an export only lists objects, which a restored snapshot would not bring back.
     for asset in session.assets:
@@ -262,27 +220,10 @@ def _refuse_exports(session: Session, name: str) -> None:
             raise PipelineError(f"{name} lists exported objects: restore {inputs}, then update")
 
 
-def _table(session: Session, name: str) -> LakeTable:
-    tables = {str(table): table for table in session.tables}
-    if name not in tables:
-        raise PipelineError(f"There is no table {name}; tables are {', '.join(tables)}")
-    return tables[name]
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn a PipelineError, or a refusal of the machine, into one line and exit code 1."""
-    try:
-        yield
-    except (PipelineError, OSError) as error:
-        line = refusal_line(error) if isinstance(error, OSError) else str(error)
-        if line is None:
-            raise
-        click.echo(f"error: {line}", err=True)
-        sys.exit(1)
-
-
 def main() -> None:
     """Run the command."""
-    with one_line_errors():
-        cli()
+    arguments = [word for word in sys.argv[1:] if word != DEBUG]
+    obey_sigterm()
+    with one_line_errors(debug=DEBUG in sys.argv):
+        # Not in click's standalone mode, which calls Ctrl-C a failure.
+        sys.exit(cli.main(arguments, prog_name="pipeline-assets", standalone_mode=False))

@@ -12,8 +12,10 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from pipeline_assets.command.cli import Session, cli, one_line_errors
+from pipeline_assets.command.boundary import one_line_errors
+from pipeline_assets.command.cli import cli
 from pipeline_assets.command.postgres_server import ensure_database, running_postgres
+from pipeline_assets.command.session import Session
 from pipeline_assets.sample import write_samples
 from pipeline_assets.sample.rental_database import fill_rentals
 from pipeline_assets.settings import Settings

@@ -9,7 +9,8 @@ lake.
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias, Unpack
 
 import dagster as dg
@@ -22,12 +23,14 @@ from pipeline_assets.dataset.options import Options, SourceVersions, TableOption
 from pipeline_assets.dataset.parameters import CONFIG, Kind, require_known_parameters
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.plots import Plot, Text
+from pipeline_assets.dataset.values.config import DeclaredConfig, Fields, problem_of
 from pipeline_assets.dataset.values.destinations import Destination
 from pipeline_assets.dataset.values.landing_source import LandingSource
-from pipeline_assets.dataset.values.table import LakeTable
+from pipeline_assets.dataset.values.table import WHOLE_TABLE, LakeTable
 
 DEFAULT_PARTITIONS_PER_RUN: Final = 31
 DEFAULT_OWNERS: Final = ("team:recommender-data",)
+NO_FIELDS: Final[Fields] = MappingProxyType({})
 Declare: TypeAlias = Callable[[Callable[..., Any]], "LakeAsset"]
 
 
@@ -58,6 +61,7 @@ class LakeAsset:
         refreshes_on_request: Once it is materialised, new input alone does not make it stale;
             somebody has to ask for a new one.
         to_warehouse: Whether its partitions are also loaded into the relational warehouse.
+        declared: The config that the deployment declares for it.
     """
 
     kind: Kind
@@ -77,6 +81,7 @@ class LakeAsset:
     source_versions: SourceVersions | None = None
     refreshes_on_request: bool = False
     to_warehouse: bool = False
+    declared: DeclaredConfig = field(default_factory=DeclaredConfig)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
         """Call the function itself."""
@@ -107,6 +112,22 @@ class LakeAsset:
         """The class of its run config, if the function has a parameter ``config``."""
         parameter = inspect.signature(self.function).parameters.get(CONFIG)
         return parameter.annotation if parameter else None
+
+    def config(self, key: str = WHOLE_TABLE, override: Fields = NO_FIELDS) -> dg.Config | None:
+        """The config of a partition: what is declared, and above it what a run has asked for.
+
+        An override that the config's class no longer accepts is left out.
+        """
+        if self.config_type is None:
+            return None
+        wanted = {**self.declared.of(key), **override}
+        is_valid = problem_of(self.config_type, wanted) is None
+        return self.config_type(**(wanted if is_valid else self.declared.of(key)))
+
+    @property
+    def partitions_of_a_run(self) -> int:
+        """How many partitions one run may materialise: one, where each may have its own config."""
+        return 1 if self.config_type else self.partitions_per_run
 
     def with_partitioning(self, before: Partitioning, after: Partitioning) -> "LakeAsset":
         """The same asset with another partitioning, if it has the one before.

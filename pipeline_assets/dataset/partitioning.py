@@ -34,6 +34,13 @@ class Partitioning:
         """All keys there are now; of windows of time, those that have ended."""
         return self.definition.get_partition_keys(dynamic_partitions_store=instance)
 
+    def has_key(self, key: str, instance: dg.DagsterInstance) -> bool:
+        """Whether there is such a key now; one of a window of time must have ended."""
+        if self.in_time is not None:
+            # To write out all windows takes seconds where there are many.
+            return self._is_time(key) and self.in_time.has_partition_key(key)
+        return key in self.keys(instance)
+
     def upstream_keys(
         self,
         key: str,

@@ -127,12 +127,27 @@ def history_entry(snapshot: Snapshot, current: int | None) -> HistoryEntry:
 
 
 def pinned(past: PartitionRecord | None, present: PartitionRecord | None) -> PartitionRecord | None:
-    """A past record with today's inputs and code, so that the next update does not replace it."""
+    """A past record with today's inputs and code, so that the next update does not replace it.
+
+    If its config is not the one in force, it stays in force from now on, like one that a run has
+    asked for. The code is then the one of the past: today's, unless it has changed in between.
+    """
     if past is None or present is None:
         return past
-    return replace(past, inputs=present.inputs, code_version=present.code_version)
+    today = replace(past, inputs=present.inputs)
+    if past.config not in (None, present.config):
+        return replace(today, override=past.config)
+    return replace(
+        today,
+        code_version=present.code_version,
+        config=present.config,
+        override=present.override,
+    )
 
 
 def dumped(record: PartitionRecord | None) -> dict[str, object] | None:
-    """A record as JSON; null for a removed partition."""
-    return asdict(record) if record else None
+    """A record as JSON; null for a removed partition. Most have no config, so it is left out."""
+    if record is None:
+        return None
+    fields = asdict(record)
+    return {name: it for name, it in fields.items() if it or name not in {"config", "override"}}

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import ibis.expr.types as ir
@@ -11,11 +11,12 @@ from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.computation import Compiled
 from pipeline_assets.dataset.inputs import Input, LandedInput, LazyTable
 from pipeline_assets.dataset.sql import schema_names
+from pipeline_assets.dataset.values.config import Fields, plain
 from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.dataset.values.table import WHOLE_TABLE, PartitionRecord
 from pipeline_assets.engines.engine import Engine
 from pipeline_assets.publish.asset_audit import audit_of
-from pipeline_assets.staleness.versions import digest, evaluate, input_versions
+from pipeline_assets.staleness.versions import evaluate, input_versions, partition_version
 from spark_resources.job import Audit, Destination, Job, Manifest, Source
 
 
@@ -27,8 +28,9 @@ class Request:
         keys: The partitions to materialise; none for a table that is replaced as a whole.
         run_id: The Dagster run.
         code_version: Of the asset.
-        config: Its run config, if it has any.
+        config: Its config, if it has any.
         log: Told about progress.
+        override: The part of the config that a run has asked for against the declaration.
     """
 
     keys: tuple[str, ...]
@@ -36,6 +38,12 @@ class Request:
     code_version: str
     config: Any
     log: Log
+    override: Fields = field(default_factory=dict)
+
+    @property
+    def plain_config(self) -> Fields | None:
+        """The config as JSON values."""
+        return plain(self.config) if self.config else None
 
 
 @dataclass(frozen=True)
@@ -139,8 +147,9 @@ class Attempt:
     def version(self, key: str) -> str:
         """The version that a partition has once this attempt is published."""
         request = self.request
-        config = request.config.model_dump(mode="json") if request.config else None
-        return digest([request.code_version, config, self.input_versions(key)])
+        return partition_version(
+            request.code_version, request.plain_config, self.input_versions(key)
+        )
 
     def records(self, manifest: Manifest) -> dict[str, PartitionRecord]:
         """What is to be known of each partition once it is published."""
@@ -152,5 +161,13 @@ class Attempt:
         return {key: self._record(key, rows[key], size[key]) for key in self.keys}
 
     def _record(self, key: str, rows: int, size: int) -> PartitionRecord:
-        code, run = self.request.code_version, self.request.run_id
-        return PartitionRecord(self.version(key), self.input_versions(key), code, run, rows, size)
+        return PartitionRecord(
+            version=self.version(key),
+            inputs=self.input_versions(key),
+            code_version=self.request.code_version,
+            run_id=self.request.run_id,
+            rows=rows,
+            bytes=size,
+            config=self.request.plain_config,
+            override=self.request.override,
+        )

@@ -9,7 +9,8 @@ import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.contract import Check
-from pipeline_assets.dataset.values.table import LakeTable
+from pipeline_assets.dataset.values.config import Fields, with_defaults
+from pipeline_assets.dataset.values.table import WHOLE_TABLE, LakeTable
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.profiles.drift import drift_of
 from pipeline_assets.profiles.profiles import ColumnProfile
@@ -30,6 +31,7 @@ from pipeline_assets.publish.metadata import (
     staged_metadata,
 )
 from pipeline_assets.publish.repeated_runs import checks_of, is_repeat
+from pipeline_assets.publish.run_config import DECLARED_TAG, given_fields, run_config
 from pipeline_assets.publish.staging import AlreadyPublished, Staged, Stager
 from pipeline_assets.staleness.versions import code_version
 
@@ -86,12 +88,12 @@ def dagster_asset(
             freshness_policy=policies.freshness(asset),
             automation_condition=policies.automation(asset),
         )
-        return decorate(_body(asset, version))
+        return decorate(_body(asset, tables))
 
 
 def _backfill_policy(asset: LakeAsset) -> dg.BackfillPolicy | None:
     """Dagster refuses one that splits into runs for an asset without partitions."""
-    return dg.BackfillPolicy.multi_run(asset.partitions_per_run) if asset.partitioning else None
+    return dg.BackfillPolicy.multi_run(asset.partitions_of_a_run) if asset.partitioning else None
 
 
 def _check_spec(asset: LakeAsset, check: Check) -> dg.AssetCheckSpec:
@@ -103,37 +105,38 @@ def _check_spec(asset: LakeAsset, check: Check) -> dg.AssetCheckSpec:
     )
 
 
-def _body(asset: LakeAsset, version: str) -> Callable[..., Iterator[Any]]:
+def _body(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> Callable[..., Iterator[Any]]:
     config_type = asset.config_type
     if config_type is None:
 
         def plain(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:  # noqa: ANN401
-            yield from _execute(asset, version, context, inputs, None)
+            yield from _execute(asset, tables, context, inputs, {})
 
         return plain
+    shown = with_defaults(config_type, asset.declared.fields)
 
     def configured(
         context: dg.AssetExecutionContext,
-        config: config_type,  # type: ignore[valid-type]
+        config: shown,  # type: ignore[valid-type]
         **inputs: Any,  # noqa: ANN401
     ) -> Iterator[Any]:
-        yield from _execute(asset, version, context, inputs, config)
+        yield from _execute(asset, tables, context, inputs, given_fields(context, config))
 
     return configured
 
 
 def _execute(
     asset: LakeAsset,
-    version: str,
+    tables: Mapping[str, LakeTable],
     context: dg.AssetExecutionContext,
     inputs: Mapping[str, Any],
-    config: Any,  # noqa: ANN401 - the asset's own config class
+    given: Fields,
 ) -> Iterator[Any]:
     """Stage; report every check; then fail, or hand over to the IO manager."""
     keys = tuple(context.partition_keys) if asset.partitioning else ()
-    request = Request(keys, context.run.run_id, version, config, context.log.info)
     stager: Stager = context.resources.stager
     with dagster_failures(keys):
+        request = _request(asset, tables, context, keys, given)
         attempt = stager.attempt(asset, inputs, request)
         done = stager.already_published(attempt) if is_repeat(context) else None
         carried = list(checks_of(asset.key, done, context.instance)) if done else []
@@ -153,9 +156,28 @@ def _execute(
             context.add_asset_metadata(metadata, partition_key=key)
         yield dg.Output(
             staged,
-            metadata={**staged_metadata(asset, staged), **config_metadata(config)},
+            metadata={
+                **staged_metadata(asset, staged),
+                **config_metadata(request.plain_config, request.override),
+            },
             data_version=dg.DataVersion(staged.version),
         )
+
+
+def _request(
+    asset: LakeAsset,
+    tables: Mapping[str, LakeTable],
+    context: dg.AssetExecutionContext,
+    keys: tuple[str, ...],
+    given: Fields,
+) -> Request:
+    record, key = None, keys[0] if keys else WHOLE_TABLE
+    if asset.config_type and DECLARED_TAG not in context.run.tags:
+        stager: Stager = context.resources.stager
+        record = stager.lake.records(asset.table).get(key)
+    used = run_config(asset, key, given, record)
+    version = code_version(asset, tables, used.config)
+    return Request(keys, context.run.run_id, version, used.config, context.log.info, used.override)
 
 
 def _check_names(asset: LakeAsset) -> list[str]:

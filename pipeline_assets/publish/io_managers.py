@@ -1,6 +1,6 @@
 """The only doors between Dagster and storage: lazy inputs in, one commit out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -24,6 +24,7 @@ from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject, fingerprint
 from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
+from pipeline_assets.dataset.values.texts import first_and_last
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.tables import Lake, TableState
 from pipeline_assets.landing.zone import LandingZone
@@ -102,19 +103,22 @@ class LandingIOManager(dg.IOManager):
     def load_input(self, context: dg.InputContext) -> LandedInput:
         """The objects of the partitions that feed this step, as they lie there now."""
         source = self.sources[context.asset_key.to_user_string()]
-        objects = {key: self._delivered(source, key) for key in context.asset_partition_keys}
+        objects = self._delivered(source, list(context.asset_partition_keys))
         missing = [key for key, items in objects.items() if not items]
         if missing:
             raise PipelineError(
-                f"Nothing has landed for {source.partitioning.column} {', '.join(missing)}: "
-                f"expected {self.zone.uri}/{source.pattern.pattern}"
+                f"Nothing has landed for {source.partitioning.column} {first_and_last(missing)}: "
+                f"expected {self.zone.uri}/{source.shape}"
             )
         versions = {key: fingerprint(items) for key, items in objects.items()}
         return LandedInput(Landed(objects, self.zone.store), versions)
 
-    def _delivered(self, source: LandingSource, key: str) -> tuple[StoredObject, ...]:
-        """Its objects; while its window of time is open there are none yet."""
-        return () if source.partitioning.is_open(key) else self.zone.partition(source, key)
+    def _delivered(
+        self, source: LandingSource, keys: Sequence[str]
+    ) -> Mapping[str, tuple[StoredObject, ...]]:
+        """The objects of partitions; while a window of time is open it has none yet."""
+        closed = [key for key in keys if not source.partitioning.is_open(key)]
+        return {**dict.fromkeys(keys, ()), **self.zone.deliveries(source, closed)}
 
     def handle_output(self, context: dg.OutputContext, _obj: object) -> None:
         """Never called: landing assets are external."""
@@ -125,7 +129,7 @@ def _require(table: LakeTable, keys: tuple[str, ...], state: TableState) -> None
     missing = [key for key in keys if key not in state.records]
     if missing:
         raise PipelineError(
-            f"{table} has no published partition {', '.join(missing)}; materialise it first"
+            f"{table} has no published partition {first_and_last(missing)}; materialise it first"
         )
 
 

@@ -11,6 +11,7 @@ from pipeline_assets.dataset.contract import TableContract
 from pipeline_assets.dataset.inputs import InputSpec
 from pipeline_assets.dataset.plots import markdown
 from pipeline_assets.dataset.sql import type_name
+from pipeline_assets.dataset.values.config import Fields, plain
 from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.profiles.drift import Drift
@@ -44,7 +45,18 @@ def definition_metadata(asset: LakeAsset) -> Metadata:
     return {
         "dagster/column_schema": column_schema(asset.table.contract),
         "dagster/table_name": str(asset.table),
+        **_declared_metadata(asset),
     }
+
+
+def _declared_metadata(asset: LakeAsset) -> Metadata:
+    """The config that the deployment declares, of assets that can be configured."""
+    config = asset.config()
+    if config is None:
+        return {}
+    by_partition = {key: dict(fields) for key, fields in asset.declared.partitions.items()}
+    shown = {"declared_config": plain(config), "declared_config_of_partitions": by_partition}
+    return {name: dg.MetadataValue.json(value) for name, value in shown.items() if value}
 
 
 def staged_metadata(asset: LakeAsset, staged: Staged) -> Metadata:
@@ -89,9 +101,11 @@ def _told(profile: ColumnProfile) -> float | None:
     return profile.mean if profile.class_name is None else profile.share
 
 
-def config_metadata(config: dg.Config | None) -> Metadata:
-    """How this publication was configured, of assets that can be."""
-    return {"config": dg.MetadataValue.json(config.model_dump(mode="json"))} if config else {}
+def config_metadata(config: Fields | None, override: Fields) -> Metadata:
+    """How this publication was configured, and which part of it a run has asked for."""
+    shown = {} if config is None else {"config": dg.MetadataValue.json(dict(config))}
+    asked = {"config_override": dg.MetadataValue.json(dict(override))} if override else {}
+    return {**shown, **asked}
 
 
 def publish_metadata(table: LakeTable, lake: Lake, staged: Staged, snapshot: int) -> Metadata:

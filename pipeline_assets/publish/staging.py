@@ -231,9 +231,9 @@ def _requested(attempt: Attempt, computation: Computation) -> Computation:
 
 def _require_few(asset: LakeAsset, keys: Sequence[str]) -> None:
     """Dagster cuts backfills to size, but runs a range that somebody tags a run with."""
-    if len(keys) > asset.partitions_per_run:
+    if len(keys) > asset.partitions_of_a_run:
         raise PipelineError(
-            f"{asset.table} materialises at most {asset.partitions_per_run} partitions a run, "
+            f"{asset.table} materialises at most {asset.partitions_of_a_run} partitions a run, "
             f"not {len(keys)}: start a backfill, which cuts them to size"
         )
 

@@ -14,8 +14,9 @@ import dagster as dg
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.inputs import ABSENT, InputSpec
 from pipeline_assets.dataset.values.table import WHOLE_TABLE, PartitionRecord
+from pipeline_assets.staleness.configs import config_change
 from pipeline_assets.staleness.outside_systems import OutsideVersions
-from pipeline_assets.staleness.versions import former_code_version, input_version
+from pipeline_assets.staleness.versions import code_version, former_code_version, input_version
 
 NEVER: Final = "never published"
 CODE: Final = "its code changed"
@@ -59,6 +60,7 @@ class GraphState:
         instance: The Dagster instance, which knows the dynamic partitions.
         outside: The versions of systems outside the lake.
         is_forced: Whether somebody asked to materialise a partition although it is not stale.
+        keeps_overrides: Whether the config that a run has asked for stays in force.
     """
 
     assets: Sequence[LakeAsset]
@@ -68,6 +70,7 @@ class GraphState:
     instance: dg.DagsterInstance
     outside: OutsideVersions = field(default_factory=OutsideVersions)
     is_forced: IsForced = nothing_forced
+    keeps_overrides: bool = True
 
 
 def stale_partitions(state: GraphState) -> list[Stale]:
@@ -88,6 +91,7 @@ class _Survey:
         self._available = {name: set(keys) for name, keys in state.landed.items()}
         self._stale: dict[tuple[str, str], Stale] = {}
         self._former_code_versions: dict[str, str] = {}
+        self._configured_versions: dict[tuple[str, str], str] = {}
 
     @property
     def stale(self) -> list[Stale]:
@@ -134,10 +138,22 @@ class _Survey:
         if self._state.is_forced(asset, key):
             return FORCED
         changed = None if asset.refreshes_on_request else self._changed_input(asset, key, record)
-        if changed or record.code_version == self._state.code_versions[asset.name]:
+        keeps_overrides = self._state.keeps_overrides
+        changed = changed or config_change(asset, key, record, keeps_overrides=keeps_overrides)
+        if changed or record.code_version == self._code_version(asset, key, record):
             return changed
         # Lakes of version 0.1 recorded another hash of the same code.
         return None if record.code_version == self._former_code_version(asset) else CODE
+
+    def _code_version(self, asset: LakeAsset, key: str, record: PartitionRecord) -> str:
+        """The version of today's code with the config that is in force for a partition."""
+        config = asset.config(key, record.override)
+        if config == asset.config():
+            return self._state.code_versions[asset.name]
+        at = asset.name, repr(config)
+        if at not in self._configured_versions:
+            self._configured_versions[at] = code_version(asset, self._tables, config)
+        return self._configured_versions[at]
 
     def _former_code_version(self, asset: LakeAsset) -> str:
         """Compiled once per asset, because every partition of an old lake asks for it."""

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import dagster as dg
 import ibis.expr.types as ir
 
 from pipeline_assets.dataset.asset import LakeAsset
@@ -35,7 +36,9 @@ def digest(value: Any) -> str:  # noqa: ANN401 - anything JSON can write
     return hashlib.sha256(text.encode()).hexdigest()[:VERSION_DIGITS]
 
 
-def code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
+def code_version(
+    asset: LakeAsset, tables: Mapping[str, LakeTable], config: dg.Config | None = None
+) -> str:
     """A hash of what an asset computes.
 
     For an expression it hashes the expression's structure. Renaming a variable changes nothing, and
@@ -45,6 +48,7 @@ def code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
     Args:
         asset: The asset.
         tables: Lake table by asset key (``domain/name``).
+        config: The config it computes with; by default the declared one.
 
     Raises:
         ValueError: The expression's columns are not those of the contract.
@@ -52,7 +56,7 @@ def code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
     if asset.code_version is not None:
         return digest([asset.code_version, schema_names(asset.table.contract.schema)])
     exported = [asset.export.place] if asset.export else []
-    computation = _with_default_config(asset, tables)
+    computation = _configured(asset, tables, config)
     structure = structure_of_computation(computation, asset.result)
     return digest([structure, *_kernel_version(computation), *exported])
 
@@ -64,7 +68,7 @@ def former_code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> st
     """
     if asset.code_version is not None:
         return code_version(asset, tables)
-    computation = _with_default_config(asset, tables)
+    computation = _configured(asset, tables, None)
     compiled = compile_computation(computation, asset.result, "duckdb")
     exported = [asset.export.place] if asset.export else []
     kernel = _kernel_version(computation)
@@ -77,10 +81,25 @@ def _kernel_version(computation: Computation) -> list[int]:
     return [KERNEL_VERSIONS[kind]] if kind in KERNEL_VERSIONS else []
 
 
-def _with_default_config(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> Computation:
+def _configured(
+    asset: LakeAsset, tables: Mapping[str, LakeTable], config: dg.Config | None
+) -> Computation:
     inputs = {spec.name: unbound(spec, tables[spec.upstream]) for spec in asset.inputs}
-    computation: Computation = evaluate(asset, inputs, asset.config_type and asset.config_type())
+    computation: Computation = evaluate(asset, inputs, config or asset.config())
     return computation
+
+
+def partition_version(
+    code_version: str, config: Mapping[str, Any] | None, inputs: Mapping[str, str]
+) -> str:
+    """The version of a partition: of the code, the config and the inputs it is materialised from.
+
+    Args:
+        code_version: Of the asset, with that config.
+        config: As JSON values; None for an asset that has no config.
+        inputs: The version of each input.
+    """
+    return digest([code_version, config, inputs])
 
 
 def evaluate(

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from pipeline_assets.command.cli import Session, cli
+from pipeline_assets.command.cli import cli
+from pipeline_assets.command.session import Session
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.domains.ratings.world import World
 

@@ -10,7 +10,8 @@ import dagster as dg
 import pytest
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 
-from pipeline_assets.command.cli import Session, cli
+from pipeline_assets.command.cli import cli
+from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.instance import open_instance, sqlalchemy_url

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from pipeline_assets.dataset.contract import TableContract
 
@@ -42,6 +42,9 @@ class PartitionRecord:
         rows: Its rows.
         bytes: Its bytes.
         published_at: When, ISO 8601 in UTC.
+        config: The config it was materialised with, as JSON values; None if its asset has none, or
+            if version 0.1 published it.
+        override: What a run has asked for although the deployment declares something else.
     """
 
     version: str
@@ -51,3 +54,5 @@ class PartitionRecord:
     rows: int
     bytes: int
     published_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
+    config: Mapping[str, Any] | None = None
+    override: Mapping[str, Any] = field(default_factory=dict)

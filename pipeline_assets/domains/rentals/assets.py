@@ -56,7 +56,7 @@ REVIEWS = LandingSource(
     partitioning=DAYS,
     description="Film reviews `movie_review/{window}/movie_review.csv`, a folder for each day, or "
     "for each hour such as `2026-01-01T05` where settings say hourly.",
-    ignored=re.compile(r"movie_review/(truth\.json|(.*/)?\..*)"),
+    expected="movie_review/{window}/movie_review.csv, such as movie_review/2026-01-31/…",
 )
 
 

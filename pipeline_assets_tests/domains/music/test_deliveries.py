@@ -3,6 +3,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from pipeline_assets.domains.music.deliveries import LISTENING
 from pipeline_assets_tests.domains.music.world import DAY, TOP_ARTISTS, USERS, World
 
 TYPED = ("raw_users", "raw_user_top_artists", "users", "user_top_artists", "rejected_rows")
@@ -86,7 +87,7 @@ def test_half_a_delivery_is_refused_and_nothing_published(
 ) -> None:
     world.land(delivered, ONE_USER if delivered == "users.csv" else TOP_ARTISTS)
     assert set(world.update().failures) == {
-        f"music/{table}: music/{DAY} has no {missing}.csv; deliver it beside the other"
+        f"music/{table}[{DAY}]: music/{DAY} has no {missing}.csv; deliver it beside the other"
         for table in ("raw_users", "raw_user_top_artists")
     }
     for table in TYPED:
@@ -98,7 +99,7 @@ def test_a_missing_column_is_named(world: World) -> None:
     world.land("user_top_artists.csv", TOP_ARTISTS + "a,1,A,5,\n")
     world.land("user_top_artists_2.csv", "user_id,rank,artist_name,plays\na,1,B,5\n")
     (failure,) = world.update().failures
-    assert failure.startswith("music/raw_user_top_artists: ")
+    assert failure.startswith(f"music/raw_user_top_artists[{DAY}]: ")
     assert "user_top_artists_2.csv lacks column playcount" in failure
     assert world.query("from music.raw_user_top_artists") == []
 
@@ -115,7 +116,8 @@ def test_names_that_nobody_understands_are_told(world: World) -> None:
     world.land("users.csv", USERS, snapshot="2026-13-01")
     world.land("genres.csv", "", snapshot="..")
     world.land("listeners.csv", "")
-    assert sorted(world.update().problems) == [
-        f"music/{path}: not a name that landing/music knows; see its pattern"
-        for path in (f"{DAY}/listeners.csv", "2026-13-01/users.csv")
-    ]
+    world.land("users_old.csv", USERS)
+    assert sorted(world.update().problems) == sorted(
+        f"music/{path}: no name that landing/music knows; it should be {LISTENING.expected}"
+        for path in ("2026-13-01/users.csv", f"{DAY}/listeners.csv", f"{DAY}/users_old.csv")
+    )

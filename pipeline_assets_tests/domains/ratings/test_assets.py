@@ -9,7 +9,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from pipeline_assets.command.update import Batch
+from pipeline_assets.command.batches import Batch
 from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.domains import ratings
 from pipeline_assets.sample.ratings import write_ratings
@@ -18,6 +18,7 @@ from pipeline_assets.settings import Settings
 from pipeline_assets_tests.domains.ratings.world import World
 from pipeline_assets_tests.truth.ratings import CategoryTruth, category_truth
 from pipeline_assets_tests.updating import Updated
+from pipeline_assets_tests.workbench import failures
 
 ASSETS = datasets_in(ratings).assets
 
@@ -220,6 +221,21 @@ def test_a_category_delivered_twice_is_an_error(world: World) -> None:
     assert "Category Twice was delivered twice: remove one of" in failure
 
 
+def test_the_parts_of_a_large_category_are_one_partition(world: World) -> None:
+    world.land("Books", *[{"customer_id": str(n), "product_id": "B1"} for n in range(3)])
+    first = world.land("Books", {"customer_id": "3", "product_id": "B1"})
+    second = first.with_name(first.name.replace("_v1_00", "_v1_01"))
+    second.write_bytes(first.read_bytes())
+    multilingual = first.with_name("amazon_reviews_multilingual_UK_v1_00.tsv")
+    multilingual.write_bytes(first.read_bytes())
+    updated = world.update()
+    assert updated.failures == ()
+    assert world.query("select count(*) from ratings.reviews where category = 'Books'") == [(2,)]
+    (problem,) = updated.problems
+    assert problem.startswith("amazon_reviews/amazon_reviews_multilingual_UK_v1_00.tsv: no name")
+    assert problem.endswith("amazon_reviews_us_{category}_v1_00.tsv.gz, or without .gz")
+
+
 def test_categories_that_cannot_be_keys_are_named_and_others_are_made(world: World) -> None:
     for category in ("Good", "a/b", "a,b", "..", "a..b"):
         world.land(category)
@@ -246,6 +262,17 @@ def test_a_new_delivery_replaces_its_category_and_no_other(world: World) -> None
     assert world.query("select category, count(*) from ratings.filtered_ratings group by 1") == [
         ("B", 25)
     ]
+
+
+def test_thresholds_of_a_run_last_when_the_vendor_delivers_one_row_more(world: World) -> None:
+    rows = [{"customer_id": customer, "product_id": product} for customer, product in CHAIN]
+    world.land("Chain", *rows)
+    world.update()
+    config = {"min_customer_rows": 2, "min_product_rows": 2}
+    assert world.materialize("Chain", "filtered_ratings", config=config).success
+    world.land("Chain", *rows, rows[0])
+    world.update()
+    assert len(exported(world, "Chain")) == 4
 
 
 def test_thresholds_and_method_are_run_config(world: World) -> None:
@@ -289,6 +316,12 @@ def test_categories_are_never_counted_together(world: World) -> None:
     world.land("B", *rows)
     world.update()
     filtered = next(asset for asset in ASSETS if asset.table.name == "filtered_ratings")
-    (outcome,) = world.updater.run([Batch((filtered,), ("A", "B"))])
-    (failure,) = outcome.failures
+    job = world.updater.definitions.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=world.instance,
+        asset_selection=[filtered.key],
+        tags=Batch((filtered,), ("A", "B")).range_tags,
+        raise_on_error=False,
+    )
+    (failure,) = failures(result)
     assert "ratings.filtered_ratings materialises at most 1 partitions a run, not 2" in failure

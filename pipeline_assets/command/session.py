@@ -1,0 +1,79 @@
+"""What the commands share: settings, deployment, assets, and the instance that the UI shows."""
+
+from functools import cached_property
+from pathlib import Path
+
+import dagster as dg
+
+from pipeline_assets.command.update import Updater
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.values.progress import SILENT, Progress
+from pipeline_assets.dataset.values.table import LakeTable
+from pipeline_assets.definitions import assets_for, build_definitions, landing_for
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.instance import open_instance
+from pipeline_assets.profiles.profiles import PROFILES
+from pipeline_assets.settings import Settings
+
+
+class Session:
+    """What the commands share; each part is created when a command first needs it."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._given = settings
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings that were given, or those of the environment."""
+        return self._given or Settings.from_environment()
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        """Storage, catalog and engines."""
+        return Deployment(self.settings)
+
+    @cached_property
+    def assets(self) -> list[LakeAsset]:
+        """All assets of the graph."""
+        return assets_for(self.settings)
+
+    @cached_property
+    def tables(self) -> list[LakeTable]:
+        """All tables of the lake."""
+        return [*(asset.table for asset in self.assets), PROFILES]
+
+    @cached_property
+    def instance(self) -> dg.DagsterInstance:
+        """The Dagster instance that the UI shows."""
+        return open_instance(self.settings.dagster_home, Path.cwd())
+
+    def updater(self, progress: Progress = SILENT, *, keeps_overrides: bool = True) -> Updater:
+        """An updater of the lake that reports to ``progress``."""
+        definitions = build_definitions(self.settings, progress)
+        sources = landing_for(self.settings)
+        parts = (definitions, self.assets, sources, self.deployment, self.instance)
+        return Updater(*parts, keeps_overrides)
+
+    def table(self, name: str) -> LakeTable:
+        """The table of that name, such as ``taobao.impressions``.
+
+        Raises:
+            PipelineError: There is none.
+        """
+        tables = {str(table): table for table in self.tables}
+        if name not in tables:
+            raise PipelineError(f"There is no table {name}; tables are {', '.join(tables)}")
+        return tables[name]
+
+    def asset(self, name: str) -> LakeAsset:
+        """The asset whose table has that name.
+
+        Raises:
+            PipelineError: There is none, or no asset computes the table.
+        """
+        table = self.table(name)
+        for asset in self.assets:
+            if asset.table == table:
+                return asset
+        raise PipelineError(f"{name} is written beside the assets; none of them computes it")
