@@ -58,8 +58,8 @@ def clean(session: "Session", older_than: float, dry_run: bool) -> None:
     Garbage is condemned by one pass and removed by a later one. Nothing of a table is removed while
     the catalog and the storage disagree about it.
     """
-    from pipeline_assets.iceberg.upkeep import cleaning  # noqa: PLC0415
-    from pipeline_assets.profiles.profiles import PROFILES  # noqa: PLC0415
+    from pipeline_assets.iceberg.upkeep import cleaning
+    from pipeline_assets.profiles.profiles import PROFILES
 
     lake, before = session.deployment.lake, datetime.now(UTC) - timedelta(hours=older_than)
     store, problems = session.deployment.store(session.settings.lake_uri), False

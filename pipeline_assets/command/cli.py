@@ -25,8 +25,6 @@ from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.plots import png
 from pipeline_assets.dataset.values.texts import first_and_last, printable
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.query import Answer
-from pipeline_assets.iceberg.query import query as run_query
 from pipeline_assets.profiles.profile_plot import profile_plot
 from pipeline_assets.profiles.profiles import history_of
 from pipeline_assets.sample import write_samples
@@ -117,6 +115,8 @@ def _summary(session: Session) -> str:
 @click.pass_obj
 def query(session: Session, sql: str, format_: Format) -> None:
     """Run read-only SQL over the lake, such as: select count(*) from taobao.core_features."""
+    from pipeline_assets.iceberg.query import query as run_query
+
     deployment = session.deployment
     with run_query(sql, deployment.lake, session.tables, deployment.embedded) as answer:
         show(answer, format_)
@@ -144,6 +144,8 @@ def history(session: Session, table: str) -> None:
 @click.pass_obj
 def profile(session: Session, table: str, plot: Path | None) -> None:
     """Compare the partitions of a table: rows, shares of nulls, means."""
+    from pipeline_assets.iceberg.query import Answer
+
     chosen = session.table(table)
     found = history_of(session.deployment.lake, chosen)
     if plot:

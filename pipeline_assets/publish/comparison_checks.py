@@ -8,7 +8,7 @@ make the other stale.
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
@@ -18,12 +18,14 @@ from pipeline_assets.dataset.inputs import LazyTable
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.router import Engines
-from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.publish.audit import build_audit
 from pipeline_assets.publish.dagster_assets import IO_RETRIES, Policies
 from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import check_metadata
 from spark_resources.job import AuditResult, Destination, Job, fresh_token
+
+if TYPE_CHECKING:
+    from pipeline_assets.iceberg.tables import Lake
 
 PUBLISHED = "published"
 """The asset's own table among the inputs of its comparison."""
@@ -40,7 +42,7 @@ class Comparer:
         engines: Compute.
     """
 
-    lake: Lake
+    lake: "Lake"
     store: ObjectStore
     engines: Engines
 

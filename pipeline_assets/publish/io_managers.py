@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import ibis.expr.types as ir
@@ -26,13 +27,15 @@ from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.dataset.values.texts import first_and_last
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.tables import Lake, TableState
 from pipeline_assets.landing.zone import LandingZone
 from pipeline_assets.profiles.profiles import append_profiles
 from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import publish_metadata
 from pipeline_assets.publish.staging import AlreadyPublished, Staged
 from spark_resources.job import Source, SourceFile
+
+if TYPE_CHECKING:
+    from pipeline_assets.iceberg.tables import Lake, TableState
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class LakeIOManager(dg.IOManager):
         store: Where the lake's files lie; whoever stages writes there.
     """
 
-    lake: Lake
+    lake: "Lake"
     tables: Mapping[str, LakeTable]
     progress: Progress
     store: ObjectStore
@@ -125,7 +128,7 @@ class LandingIOManager(dg.IOManager):
         raise PipelineError(f"{context.asset_key.to_user_string()} is delivered, not computed")
 
 
-def _require(table: LakeTable, keys: tuple[str, ...], state: TableState) -> None:
+def _require(table: LakeTable, keys: tuple[str, ...], state: "TableState") -> None:
     missing = [key for key in keys if key not in state.records]
     if missing:
         raise PipelineError(
@@ -133,7 +136,7 @@ def _require(table: LakeTable, keys: tuple[str, ...], state: TableState) -> None
         )
 
 
-def _parquet(state: TableState, rows: ir.Table) -> Source:
+def _parquet(state: "TableState", rows: ir.Table) -> Source:
     files = tuple(SourceFile(uri) for uri in state.files)
     return Source("parquet", schema_names(rows.schema()), files, state.snapshot_id)
 

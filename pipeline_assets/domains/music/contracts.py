@@ -17,7 +17,7 @@ _RANK = Field(ge=1, description="From 1, without gaps or ties.")
 _EMBEDDING = Field(description="Fifty dimensions unless configured otherwise.")
 
 
-def _text() -> Any:  # noqa: ANN401 - pandera's field declarations are untyped
+def _text() -> Any:  # noqa: ANN401 - as Field
     """A column as delivered; every column needs a declaration of its own."""
     return Field(nullable=True, description="As delivered.")
 
@@ -63,7 +63,7 @@ class Users(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "user_id"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "user_id")
 
 
 class UserTopArtists(Contract):
@@ -79,7 +79,7 @@ class UserTopArtists(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "user_id", "artist_name"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "user_id", "artist_name")
 
 
 class ArtistRankInCountry(Contract):
@@ -94,7 +94,7 @@ class ArtistRankInCountry(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "country", "rank"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "country", "rank")
 
 
 class CountryRankPerArtist(Contract):
@@ -113,7 +113,7 @@ class CountryRankPerArtist(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "artist_name", "rank"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "artist_name", "rank")
 
 
 class ArtistEmbeddings(Contract):
@@ -126,7 +126,7 @@ class ArtistEmbeddings(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "artist_name"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "artist_name")
 
 
 class UserEmbeddings(Contract):
@@ -139,7 +139,7 @@ class UserEmbeddings(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "user_id"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "user_id")
 
 
 class SimilarArtists(Contract):
@@ -157,4 +157,4 @@ class SimilarArtists(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "artist_name", "rank"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "artist_name", "rank")

@@ -17,15 +17,15 @@ RATINGS: Final = "ratings"
 """Namespace of the domain's tables."""
 
 
-def _delivered() -> Any:  # noqa: ANN401 - pandera's field
+def _delivered() -> Any:  # noqa: ANN401 - as Field
     return Field(nullable=True, description="As delivered; see the column of `reviews`.")
 
 
-def _category() -> Any:  # noqa: ANN401 - pandera's field
+def _category() -> Any:  # noqa: ANN401 - as Field
     return Field(description="The category in the file's name.")
 
 
-def _stars() -> Any:  # noqa: ANN401 - pandera's field
+def _stars() -> Any:  # noqa: ANN401 - as Field
     return Field(ge=1, le=5, nullable=True, description="The customer's rating, 1 to 5 stars.")
 
 

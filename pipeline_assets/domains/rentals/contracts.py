@@ -28,19 +28,19 @@ RENTALS: Final = "rentals"
 """Namespace of the domain's tables."""
 
 
-def _window() -> Any:  # noqa: ANN401 - pandera's field
+def _window() -> Any:  # noqa: ANN401 - as Field
     return Field(description="The UTC day; the hour, as 2026-01-01T05, where settings say hourly.")
 
 
-def _delivered() -> Any:  # noqa: ANN401 - pandera's field
+def _delivered() -> Any:  # noqa: ANN401 - as Field
     return Field(nullable=True, description="As delivered; see the column of `movie_reviews`.")
 
 
-def _share(meaning: str) -> Any:  # noqa: ANN401 - pandera's field
+def _share(meaning: str) -> Any:  # noqa: ANN401 - as Field
     return Field(in_range={"min_value": 0, "max_value": 1}, description=meaning)
 
 
-def _score() -> Any:  # noqa: ANN401 - pandera's field
+def _score() -> Any:  # noqa: ANN401 - as Field
     return Field(ge=1, le=5, nullable=True, description="The customer's stars, if delivered.")
 
 
@@ -61,7 +61,7 @@ class UserPurchases(Contract):
     class Config:
         """Keys."""
 
-        unique = ["insert_date", "payment_id"]  # noqa: RUF012 - pandera wants a list
+        unique = ("insert_date", "payment_id")
 
 
 class RawMovieReviews(RawRecords):
@@ -116,7 +116,7 @@ class SentimentWeights(Contract):
     class Config:
         """Keys."""
 
-        unique = ["term", "sentiment"]  # noqa: RUF012 - pandera wants a list
+        unique = ("term", "sentiment")
 
 
 class ClassifiedMovieReviews(Contract):
@@ -145,7 +145,7 @@ class UserBehaviorMetric(Contract):
     class Config:
         """Keys."""
 
-        unique = ["insert_date", "customer_id"]  # noqa: RUF012 - pandera wants a list
+        unique = ("insert_date", "customer_id")
 
 
 class ViewingSimilarity(Contract):
@@ -164,4 +164,4 @@ class ViewingSimilarity(Contract):
     class Config:
         """Keys."""
 
-        unique = ["insert_date", "customer_id"]  # noqa: RUF012 - pandera wants a list
+        unique = ("insert_date", "customer_id")

@@ -58,7 +58,7 @@ class Impressions(Contract):
     class Config:
         """Keys."""
 
-        unique = ["split", "sample_id"]  # noqa: RUF012 - pandera wants a list
+        unique = ("split", "sample_id")
 
 
 class CoreFeatures(Contract):
@@ -81,7 +81,7 @@ class CommonFeaturesSummary(Contract):
     class Config:
         """Keys."""
 
-        unique = ["split", "common_features_index"]  # noqa: RUF012 - pandera wants a list
+        unique = ("split", "common_features_index")
 
 
 class CommonFeatures(Contract):
