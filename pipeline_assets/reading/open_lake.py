@@ -122,7 +122,7 @@ class OpenLake:
     @cached_property
     def ibis(self) -> "Backend":
         """The Ibis backend of all tables of this lake, so that they can be joined."""
-        import ibis  # noqa: PLC0415 - half of the time to the first rows of who needs no Ibis
+        import ibis
 
         return ibis.duckdb.from_connection(self.connection)
 

@@ -158,7 +158,7 @@ class PublishedTable:
         """
         if find_spec("polars") is None:
             raise PipelineError("to_polars needs Polars: pip install polars")
-        import polars as pl  # noqa: PLC0415 - an optional package
+        import polars as pl
 
         frame = pl.from_arrow(self.to_arrow())
         assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table never becomes a series
@@ -172,7 +172,7 @@ class PublishedTable:
 
     @contextmanager
     def _reader(self, rows: int) -> Iterator[pa.RecordBatchReader]:
-        import duckdb  # noqa: PLC0415 - see OpenLake.connection
+        import duckdb
 
         try:
             # A cursor of its own: several tables may be read at once.

@@ -162,7 +162,7 @@ import sys
 from pipeline_assets import open_lake
 with open_lake({lake.access.warehouse!r}, catalog={lake.access.uri!r}) as lake:
     assert next(lake[{NAME!r}].batches()).num_rows == 1
-needless = ("dagster", "pandas", "polars", "ibis", "pipeline_assets.domains")
+needless = ("dagster", "polars", "ibis", "pipeline_assets.domains")
 print([name for name in needless if name in sys.modules])
 """
     done = subprocess.run(
