@@ -16,7 +16,7 @@ import dagster as dg
 from pipeline_assets.command import doctor as health
 from pipeline_assets.command.batches import batches
 from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
-from pipeline_assets.command.care import clean
+from pipeline_assets.command.care import clean, recover
 from pipeline_assets.command.console import Format, ProgressBars, show
 from pipeline_assets.command.describe import describe, told
 from pipeline_assets.command.runs import Outcome
@@ -195,6 +195,7 @@ def missing(session: Session) -> None:
 
 
 cli.add_command(clean)
+cli.add_command(recover)
 
 
 @cli.command()
