@@ -6,9 +6,8 @@ from typing import Any, BinaryIO, cast
 
 from isal import igzip, isal_zlib
 
-from pipeline_assets.dataset.values.workspace import LANDING_EXPANSION
+from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION, ExpansionLimit
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.landing.expansion import ExpansionLimit
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _GZIP_MAGIC = b"\x1f\x8b"

@@ -27,7 +27,7 @@ from typing import BinaryIO, Final, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from pipeline_assets.dataset.values.workspace import LANDING_EXPANSION
+from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.byte_stream import inflated_chunks
 from pipeline_assets.landing.quotes import Text

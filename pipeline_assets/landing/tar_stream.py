@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
 
 from isal import igzip, isal_zlib
 
-from pipeline_assets.dataset.values.workspace import LANDING_EXPANSION
+from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION, ExpansionLimit
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.landing.expansion import ExpansionLimit
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

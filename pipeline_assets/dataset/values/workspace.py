@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 import pyarrow as pa
 
 from pipeline_assets.dataset.partitioning import Window
+from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.dataset.values.progress import Log, Progress
-
-LANDING_EXPANSION: Final = 100
-"""How many bytes one byte of a compressed delivery may unfold to, unless the settings differ."""
 
 
 @dataclass(frozen=True)

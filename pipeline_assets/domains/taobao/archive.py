@@ -14,8 +14,9 @@ from typing import Any, BinaryIO, Final, TypeAlias
 import pyarrow as pa
 
 from pipeline_assets.dataset.contract import TableContract
+from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject, encode_key
-from pipeline_assets.dataset.values.workspace import LANDING_EXPANSION, Workspace
+from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.taobao.contracts import RawFiles
 from pipeline_assets.domains.taobao.lines import LAYOUTS
 from pipeline_assets.errors import PipelineError

@@ -9,6 +9,9 @@ from typing import Final
 
 from pipeline_assets.errors import PipelineError
 
+LANDING_EXPANSION: Final = 100
+"""How many bytes one byte of a compressed delivery may unfold to, unless the settings differ."""
+
 FREE_BYTES: Final = 64 << 20
 """So much any delivery may hold: small files of few different lines compress extremely well."""
 
