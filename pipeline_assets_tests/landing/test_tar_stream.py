@@ -241,7 +241,8 @@ def test_an_archive_that_unfolds_too_far_is_refused_long_before_its_end() -> Non
     newlines = gzip.compress(b"\n" * (1 << 20))
     entry = Entry("a.csv", claimed=1 << 30).pack(tarfile.GNU_FORMAT)
     tgz = io.BytesIO(gzip.compress(entry) + newlines * 1024)
-    member = next(stream_members(tgz, "x.tar.gz", EXPECTED, lambda _: None))
+    members = stream_members(tgz, "x.tar.gz", EXPECTED, lambda _: None)
+    member = next(members)
     sizes: list[int] = []
     with pytest.raises(PipelineError, match=r"unfolds to more than 100 times its size: .* raise"):
         sizes.extend(len(chunk) for chunk in member.chunks)
