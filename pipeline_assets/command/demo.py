@@ -93,15 +93,14 @@ def farewell(session: Session) -> str:
         counts = Counter(reason for (reason,) in answer.rows)
     some = ", ".join(f"{count} {reason}" for reason, count in counts.most_common(MOST_REASONS))
     sql = "select reason, count(*) from taobao.rejected_rows group by 1"
-    catalog = f"sqlite:///{Path(session.settings.lake_uri) / 'catalog.db'}"
+    lake = session.settings.lake_uri.removeprefix("./")
     lines = (
         f"Of a hundred rows one was damaged: {counts.total():,} were caught ({some}, …); "
         f"they lie in {', '.join(names)}.",
         "Look at it:   make dev, then http://localhost:3000 for graph, checks and pictures",
         f'Ask it:       .venv/bin/pipeline-assets query "{sql}"',
-        f"From Python:  pyiceberg.catalog.load_catalog('lake', uri='{catalog}')"
-        ".load_table('music.similar_artists').scan().to_arrow()",
-        "Read on:      README.md, docs/catalogue.md for tables and checks, docs/operations.md",
+        f'From Python:  pipeline_assets.open_lake("{lake}")["music.similar_artists"].to_polars()',
+        "Read on:      README.md, docs/reading.md, docs/catalogue.md for tables and checks",
     )
     return "\n".join(("", *lines))
 
