@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
-from pipeline_assets.command.care import clean
+from pipeline_assets.command.care import clean, recover
 from pipeline_assets.command.describe import describe, told
 from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.values.texts import first_and_last, printable
@@ -201,6 +201,7 @@ def missing(session: Session) -> None:
 
 
 cli.add_command(clean)
+cli.add_command(recover)
 
 
 @cli.command()

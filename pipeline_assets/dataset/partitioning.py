@@ -78,6 +78,15 @@ class Partitioning:
         window = self.in_time and self.in_time.get_first_partition_window()
         return window.end - window.start if window else None
 
+    @property
+    def first_window(self) -> tuple[str, datetime] | None:
+        """Key and start in UTC of the first window; None if partitions are no windows of time."""
+        window = self.in_time and self.in_time.get_first_partition_window()
+        if self.in_time is None or window is None:
+            return None
+        start = _utc(window.start)
+        return start.strftime(self.in_time.fmt), start
+
     def windows(self, keys: Iterable[str]) -> Mapping[str, Window]:
         """The half-open window of each key, in UTC; empty if partitions are no windows of time."""
         definition = self.in_time

@@ -68,7 +68,8 @@ class LakeIOManager(dg.IOManager):
         rows, lines = stored(spec, table), unbound(spec, table)
         sources = {rows.get_name(): _parquet(state, rows)}
         if spec.read_as != "table":
-            sources[lines.get_name()] = _text(self.lake.rows(table, state), lines)
+            home = self.lake.location(table)
+            sources[lines.get_name()] = _text(self.lake.rows(table, state), lines, home)
         absent = dict.fromkeys(keys or (), ABSENT) if is_optional else {}
         versions = absent | {key: record.version for key, record in state.records.items()}
         return LazyTable(lines, sources, versions, rows)
@@ -141,16 +142,23 @@ def _parquet(state: "TableState", rows: ir.Table) -> Source:
     return Source("parquet", schema_names(rows.schema()), files, state.snapshot_id)
 
 
-def _text(parts: pa.Table, lines: ir.Table) -> Source:
+def _text(parts: pa.Table, lines: ir.Table, home: str) -> Source:
     order = [("source_uri", "ascending"), ("member", "ascending"), ("part", "ascending")]
     schema = schema_names(lines.schema())
     constants = [name for name in schema if name not in {"line", "line_number"}]
     files = tuple(
         SourceFile(
-            uri=part["part_uri"],
+            uri=_below(home, part["part_uri"]),
             constants={name: str(part[name]) for name in constants},
             first_line=part["first_line"],
         )
         for part in parts.sort_by(order).to_pylist()
     )
     return Source("lines", schema, files)
+
+
+def _below(home: str, uri: str) -> str:
+    """Where a raw part lies now: a row names it where it was written, before a lake was moved."""
+    namespace, name = home.split("/")[-2:]
+    _, is_ours, path = uri.rpartition(f"/{namespace}/{name}/data/")
+    return f"{home}/data/{path}" if is_ours else uri

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
+    # Contracts need Ibis; who only reads tables needs neither.
     from pipeline_assets.dataset.contract import TableContract
 
 WHOLE_TABLE: Final = ""

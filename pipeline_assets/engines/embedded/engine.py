@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
+from pipeline_assets.dataset.values.dialect import Dialect
 from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.embedded import duckdb_sql
 from pipeline_assets.engines.embedded.audits import OUTPUT, evaluate, rows_of
@@ -36,7 +37,6 @@ from spark_resources.job import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from pipeline_assets.dataset.sql import Dialect
 
 RECORDS: Final = "records"
 """The table that an ingest's SQL selects from."""
@@ -68,7 +68,7 @@ class EmbeddedEngine:
         return "embedded"
 
     @property
-    def dialect(self) -> "Dialect":
+    def dialect(self) -> Dialect:
         """The dialect of DuckDB."""
         return "duckdb"
 
