@@ -267,8 +267,8 @@ def _decodes(record: bytes) -> bool:
 
 
 @cache
-def _combined() -> pa.Array:
-    """The names of the problems by their flags; Arrow loads pandas for its first list of texts."""
+def _combined() -> pa.StringArray:
+    """The text of every combination of flags; built when needed, because Arrow loads pandas."""
     return pa.array(
         [
             BETWEEN_REASONS.join(name for name, flag in _FLAGS.items() if flags & flag)
