@@ -50,7 +50,8 @@ def cli(context: click.Context) -> None:
 def sample(out: Path, scale: float, seed: int, damage: float, end: datetime) -> None:
     """Write landing files in the vendors' formats; scale 1 takes seconds, 100 is a real load.
 
-    Nothing but landing files is written, and a file that would not change is left alone.
+    Only landing files are written, and a hidden list of them. A file that would not change is left
+    alone, and a file that is no sample is never overwritten.
     """
     from pipeline_assets.sample import write_samples
 
