@@ -16,9 +16,10 @@ import dagster as dg
 from pipeline_assets.command import doctor as health
 from pipeline_assets.command.batches import batches
 from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
-from pipeline_assets.command.care import clean, recover
+from pipeline_assets.command.care import clean, recover, verify
 from pipeline_assets.command.console import Format, ProgressBars, show
 from pipeline_assets.command.describe import describe, told
+from pipeline_assets.command.repair import Repair, find_damages
 from pipeline_assets.command.runs import Outcome
 from pipeline_assets.command.selection import selection
 from pipeline_assets.command.session import Session
@@ -61,9 +62,15 @@ def sample(out: Path, scale: float, seed: int, damage: float) -> None:
 @click.option(
     "--declared", is_flag=True, help="Forget config that runs have asked for; use the declared."
 )
+@click.option("--repair", is_flag=True, help="Read all that is published; mend what is damaged.")
 @click.pass_obj
 def update(
-    session: Session, select: str | None, partition: str | None, again: bool, declared: bool
+    session: Session,
+    select: str | None,
+    partition: str | None,
+    again: bool,
+    declared: bool,
+    repair: bool,
 ) -> None:
     """Materialise what depends on changes outside the lake; a second run finds nothing to do."""
     if again and not (select or partition):
@@ -78,9 +85,11 @@ def update(
     updater.register(listings)
     chosen.require_partition(updater, listings)
     problems = [problem for listing in listings.values() for problem in listing.problems]
-    problems += outside.problems
-    found = updater.stale(listings, outside, chosen.holds if again else nothing_forced)
+    damages = find_damages(session, chosen.assets(updater)) if repair else Repair()
+    is_forced = damages.forced(chosen.holds if again else nothing_forced)
+    found = updater.stale(listings, outside, is_forced)
     stale = [item for item in found if chosen.holds(item.asset, item.key)]
+    problems += [*outside.problems, *damages.problems, *damages.hopeless(found)]
     outcomes = _materialised(session, stale, keeps_overrides=not declared) if stale else []
     for line in (warning for outcome in outcomes for warning in outcome.warnings):
         click.echo(f"warning: {printable(line)}", err=True)
@@ -196,6 +205,7 @@ def missing(session: Session) -> None:
 
 cli.add_command(clean)
 cli.add_command(recover)
+cli.add_command(verify)
 
 
 @cli.command()
@@ -203,7 +213,8 @@ cli.add_command(recover)
 @click.pass_obj
 def doctor(session: Session, ui_port: int | None) -> None:
     """Check settings, storage, catalog and engines, and say how to repair what is wrong."""
-    findings = list(health.examine(session.deployment, session.settings.dagster_home))
+    home = session.settings.dagster_home
+    findings = list(health.examine(session.deployment, home, session.assets))
     if ui_port:
         findings.append(health.ui_port(ui_port))
     for finding in findings:

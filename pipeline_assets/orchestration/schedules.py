@@ -7,12 +7,16 @@ from typing import Final
 import dagster as dg
 
 from pipeline_assets.dataset.values.table import LakeTable
+from pipeline_assets.orchestration.policies.soundness import DEEP_TAG
 from pipeline_assets.publish.io_managers import LakeIOManager
 
 HOURLY_CHECK: Final = "55 * * * *"
 DAILY_CHECK: Final = "30 8 * * *"
 """Some minutes after the last layer is due, so that nothing on time is reported missing."""
 MAINTENANCE: Final = "15 3 * * *"
+LENGTHS: Final = "45 3 * * *"
+CONTENTS: Final = "0 1 * * 0"
+"""At the quietest hour of the week: it reads the whole lake."""
 KEPT: Final = timedelta(days=7)
 """How far back tables can be restored. A run that lasts longer could lose files it reads."""
 
@@ -69,3 +73,22 @@ def completeness_schedule(
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Looks for time windows that are due and not published.",
     )
+
+
+def soundness_schedules(checks: dg.AssetChecksDefinition) -> list[dg.ScheduleDefinition]:
+    """The schedules that compare lengths every day, and read everything once a week."""
+    return [
+        dg.ScheduleDefinition(
+            name=name,
+            target=dg.AssetSelection.checks(checks),
+            cron_schedule=cron,
+            execution_timezone="UTC",
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+            tags=tags,
+            description=description,
+        )
+        for name, cron, tags, description in (
+            ("soundness", LENGTHS, {}, "Looks for published files that are missing or cut."),
+            ("deep_soundness", CONTENTS, {DEEP_TAG: "true"}, "Reads all that is published."),
+        )
+    ]

@@ -91,7 +91,7 @@ class LakeIOManager(dg.IOManager):
             if staged.export:
                 staged.export.commit()
             files = [file.uri for file in staged.manifest.files]
-            snapshot = self.lake.publish(table, files, staged.records)
+            snapshot = self.lake.publish(table, files, staged.records, staged.checksums)
         context.add_output_metadata(publish_metadata(table, self.lake, staged, snapshot))
         self.progress.published(str(table), staged.manifest.rows)
 

@@ -1,6 +1,6 @@
 """What an ingesting function may use besides its landed objects."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -8,6 +8,10 @@ import pyarrow as pa
 from pipeline_assets.dataset.partitioning import Window
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.dataset.values.progress import Log, Progress
+
+
+def _nobody(_uri: str, _data: bytes) -> None:
+    """Nobody needs to know."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Workspace:
         log: Told what people should know of what was read, a line at a time.
         schema: What the function yields.
         windows: Of each partition, half-open, in UTC, where partitions are windows of time.
+        stored: Called with the URI and the bytes of whatever is stored.
     """
 
     keys: tuple[str, ...]
@@ -33,9 +38,11 @@ class Workspace:
     log: Log
     schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
     windows: Mapping[str, Window] = field(default_factory=dict)
+    stored: Callable[[str, bytes], object] = _nobody
 
     def put(self, path: str, data: bytes) -> str:
         """Store bytes below the location, and return their URI."""
         uri = f"{self.location}/{path}"
         self.store.put(uri, data)
+        self.stored(uri, data)
         return uri
