@@ -19,12 +19,11 @@ from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.pipeline_file import declared_in, with_declared
 from pipeline_assets.orchestration.policies.asset_policies import policies_for
 from pipeline_assets.orchestration.policies.completeness import completeness_checks
-from pipeline_assets.orchestration.policies.soundness import soundness_checks
 from pipeline_assets.orchestration.resources.spark import remote_runners
 from pipeline_assets.orchestration.schedules import (
     completeness_schedule,
     maintenance_schedule,
-    soundness_schedules,
+    verification_schedules,
 )
 from pipeline_assets.orchestration.sensors.janitor_sensor import janitor_sensor
 from pipeline_assets.orchestration.sensors.sensors import sensors_for
@@ -68,7 +67,7 @@ def build_definitions(
     assets, landing = assets_for(settings, assets), landing_for(settings)
     tables = {asset.name: asset.table for asset in assets}
     sources = {source.key.to_user_string(): source for source in landing}
-    completeness, soundness = completeness_checks(assets), soundness_checks(assets)
+    completeness = completeness_checks(assets)
     engines = deployment.engines
     systems = {name for name, base in deployment.databases.items() if base.dsn}
     policies = policies_for(systems, engines)
@@ -79,13 +78,12 @@ def build_definitions(
         ],
         asset_checks=[
             completeness,
-            soundness,
             *(check for asset in assets for check in comparison_checks(asset, policies)),
         ],
         schedules=[
             completeness_schedule(completeness, is_hourly=settings.rentals_granularity == "hourly"),
             maintenance_schedule([*tables.values(), PROFILES], compacted=[PROFILES]),
-            *soundness_schedules(soundness),
+            *verification_schedules(assets),
         ],
         sensors=[
             *sensors_for(landing, assets, deployment),
