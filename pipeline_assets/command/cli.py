@@ -16,10 +16,10 @@ import dagster as dg
 from pipeline_assets.command import doctor as health
 from pipeline_assets.command.batches import batches
 from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
-from pipeline_assets.command.care import clean, recover, verify
+from pipeline_assets.command.care.commands import clean, recover, verify
+from pipeline_assets.command.care.repair import Repair, find_damages
 from pipeline_assets.command.console import Format, ProgressBars, show
 from pipeline_assets.command.describe import describe, told
-from pipeline_assets.command.repair import Repair, find_damages
 from pipeline_assets.command.runs import Outcome
 from pipeline_assets.command.selection import selection
 from pipeline_assets.command.session import Session
