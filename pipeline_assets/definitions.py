@@ -21,7 +21,11 @@ from pipeline_assets.orchestration.pipeline_file import declared_in, with_declar
 from pipeline_assets.orchestration.policies.asset_policies import policies_for
 from pipeline_assets.orchestration.policies.completeness import completeness_checks
 from pipeline_assets.orchestration.resources.spark import remote_runners
-from pipeline_assets.orchestration.schedules import completeness_schedule, maintenance_schedule
+from pipeline_assets.orchestration.schedules import (
+    completeness_schedule,
+    maintenance_schedule,
+    verification_schedules,
+)
 from pipeline_assets.orchestration.sensors.janitor_sensor import janitor_sensor
 from pipeline_assets.orchestration.sensors.sensors import sensors_for
 from pipeline_assets.partitions import DAYS, windows
@@ -81,6 +85,7 @@ def build_definitions(
         schedules=[
             completeness_schedule(completeness, is_hourly=settings.rentals_granularity == "hourly"),
             maintenance_schedule([*tables.values(), PROFILES], compacted=[PROFILES]),
+            *verification_schedules(assets),
         ],
         sensors=[
             *sensors_for(landing, assets, deployment),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
+    _tell(outside.notes)
 from pipeline_assets.command.care import clean, recover
 from pipeline_assets.command.describe import describe, told
 from pipeline_assets.command.session import Session
@@ -66,9 +67,15 @@ def sample(out: Path, scale: float, seed: int, damage: float, end: datetime) -> 
 @click.option(
     "--declared", is_flag=True, help="Forget config that runs have asked for; use the declared."
 )
+@click.option("--repair", is_flag=True, help="Read all that is published; mend what is damaged.")
 @click.pass_obj
 def update(
-    session: Session, select: str | None, partition: str | None, again: bool, declared: bool
+    session: Session,
+    select: str | None,
+    partition: str | None,
+    again: bool,
+    declared: bool,
+    repair: bool,
 ) -> None:
     """Materialise what depends on changes outside the lake; a second run finds nothing to do."""
     from pipeline_assets.command.console import changes
@@ -87,10 +94,12 @@ def update(
     updater.register(listings)
     chosen.require_partition(updater, listings)
     problems = [problem for listing in listings.values() for problem in listing.problems]
-    problems += outside.problems
     _tell(outside.notes)
-    found = updater.stale(listings, outside, chosen.holds if again else nothing_forced)
+    damages = find_damages(session, chosen.assets(updater)) if repair else Repair()
+    is_forced = damages.forced(chosen.holds if again else nothing_forced)
+    found = updater.stale(listings, outside, is_forced)
     stale = [item for item in found if chosen.holds(item.asset, item.key)]
+    problems += [*outside.problems, *damages.problems, *damages.hopeless(found)]
     outcomes = _materialised(session, stale, keeps_overrides=not declared) if stale else []
     for line in (warning for outcome in outcomes for warning in outcome.warnings):
         click.echo(f"warning: {printable(line)}", err=True)
@@ -222,6 +231,7 @@ def missing(session: Session) -> None:
 
 cli.add_command(clean)
 cli.add_command(recover)
+cli.add_command(verify)
 
 
 @cli.command()
@@ -229,6 +239,7 @@ cli.add_command(recover)
 @click.pass_obj
 def doctor(session: Session, ui_port: int | None) -> None:
     """Check settings, storage, catalog and engines, and say how to repair what is wrong."""
+    _tell(outside.notes)
     from pipeline_assets.command import doctor as health
 
     findings = list(health.examine(session.deployment, session.settings.dagster_home))
