@@ -13,13 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
-<<<<<<< HEAD
 from pipeline_assets.command.care.commands import clean, recover, verify
-from pipeline_assets.command.care.repair import Repair, find_damages
-from pipeline_assets.command.console import Format, ProgressBars, show
-=======
-from pipeline_assets.command.care import clean, recover
->>>>>>> main
 from pipeline_assets.command.describe import describe, told
 from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.values.texts import first_and_last, printable
@@ -74,6 +68,7 @@ def update(
     repair: bool,
 ) -> None:
     """Materialise what depends on changes outside the lake; a second run finds nothing to do."""
+    from pipeline_assets.command.care.repair import Repair, find_damages
     from pipeline_assets.command.selection import selection
     from pipeline_assets.staleness.stale_partitions import nothing_forced
 
@@ -224,14 +219,10 @@ cli.add_command(verify)
 @click.pass_obj
 def doctor(session: Session, ui_port: int | None) -> None:
     """Check settings, storage, catalog and engines, and say how to repair what is wrong."""
-<<<<<<< HEAD
-    home = session.settings.dagster_home
-    findings = list(health.examine(session.deployment, home, session.assets))
-=======
     from pipeline_assets.command import doctor as health
 
-    findings = list(health.examine(session.deployment, session.settings.dagster_home))
->>>>>>> main
+    home = session.settings.dagster_home
+    findings = list(health.examine(session.deployment, home, session.assets))
     if ui_port:
         findings.append(health.ui_port(ui_port))
     for finding in findings:
