@@ -16,6 +16,7 @@ from pipeline_assets.dataset.values.progress import SILENT, Progress
 from pipeline_assets.domains.warehouse.assets import warehouse_load
 from pipeline_assets.orchestration.alerts.alert_sensor import alert_sensor
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.jobs import update_jobs
 from pipeline_assets.orchestration.pipeline_file import declared_in, with_declared
 from pipeline_assets.orchestration.policies.asset_policies import policies_for
 from pipeline_assets.orchestration.policies.completeness import completeness_checks
@@ -76,6 +77,7 @@ def build_definitions(
             *(source.spec() for source in landing),
             *(dagster_asset(asset, tables, policies) for asset in assets),
         ],
+        jobs=update_jobs(assets),
         asset_checks=[
             completeness,
             *(check for asset in assets for check in comparison_checks(asset, policies)),

@@ -6,7 +6,8 @@ Whatever goes wrong ends as one line; see :mod:`pipeline_assets.command.boundary
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ from pipeline_assets.errors import PipelineError
 if TYPE_CHECKING:
     from pipeline_assets.command.console import Format
     from pipeline_assets.command.runs import Outcome
+    from pipeline_assets.landing.zone import Listing
+    from pipeline_assets.staleness.outside_systems import OutsideVersions
     from pipeline_assets.staleness.stale_partitions import Stale
 
 
@@ -38,7 +41,13 @@ def cli(context: click.Context) -> None:
 @click.option("--scale", type=click.FloatRange(min=0, min_open=True), default=1.0)
 @click.option("--seed", type=int, default=0, help="Same seed, same bytes.")
 @click.option("--damage", type=click.FloatRange(0, 1), default=0.0, help="Share of damaged rows.")
-def sample(out: Path, scale: float, seed: int, damage: float) -> None:
+@click.option(
+    "--end",
+    type=click.DateTime(["%Y-%m-%d"]),
+    default=lambda: f"{datetime.now(UTC):%Y-%m-%d}",
+    help="The day after the last daily file; today in UTC unless given.",
+)
+def sample(out: Path, scale: float, seed: int, damage: float, end: datetime) -> None:
     """Write landing files in the vendors' formats; scale 1 takes seconds, 100 is a real load.
 
     Only landing files are written, and a hidden list of them. A file that would not change is left
@@ -46,7 +55,7 @@ def sample(out: Path, scale: float, seed: int, damage: float) -> None:
     """
     from pipeline_assets.sample import write_samples
 
-    write_samples(out, scale, seed, damage)
+    write_samples(out, scale, seed, damage, end=end.date())
     click.echo(f"landing files: {out}")
 
 
@@ -69,6 +78,7 @@ def update(
 ) -> None:
     """Materialise what depends on changes outside the lake; a second run finds nothing to do."""
     from pipeline_assets.command.care.repair import Repair, find_damages
+    from pipeline_assets.command.console import changes
     from pipeline_assets.command.selection import selection
     from pipeline_assets.staleness.stale_partitions import nothing_forced
 
@@ -84,6 +94,7 @@ def update(
     updater.register(listings)
     chosen.require_partition(updater, listings)
     problems = [problem for listing in listings.values() for problem in listing.problems]
+    _tell(outside.notes)
     damages = find_damages(session, chosen.assets(updater)) if repair else Repair()
     is_forced = damages.forced(chosen.holds if again else nothing_forced)
     found = updater.stale(listings, outside, is_forced)
@@ -97,7 +108,7 @@ def update(
         click.echo(f"error: {printable(line)}", err=True)
     if problems or failures:
         sys.exit(FAILED)
-    click.echo(_summary(session) if stale else "Everything is up to date; nothing was run.")
+    click.echo(changes(session, outcomes) if stale else _nothing_run(listings, outside, select))
 
 
 def _materialised(
@@ -107,17 +118,25 @@ def _materialised(
     from pipeline_assets.command.console import ProgressBars
 
     work = batches(stale)
-    with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
+    landing = session.deployment.landing.uri
+    with ProgressBars(sum(len(batch.assets) for batch in work), landing) as bars:
         return list(session.updater(bars, keeps_overrides=keeps_overrides).run(work))
 
 
-def _summary(session: Session) -> str:
-    lines = [f"The lake in {session.settings.lake_uri} now holds"]
-    for asset in session.assets:
-        records = session.deployment.lake.read(asset.table).records
-        rows = sum(record.rows for record in records.values())
-        lines.append(f"  {asset.table!s:<36} {rows:>14,} rows in {len(records)} partitions")
-    return "\n".join(lines)
+def _tell(notes: Iterable[str]) -> None:
+    for note in notes:
+        click.echo(f"note: {printable(note)}", err=True)
+
+
+def _nothing_run(
+    listings: "Mapping[str, Listing]", outside: "OutsideVersions", select: str | None
+) -> str:
+    """Why an update had nothing to do."""
+    lines = [f"{name} is not expected: {reason}" for name, reason in outside.idle.items()]
+    if not any(listing.partitions for listing in listings.values()) and listings:
+        lines.append("Nothing has landed of what was asked for; see `doctor` for the landing zone.")
+    chosen = "Of what was chosen, nothing is stale" if select else "Everything is up to date"
+    return "\n".join([*lines, f"{chosen}; nothing was run."])
 
 
 @cli.command()
@@ -196,6 +215,7 @@ def missing(session: Session) -> None:
     stale = updater.stale(updater.listings(), outside)
     for name, reason in outside.idle.items():
         click.echo(f"{name:<36} {'':<24} not expected: {reason}")
+    _tell(outside.notes)
     for problem in outside.problems:
         click.echo(f"error: {printable(problem)}", err=True)
     by_reason: dict[tuple[str, str], list[str]] = {}
