@@ -25,6 +25,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from pipeline_assets.dataset.values.api_token import ApiToken
 from pipeline_assets.dataset.values.dsn import parse_dsn
 from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION
 from pipeline_assets.dataset.values.windows import FIRST_DAY, Granularity
@@ -194,6 +195,12 @@ class Settings(BaseSettings):
         "the bucket decides.",
     )
     ui_url: str = Field("http://localhost:3000", description="Root of the UI, for links in alerts.")
+    api_tokens: Mapping[str, ApiToken] = Field(
+        default_factory=dict,
+        repr=False,
+        description="Who may ask `pipeline-assets serve`, as JSON of name to "
+        '`{"sha256": …, "tables": ["music.*"], "concurrency": 4}`; without any, only this machine.',
+    )
     alert_smtp_url: SecretStr | None = Field(
         None,
         description="Alert by e-mail over `smtp://[user:password@]host[:port]` or `smtps://…`.",

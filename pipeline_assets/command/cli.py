@@ -21,6 +21,7 @@ from pipeline_assets.command.console import Format, ProgressBars, show
 from pipeline_assets.command.describe import describe, told
 from pipeline_assets.command.runs import Outcome
 from pipeline_assets.command.selection import selection
+from pipeline_assets.command.serve import serve
 from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.plots import png
 from pipeline_assets.dataset.values.texts import first_and_last, printable
@@ -213,6 +214,7 @@ def doctor(session: Session, ui_port: int | None) -> None:
 
 
 cli.add_command(describe)
+cli.add_command(serve)
 
 
 def _refuse_exports(session: Session, name: str) -> None:

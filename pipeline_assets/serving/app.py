@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from swagger_ui_bundle import swagger_ui_path
+from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped] # has no types
 
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.reading.published_table import Column
@@ -88,14 +88,14 @@ def create_app(service: QueryService, callers: Callers) -> FastAPI:
     known = Annotated[Caller, Depends(caller)]
 
     @app.post("/query", summary="Execute a SELECT.")
-    def query(body: QueryRequest, request: Request, who: known) -> Response:  # type: ignore[valid-type] # an alias made here
+    def query(body: QueryRequest, request: Request, who: known) -> Response:
         statement = Statement(
             body.sql, body.parameters, body.limit, body.as_of, body.page, who.token.tables
         )
         return page_response(service.answer(statement), request, body.format or accepted(request))
 
     @app.get("/tables", summary="The tables that the token allows to read.")
-    def tables(who: known) -> list[str]:  # type: ignore[valid-type] # see above
+    def tables(who: known) -> list[str]:
         return [name for name in service.lake.tables() if is_allowed(name, who.token.tables)]
 
     for name in service.lake.tables():
@@ -145,17 +145,19 @@ def _add_table(
         page: str | None,
         **values: str | None,
     ) -> Response:
-        chosen = [it for it in filters if values[it.name] is not None]
+        given = [value for value in values.values() if value is not None]
+        chosen = [
+            it for it, value in zip(filters, values.values(), strict=True) if value is not None
+        ]
         sql = rows_sql(name, chosen, ())
-        given = [values[it.name] for it in chosen]
         found = service.answer(Statement(sql, given, limit, as_of, page, who.token.tables))
         return page_response(found, request, accepted(request))
 
-    who = inspect.Parameter(
-        "who", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[Caller, Depends(caller)]
-    )
+    known = Annotated[Caller, Depends(caller)]
+    who = inspect.Parameter("who", inspect.Parameter.KEYWORD_ONLY, annotation=known)
+    of_columns = [_filter(number, column) for number, column in enumerate(filters)]
     about.__signature__ = inspect.Signature([who])  # type: ignore[attr-defined] # FastAPI reads it
-    rows.__signature__ = inspect.Signature([who, *_page_parameters(), *map(_filter, filters)])  # type: ignore[attr-defined] # see above
+    rows.__signature__ = inspect.Signature([who, *_page_parameters(), *of_columns])  # type: ignore[attr-defined] # see above
     app.add_api_route(f"/tables/{name}", about, tags=[name], summary=f"What {name} is.")
     app.add_api_route(
         f"/tables/{name}/rows", rows, tags=[name], summary=f"Rows of {name} by its columns."
@@ -174,10 +176,11 @@ def _page_parameters() -> list[inspect.Parameter]:
     ]
 
 
-def _filter(column: Column) -> inspect.Parameter:
+def _filter(number: int, column: Column) -> inspect.Parameter:
+    """The parameter for a column; a column's own name may be no name of Python."""
     said = Query(alias=f"column.{column.name}", description=f"{column.meaning} ({column.type})")
     return inspect.Parameter(
-        column.name,
+        f"column_{number}",
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
         annotation=Annotated[str | None, said],

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
+from pipeline_assets.dataset.values.api_token import EVERY_TABLE
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.reading.open_lake import OpenLake
 from pipeline_assets.reading.published_table import PublishedTable
@@ -21,7 +22,6 @@ from pipeline_assets.reading.sandbox import MemoryLimitError, Sandboxes
 from pipeline_assets.reading.statement import tables_of
 
 Parameters = Sequence[Any] | Mapping[str, Any]
-EVERY_TABLE: Final = ("*",)
 
 
 class ForbiddenError(PipelineError):

@@ -7,23 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from pipeline_assets.dataset.values.api_token import ApiToken
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.serving.service import EVERY_TABLE
-
-
-class Token(BaseModel):
-    """A bearer token, as the settings describe it.
-
-    `pipeline-assets serve --new-token NAME` prints one together with its hash.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Hex digest of the token.")
-    tables: tuple[str, ...] = Field(EVERY_TABLE, description="Globs over `domain.name`.")
-    concurrency: int = Field(4, ge=1, description="Requests that are answered at the same time.")
 
 
 class UnknownTokenError(PipelineError):
@@ -44,7 +29,7 @@ class Caller:
     """
 
     name: str
-    token: Token
+    token: ApiToken
 
 
 @dataclass(frozen=True)
@@ -56,8 +41,8 @@ class Callers:
         anonymous: What is allowed where there are no tokens.
     """
 
-    tokens: Mapping[str, Token]
-    anonymous: Token = field(default_factory=lambda: Token(sha256="0" * 64, concurrency=64))
+    tokens: Mapping[str, ApiToken]
+    anonymous: ApiToken = field(default_factory=lambda: ApiToken(sha256="0" * 64, concurrency=64))
     _slots: "dict[str, threading.BoundedSemaphore]" = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
