@@ -277,9 +277,8 @@ class Settings(BaseSettings):
     @property
     def alert_recipients(self) -> tuple[str, ...]:
         """The e-mail addresses that alerts go to."""
-        return tuple(
-            each.strip() for each in (self.alert_email_to or "").split(",") if each.strip()
-        )
+        addresses = map(str.strip, (self.alert_email_to or "").split(","))
+        return tuple(filter(None, addresses))
 
     @classmethod
     def from_environment(cls) -> "Settings":
