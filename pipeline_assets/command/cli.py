@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
-from pipeline_assets.command.care.commands import clean, recover, verify
+from pipeline_assets.command.care.commands import backup, clean, recover, verify
 from pipeline_assets.command.describe import describe, told
 from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.values.texts import first_and_last, printable
@@ -232,6 +232,7 @@ def missing(session: Session) -> None:
 
 cli.add_command(clean)
 cli.add_command(recover)
+cli.add_command(backup)
 cli.add_command(verify)
 
 
