@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from pipeline_assets.dataset.values.api_token import ApiToken
+from pipeline_assets.api_token import ApiToken
 from pipeline_assets.dataset.values.dsn import parse_dsn
 from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION
 from pipeline_assets.dataset.values.windows import FIRST_DAY, Granularity

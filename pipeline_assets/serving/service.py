@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline_assets.dataset.values.api_token import EVERY_TABLE
+from pipeline_assets.api_token import EVERY_TABLE
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.reading.open_lake import OpenLake
 from pipeline_assets.reading.published_table import PublishedTable

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from pipeline_assets.dataset.values.api_token import ApiToken
+from pipeline_assets.api_token import ApiToken
 from pipeline_assets.errors import PipelineError
 
 

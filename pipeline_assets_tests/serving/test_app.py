@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
-from pipeline_assets.dataset.values.api_token import ApiToken
+from pipeline_assets.api_token import ApiToken
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.serving.app import create_app
 from pipeline_assets.serving.service import QueryService
