@@ -145,6 +145,7 @@ def _nothing_run(
 @click.pass_obj
 def query(session: Session, sql: str, format_: "Format") -> None:
     """Run read-only SQL over the lake, such as: select count(*) from taobao.core_features."""
+    session.require_lake()
     from pipeline_assets.command.console import show
     from pipeline_assets.iceberg.query import query as run_query
 
@@ -158,6 +159,7 @@ def query(session: Session, sql: str, format_: "Format") -> None:
 @click.pass_obj
 def history(session: Session, table: str) -> None:
     """List every publish of a table, oldest first."""
+    session.require_lake()
     for entry in session.deployment.lake.history(session.published(table)):
         mark = "*" if entry.is_current else " "
         changes = ", ".join(
@@ -174,6 +176,7 @@ def history(session: Session, table: str) -> None:
 @click.pass_obj
 def profile(session: Session, table: str, plot: Path | None) -> None:
     """Compare the partitions of a table: rows, shares of nulls, means."""
+    session.require_lake()
     from pipeline_assets.command.console import show
     from pipeline_assets.dataset.plots import png
     from pipeline_assets.iceberg.query import Answer
@@ -202,6 +205,7 @@ def profile(session: Session, table: str, plot: Path | None) -> None:
 @click.pass_obj
 def restore(session: Session, table: str, snapshot: int, partition: tuple[str, ...]) -> None:
     """Publish again what a snapshot held; the present snapshot stays in the history."""
+    session.require_lake()
     _refuse_exports(session, table)
     chosen = session.table(table)
     restored = session.deployment.lake.restore(chosen, snapshot, list(partition) or None)
@@ -214,6 +218,7 @@ def restore(session: Session, table: str, snapshot: int, partition: tuple[str, .
 @click.pass_obj
 def missing(session: Session) -> None:
     """List what `update` would materialise, and why."""
+    session.require_lake()
     updater = session.updater()
     outside = updater.outside()
     stale = updater.stale(updater.listings(), outside)
