@@ -146,6 +146,7 @@ def _nothing_run(
 @click.pass_obj
 def query(session: Session, sql: str, format_: "Format") -> None:
     """Run read-only SQL over the lake, such as: select count(*) from taobao.core_features."""
+    session.require_lake()
     from pipeline_assets.command.console import show
     from pipeline_assets.iceberg.query import query as run_query
 
@@ -159,6 +160,7 @@ def query(session: Session, sql: str, format_: "Format") -> None:
 @click.pass_obj
 def history(session: Session, table: str) -> None:
     """List every publish of a table, oldest first."""
+    session.require_lake()
     for entry in session.deployment.lake.history(session.published(table)):
         mark = "*" if entry.is_current else " "
         changes = ", ".join(
@@ -175,6 +177,7 @@ def history(session: Session, table: str) -> None:
 @click.pass_obj
 def profile(session: Session, table: str, plot: Path | None) -> None:
     """Compare the partitions of a table: rows, shares of nulls, means."""
+    session.require_lake()
     from pipeline_assets.command.console import show
     from pipeline_assets.dataset.plots import png
     from pipeline_assets.iceberg.query import Answer
@@ -184,7 +187,11 @@ def profile(session: Session, table: str, plot: Path | None) -> None:
     chosen = session.table(table)
     found = history_of(session.deployment.lake, chosen)
     if plot:
-        plot.write_bytes(png(profile_plot(table), found.to_pylist()))
+        divided = session.asset(table).partitioning
+        picture = profile_plot(table, is_ordered=divided is None or divided.is_ordered)
+        if not plot.resolve().parent.is_dir():
+            raise PipelineError(f"--plot {plot}: there is no folder {plot.resolve().parent}")
+        plot.write_bytes(png(picture, found.to_pylist()))
         click.echo(f"{plot}: {table}, each measure relative to its median")
         return
     columns = found.column_names
@@ -199,6 +206,7 @@ def profile(session: Session, table: str, plot: Path | None) -> None:
 @click.pass_obj
 def restore(session: Session, table: str, snapshot: int, partition: tuple[str, ...]) -> None:
     """Publish again what a snapshot held; the present snapshot stays in the history."""
+    session.require_lake()
     _refuse_exports(session, table)
     chosen = session.table(table)
     restored = session.deployment.lake.restore(chosen, snapshot, list(partition) or None)
@@ -211,6 +219,7 @@ def restore(session: Session, table: str, snapshot: int, partition: tuple[str, .
 @click.pass_obj
 def missing(session: Session) -> None:
     """List what `update` would materialise, and why."""
+    session.require_lake()
     updater = session.updater()
     outside = updater.outside()
     stale = updater.stale(updater.listings(), outside)
