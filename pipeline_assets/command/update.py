@@ -20,6 +20,7 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.landing.zone import LandingZone, Listing
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.jobs import update_job_name
 from pipeline_assets.orchestration.processes import is_alive
 from pipeline_assets.publish.run_config import DECLARED_TAG
 from pipeline_assets.staleness.outside_systems import OutsideVersions, read_outside_systems
@@ -134,9 +135,12 @@ class Updater:
 
     def run(self, batches: Iterable[Batch]) -> Iterator[Outcome]:
         """Materialise batches; see :meth:`pipeline_assets.command.runs.Runs.outcomes`."""
-        job = self.definitions.resolve_implicit_global_asset_job_def()
         tags = {} if self.keeps_overrides else {DECLARED_TAG: "true"}
-        return Runs(job, self.instance, tags).outcomes(batches)
+        return Runs(self._job, self.instance, tags).outcomes(batches)
+
+    def _job(self, batch: Batch) -> dg.JobDefinition:
+        column = batch.assets[0].table.partition_column
+        return self.definitions.resolve_job_def(update_job_name(column))
 
     @one_line_errors(KEEP_RECORDS)
     def fail_abandoned_runs(self) -> list[str]:

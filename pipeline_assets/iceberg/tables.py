@@ -7,8 +7,14 @@ holds it for the history.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+<<<<<<< HEAD
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+=======
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+>>>>>>> main
 
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, In
 from pyiceberg.table import Table
@@ -17,6 +23,7 @@ from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord, Rea
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.agreement import load, load_to_commit
 from pipeline_assets.iceberg.catalog import CatalogAccess, beside_others, one_line_errors
+from pipeline_assets.iceberg.checksums import Checksum, seal
 from pipeline_assets.iceberg.commit import (
     data_files,
     in_partitions,
@@ -90,7 +97,11 @@ class Lake:
         return f"{self.access.warehouse}/{table.namespace}/{table.name}"
 
     def publish(
-        self, table: LakeTable, files: Sequence[str], records: Mapping[str, PartitionRecord]
+        self,
+        table: LakeTable,
+        files: Sequence[str],
+        records: Mapping[str, PartitionRecord],
+        checksums: Mapping[str, Checksum] = MappingProxyType({}),
     ) -> int:
         """Replace partitions in one commit.
 
@@ -98,6 +109,7 @@ class Lake:
             table: The table; it is created, or gets new columns, where needed.
             files: Parquet files that hold all rows of the partitions.
             records: A record for every partition that is replaced, even if it is empty now.
+            checksums: Of other files that the attempt wrote, such as raw text.
 
         Returns:
             The id of the new snapshot.
@@ -107,6 +119,7 @@ class Lake:
                 changing the same table.
         """
         with one_line_errors(f"publish {table}"):
+            seal(self.access.store, self.location(table), files, checksums)
             return self._commit(table, files, dict(records))
 
     def read(self, table: Readable, keys: Sequence[str] | None = None) -> TableState:
@@ -168,6 +181,9 @@ class Lake:
                 every = And(every, In(term=column, literals=set(found)))
             return iceberg.scan(row_filter=every).to_arrow()
 
+<<<<<<< HEAD
+    def arrow_schema(self, table: LakeTable) -> pa.Schema:
+=======
     def append(self, table: LakeTable, rows: "pa.Table") -> None:
         """Add rows to a table that has no partition records.
 
@@ -178,6 +194,7 @@ class Lake:
             self._append(table, rows)
 
     def arrow_schema(self, table: LakeTable) -> "pa.Schema":
+>>>>>>> main
         """A table's schema in Arrow."""
         return _schema(table).as_arrow()
 
@@ -259,8 +276,13 @@ class Lake:
         files: Sequence[str],
         records: Mapping[str, PartitionRecord | None],
     ) -> int:
+<<<<<<< HEAD
+        iceberg = self.load_to_commit(table) or self.create(table)
+        widen(iceberg, iceberg_schema(table.contract))
+=======
         iceberg = self.load_to_commit(table) or self._create(table)
         widen(iceberg, _schema(table))
+>>>>>>> main
         # Read again at every try: the process that came first may have replaced the same files.
         replaced = list(data_files(iceberg, table, list(records)))
         iceberg.metadata = without_history(iceberg.metadata)
@@ -270,6 +292,10 @@ class Lake:
             set_records(transaction, records)
         return int(iceberg.metadata.current_snapshot_id or 0)
 
+<<<<<<< HEAD
+    def create(self, table: LakeTable) -> Table:
+        """A table in which nothing was published yet."""
+=======
     @beside_others
     def _append(self, table: LakeTable, rows: "pa.Table") -> None:
         iceberg = self.load_to_commit(table) or self._create(table)
@@ -278,6 +304,7 @@ class Lake:
             transaction.append(rows)
 
     def _create(self, table: LakeTable) -> Table:
+>>>>>>> main
         # Where two processes create the table, one gets an error, and its whole step is repeated.
         catalog, schema = self.access.open(), _schema(table)
         catalog.create_namespace_if_not_exists(table.namespace)

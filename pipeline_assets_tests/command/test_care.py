@@ -98,3 +98,48 @@ def test_a_lake_on_s3_names_its_catalog() -> None:
     settings = Settings(lake_uri="s3://bucket/lake")
     with pytest.raises(PipelineError, match="CATALOG_URI is not set: a lake on S3 needs `glue`"):
         _ = Deployment(settings).lake
+
+
+def flip(path: Path, place: int = 40) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+def content(world: World) -> list[object]:
+    tables = ("raw_reviews", "reviews", "filtered_ratings", "train_ready_ratings")
+    return [world.query(f"select * from ratings.{name} order by all") for name in tables]
+
+
+def parquet_of(world: World, name: str) -> Path:
+    (path,) = Path(world.settings.lake_uri, "ratings", name, "data").rglob("*.parquet")
+    return path
+
+
+def test_damage_is_named_and_mended(world: World) -> None:
+    before = content(world)
+    assert said(world.settings, "verify", "--deep").exit_code == 0
+    flipped, gone = parquet_of(world, "raw_reviews"), parquet_of(world, "filtered_ratings")
+    csv = Path(world.settings.lake_uri, "train_ready", "amazon_reviews_us_Books.csv")
+    flip(flipped)
+    gone.unlink()
+    flip(csv)
+    quick = said(world.settings, "verify")
+    assert quick.exit_code == 1
+    assert quick.stderr == f"error: ratings.filtered_ratings: {gone} is missing\n"
+    deep = said(world.settings, "verify", "--deep").stderr.splitlines()
+    assert [line.split()[2] for line in deep] == [str(flipped), str(gone), str(csv)]
+    assert "FAIL tables" in said(world.settings, "doctor").stdout
+
+    repaired = said(world.settings, "update", "--repair", "--select", 'key:"ratings/*"')
+    assert repaired.exit_code == 0, repaired.stderr
+    assert said(world.settings, "verify", "--deep").exit_code == 0
+    assert content(world) == before
+
+
+def test_damaged_statistics_keep_nobody_from_publishing(world: World) -> None:
+    for path in Path(world.settings.lake_uri, "lake/profiles/data").rglob("*.parquet"):
+        path.write_bytes(b"")
+    assert said(world.settings, "verify", "lake.profiles").exit_code == 1
+    assert said(world.settings, "update", "--repair").exit_code in (0, 1)
+    assert said(world.settings, "verify", "lake.profiles").exit_code == 0
