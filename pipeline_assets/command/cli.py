@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
-    _tell(outside.notes)
-from pipeline_assets.command.care import clean, recover
+from pipeline_assets.command.care.commands import clean, recover, verify
 from pipeline_assets.command.describe import describe, told
 from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.values.texts import first_and_last, printable
@@ -78,6 +77,7 @@ def update(
     repair: bool,
 ) -> None:
     """Materialise what depends on changes outside the lake; a second run finds nothing to do."""
+    from pipeline_assets.command.care.repair import Repair, find_damages
     from pipeline_assets.command.console import changes
     from pipeline_assets.command.selection import selection
     from pipeline_assets.staleness.stale_partitions import nothing_forced
@@ -239,10 +239,10 @@ cli.add_command(verify)
 @click.pass_obj
 def doctor(session: Session, ui_port: int | None) -> None:
     """Check settings, storage, catalog and engines, and say how to repair what is wrong."""
-    _tell(outside.notes)
     from pipeline_assets.command import doctor as health
 
-    findings = list(health.examine(session.deployment, session.settings.dagster_home))
+    home = session.settings.dagster_home
+    findings = list(health.examine(session.deployment, home, session.assets))
     if ui_port:
         findings.append(health.ui_port(ui_port))
     for finding in findings:

@@ -7,14 +7,9 @@ holds it for the history.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-<<<<<<< HEAD
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final
-=======
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
->>>>>>> main
 
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, In
 from pyiceberg.table import Table
@@ -181,20 +176,7 @@ class Lake:
                 every = And(every, In(term=column, literals=set(found)))
             return iceberg.scan(row_filter=every).to_arrow()
 
-<<<<<<< HEAD
-    def arrow_schema(self, table: LakeTable) -> pa.Schema:
-=======
-    def append(self, table: LakeTable, rows: "pa.Table") -> None:
-        """Add rows to a table that has no partition records.
-
-        Raises:
-            PipelineError: The catalog or a file cannot be written.
-        """
-        with one_line_errors(f"append to {table}"):
-            self._append(table, rows)
-
     def arrow_schema(self, table: LakeTable) -> "pa.Schema":
->>>>>>> main
         """A table's schema in Arrow."""
         return _schema(table).as_arrow()
 
@@ -276,13 +258,8 @@ class Lake:
         files: Sequence[str],
         records: Mapping[str, PartitionRecord | None],
     ) -> int:
-<<<<<<< HEAD
         iceberg = self.load_to_commit(table) or self.create(table)
-        widen(iceberg, iceberg_schema(table.contract))
-=======
-        iceberg = self.load_to_commit(table) or self._create(table)
         widen(iceberg, _schema(table))
->>>>>>> main
         # Read again at every try: the process that came first may have replaced the same files.
         replaced = list(data_files(iceberg, table, list(records)))
         iceberg.metadata = without_history(iceberg.metadata)
@@ -292,19 +269,8 @@ class Lake:
             set_records(transaction, records)
         return int(iceberg.metadata.current_snapshot_id or 0)
 
-<<<<<<< HEAD
     def create(self, table: LakeTable) -> Table:
         """A table in which nothing was published yet."""
-=======
-    @beside_others
-    def _append(self, table: LakeTable, rows: "pa.Table") -> None:
-        iceberg = self.load_to_commit(table) or self._create(table)
-        iceberg.metadata = without_history(iceberg.metadata)
-        with iceberg.transaction() as transaction:
-            transaction.append(rows)
-
-    def _create(self, table: LakeTable) -> Table:
->>>>>>> main
         # Where two processes create the table, one gets an error, and its whole step is repeated.
         catalog, schema = self.access.open(), _schema(table)
         catalog.create_namespace_if_not_exists(table.namespace)

@@ -14,15 +14,7 @@ from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.exports.registry import exporters
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
-<<<<<<< HEAD
-from pipeline_assets.landing.zone import LandingZone
-from pipeline_assets.orchestration.alerts.channels import Channel, Email, SlackWebhook, SnsTopic
-from pipeline_assets.orchestration.resources.parts import Parts
-from pipeline_assets.publish.verification import Verifier
-=======
->>>>>>> main
 from pipeline_assets.settings import PREFIX, Settings
 from pipeline_assets.storage.objects import store_of
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
@@ -38,6 +30,7 @@ if TYPE_CHECKING:
     from pipeline_assets.landing.zone import LandingZone
     from pipeline_assets.orchestration.alerts.channels import Channel
     from pipeline_assets.orchestration.resources.parts import Parts
+    from pipeline_assets.publish.verification import Verifier
 
 
 @dataclass(frozen=True)
@@ -104,8 +97,11 @@ class Deployment:
         """The databases outside the lake, by the name that assets give them."""
         return self.parts.databases
 
-    def verifier(self, *, deep: bool) -> Verifier:
+    def verifier(self, *, deep: bool) -> "Verifier":
         """What tells whether everything published is there, by lengths or by reading all of it."""
+        from pipeline_assets.exports.registry import exporters
+        from pipeline_assets.publish.verification import Verifier
+
         uri = self.settings.lake_uri
         out = exporters(self.embedded, self.store(uri), uri, self.databases)
         return Verifier(self.lake, out, deep=deep)
