@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 		|| (echo "Python 3.11 or later is needed; say which: make PYTHON=python3.11" && exit 1)
 	@echo "Installing into $(VENV): about 800 MB from the package index, 2.3 GB on disk; some minutes, once."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
