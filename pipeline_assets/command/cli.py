@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
-from pipeline_assets.command.care.commands import clean, recover, verify
+from pipeline_assets.command.care.commands import backup, clean, recover, verify
 from pipeline_assets.command.describe import describe, told
 from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.values.texts import first_and_last, printable
@@ -183,7 +183,11 @@ def profile(session: Session, table: str, plot: Path | None) -> None:
     chosen = session.table(table)
     found = history_of(session.deployment.lake, chosen)
     if plot:
-        plot.write_bytes(png(profile_plot(table), found.to_pylist()))
+        divided = session.asset(table).partitioning
+        picture = profile_plot(table, is_ordered=divided is None or divided.is_ordered)
+        if not plot.resolve().parent.is_dir():
+            raise PipelineError(f"--plot {plot}: there is no folder {plot.resolve().parent}")
+        plot.write_bytes(png(picture, found.to_pylist()))
         click.echo(f"{plot}: {table}, each measure relative to its median")
         return
     columns = found.column_names
@@ -231,6 +235,7 @@ def missing(session: Session) -> None:
 
 cli.add_command(clean)
 cli.add_command(recover)
+cli.add_command(backup)
 cli.add_command(verify)
 
 

@@ -11,6 +11,7 @@ from pipeline_assets.command.session import Session
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.upkeep.recovery import recover
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.instance import open_instance
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.diary.bench import diary, land
 from pipeline_assets_tests.domains.ratings.world import World
@@ -143,3 +144,22 @@ def test_damaged_statistics_keep_nobody_from_publishing(world: World) -> None:
     assert said(world.settings, "verify", "lake.profiles").exit_code == 1
     assert said(world.settings, "update", "--repair").exit_code in (0, 1)
     assert said(world.settings, "verify", "lake.profiles").exit_code == 0
+
+
+def test_a_backup_brings_back_what_is_not_in_the_lake(settings: Settings, tmp_path: Path) -> None:
+    with open_instance(settings.dagster_home, tmp_path) as instance:
+        world = World(settings, instance)
+        world.land("Books", *BOOKS)
+        assert world.update().failures == ()
+        runs = instance.get_runs_count()
+    copied = said(settings, "backup", str(tmp_path / "backups"))
+    assert copied.exit_code == 0, copied.output
+    (folder,) = (tmp_path / "backups").iterdir()
+    assert "exists: move it away" in str(said(settings, "recover", "--from", str(folder)).exception)
+    shutil.rmtree(settings.dagster_home)
+    Path(settings.lake_uri, "catalog.db").unlink()
+    result = said(settings, "recover", "--from", str(folder))
+    assert result.exit_code == 0, result.output
+    with open_instance(settings.dagster_home, tmp_path) as instance:
+        assert instance.get_runs_count() == runs
+        assert World(settings, instance).update().made == ()

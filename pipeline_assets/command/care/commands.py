@@ -1,4 +1,4 @@
-"""The commands that keep a lake sound: clean, recover, verify.
+"""The commands that keep a lake sound: clean, recover, backup, verify.
 
 What they need is imported when they run, so that other commands start without it.
 """
@@ -77,16 +77,20 @@ def clean(session: "Session", older_than: float, dry_run: bool) -> None:
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--from", "place", help="A backup: what is missing of catalog and Dagster home.")
 @click.pass_obj
-def recover(session: "Session", dry_run: bool) -> None:
+def recover(session: "Session", dry_run: bool, place: str | None) -> None:
     """Rebuild the catalog from the metadata that lies in the lake; no file of the lake is removed.
 
     Also for a lake that was moved, and for a catalog that is damaged or older than the lake. Stop
     whatever publishes first.
     """
+    from pipeline_assets.command.care.backup import take_back
     from pipeline_assets.iceberg.upkeep import recovery
 
     access = session.deployment.lake.access
+    if place and not dry_run:
+        click.echo(f"{take_back(session, place)} files taken from {place}")
     if not dry_run and (aside := recovery.set_damaged_aside(access)):
         click.echo(f"the catalog was no database any more: it is kept as {aside}")
     found = list(recovery.recover(access, is_dry=dry_run))
@@ -100,6 +104,17 @@ def recover(session: "Session", dry_run: bool) -> None:
     )
     if lossy:
         sys.exit(1)
+
+
+@click.command()
+@click.argument("to")
+@click.pass_obj
+def backup(session: "Session", to: str) -> None:
+    """Copy what is not in the lake, catalog and Dagster home, into a new folder below TO."""
+    from pipeline_assets.command.care.backup import back_up
+
+    folder, copied = back_up(session, to)
+    click.echo(f"{copied} files in {folder}; to use them: pipeline-assets recover --from {folder}")
 
 
 @click.command()
