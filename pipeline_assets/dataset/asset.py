@@ -108,12 +108,6 @@ class LakeAsset:
         return self.export.rows if self.export else self.table.contract
 
     @property
-    def holds_personal_data(self) -> bool:
-        """Whether a column of its table, or of what it exports, is personal data."""
-        columns = (*self.table.contract.columns, *self.result.columns)
-        return any(column.personal for column in columns)
-
-    @property
     def config_type(self) -> type[dg.Config] | None:
         """The class of its run config, if the function has a parameter ``config``."""
         parameter = inspect.signature(self.function).parameters.get(CONFIG)

@@ -69,11 +69,13 @@ def tags_of(asset: LakeAsset) -> dict[str, str]:
     and tier 3 what was delivered, which is there as long as the landing zone is.
     """
     layer = layer_of(asset)
+    columns = (*asset.table.contract.columns, *asset.result.columns)
+    is_personal = any(column.personal for column in columns)
     leaves = layer == "outgoing" or asset.to_warehouse
     return {
         "layer": layer,
         "domain": asset.table.namespace,
-        "personal_data": "yes" if asset.holds_personal_data else "no",
+        "personal_data": "yes" if is_personal else "no",
         "tier": "1" if leaves else "3" if layer == "raw" else "2",
     }
 
