@@ -19,6 +19,7 @@ from pipeline_assets.command.describe import describe, told
 from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.values.texts import first_and_last, printable
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.serving.command import serve
 
 if TYPE_CHECKING:
     from pipeline_assets.command.console import Format
@@ -256,12 +257,14 @@ def doctor(session: Session, ui_port: int | None) -> None:
     if ui_port:
         findings.append(health.ui_port(ui_port))
     for finding in findings:
-        click.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.what}: {finding.details}")
+        line = f"{'ok  ' if finding.ok else 'FAIL'} {finding.what}: {finding.details}"
+        click.echo(printable(line))
     if not all(finding.ok for finding in findings):
         sys.exit(1)
 
 
 cli.add_command(describe)
+cli.add_command(serve)
 
 
 def _refuse_exports(session: Session, name: str) -> None:
