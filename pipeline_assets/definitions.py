@@ -10,7 +10,8 @@ import dagster as dg
 from pipeline_assets import defs as scaffold_folder
 from pipeline_assets import domains
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.discovery import Datasets, datasets_in
+from pipeline_assets.dataset.binding.declarations import require_declared
+from pipeline_assets.dataset.discovery import Datasets, datasets_in, require_registered
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.progress import SILENT, Progress
 from pipeline_assets.domains.warehouse.assets import warehouse_load
@@ -63,6 +64,8 @@ def build_definitions(
     assets, landing = assets_for(settings, assets), landing_for(settings)
     tables = {asset.name: asset.table for asset in assets}
     sources = {source.key.to_user_string(): source for source in landing}
+    for asset in assets:
+        require_declared(asset, [*tables, *sources])
     completeness = completeness_checks(assets)
     engines = deployment.engines
     systems = {name for name, base in deployment.databases.items() if base.dsn}
@@ -111,4 +114,6 @@ def scaffolded(package: ModuleType) -> dg.Definitions:
     """
     folder = Path(str(package.__file__)).parent
     tree = dg.ComponentTree.from_module(package, project_root=folder.parents[1])
-    return tree.build_defs_at_path(folder)
+    found = tree.build_defs_at_path(folder)
+    require_registered(package, DATASETS.assets)
+    return found

@@ -16,12 +16,14 @@ import click
 import dagster as dg
 
 from pipeline_assets.command import doctor as health
+from pipeline_assets.command.audit import audit, audited_again
 from pipeline_assets.command.care import clean
 from pipeline_assets.command.console import Format, ProgressBars, show
 from pipeline_assets.command.describe import describe, told
 from pipeline_assets.command.session import Session
 from pipeline_assets.command.update import Updater, batches
 from pipeline_assets.dataset.plots import png
+from pipeline_assets.dataset.values.table import WHOLE_TABLE
 from pipeline_assets.errors import PipelineError, refusal_line
 from pipeline_assets.iceberg.query import Answer
 from pipeline_assets.iceberg.query import query as run_query
@@ -87,11 +89,16 @@ def update(
         with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
             outcomes = session.updater(bars, keeps_overrides=not declared).run(work)
             failures = [failure for outcome in outcomes for failure in outcome.failures]
+    unaudited = [it for it in updater.unaudited() if chosen(it, partition or WHOLE_TABLE)]
+    failures += audited_again(updater, unaudited)
     for line in (*problems, *failures):
         click.echo(f"error: {line}", err=True)
     if problems or failures:
         sys.exit(1)
-    click.echo(_summary(session) if stale else "Everything is up to date; nothing was run.")
+    for asset in unaudited:
+        click.echo(f"{asset.table}: its checks changed, and what is published passes them")
+    if stale or not unaudited:
+        click.echo(_summary(session) if stale else "Everything is up to date; nothing was run.")
 
 
 def _choice(updater: Updater, select: str | None, partition: str | None) -> IsForced:
@@ -185,6 +192,8 @@ def missing(session: Session) -> None:
     for (name, reason), keys in by_reason.items():
         click.echo(f"{name:<36} {_ends(keys):<24} {reason}")
     counts = Counter(item.asset.name for item in stale)
+    for asset in updater.unaudited():
+        click.echo(f"{asset.name:<36} {'':<24} its checks changed: it will be audited again")
     click.echo(
         f"{sum(counts.values())} partitions of {len(counts)} assets have to be materialised."
     )
@@ -216,6 +225,7 @@ def doctor(session: Session, ui_port: int | None) -> None:
 
 
 cli.add_command(describe)
+cli.add_command(audit)
 
 
 def _refuse_exports(session: Session, name: str) -> None:

@@ -19,11 +19,14 @@ from pipeline_assets.dagster_internals import (
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.objects import fingerprint
+from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.landing.zone import Listing
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.publish.contract_check import CONTRACT
 from pipeline_assets.publish.failures import root_message
 from pipeline_assets.publish.run_config import DECLARED_TAG
+from pipeline_assets.staleness.audits import has_passed_other_checks
 from pipeline_assets.staleness.outside_systems import OutsideVersions, read_outside_systems
 from pipeline_assets.staleness.stale_partitions import (
     GraphState,
@@ -165,6 +168,40 @@ class Updater:
         """
         job = self.definitions.resolve_implicit_global_asset_job_def()
         yield from (self._outcome(job, batch) for batch in batches)
+
+    def unaudited(self) -> list[LakeAsset]:
+        """The assets whose published partitions have passed other checks than today's.
+
+        Raises:
+            PipelineError: The lake cannot be read.
+        """
+        tables = {asset.name: asset.table for asset in self.assets}
+        lake = self.deployment.lake
+        return [
+            asset
+            for asset in self.assets
+            if has_passed_other_checks(asset, lake.records(asset.table), tables)
+        ]
+
+    @one_line_errors(_KEEP_RECORDS)
+    def audit(self, asset: LakeAsset) -> list[dg.AssetCheckEvaluation]:
+        """Audit what is published of an asset, in a run that computes nothing.
+
+        Raises:
+            PipelineError: The lake or an engine failed.
+        """
+        job = self.definitions.resolve_implicit_global_asset_job_def()
+        names = (CONTRACT, *(check.name for check in asset.checks))
+        chosen = {dg.AssetCheckKey(asset.key, name) for name in names}
+        audit = job.get_subset(asset_selection=set(), asset_check_selection=chosen)
+        run = audit.execute_in_process(
+            instance=self.instance, run_config=_QUIET, raise_on_error=False, tags=self._tags
+        )
+        found = list(run.get_asset_check_evaluations())
+        # A broken promise fails the run, too, after every check has been evaluated.
+        for failure in _failures(run) if len(found) < len(chosen) else ():
+            raise PipelineError(failure)
+        return found
 
     @one_line_errors(_KEEP_RECORDS)
     def fail_abandoned_runs(self) -> list[str]:

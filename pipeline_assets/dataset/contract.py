@@ -5,7 +5,7 @@ schema that Dagster shows, the SQL casts, and the audit that runs before publica
 ``validate`` runs a query per check; here all checks of a table become one aggregate query.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -17,6 +17,9 @@ from pandera.api.ibis.types import IbisData
 from pandera.backends.ibis.register import register_ibis_backends
 from pandera.dtypes import immutable
 from pandera.engines import ibis_engine
+
+from pipeline_assets.dataset.binding.casts import is_lossless
+from pipeline_assets.errors import DeclarationError
 
 Severity: TypeAlias = Literal["error", "warn"]
 
@@ -146,15 +149,29 @@ class TableContract:
         """Order and cast a table's columns as declared.
 
         Raises:
-            ValueError: The table lacks a declared column or has one too many.
+            DeclarationError: The table lacks a declared column or has one too many, or a cast could
+                lose something.
         """
-        declared, actual = set(self.schema.names), set(table.columns)
+        self.require(table.schema())
+        return table.select(_cast(table[column.name], column) for column in self.columns)
+
+    def require(self, rows: Mapping[str, dt.DataType]) -> None:
+        """Refuse rows that are not what is declared, or that a cast could change.
+
+        Args:
+            rows: The types of their columns by name.
+
+        Raises:
+            DeclarationError: It names the columns.
+        """
+        declared, actual = set(self.schema.names), set(rows)
         if declared != actual:
-            raise ValueError(
+            raise DeclarationError(
                 f"{self.name}: missing columns {sorted(declared - actual)}, "
                 f"undeclared columns {sorted(actual - declared)}"
             )
-        return table.select(_cast(table[column.name], column) for column in self.columns)
+        for column in self.columns:
+            _require_lossless(self.name, rows[column.name], column)
 
 
 def _declared(model: type[Contract]) -> set[str]:
@@ -165,6 +182,15 @@ def _declared(model: type[Contract]) -> set[str]:
 def _classes(column: Any) -> tuple[Any, ...]:  # noqa: ANN401 - pandera is untyped
     allowed = (check.statistics.get("allowed_values") for check in column.checks)
     return tuple(sorted(next((values for values in allowed if values), ())))
+
+
+def _require_lossless(contract: str, actual: dt.DataType, column: Column) -> None:
+    if not is_lossless(actual, column.type):
+        raise DeclarationError(
+            f"{contract}: `{column.name}` is {column.type} by contract, and the function returns "
+            f"{actual}, which may lose something: cast it in the function as you mean it, "
+            f'such as .round().cast("{column.type}"), or change the contract'
+        )
 
 
 def _cast(value: ir.Value, column: Column) -> ir.Value:

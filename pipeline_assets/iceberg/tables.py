@@ -7,7 +7,7 @@ holds it for the history.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import pyarrow as pa
@@ -206,6 +206,17 @@ class Lake:
             self._commit(table, files, records)
             return records
 
+    def note_audit(
+        self, table: LakeTable, audited: Mapping[str, PartitionRecord], version: str
+    ) -> None:
+        """Record that partitions have passed today's checks, unless they are replaced by now.
+
+        Raises:
+            PipelineError: The catalog cannot be read or written.
+        """
+        with one_line_errors(f"record the audit of {table}"):
+            self._note_audit(table, audited, version)
+
     def load(self, table: LakeTable) -> Table | None:
         """The Iceberg table as it is now; None where nothing was ever published.
 
@@ -251,6 +262,21 @@ class Lake:
             replace_files(transaction, table, replaced, files, records)
             set_records(transaction, records)
         return int(iceberg.metadata.current_snapshot_id or 0)
+
+    @beside_others
+    def _note_audit(
+        self, table: LakeTable, audited: Mapping[str, PartitionRecord], version: str
+    ) -> None:
+        iceberg = self.load(table)
+        present = current_records(iceberg) if iceberg else {}
+        passed = {
+            key: replace(record, audit=version)
+            for key, record in audited.items()
+            if present.get(key) == record and record.audit != version
+        }
+        if iceberg and passed:
+            with iceberg.transaction() as transaction:
+                set_records(transaction, passed)
 
     @beside_others
     def _append(self, table: LakeTable, rows: pa.Table) -> None:
