@@ -55,7 +55,7 @@ class Settings(BaseSettings):
         None,
         repr=False,  # may hold a password
         description="Iceberg catalog: `glue`, or a SQLAlchemy URL; by default a SQLite file in a "
-        "local lake, or in the Dagster home for a lake on S3.",
+        "local lake. A lake on S3 has no default.",
     )
     dagster_home: Path = Field(
         Path(".dagster"),

@@ -16,7 +16,7 @@ from typing import Final
 
 import click
 
-from pipeline_assets.command.cli import one_line_errors
+from pipeline_assets.command.boundary import one_line_errors
 from pipeline_assets.command.demo import shop_and_samples, update_all
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.doubles.emr import KEYS, LOGS, ROLE, AwsDouble, aws_account, aws_server

@@ -8,8 +8,9 @@ import duckdb
 import pytest
 from pydantic import SecretStr
 
+from pipeline_assets.command.batches import batches
 from pipeline_assets.command.postgres_server import ensure_database
-from pipeline_assets.command.update import Updater, batches
+from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.definitions import DATASETS, build_definitions

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline_assets.command.update import Updater, batches
+from pipeline_assets.command.batches import batches
+from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.definitions import assets_for
 from pipeline_assets.iceberg.query import query

@@ -27,7 +27,8 @@ from pyspark.sql import functions as sf
 
 from benchmarks.harness import markdown
 from benchmarks.spark.by_hand import PEERS
-from pipeline_assets.command.update import Updater, batches
+from pipeline_assets.command.batches import batches
+from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.sql import Dialect
 from pipeline_assets.dataset.values.progress import Log

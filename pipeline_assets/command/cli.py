@@ -1,42 +1,40 @@
 """The ``pipeline-assets`` command.
 
-Each subcommand finds its parts in a :class:`Session`, so that a test can hand it other settings. A
-mistake of the user ends as one line and exit code 1, never as a stack trace.
+Each subcommand finds its parts in a :class:`Session`, so that a test can hand it other settings.
+Whatever goes wrong ends as one line; see :mod:`pipeline_assets.command.boundary`.
 """
 
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import click
 import dagster as dg
 
 from pipeline_assets.command import doctor as health
-from pipeline_assets.command.audit import audit, audited_again
-from pipeline_assets.command.care import clean
+from pipeline_assets.command.batches import batches
+from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
+from pipeline_assets.command.care import clean, recover
 from pipeline_assets.command.console import Format, ProgressBars, show
-from pipeline_assets.command.describe import describe, told
+from pipeline_assets.command.runs import Outcome
+from pipeline_assets.command.selection import selection
 from pipeline_assets.command.session import Session
-from pipeline_assets.command.update import Updater, batches
+from pipeline_assets.command.tables.audit import audit, audited_again
+from pipeline_assets.command.tables.describe import describe, told
 from pipeline_assets.dataset.plots import png
 from pipeline_assets.dataset.values.table import WHOLE_TABLE
-from pipeline_assets.errors import PipelineError, refusal_line
-from pipeline_assets.iceberg.query import Answer
-from pipeline_assets.iceberg.query import query as run_query
+from pipeline_assets.dataset.values.texts import first_and_last, printable
+from pipeline_assets.errors import PipelineError
 from pipeline_assets.profiles.profile_plot import profile_plot
 from pipeline_assets.profiles.profiles import history_of
 from pipeline_assets.sample import write_samples
-from pipeline_assets.staleness.stale_partitions import IsForced, nothing_forced
-
-LISTED: Final = 3
-"""Up to so many partitions `missing` names one by one."""
+from pipeline_assets.staleness.stale_partitions import Stale, nothing_forced
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(DEBUG, is_flag=True, expose_value=False, help="Show the stack trace of an error.")
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Recommender data: from landing files to published tables."""
@@ -72,39 +70,41 @@ def update(
     """Materialise what depends on changes outside the lake; a second run finds nothing to do."""
     if again and not (select or partition):
         raise PipelineError("--again alone would materialise all: add --select or --partition")
-    updater = session.updater(keeps_overrides=not declared)
-    chosen = _choice(updater, select, partition)
-    listings = updater.listings()
+    whole = session.updater(keeps_overrides=not declared)
+    chosen = selection(whole, select, partition)
+    updater = chosen.narrowed(whole)
+    listings = chosen.of(updater.listings())
     outside = updater.outside()
     # A run whose process was killed would otherwise count as running for ever.
     updater.fail_abandoned_runs()
     updater.register(listings)
+    chosen.require_partition(updater, listings)
     problems = [problem for listing in listings.values() for problem in listing.problems]
     problems += outside.problems
-    found = updater.stale(listings, outside, chosen if again else nothing_forced)
-    stale = [item for item in found if chosen(item.asset, item.key)]
-    failures: list[str] = []
-    if stale:
-        work = batches(stale)
-        with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
-            outcomes = session.updater(bars, keeps_overrides=not declared).run(work)
-            failures = [failure for outcome in outcomes for failure in outcome.failures]
-    unaudited = [it for it in updater.unaudited() if chosen(it, partition or WHOLE_TABLE)]
+    found = updater.stale(listings, outside, chosen.holds if again else nothing_forced)
+    stale = [item for item in found if chosen.holds(item.asset, item.key)]
+    outcomes = _materialised(session, stale, keeps_overrides=not declared) if stale else []
+    for line in (warning for outcome in outcomes for warning in outcome.warnings):
+        click.echo(f"warning: {printable(line)}", err=True)
+    failures = [failure for outcome in outcomes for failure in outcome.failures]
+    unaudited = [it for it in updater.unaudited() if chosen.holds(it, partition or WHOLE_TABLE)]
     failures += audited_again(updater, unaudited)
     for line in (*problems, *failures):
-        click.echo(f"error: {line}", err=True)
+        click.echo(f"error: {printable(line)}", err=True)
     if problems or failures:
-        sys.exit(1)
+        sys.exit(FAILED)
     for asset in unaudited:
         click.echo(f"{asset.table}: its checks changed, and what is published passes them")
     if stale or not unaudited:
         click.echo(_summary(session) if stale else "Everything is up to date; nothing was run.")
 
 
-def _choice(updater: Updater, select: str | None, partition: str | None) -> IsForced:
-    selection = dg.AssetSelection.from_string(select) if select else dg.AssetSelection.all()
-    keys = selection.resolve(updater.definitions.resolve_asset_graph())
-    return lambda asset, key: asset.key in keys and partition in (None, key)
+def _materialised(
+    session: Session, stale: Sequence[Stale], *, keeps_overrides: bool
+) -> list[Outcome]:
+    work = batches(stale)
+    with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
+        return list(session.updater(bars, keeps_overrides=keeps_overrides).run(work))
 
 
 def _summary(session: Session) -> str:
@@ -122,6 +122,8 @@ def _summary(session: Session) -> str:
 @click.pass_obj
 def query(session: Session, sql: str, format_: Format) -> None:
     """Run read-only SQL over the lake, such as: select count(*) from taobao.core_features."""
+    from pipeline_assets.iceberg.query import query as run_query
+
     deployment = session.deployment
     with run_query(sql, deployment.lake, session.tables, deployment.embedded) as answer:
         show(answer, format_)
@@ -149,6 +151,8 @@ def history(session: Session, table: str) -> None:
 @click.pass_obj
 def profile(session: Session, table: str, plot: Path | None) -> None:
     """Compare the partitions of a table: rows, shares of nulls, means."""
+    from pipeline_assets.iceberg.query import Answer
+
     chosen = session.table(table)
     found = history_of(session.deployment.lake, chosen)
     if plot:
@@ -190,7 +194,7 @@ def missing(session: Session) -> None:
     for item in stale:
         by_reason.setdefault((item.asset.name, item.reason), []).append(item.key)
     for (name, reason), keys in by_reason.items():
-        click.echo(f"{name:<36} {_ends(keys):<24} {reason}")
+        click.echo(f"{name:<36} {first_and_last(sorted(keys)):<24} {reason}")
     counts = Counter(item.asset.name for item in stale)
     for asset in updater.unaudited():
         click.echo(f"{asset.name:<36} {'':<24} its checks changed: it will be audited again")
@@ -199,15 +203,8 @@ def missing(session: Session) -> None:
     )
 
 
-def _ends(keys: Sequence[str]) -> str:
-    """Write a few keys as a list, and many as the first, the last and their number."""
-    if len(keys) <= LISTED:
-        return ", ".join(keys)
-    ordered = sorted(keys)
-    return f"{ordered[0]} … {ordered[-1]} ({len(keys)})"
-
-
 cli.add_command(clean)
+cli.add_command(recover)
 
 
 @cli.command()
@@ -236,20 +233,10 @@ def _refuse_exports(session: Session, name: str) -> None:
             raise PipelineError(f"{name} lists exported objects: restore {inputs}, then update")
 
 
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn a PipelineError, or a refusal of the machine, into one line and exit code 1."""
-    try:
-        yield
-    except (PipelineError, OSError) as error:
-        line = refusal_line(error) if isinstance(error, OSError) else str(error)
-        if line is None:
-            raise
-        click.echo(f"error: {line}", err=True)
-        sys.exit(1)
-
-
 def main() -> None:
     """Run the command."""
-    with one_line_errors():
-        cli()
+    arguments = [word for word in sys.argv[1:] if word != DEBUG]
+    obey_sigterm()
+    with one_line_errors(debug=DEBUG in sys.argv):
+        # Not in click's standalone mode, which calls Ctrl-C a failure.
+        sys.exit(cli.main(arguments, prog_name="pipeline-assets", standalone_mode=False))

@@ -5,14 +5,16 @@ import json
 import sys
 from itertools import islice
 from types import TracebackType
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pipeline_assets.iceberg.query import Answer
+if TYPE_CHECKING:
+    from pipeline_assets.iceberg.query import Answer
+
 
 Format: TypeAlias = Literal["table", "csv", "json"]
 TABLE_ROWS: Final = 1000
@@ -63,12 +65,12 @@ class ProgressBars:
         self._bars.console.print(f"published {table}: {rows:,} rows", highlight=False)
 
 
-def show(answer: Answer, format_: Format) -> None:
+def show(answer: "Answer", format_: Format) -> None:
     """Write an answer to standard output, numbers at full precision."""
     {"table": _show_table, "csv": _show_csv, "json": _show_json}[format_](answer)
 
 
-def _show_table(answer: Answer) -> None:
+def _show_table(answer: "Answer") -> None:
     table = Table(*answer.columns)
     for row in islice(answer.rows, TABLE_ROWS):
         table.add_row(*("" if value is None else str(value) for value in row))
@@ -79,13 +81,13 @@ def _show_table(answer: Answer) -> None:
         console.print(f"… only the first {TABLE_ROWS:,} rows; use --format csv for all of them")
 
 
-def _show_csv(answer: Answer) -> None:
+def _show_csv(answer: "Answer") -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(answer.columns)
     writer.writerows(answer.rows)
 
 
-def _show_json(answer: Answer) -> None:
+def _show_json(answer: "Answer") -> None:
     # Written row by row, because an answer may be larger than memory.
     separator = "[\n"
     for row in answer.rows:

@@ -12,7 +12,8 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from pipeline_assets.command.cli import cli, one_line_errors
+from pipeline_assets.command.boundary import one_line_errors
+from pipeline_assets.command.cli import cli
 from pipeline_assets.command.postgres_server import ensure_database, running_postgres
 from pipeline_assets.command.session import Session
 from pipeline_assets.sample import write_samples

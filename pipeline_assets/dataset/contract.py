@@ -1,24 +1,21 @@
 """Contracts: a table's names, types, descriptions and checks, declared once.
 
-A contract is a pandera model. Everything else is read from it: the Iceberg schema, the column
-schema that Dagster shows, the SQL casts, and the audit that runs before publication. pandera's own
-``validate`` runs a query per check; here all checks of a table become one aggregate query.
+A contract is a class whose annotations are the columns. Everything else is read from it: the
+Iceberg schema, the column schema that Dagster shows, the SQL casts, and the audit that runs before
+publication, in which all checks of a table are one aggregate query. The names of the checks are
+those of pandera, which declared contracts before: docs/decisions.md says why it no longer does.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_type_hints
 
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
-import pandera.ibis as pa
-from pandera.api.ibis.types import IbisData
-from pandera.backends.ibis.register import register_ibis_backends
-from pandera.dtypes import immutable
-from pandera.engines import ibis_engine
 
 from pipeline_assets.dataset.binding.casts import is_lossless
+from pipeline_assets.dataset.values.rules import RULES, Condition, Rule
 from pipeline_assets.errors import DeclarationError
 
 Severity: TypeAlias = Literal["error", "warn"]
@@ -31,22 +28,55 @@ Boolean: TypeAlias = dt.Boolean
 Date: TypeAlias = dt.Date
 Timestamp: TypeAlias = dt.Timestamp
 Binary: TypeAlias = dt.Binary
-Money: TypeAlias = Annotated[dt.Decimal, 18, 5, True]
-
-Field: Final = pa.Field
-
-
-@ibis_engine.Engine.register_dtype(equivalents=[dt.Array(dt.float32)])
-@immutable(init=True)
-class FloatList(ibis_engine.DataType):
-    """A list of 32-bit floats, for embeddings."""
-
-    def __init__(self) -> None:
-        object.__setattr__(self, "type", dt.Array(dt.float32))
+Money: TypeAlias = Annotated[dt.Decimal, 18, 5]
+FloatList: TypeAlias = Annotated[dt.Array, dt.float32]
+"""A list of 32-bit floats, for embeddings."""
 
 
-class Contract(pa.DataFrameModel):
-    """Base of all contracts; the first line of a subclass's docstring states the grain."""
+class Contract:
+    """Base of all contracts; the first line of a subclass's docstring states the grain.
+
+    A column is an annotation with one of the types above, and may have a :func:`Field`. A nested
+    class ``Config`` names in ``unique`` the columns that identify a row.
+    """
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a contract says of a column besides its name and type."""
+
+    nullable: bool = False
+    description: str = ""
+    severity: Severity = "error"
+    rules: tuple[Rule, ...] = ()
+
+
+def Field(  # noqa: N802 - it declares a column, as in pydantic and dataclasses
+    *,
+    description: str = "",
+    nullable: bool = False,
+    raise_warning: bool = False,
+    **rules: object,
+) -> Any:  # noqa: ANN401 - it stands where a value of the column's type would
+    """Declare a column.
+
+    Args:
+        description: What it means.
+        nullable: Whether nulls are allowed.
+        raise_warning: Whether a broken rule only warns, instead of keeping the table from being
+            published.
+        rules: What its values satisfy: bounds (``ge``, ``gt``, ``le``, ``lt``), ``isin`` a list,
+            ``in_range`` with ``min_value`` and ``max_value``, or ``str_matches`` a regular
+            expression from the first character on.
+
+    Raises:
+        TypeError: There is no such rule.
+    """
+    if unknown := rules.keys() - RULES.keys():
+        raise TypeError(f"no such rule: {', '.join(sorted(unknown))}; rules are {', '.join(RULES)}")
+    severity: Severity = "warn" if raise_warning else "error"
+    found = tuple(RULES[name](value) for name, value in rules.items())
+    return Declaration(nullable, description, severity, found)
 
 
 @dataclass(frozen=True)
@@ -105,32 +135,21 @@ class TableContract:
     checks: tuple[Check, ...] = field(default=(), repr=False)
 
     @classmethod
-    def of(cls, model: type[Contract]) -> "TableContract":
-        """Read a pandera model.
-
-        Raises:
-            ValueError: Two columns share one ``Field``, which pandera would take for one column.
-        """
-        register_ibis_backends()
-        schema = model.to_schema()
-        if set(schema.columns) != _declared(model):
-            raise ValueError(f"{model.__name__}: give every column a Field of its own")
+    def of(cls, contract: type[Contract]) -> "TableContract":
+        """Read the declarations of a class; those of its base classes come first."""
+        types = get_type_hints(contract, include_extras=True)
+        declared = {name: getattr(contract, name, Declaration()) for name in types}
         columns = tuple(
-            Column(
-                name,
-                column.dtype.type,
-                column.nullable,
-                column.description or "",
-                _classes(column),
-            )
-            for name, column in schema.columns.items()
+            _column(name, _data_type(types[name]), declaration)
+            for name, declaration in declared.items()
         )
+        unique = tuple(getattr(getattr(contract, "Config", None), "unique", ()))
         return cls(
-            name=model.__name__,
-            description=(model.__doc__ or "").strip(),
+            name=contract.__name__,
+            description=(contract.__doc__ or "").strip(),
             columns=columns,
-            unique=tuple(schema.unique or ()),
-            checks=(*_column_checks(schema), *_unique_check(schema)),
+            unique=unique,
+            checks=(*_column_checks(declared), *_unique_check(unique)),
         )
 
     @property
@@ -174,14 +193,17 @@ class TableContract:
             _require_lossless(self.name, rows[column.name], column)
 
 
-def _declared(model: type[Contract]) -> set[str]:
-    contracts = [base for base in model.__mro__ if issubclass(base, Contract)]
-    return {name for base in contracts for name in vars(base).get("__annotations__", {})}
+def _data_type(annotation: Any) -> dt.DataType:  # noqa: ANN401 - annotations are any object
+    """The Ibis type of an annotation, whose parameters follow it in ``Annotated``."""
+    type_, *parameters = get_args(annotation) or (annotation,)
+    return type_(*parameters)
 
 
-def _classes(column: Any) -> tuple[Any, ...]:  # noqa: ANN401 - pandera is untyped
-    allowed = (check.statistics.get("allowed_values") for check in column.checks)
-    return tuple(sorted(next((values for values in allowed if values), ())))
+def _column(name: str, type_: dt.DataType, declaration: Declaration) -> Column:
+    classes = next((rule.values for rule in declaration.rules if rule.values), ())
+    return Column(
+        name, type_, declaration.nullable, declaration.description, tuple(sorted(classes))
+    )
 
 
 def _require_lossless(contract: str, actual: dt.DataType, column: Column) -> None:
@@ -198,9 +220,9 @@ def _cast(value: ir.Value, column: Column) -> ir.Value:
     return value if same else value.cast(column.type).name(column.name)
 
 
-def _column_checks(schema: Any) -> Iterator[Check]:  # noqa: ANN401 - pandera is untyped
-    for name, column in schema.columns.items():
-        if not column.nullable:
+def _column_checks(declared: Mapping[str, Declaration]) -> Iterator[Check]:
+    for name, declaration in declared.items():
+        if not declaration.nullable:
             yield Check(
                 name=f"{name}_not_null",
                 description=f"`{name}` is never null.",
@@ -208,12 +230,12 @@ def _column_checks(schema: Any) -> Iterator[Check]:  # noqa: ANN401 - pandera is
                 failing=_nulls(name),
                 columns=(name,),
             )
-        for check in column.checks:
+        for rule in declaration.rules:
             yield Check(
-                name=f"{name}_{check.name}",
-                description=f"Every `{name}` satisfies {check.error}.",
-                severity="warn" if check.raise_warning else "error",
-                failing=_violations(name, check),
+                name=f"{name}_{rule.name}",
+                description=f"Every `{name}` satisfies {rule.text}.",
+                severity=declaration.severity,
+                failing=_violations(name, rule.holds),
                 columns=(name,),
             )
 
@@ -222,31 +244,25 @@ def _nulls(name: str) -> Callable[[ir.Table], ir.Table]:
     return lambda output: output.filter(output[name].isnull())
 
 
-def _violations(name: str, check: Any) -> Callable[[ir.Table], ir.Table]:  # noqa: ANN401
-    def failing(output: ir.Table) -> ir.Table:
-        verdicts = check._check_fn(IbisData(output, name), **check._check_kwargs)
-        holds = verdicts.op().values[name].to_expr()
-        return output.filter(~holds)
-
-    return failing
+def _violations(name: str, holds: Condition) -> Callable[[ir.Table], ir.Table]:
+    return lambda output: output.filter(~holds(output[name]))
 
 
-def _unique_check(schema: Any) -> Iterator[Check]:  # noqa: ANN401 - pandera is untyped
-    if schema.unique:
-        key = list(schema.unique)
+def _unique_check(key: tuple[str, ...]) -> Iterator[Check]:
+    if key:
         described = ", ".join(f"`{name}`" for name in key)
         yield Check(
             name="unique_key",
             description=f"{described} identify a row.",
             severity="error",
             failing=_duplicates(key),
-            key=tuple(key),
+            key=key,
             is_unique=True,
-            columns=tuple(key),
+            columns=key,
         )
 
 
-def _duplicates(key: list[str]) -> Callable[[ir.Table], ir.Table]:
+def _duplicates(key: tuple[str, ...]) -> Callable[[ir.Table], ir.Table]:
     def failing(output: ir.Table) -> ir.Table:
         counted = output.group_by(key).aggregate(copies=output.count())
         return counted.filter(counted.copies > 1)

@@ -52,7 +52,7 @@ def markdown(plot: Plot | Text, rows: Rows) -> str:
 
 def png(plot: Plot, rows: Rows) -> bytes:
     """The picture as a PNG, 640 by 320 points."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - half a second that only plots pay
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4), dpi=80, layout="constrained")
     axes = figure.subplots()

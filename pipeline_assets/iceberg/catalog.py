@@ -3,8 +3,8 @@
 Several processes use the catalog at once and nobody holds a lock. Where two of them change the same
 table, one commit is refused, and :data:`beside_others` repeats that process's whole step.
 
-Imports of SQLAlchemy stand inside functions, because they are slow and only opening a catalog needs
-them.
+Imports of SQLAlchemy and of pyiceberg's catalogs stand inside functions, because they are slow and
+only opening a catalog needs them.
 """
 
 import os
@@ -13,11 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
-from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import (
     CommitFailedException,
     NamespaceAlreadyExistsError,
@@ -36,6 +35,9 @@ from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.storage.objects import LocalStore, S3Store
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
 
 GLUE: Final = "glue"
 ENCRYPTING_IO: Final = "pipeline_assets.iceberg.encryption.EncryptingFileIO"
@@ -71,7 +73,7 @@ class CatalogAccess:
         """Where the files of the tables lie."""
         return S3Store(self.s3) if self.warehouse.startswith(S3_SCHEME) else LocalStore()
 
-    def open(self) -> Catalog:
+    def open(self) -> "Catalog":
         """The catalog; the first process creates the tables of the catalog itself.
 
         A connection is used again until the credentials are renewed, the database's file is
@@ -85,10 +87,12 @@ class CatalogAccess:
             self._opened[self.uri] = opened
         return opened.catalog
 
-    def _connect(self, properties: dict[str, str]) -> Catalog:
+    def _connect(self, properties: dict[str, str]) -> "Catalog":
         if self.uri == GLUE:
+            from pyiceberg.catalog import load_catalog
+
             return load_catalog(_NAME, type=GLUE, **properties)
-        if path := _sqlite_path(self.uri):
+        if path := sqlite_path(self.uri):
             path.parent.mkdir(parents=True, exist_ok=True)
         return _open_sql(self.uri, properties)
 
@@ -112,12 +116,12 @@ class CatalogAccess:
 class _Opened:
     """A connection to a catalog, and the circumstances in which it may be used."""
 
-    catalog: Catalog
+    catalog: "Catalog"
     circumstances: tuple[object, ...]
 
 
 def _circumstances(uri: str, properties: Mapping[str, str]) -> tuple[object, ...]:
-    path = _sqlite_path(uri)
+    path = sqlite_path(uri)
     # A connection to a deleted file still accepts writes, and nobody ever reads them. An emptied
     # one lacks the catalog's tables, which a new connection creates.
     file = path.stat() if path and path.exists() else None
@@ -127,7 +131,7 @@ def _circumstances(uri: str, properties: Mapping[str, str]) -> tuple[object, ...
 
 def _is_created_by_another(error: BaseException) -> bool:
     """Whether another process has just created the tables of the catalog itself."""
-    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
+    from sqlalchemy.exc import DBAPIError
 
     # Every database words this differently, so the texts are all there is to compare.
     return isinstance(error, DBAPIError) and ("exists" in str(error) or "locked" in str(error))
@@ -135,7 +139,7 @@ def _is_created_by_another(error: BaseException) -> bool:
 
 def _is_lost_race(error: BaseException) -> bool:
     """Whether another process has changed or created the same table meanwhile."""
-    from sqlalchemy.exc import IntegrityError  # noqa: PLC0415
+    from sqlalchemy.exc import IntegrityError
 
     return isinstance(error, (*_LOST_RACE, IntegrityError))
 
@@ -146,9 +150,9 @@ def _is_lost_race(error: BaseException) -> bool:
     stop=stop_after_attempt(10),
     reraise=True,
 )
-def _open_sql(uri: str, properties: dict[str, str]) -> Catalog:
+def _open_sql(uri: str, properties: dict[str, str]) -> "Catalog":
     """Connect; of several processes that create the tables, all but the first try again."""
-    from pyiceberg.catalog.sql import SqlCatalog  # noqa: PLC0415
+    from pyiceberg.catalog.sql import SqlCatalog
 
     return SqlCatalog(_NAME, uri=uri, **properties)
 
@@ -173,17 +177,22 @@ beside_others: Final = retry(
 @contextmanager
 def one_line_errors(doing: str) -> Iterator[None]:
     """Turn errors of the catalog, its driver and the storage into a PipelineError of one line."""
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
-
     try:
         yield
-    except (OSError, ImportError, SQLAlchemyError, BotoCoreError, ClientError) as error:
+    except _faults() as error:
         raise PipelineError(f"Cannot {doing}: {str(error).splitlines()[0]}") from error
 
 
-def _sqlite_path(uri: str) -> Path | None:
+def _faults() -> tuple[type[Exception], ...]:
+    """Asked for when something failed: until then nobody need have imported SQLAlchemy."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return (OSError, ImportError, SQLAlchemyError, BotoCoreError, ClientError)
+
+
+def sqlite_path(uri: str) -> Path | None:
     """The file of a SQLite database; None for any other catalog."""
-    from sqlalchemy import make_url  # noqa: PLC0415
+    from sqlalchemy import make_url
 
     if uri == GLUE:
         return None

@@ -25,7 +25,7 @@ FLOATS: Final = pa.list_(pa.float32())
 
 def word2vec(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepared:
     """Learn vectors for names; the job's query selects list, name and weight."""
-    from pipeline_assets.learning.word2vec import (  # noqa: PLC0415 - gensim takes long to import
+    from pipeline_assets.learning.word2vec import (
         Word2VecParameters,
         train,
     )
@@ -47,7 +47,7 @@ def word2vec(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepa
 
 def neighbours(connection: duckdb.DuckDBPyConnection, job: Job, _log: Log) -> Prepared:
     """Find the nearest names of every name; the job's query selects name and vector."""
-    from pipeline_assets.learning.neighbours import SCHEMA, top_neighbours  # noqa: PLC0415 - as above
+    from pipeline_assets.learning.neighbours import SCHEMA, top_neighbours
 
     table = connection.execute(f"FROM ({job.sql}) ORDER BY 1").to_arrow_table()
     names = table.column(0).to_pylist()
@@ -60,7 +60,7 @@ def neighbours(connection: duckdb.DuckDBPyConnection, job: Job, _log: Log) -> Pr
 
 def linear_text(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepared:
     """Weights of terms; the query gives the columns that the parameters name."""
-    from pipeline_assets.learning.linear_text import fit  # noqa: PLC0415 - scikit-learn, as above
+    from pipeline_assets.learning.linear_text import fit
     from pipeline_assets.learning.term_counts import LinearTextParameters  # noqa: PLC0415
 
     parameters = LinearTextParameters(**job.parameters)

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
-from dagster_postgres import DagsterPostgresStorage
-from sqlalchemy import URL
 
 from pipeline_assets.dagster_internals import ConfigurableClassData, InstanceRef
 from pipeline_assets.dataset.values.dsn import SecretDsn
@@ -28,6 +26,7 @@ LOG_UPLOAD_SECONDS: Final = 30
 _OURS: Final = (
     "instance_class:\n  module: pipeline_assets.orchestration.instance\n  class: PipelineInstance\n"
 )
+_POSTGRES_STORAGE: Final = ("pipeline_assets.orchestration.postgres_storage", "PostgresStorage")
 _MINIMAL: Final = f"telemetry:\n  enabled: false\nnux:\n  enabled: false\n{_OURS}"
 
 
@@ -44,35 +43,6 @@ class PipelineInstance(dg.DagsterInstance):
         """Dagster's defaults for a home, changed where our settings say so."""
         settings = Settings.from_environment()
         return {**InstanceRef.config_defaults(base_dir), **chosen_parts(settings, base_dir)}
-
-
-class PostgresStorage(DagsterPostgresStorage):
-    """Runs, events and cursors in the Postgres of ``PIPELINE_INSTANCE_DSN``.
-
-    It reads the setting itself and has no config. Dagster passes config to runs and code servers on
-    their command lines, where everybody on the machine can read it.
-    """
-
-    @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        """No config."""
-        return {}
-
-    @classmethod
-    def from_config_value(
-        cls,
-        inst_data: ConfigurableClassData | None,
-        config_value: Mapping[str, Any],  # noqa: ARG003 - it is empty
-    ) -> "PostgresStorage":
-        """Connect, and create Dagster's tables in a new database.
-
-        Raises:
-            PipelineError: The setting is missing in this process.
-        """
-        dsn = instance_dsn(Settings.from_environment())
-        if dsn is None:
-            raise PipelineError(f"This instance was opened with {INSTANCE_DSN}; set it here, too")
-        return cls(sqlalchemy_url(dsn), inst_data=inst_data)
 
 
 def open_instance(home: Path, project: Path) -> dg.DagsterInstance:
@@ -133,7 +103,7 @@ def chosen_parts(settings: Settings, base_dir: str) -> dict[str, ConfigurableCla
     """The parts of a ``dagster.yaml`` that our settings choose; none of them holds a secret."""
     parts: dict[str, ConfigurableClassData | None] = {}
     if settings.instance_dsn:
-        parts["storage"] = ConfigurableClassData(__name__, PostgresStorage.__name__, "{}\n")
+        parts["storage"] = ConfigurableClassData(*_POSTGRES_STORAGE, "{}\n")
     if settings.compute_logs_uri:
         config = json.dumps(compute_logs(settings, settings.compute_logs_uri, base_dir))
         parts["compute_logs"] = ConfigurableClassData(
@@ -154,17 +124,3 @@ def compute_logs(settings: Settings, uri: str, base_dir: str) -> dict[str, Any]:
         "upload_extra_args": settings.s3.encryption,
         **{name: value for name, value in optional.items() if value},
     }
-
-
-def sqlalchemy_url(dsn: SecretDsn) -> str:
-    """The connection as a SQLAlchemy URL. It holds the password: never put it in a message."""
-    options = dict(dsn.options)
-
-    url = URL.create(
-        "postgresql+psycopg2",
-        username=options.pop("user", None),
-        password=options.pop("password", None),
-        database=options.pop("dbname", None),
-        query=options,
-    )
-    return url.render_as_string(hide_password=False)

@@ -7,7 +7,6 @@ exists, and fails the run if it does not.
 """
 
 import json
-import os
 from typing import Final
 
 import dagster as dg
@@ -18,6 +17,7 @@ from pipeline_assets.dagster_internals import (
     DefaultRunLauncher,
     WorkerStatus,
 )
+from pipeline_assets.orchestration.processes import is_alive
 
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1"})
 
@@ -33,23 +33,16 @@ class WatchingRunLauncher(DefaultRunLauncher):
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Whether the run's process exists; a process on another machine counts as running."""
         server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
-        pid = _pid(self._instance, run.run_id) if server.get("host") in _LOCAL else None
-        if pid is None or _is_alive(pid):
+        found = _process(self._instance, run.run_id) if server.get("host") in _LOCAL else None
+        if found is None or is_alive(*found):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, f"process {pid} is gone")
+        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, f"process {found[0]} is gone")
 
 
-def _pid(instance: dg.DagsterInstance, run_id: str) -> int | None:
-    """The process id that the run's process reported when it started."""
-    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-    found = [entry.get_dagster_event().engine_event_data.metadata.get("pid") for entry in entries]
-    pids = [int(str(value.value)) for value in found if value is not None]
-    return pids[0] if pids else None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)  # signal 0 only asks whether the process exists
-    except ProcessLookupError:
-        return False
-    return True
+def _process(instance: dg.DagsterInstance, run_id: str) -> tuple[int, float] | None:
+    """The id that the run's process reported when it started, and when that was."""
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
+        pid = entry.get_dagster_event().engine_event_data.metadata.get("pid")
+        if pid is not None:
+            return int(str(pid.value)), entry.timestamp
+    return None

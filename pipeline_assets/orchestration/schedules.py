@@ -7,7 +7,6 @@ from typing import Final
 import dagster as dg
 
 from pipeline_assets.dataset.values.table import LakeTable
-from pipeline_assets.iceberg.upkeep.cleaning import clean
 from pipeline_assets.publish.io_managers import LakeIOManager
 
 HOURLY_CHECK: Final = "55 * * * *"
@@ -34,6 +33,8 @@ def maintenance_schedule(
         required_resource_keys={"lake_io_manager"},
     )
     def clean_lake(context: dg.OpExecutionContext) -> None:
+        from pipeline_assets.iceberg.upkeep.cleaning import clean
+
         manager: LakeIOManager = context.resources.lake_io_manager
         before, problems = datetime.now(UTC) - KEPT, list[str]()
         for cleaned in clean(manager.lake, manager.store, tables, before, compacted=compacted):

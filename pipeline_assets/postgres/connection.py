@@ -8,14 +8,15 @@ import re
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
-from adbc_driver_manager import dbapi
-from adbc_driver_postgresql import dbapi as postgresql  # type: ignore[import-untyped]
 
 from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.errors import PipelineError
+
+if TYPE_CHECKING:
+    from adbc_driver_manager import dbapi
 
 Result = TypeVar("Result")
 
@@ -25,7 +26,6 @@ CONNECTION_DEFAULTS = {
     "application_name": "pipeline-assets",
     "client_encoding": "UTF8",
 }
-DRIVER_FAULTS = (dbapi.Error, OSError, pa.ArrowException)
 
 # libpq has no error codes for connecting. These are patterns in its text, and what they mean.
 _CONNECT_FAULTS = {
@@ -56,7 +56,7 @@ _LOST = "the connection was lost or the server went away; it is safe to run agai
 _LOST_SIGNS = r"FATAL:|PANIC:|server closed|PQgetCopyData|no connection|could not (send|receive)"
 
 
-def connect(dsn: SecretDsn, *, autocommit: bool = False) -> dbapi.Connection:
+def connect(dsn: SecretDsn, *, autocommit: bool = False) -> "dbapi.Connection":
     """Open an ADBC connection.
 
     Args:
@@ -67,7 +67,9 @@ def connect(dsn: SecretDsn, *, autocommit: bool = False) -> dbapi.Connection:
         PipelineError: There is no connection; the message names the database and what to do.
     """
 
-    def opened() -> dbapi.Connection:
+    def opened() -> "dbapi.Connection":
+        from adbc_driver_postgresql import dbapi as postgresql  # type: ignore[import-untyped]
+
         # The open string stays in this frame, which no traceback of the replaced error shows.
         text = keyword_dsn({**CONNECTION_DEFAULTS, **dsn.options})
         connection: dbapi.Connection = postgresql.connect(text, autocommit=autocommit)
@@ -76,7 +78,7 @@ def connect(dsn: SecretDsn, *, autocommit: bool = False) -> dbapi.Connection:
     return attempt(opened, lambda fault: PipelineError(f"{dsn.where}: {_connect_reason(fault)}"))
 
 
-def execute(connection: dbapi.Connection, dsn: SecretDsn, sql: str) -> list[dict[str, Any]]:
+def execute(connection: "dbapi.Connection", dsn: SecretDsn, sql: str) -> list[dict[str, Any]]:
     """Run one statement and return its rows; for small results only.
 
     Raises:
@@ -94,9 +96,11 @@ def execute(connection: dbapi.Connection, dsn: SecretDsn, sql: str) -> list[dict
 
 def attempt(call: Callable[[], Result], explain: Callable[[Exception], Exception]) -> Result:
     """Run one driver call, and raise another error in place of the driver's."""
+    from adbc_driver_manager import dbapi
+
     try:
         return call()
-    except DRIVER_FAULTS as fault:
+    except (dbapi.Error, OSError, pa.ArrowException) as fault:
         explained = explain(fault)
     # Outside the ``except``, so that the driver's error is not this one's ``__context__``. It may
     # quote the connection string, and Dagster prints every error of a chain.

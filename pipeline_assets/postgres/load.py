@@ -7,11 +7,10 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from adbc_driver_manager import dbapi
 
 from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
@@ -25,6 +24,9 @@ from pipeline_assets.postgres.table import (
     ensure_table,
     take_lock,
 )
+
+if TYPE_CHECKING:
+    from adbc_driver_manager import dbapi
 
 PartitionValue: TypeAlias = str | int | date | datetime
 
@@ -48,7 +50,7 @@ class StagedLoad:
 
     rows: Mapping[PartitionValue, int]
     dsn: SecretDsn
-    connection: dbapi.Connection
+    connection: "dbapi.Connection"
 
     def commit(self) -> None:
         """Let readers see the new rows.
@@ -128,7 +130,7 @@ def _own_rows(
         yield fitted
 
 
-def _commit(connection: dbapi.Connection, dsn: SecretDsn) -> None:
+def _commit(connection: "dbapi.Connection", dsn: SecretDsn) -> None:
     attempt(connection.commit, partial(query_fault, dsn))
 
 
@@ -154,7 +156,7 @@ def _as_text(value: PartitionValue) -> str:
 
 
 def _copy(
-    connection: dbapi.Connection,
+    connection: "dbapi.Connection",
     dsn: SecretDsn,
     table: WarehouseTable,
     batches: Iterable[pa.RecordBatch],

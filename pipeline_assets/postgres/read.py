@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from adbc_driver_manager import dbapi
-from adbc_driver_postgresql import StatementOptions  # type: ignore[import-untyped]
 
 from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
@@ -26,13 +25,16 @@ from pipeline_assets.postgres.connection import (
 )
 from pipeline_assets.postgres.sql import Value, identifier, literal
 
+if TYPE_CHECKING:
+    from adbc_driver_manager import dbapi
+
 
 @dataclass
 class Snapshot:
     """A transaction whose queries all see the database at one instant."""
 
     dsn: SecretDsn
-    connection: dbapi.Connection
+    connection: "dbapi.Connection"
     cleanup: ExitStack
     reads: int = 0
 
@@ -73,7 +75,9 @@ class Snapshot:
         batches = self._attempt(cursor.fetch_record_batch)
         return pa.RecordBatchReader.from_batches(wanted, self._converted(batches, wanted))
 
-    def _cursor(self, batch_bytes: int) -> dbapi.Cursor:
+    def _cursor(self, batch_bytes: int) -> "dbapi.Cursor":
+        from adbc_driver_postgresql import StatementOptions  # type: ignore[import-untyped]
+
         hint = {StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(batch_bytes)}
         cursor = self.connection.cursor(adbc_stmt_kwargs=hint)
         # The driver wants cursors closed before their connection. The stack closes them first.

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import median
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.profiles.profiles import ColumnProfile, published_profiles
+
+if TYPE_CHECKING:
+    from pipeline_assets.iceberg.tables import Lake
 
 COMPARED: Final = 8
 """How many earlier partitions a partition is compared with: a week, and the same weekday."""
@@ -67,7 +69,7 @@ def baseline_keys(asset: LakeAsset, key: str, published: Iterable[str]) -> list[
 
 def drift_of(
     asset: LakeAsset,
-    lake: Lake,
+    lake: "Lake",
     profiles: Mapping[str, Sequence[ColumnProfile]],
 ) -> tuple[list[Drift], int]:
     """The drifts of new partitions, and the number of partitions they were compared with.

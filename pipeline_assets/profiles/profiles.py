@@ -8,7 +8,7 @@ a profile does not read the data a second time.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
@@ -26,8 +26,10 @@ from pipeline_assets.dataset.contract import (
 )
 from pipeline_assets.dataset.sql import rows_where
 from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
-from pipeline_assets.iceberg.tables import Lake
 from spark_resources.job import Manifest
+
+if TYPE_CHECKING:
+    from pipeline_assets.iceberg.tables import Lake
 
 PROFILE: Final = "profile"
 """Name of the job's report that holds the measures of several partitions."""
@@ -142,7 +144,7 @@ def profile_of(
 
 
 def append_profiles(
-    lake: Lake,
+    lake: "Lake",
     table: LakeTable,
     profiles: Mapping[str, Sequence[ColumnProfile]],
     run_id: str,
@@ -167,7 +169,7 @@ def append_profiles(
 
 
 def published_profiles(
-    lake: Lake, table: LakeTable, records: Mapping[str, PartitionRecord]
+    lake: "Lake", table: LakeTable, records: Mapping[str, PartitionRecord]
 ) -> dict[str, tuple[ColumnProfile, ...]]:
     """The profiles of some partitions as they are published now, where a profile exists.
 
@@ -186,7 +188,7 @@ def published_profiles(
     return {key: tuple(columns.values()) for key, columns in profiles.items()}
 
 
-def history_of(lake: Lake, table: LakeTable) -> pa.Table:
+def history_of(lake: "Lake", table: LakeTable) -> pa.Table:
     """The profiles of a table's partitions as they are published now, one row per column and class.
 
     Raises:

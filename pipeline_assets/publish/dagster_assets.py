@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
@@ -11,7 +11,6 @@ from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.contract import Check
 from pipeline_assets.dataset.values.config import Fields, with_defaults
 from pipeline_assets.dataset.values.table import WHOLE_TABLE, LakeTable
-from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.profiles.drift import drift_of
 from pipeline_assets.profiles.profiles import ColumnProfile, published_profiles
 from pipeline_assets.publish.attempt import Request
@@ -37,6 +36,9 @@ from pipeline_assets.publish.staging import AlreadyPublished, Staged, Stager
 from pipeline_assets.staleness.audits import audit_version
 from pipeline_assets.staleness.versions import code_version
 from spark_resources.job import AuditResult
+
+if TYPE_CHECKING:
+    from pipeline_assets.iceberg.tables import Lake
 
 RESULT: Final = "result"
 LIKE_BEFORE: Final = "like_before"
@@ -266,7 +268,7 @@ def _check_results(
 
 
 def _drift_result(
-    asset: LakeAsset, lake: Lake, profiles: Mapping[str, Sequence[ColumnProfile]]
+    asset: LakeAsset, lake: "Lake", profiles: Mapping[str, Sequence[ColumnProfile]]
 ) -> dg.AssetCheckResult:
     """Only warns: what is new may well be right."""
     found, compared = drift_of(asset, lake, profiles)

@@ -16,6 +16,9 @@ from pipeline_assets.publish.job_metadata import Metadata, job_metadata
 from spark_resources.errors import JobFailedError
 
 REMAINING: Final = "still_to_be_made"
+_INTERRUPTIONS: Final = frozenset(
+    {"RunInterruptedError", "DagsterExecutionInterruptedError", "KeyboardInterrupt"}
+)
 
 
 class RunInterruptedError(DagsterError, DagsterExecutionInterruptedError):
@@ -64,3 +67,12 @@ def root_message(error: SerializableErrorInfo | None) -> str:
     if error is None:
         return "failed without telling why"
     return error.message.strip().splitlines()[0].partition(": ")[2] or error.message.strip()
+
+
+def is_interruption(error: SerializableErrorInfo | None) -> bool:
+    """Whether a step failed because its process was told to stop."""
+    while error is not None:
+        if error.cls_name in _INTERRUPTIONS:
+            return True
+        error = error.cause
+    return False

@@ -1,7 +1,8 @@
 """The only doors between Dagster and storage: lazy inputs in, one commit out."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import ibis.expr.types as ir
@@ -24,14 +25,17 @@ from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject, fingerprint
 from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
+from pipeline_assets.dataset.values.texts import first_and_last
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.tables import Lake, TableState
 from pipeline_assets.landing.zone import LandingZone
 from pipeline_assets.profiles.profiles import append_profiles
 from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import publish_metadata
 from pipeline_assets.publish.staging import AlreadyPublished, Staged
 from spark_resources.job import Source, SourceFile
+
+if TYPE_CHECKING:
+    from pipeline_assets.iceberg.tables import Lake, TableState
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class LakeIOManager(dg.IOManager):
         store: Where the lake's files lie; whoever stages writes there.
     """
 
-    lake: Lake
+    lake: "Lake"
     tables: Mapping[str, LakeTable]
     progress: Progress
     store: ObjectStore
@@ -91,7 +95,7 @@ class LakeIOManager(dg.IOManager):
 
 
 def lazy_table(
-    lake: Lake, spec: InputSpec, table: LakeTable, keys: tuple[str, ...] | None
+    lake: "Lake", spec: InputSpec, table: LakeTable, keys: tuple[str, ...] | None
 ) -> LazyTable:
     """Some partitions of a table, or all of them, as they are published now; no row is read.
 
@@ -105,7 +109,7 @@ def lazy_table(
     rows, lines = stored(spec, table), unbound(spec, table)
     sources = {rows.get_name(): _parquet(state, rows)}
     if spec.read_as != "table":
-        sources[lines.get_name()] = _text(lake.rows(table, state), lines)
+        sources[lines.get_name()] = _text(lake.rows(table, state), lines, lake.location(table))
     absent = dict.fromkeys(keys or (), ABSENT) if spec.optional else {}
     versions = absent | {key: record.version for key, record in state.records.items()}
     return LazyTable(lines, sources, versions, rows)
@@ -123,20 +127,23 @@ class LandingIOManager(dg.IOManager):
         """The objects of the partitions that feed this step, as they lie there now."""
         source = self.sources[context.asset_key.to_user_string()]
         # A run that only audits what is published asks for no partition.
-        keys = context.asset_partition_keys if _has_partitions(context) else ()
-        objects = {key: self._delivered(source, key) for key in keys}
+        keys = list(context.asset_partition_keys) if _has_partitions(context) else []
+        objects = self._delivered(source, keys)
         missing = [key for key, items in objects.items() if not items]
         if missing:
             raise PipelineError(
-                f"Nothing has landed for {source.partitioning.column} {', '.join(missing)}: "
-                f"expected {self.zone.uri}/{source.pattern.pattern}"
+                f"Nothing has landed for {source.partitioning.column} {first_and_last(missing)}: "
+                f"expected {self.zone.uri}/{source.shape}"
             )
         versions = {key: fingerprint(items) for key, items in objects.items()}
         return LandedInput(Landed(objects, self.zone.store), versions)
 
-    def _delivered(self, source: LandingSource, key: str) -> tuple[StoredObject, ...]:
-        """Its objects; while its window of time is open there are none yet."""
-        return () if source.partitioning.is_open(key) else self.zone.partition(source, key)
+    def _delivered(
+        self, source: LandingSource, keys: Sequence[str]
+    ) -> Mapping[str, tuple[StoredObject, ...]]:
+        """The objects of partitions; while a window of time is open it has none yet."""
+        closed = [key for key in keys if not source.partitioning.is_open(key)]
+        return {**dict.fromkeys(keys, ()), **self.zone.deliveries(source, closed)}
 
     def handle_output(self, context: dg.OutputContext, _obj: object) -> None:
         """Never called: landing assets are external."""
@@ -153,25 +160,32 @@ def _require(table: LakeTable, keys: tuple[str, ...], published: Collection[str]
     missing = [key for key in keys if key not in published]
     if missing:
         raise PipelineError(
-            f"{table} has no published partition {', '.join(missing)}; materialise it first"
+            f"{table} has no published partition {first_and_last(missing)}; materialise it first"
         )
 
 
-def _parquet(state: TableState, rows: ir.Table) -> Source:
+def _parquet(state: "TableState", rows: ir.Table) -> Source:
     files = tuple(SourceFile(uri) for uri in state.files)
     return Source("parquet", schema_names(rows.schema()), files, state.snapshot_id)
 
 
-def _text(parts: pa.Table, lines: ir.Table) -> Source:
+def _text(parts: pa.Table, lines: ir.Table, home: str) -> Source:
     order = [("source_uri", "ascending"), ("member", "ascending"), ("part", "ascending")]
     schema = schema_names(lines.schema())
     constants = [name for name in schema if name not in {"line", "line_number"}]
     files = tuple(
         SourceFile(
-            uri=part["part_uri"],
+            uri=_below(home, part["part_uri"]),
             constants={name: str(part[name]) for name in constants},
             first_line=part["first_line"],
         )
         for part in parts.sort_by(order).to_pylist()
     )
     return Source("lines", schema, files)
+
+
+def _below(home: str, uri: str) -> str:
+    """Where a raw part lies now: a row names it where it was written, before a lake was moved."""
+    namespace, name = home.split("/")[-2:]
+    _, is_ours, path = uri.rpartition(f"/{namespace}/{name}/data/")
+    return f"{home}/data/{path}" if is_ours else uri

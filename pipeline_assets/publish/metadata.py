@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -13,13 +13,15 @@ from pipeline_assets.dataset.plots import markdown
 from pipeline_assets.dataset.sql import type_name
 from pipeline_assets.dataset.values.config import Fields, plain
 from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
-from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.profiles.drift import Drift
 from pipeline_assets.profiles.profiles import ColumnProfile
 from pipeline_assets.publish.asset_audit import PREVIEW
 from pipeline_assets.publish.job_metadata import Metadata, job_metadata
 from pipeline_assets.publish.staging import Lineage, Staged
 from spark_resources.job import AuditResult
+
+if TYPE_CHECKING:
+    from pipeline_assets.iceberg.tables import Lake
 
 
 def column_schema(contract: TableContract) -> dg.TableSchema:
@@ -108,7 +110,7 @@ def config_metadata(config: Fields | None, override: Fields) -> Metadata:
     return {**shown, **asked}
 
 
-def publish_metadata(table: LakeTable, lake: Lake, staged: Staged, snapshot: int) -> Metadata:
+def publish_metadata(table: LakeTable, lake: "Lake", staged: Staged, snapshot: int) -> Metadata:
     """Known once it is published."""
     unpartitioned = {} if table.partition_column else {"dagster/row_count": staged.manifest.rows}
     return {

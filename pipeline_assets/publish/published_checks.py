@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.contract import Check
@@ -11,13 +11,15 @@ from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.engines.router import Engines
-from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.publish.asset_audit import partition_checks
 from pipeline_assets.publish.audit import build_audit
 from pipeline_assets.publish.io_managers import lazy_table
 from pipeline_assets.staleness.audits import audit_version
 from pipeline_assets.staleness.versions import input_versions
 from spark_resources.job import AuditResult, Destination, Job, fresh_token
+
+if TYPE_CHECKING:
+    from pipeline_assets.iceberg.tables import Lake
 
 PUBLISHED: Final = "published"
 """The asset's own table among the tables that a check looks at."""
@@ -34,7 +36,7 @@ class PublishedChecks:
         engines: Compute.
     """
 
-    lake: Lake
+    lake: "Lake"
     store: ObjectStore
     engines: Engines
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import ibis
 import ibis.expr.types as ir
@@ -37,12 +37,14 @@ from pipeline_assets.exports.exporter import (
     StagedExport,
     discarded_on_failure,
 )
-from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.profiles.profiles import ColumnProfile, profiles_in
 from pipeline_assets.publish.attempt import Attempt, Request
 from pipeline_assets.staleness.outside_systems import outside_versions
 from pipeline_assets.staleness.versions import digest, function_parameters
 from spark_resources.job import Manifest, fresh_token
+
+if TYPE_CHECKING:
+    from pipeline_assets.iceberg.tables import Lake
 
 Lineage: TypeAlias = Mapping[str, frozenset[InputColumn]]
 
@@ -101,7 +103,7 @@ class Stager:
         exporters: What writes to destinations outside the lake, by their kind.
     """
 
-    lake: Lake
+    lake: "Lake"
     store: ObjectStore
     engines: Engines
     part_bytes: int
@@ -176,6 +178,7 @@ class Stager:
             inputs=attempt.sources,
             versions={key: digest(attempt.input_versions(key)) for key in attempt.keys},
             fresh_uri=f"{attempt.location}/export",
+            config=attempt.request.config,
         )
         export = self.exporters[destination.kind].stage(destination, outgoing)
         with discarded_on_failure(export):

@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import date
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
-from adbc_driver_manager import dbapi
 
 from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
@@ -20,6 +19,9 @@ from pipeline_assets.postgres.connection import attempt, connect, execute, query
 from pipeline_assets.postgres.sql import identifier, literal
 from pipeline_assets.postgres.table import WarehouseTable
 from pipeline_assets.sample.rental_rows import DAYS, END, SCHEMAS, Shop
+
+if TYPE_CHECKING:
+    from adbc_driver_manager import dbapi
 
 MARKER: Final = "pipeline-assets sample: "
 
@@ -95,7 +97,7 @@ def _marker(shop: Shop) -> str:
     return f"{MARKER}scale {shop.scale}, seed {shop.seed}, {shop.days} days to {shop.end}"
 
 
-def _create(connection: dbapi.Connection, dsn: SecretDsn, shop: Shop) -> None:
+def _create(connection: "dbapi.Connection", dsn: SecretDsn, shop: Shop) -> None:
     run = partial(execute, connection, dsn)
     for name in SCHEMAS:
         run(f"CREATE TABLE {identifier(name)} ({', '.join(_columns(name))})")

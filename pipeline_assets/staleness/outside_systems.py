@@ -6,12 +6,13 @@ the version among its inputs under the system's name, and so a change outside th
 partition stale like any other changed input.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.options import WindowVersion
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.values.database import Database
 from pipeline_assets.dataset.values.dsn import address
@@ -30,12 +31,14 @@ class OutsideVersions:
         destinations: For each asset that loads into a system, the system's address.
         idle: For each asset whose system is not configured, which setting is missing.
         problems: One line for each system that did not answer.
+        notes: One line for each asset whose system holds rows before the first window.
     """
 
     versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     destinations: Mapping[str, str] = field(default_factory=dict)
     idle: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_outside_systems(
@@ -46,22 +49,25 @@ def read_outside_systems(
     destinations: dict[str, str] = {}
     idle: dict[str, str] = {}
     problems: list[str] = []
+    notes: list[str] = []
     for asset in assets:
         database = databases[asset.system] if asset.system else None
         if database and database.dsn is None:
             idle[asset.name] = f"{database.setting} is not set"
         elif database and asset.source_versions:
             try:
-                versions[asset.name] = available_versions(asset, database)
+                found = _versions(asset, database, None)
+                versions[asset.name] = available_versions(asset, found)
+                notes += _rows_before_the_start(asset, found)
             except PipelineError as error:
                 versions[asset.name] = {}
                 problems.append(f"{asset.name}: {error}")
         elif database:
             destinations[asset.name] = address(database.require())
-    return OutsideVersions(versions, destinations, idle, tuple(problems))
+    return OutsideVersions(versions, destinations, idle, tuple(problems), tuple(notes))
 
 
-def available_versions(asset: LakeAsset, database: Database) -> dict[str, str]:
+def available_versions(asset: LakeAsset, found: Mapping[datetime, WindowVersion]) -> dict[str, str]:
     """The version of every closed window, from the first to the last window that has rows.
 
     Windows before the first and after the last stay as they are published: if the settings name the
@@ -69,15 +75,11 @@ def available_versions(asset: LakeAsset, database: Database) -> dict[str, str]:
 
     Args:
         asset: An asset that reads the system and has time windows.
-        database: The system.
+        found: What the system holds for each window, by the window's start.
 
     Returns:
         Version by partition key.
-
-    Raises:
-        PipelineError: The database cannot be reached or lacks what the asset reads.
     """
-    found = _versions(asset, database, None)
     partitioning = asset.partitioning
     if not found or partitioning is None:
         return {}
@@ -110,15 +112,32 @@ def outside_versions(
 
 def _versions(
     asset: LakeAsset, database: Database, within: tuple[datetime, datetime] | None
-) -> Mapping[datetime, str]:
+) -> Mapping[datetime, WindowVersion]:
     length = asset.partitioning.window_length if asset.partitioning else None
     if asset.source_versions is None or length is None:
         return {}
     return asset.source_versions(database.require(), length, within)
 
 
+def _rows_before_the_start(
+    asset: LakeAsset, found: Mapping[datetime, WindowVersion]
+) -> Iterator[str]:
+    """What is left out because it is older than the first window there is."""
+    first = asset.partitioning.first_window if asset.partitioning else None
+    if first is None:
+        return
+    key, start = first
+    rows = sum(held.rows for begin, held in found.items() if begin < start)
+    if rows:
+        yield (
+            f"{asset.name}: {rows:,} rows are older than the first window {key} and left out; "
+            "an earlier PIPELINE_RENTALS_START takes them in"
+        )
+
+
 def _by_key(
-    partitioning: Partitioning, keys: Sequence[str], found: Mapping[datetime, str]
+    partitioning: Partitioning, keys: Sequence[str], found: Mapping[datetime, WindowVersion]
 ) -> dict[str, str]:
     windows = partitioning.windows(keys)
-    return {key: found.get(windows[key][0], EMPTY) for key in keys}
+    held = {key: found.get(windows[key][0]) for key in keys}
+    return {key: each.version if each else EMPTY for key, each in held.items()}

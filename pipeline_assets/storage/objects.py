@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
@@ -20,8 +19,9 @@ from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline_assets.dataset.values.objects import StoredObject
+from pipeline_assets.dataset.values.objects import OnFault, StoredObject
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.storage.local_listing import local_etag, local_listing
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access, split_s3_uri
 
 if TYPE_CHECKING:
@@ -42,18 +42,16 @@ class LocalStore:
         if not Path(root).is_dir():
             raise PipelineError(f"Folder {root} does not exist; create it or set its PIPELINE_ URI")
 
-    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+    def list(
+        self, prefix: str, after: str = "", on_fault: OnFault | None = None
+    ) -> Iterator[StoredObject]:
         """See :class:`ObjectStore`; the etag is size and modification time."""
-        tree = os.walk(prefix, onerror=_refuse_unless_gone)
-        found = (os.path.join(folder, name) for folder, _, names in tree for name in names)
-        paths = sorted(path for path in found if path > after)
-        described = (_describe_file(Path(path)) for path in paths)
-        return (item for item in described if item)
+        return local_listing(prefix, after, on_fault)
 
     def open(self, uri: str, etag: str | None = None) -> BinaryIO:
         """See :class:`ObjectStore`; a file that is replaced meanwhile is read to its old end."""
         stream = _opened(uri)
-        if etag not in (None, _etag(os.fstat(stream.fileno()))):
+        if etag not in (None, local_etag(os.fstat(stream.fileno()))):
             stream.close()
             raise _overwritten(uri)
         return stream
@@ -104,25 +102,6 @@ def _replacing(target: Path) -> Iterator[BinaryIO]:
         partial.unlink(missing_ok=True)
 
 
-def _refuse_unless_gone(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise PipelineError(f"Cannot list {error.filename}: {error.strerror}") from error
-
-
-def _describe_file(path: Path) -> StoredObject | None:
-    """Describe a file; None if it was deleted since it was listed."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    modified = datetime.fromtimestamp(status.st_mtime, UTC)
-    return StoredObject(str(path), _etag(status), status.st_size, modified)
-
-
-def _etag(status: os.stat_result) -> str:
-    return f"{status.st_size:x}-{status.st_mtime_ns:x}"
-
-
 def _overwritten(uri: str) -> PipelineError:
     return PipelineError(f"{uri} was overwritten while it was read; run again")
 
@@ -154,7 +133,12 @@ class S3Store:
         with _one_line_errors(root):
             self.client.head_bucket(Bucket=split_s3_uri(root)[0])
 
-    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+    def list(
+        self,
+        prefix: str,
+        after: str = "",
+        on_fault: OnFault | None = None,  # noqa: ARG002 - S3 holds nothing but objects
+    ) -> Iterator[StoredObject]:
         """See :class:`ObjectStore`; listed page by page."""
         bucket, key = split_s3_uri(prefix)
         pages = self.client.get_paginator("list_objects_v2").paginate(

@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-import boto3
-from botocore.config import Config
-
 from pipeline_assets.errors import PipelineError
 
 S3_SCHEME: Final = "s3://"
@@ -32,7 +29,11 @@ class S3Access:
     @property
     def region_name(self) -> str:
         """The region; where it is not set, the one that boto3 finds."""
-        return self.region or boto3.Session().region_name or "us-east-1"
+        if self.region:
+            return self.region
+        import boto3
+
+        return boto3.Session().region_name or "us-east-1"
 
     def credentials(self) -> dict[str, str]:
         """``access_key``, ``secret_key`` and, where there is one, ``token``, as boto3 finds them.
@@ -40,6 +41,8 @@ class S3Access:
         Raises:
             PipelineError: boto3 finds none.
         """
+        import boto3
+
         found = boto3.Session(region_name=self.region).get_credentials()
         if found is None:
             raise PipelineError("No AWS credentials found; set AWS_PROFILE or AWS_ACCESS_KEY_ID")
@@ -53,6 +56,9 @@ class S3Access:
 
     def client(self, service: str = "s3") -> Any:  # noqa: ANN401 - boto3 makes clients at run time
         """A boto3 client with bounded retries and time-outs."""
+        import boto3
+        from botocore.config import Config
+
         config = Config(
             retries={"max_attempts": 5, "mode": "standard"}, connect_timeout=5, read_timeout=60
         )

@@ -1,19 +1,106 @@
-import errno
+"""Whatever goes wrong ends in one line and an exit code that says whose fault it is."""
 
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import click
 import pytest
 
-from pipeline_assets.command.cli import one_line_errors
+from pipeline_assets.command.boundary import one_line_errors
+from pipeline_assets.errors import PipelineError
 
 
-def test_a_file_that_the_machine_refuses_is_told_in_one_line(
-    capsys: pytest.CaptureFixture[str],
+def ending(error: BaseException, *, debug: bool = False) -> int:
+    with pytest.raises(SystemExit) as end, one_line_errors(debug=debug):
+        raise error
+    return int(end.value.code or 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (PipelineError("Folder /landing does not exist"), 1, "Folder /landing does not exist"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/srv/lake/catalog.db"),
+            1,
+            "Permission denied: /srv/lake/catalog.db; see docs/machines.md",
+        ),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file or directory", "forgotten.csv"),
+            1,
+            "No such file or directory: forgotten.csv",
+        ),
+        (
+            KeyError("customer"),
+            3,
+            "this program failed in a way that nobody foresaw: KeyError: 'customer'; "
+            "--debug shows where",
+        ),
+        (
+            KeyboardInterrupt(),
+            130,
+            "stopped; what is published stays, and the next run goes on",
+        ),
+        (PipelineError("a\x1b[2Jb\udcff.csv"), 1, "a\\x1b[2Jb\\udcff.csv"),
+    ],
+    ids=["refused", "machine", "missing file", "fault", "ctrl-c", "control sequence"],
+)
+def test_every_error_is_one_line_and_a_code(
+    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, line: str
 ) -> None:
-    with pytest.raises(SystemExit), one_line_errors():
-        raise PermissionError(errno.EACCES, "Permission denied", "/srv/lake/catalog.db")
-    told = "error: Permission denied: /srv/lake/catalog.db; see docs/machines.md\n"
-    assert capsys.readouterr().err == told
+    assert ending(error) == code
+    assert capsys.readouterr().err == f"error: {line}\n"
 
 
-def test_an_error_of_the_code_keeps_its_stack_trace() -> None:
-    with pytest.raises(FileNotFoundError), one_line_errors():
-        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "forgotten.csv")
+def test_debug_shows_the_stack_trace_above_the_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ending(KeyError("customer"), debug=True) == 3
+    told = capsys.readouterr().err
+    assert told.startswith("Traceback (most recent call last):")
+    assert told.splitlines()[-1].startswith("error: this program failed")
+
+
+def test_a_wrong_command_line_is_clicks_own_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ending(click.UsageError("No such option: --parition")) == 2
+    assert capsys.readouterr().err.endswith("Error: No such option: --parition\n")
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does() -> None:
+    script = (
+        "import time\n"
+        "from pipeline_assets.command.boundary import obey_sigterm, one_line_errors\n"
+        "obey_sigterm()\n"
+        "with one_line_errors():\n"
+        "    print('ready', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    os.kill(process.pid, signal.SIGTERM)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert told.startswith("error: stopped; ")
+
+
+def test_who_reads_no_further_ends_the_command_quietly() -> None:
+    script = (
+        "from pipeline_assets.command.boundary import one_line_errors\n"
+        "with one_line_errors():\n"
+        "    for n in range(10**6):\n"
+        "        print(n)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    assert process.stderr
+    assert process.stdout.readline() == "0\n"
+    process.stdout.close()
+    assert process.wait(timeout=30) == 141
+    assert process.stderr.read() == ""
+    process.stderr.close()

@@ -45,7 +45,7 @@ class Orders(Contract):
     day: Date
 
     class Config:
-        unique = ["channel", "order"]  # noqa: RUF012 - pandera wants a list
+        unique = ("channel", "order")
 
 
 class Everything(Contract):

@@ -49,7 +49,7 @@ class Letters(Contract):
     letters: Long = Field(description="How much.")
 
     class Config:
-        unique = ["who"]  # noqa: RUF012 - pandera wants a list
+        unique = ("who",)
 
 
 @ingest_asset(domain=DIARY, contract=Pages, code_version="1", partitions=DAYS, landing=PAGES)

@@ -32,7 +32,7 @@ from pipeline_assets_tests.doubles.moto_completions import (
     reset,
 )
 from spark_resources.job import AuditResult, Job, Manifest
-from spark_resources.runners.aws import ONE_TRY
+from spark_resources.runners.aws import one_try
 from spark_resources.runners.staging import split
 
 ACCOUNT = "123456789012"
@@ -149,7 +149,7 @@ class AwsDouble:
         return client
 
     def _healthy(self, service: str) -> Any:  # noqa: ANN401
-        return boto3.client(service, endpoint_url=self.endpoint, config=ONE_TRY, **KEYS)  # type: ignore[call-overload]
+        return boto3.client(service, endpoint_url=self.endpoint, config=one_try(), **KEYS)  # type: ignore[call-overload]
 
     def start_cluster(self, name: str = "shared", *, at_once: int = 1) -> str:
         answer = self._healthy("emr").run_job_flow(

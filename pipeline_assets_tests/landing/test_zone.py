@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline_assets.dataset.values.landing_source import LandingSource
-from pipeline_assets.dataset.values.objects import StoredObject, fingerprint
+from pipeline_assets.dataset.values.objects import OnFault, StoredObject, fingerprint
 from pipeline_assets.domains.taobao.assets import ARCHIVES
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.zone import LandingZone
@@ -64,8 +64,9 @@ def test_what_nobody_understands_is_told_and_harms_nothing(zone: LandingZone) ->
     )
     assert list(listed(zone, ARCHIVES)) == ["train"]
     assert zone.list(ARCHIVES).problems == (
-        "taobao/readme.txt: not a name that landing/taobao knows; see its pattern",
-        "taobao/taobao_train.zip: not a name that landing/taobao knows; see its pattern",
+        f"taobao/readme.txt: no name that landing/taobao knows; it should be {ARCHIVES.expected}",
+        f"taobao/taobao_train.zip: no name that landing/taobao knows; it should be "
+        f"{ARCHIVES.expected}",
         "taobao/taobao_valid.tar.gz: split 'valid' is not train or test",
     )
 
@@ -73,6 +74,78 @@ def test_what_nobody_understands_is_told_and_harms_nothing(zone: LandingZone) ->
 def test_truth_files_and_half_written_ones_are_no_deliveries(zone: LandingZone) -> None:
     deliver(zone, "taobao/truth.json", "taobao/.taobao_train.tar.gz.partial")
     assert (listed(zone, ARCHIVES), zone.list(ARCHIVES).problems) == ({}, ())
+
+
+@pytest.mark.parametrize(
+    "marker",
+    [
+        "_SUCCESS",
+        "_committed_42",
+        "_temporary/0/part-0",
+        "train_$folder$",
+        "sub/_SUCCESS",
+        ".DS_Store",
+    ],
+)
+def test_markers_of_other_programs_are_no_deliveries(zone: LandingZone, marker: str) -> None:
+    deliver(zone, f"taobao/{marker}")
+    assert (listed(zone, ARCHIVES), zone.list(ARCHIVES).problems) == ({}, ())
+
+
+def test_what_is_no_file_is_named_and_its_neighbours_are_found(
+    zone: LandingZone, tmp_path: Path
+) -> None:
+    deliver(zone, "diary/mon/1.txt", "elsewhere/1.txt")
+    outside = tmp_path / "elsewhere"
+    (tmp_path / "diary" / "tue").mkdir()
+    os.mkfifo(tmp_path / "diary" / "tue" / "1.txt")
+    (tmp_path / "diary" / "mon" / "2.txt").symlink_to(outside / "1.txt")
+    (tmp_path / "diary" / "mon" / "3.txt").symlink_to(tmp_path / "diary" / "mon" / "1.txt")
+    (tmp_path / "diary" / "wed").symlink_to(outside)
+    (tmp_path / "diary" / "thu").symlink_to(tmp_path / "nowhere")
+    found = zone.list(PAGES)
+    assert listed(zone, PAGES) == {"mon": ["diary/mon/1.txt", "diary/mon/3.txt"]}
+    assert [problem.partition(";")[0] for problem in found.problems] == [
+        f"diary/mon/2.txt: is a link that leads out of {tmp_path}/diary",
+        "diary/thu: is a link to nothing",
+        "diary/tue/1.txt: is no file, but a pipe, a device, or a link to a folder",
+        "diary/wed: is no file, but a pipe, a device, or a link to a folder",
+    ]
+
+
+def test_a_name_that_is_no_text_is_named_and_its_neighbours_are_found(zone: LandingZone) -> None:
+    deliver(zone, "diary/mon/1.txt")
+    folder = os.fsencode(f"{zone.uri}/diary/mon")
+    for name in (b"gr\xf6\xdfe.txt", b"clear\x1b[2J.txt"):
+        with open(folder + b"/" + name, "wb"):
+            pass
+    assert listed(zone, PAGES) == {"mon": ["diary/mon/1.txt"]}
+    fault = "has a name that is no plain UTF-8 text; rename it"
+    assert set(zone.list(PAGES).problems) == {
+        f"diary/mon/gr\\udcf6\\udcdfe.txt: {fault}",
+        f"diary/mon/clear\\x1b[2J.txt: {fault}",
+    }
+
+
+class CountingStore(LocalStore):
+    """Counts how often anybody lists."""
+
+    listings = 0
+
+    def list(
+        self, prefix: str, after: str = "", on_fault: OnFault | None = None
+    ) -> Iterator[StoredObject]:
+        type(self).listings += 1
+        return super().list(prefix, after, on_fault)
+
+
+def test_the_objects_of_many_partitions_are_found_in_one_listing(tmp_path: Path) -> None:
+    zone = LandingZone(str(tmp_path), CountingStore())
+    deliver(zone, "diary/a/1.txt", "diary/b/1.txt", "diary/b/2.txt", "diary/c/1.txt", "diary/d/1")
+    found = zone.deliveries(PAGES, ["b", "c", "x"])
+    assert {key: len(items) for key, items in found.items()} == {"b": 2, "c": 1}
+    assert CountingStore.listings == 1
+    assert zone.deliveries(PAGES, []) == {}
 
 
 def test_a_name_that_makes_no_partition_key_is_told(zone: LandingZone) -> None:
@@ -94,7 +167,12 @@ class Delivered(LocalStore):
     def require(self, root: str) -> None:
         pass
 
-    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+    def list(
+        self,
+        prefix: str,
+        after: str = "",
+        on_fault: OnFault | None = None,  # noqa: ARG002
+    ) -> Iterator[StoredObject]:
         uri = f"{prefix}/{self.path}"
         if uri > after:
             yield StoredObject(uri, "etag", 0, datetime.now(UTC))

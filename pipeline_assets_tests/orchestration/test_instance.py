@@ -14,7 +14,8 @@ from pipeline_assets.command.cli import cli
 from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.orchestration.instance import open_instance, sqlalchemy_url
+from pipeline_assets.orchestration.instance import open_instance
+from pipeline_assets.orchestration.postgres_storage import sqlalchemy_url
 from pipeline_assets.storage.objects import S3Store
 from pipeline_assets.storage.s3_access import S3Access
 from pipeline_assets_tests.domains.rentals.world import sql

@@ -7,8 +7,9 @@ import dagster as dg
 import ibis.expr.types as ir
 import pytest
 
-from pipeline_assets.command.audit import audited_again
-from pipeline_assets.command.update import Updater, batches
+from pipeline_assets.command.batches import batches
+from pipeline_assets.command.tables.audit import audited_again
+from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.asset import LakeAsset, check
 from pipeline_assets.dataset.contract import Check
 from pipeline_assets.settings import Settings

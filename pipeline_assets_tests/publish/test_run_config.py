@@ -7,7 +7,8 @@ import dagster as dg
 import ibis.expr.types as ir
 import pytest
 
-from pipeline_assets.command.update import Updater, batches
+from pipeline_assets.command.batches import batches
+from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.asset import LakeAsset, lake_asset
 from pipeline_assets.dataset.contract import Contract, Field, Long, String
 from pipeline_assets.dataset.values.config import DeclaredConfig

@@ -3,28 +3,33 @@
 :class:`spark_resources.runners.polling.Retries` decides what may be repeated.
 """
 
-from typing import TYPE_CHECKING, Final
-
-import boto3
-from botocore.config import Config
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from botocore.config import Config
     from types_boto3_emr import EMRClient
     from types_boto3_emr_serverless import EMRServerlessClient
 
-ONE_TRY: Final = Config(
-    retries={"total_max_attempts": 1, "mode": "standard"}, connect_timeout=5, read_timeout=30
-)
-"""botocore would repeat an unanswered request, and a repeated one may start a job twice."""
+
+def one_try() -> "Config":
+    """Botocore would repeat an unanswered request, and a repeated one may start a job twice."""
+    from botocore.config import Config
+
+    retries: Any = {"total_max_attempts": 1, "mode": "standard"}
+    return Config(retries=retries, connect_timeout=5, read_timeout=30)
 
 
 def emr_client(region: str, endpoint_url: str | None = None) -> "EMRClient":
     """A client of EMR on EC2."""
-    return boto3.client("emr", region_name=region, endpoint_url=endpoint_url, config=ONE_TRY)
+    import boto3
+
+    return boto3.client("emr", region_name=region, endpoint_url=endpoint_url, config=one_try())
 
 
 def emr_serverless_client(region: str, endpoint_url: str | None = None) -> "EMRServerlessClient":
     """A client of EMR Serverless."""
+    import boto3
+
     return boto3.client(
-        "emr-serverless", region_name=region, endpoint_url=endpoint_url, config=ONE_TRY
+        "emr-serverless", region_name=region, endpoint_url=endpoint_url, config=one_try()
     )

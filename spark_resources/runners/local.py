@@ -10,14 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dagster_pyspark import LazyPySparkResource
-
-from spark_resources.cluster.entry_point import execute
 from spark_resources.errors import JobFailedError, last_lines, reason_of
 from spark_resources.job import Job, Manifest, fresh_token
 from spark_resources.runners.jvm import choose_java, environment
 
 if TYPE_CHECKING:
+    from dagster_pyspark import LazyPySparkResource
     from pyspark.sql import SparkSession
 
 DEFAULTS: Final[Mapping[str, str]] = {
@@ -73,7 +71,9 @@ class LocalRunner:
     config: LocalConfig
 
     @cached_property
-    def _resource(self) -> LazyPySparkResource:
+    def _resource(self) -> "LazyPySparkResource":
+        from dagster_pyspark import LazyPySparkResource
+
         return LazyPySparkResource(spark_config=dict(self.config.properties))
 
     def session(self) -> "SparkSession":
@@ -100,6 +100,8 @@ class LocalRunner:
         Raises:
             JobFailedError: Spark refused or failed.
         """
+        from spark_resources.cluster.entry_point import execute
+
         session = self.session()
         context = session.sparkContext
         log(f"Spark {context.version} on this machine, {context.master}")

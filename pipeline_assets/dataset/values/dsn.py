@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import InitVar, dataclass, field
 from urllib.parse import quote
 
-import psycopg2
-from psycopg2 import extensions
 from pydantic import SecretStr
 
 from pipeline_assets.errors import PipelineError
@@ -110,6 +108,9 @@ def _options(text: str) -> dict[str, str] | None:
     No error is raised here: one that is raised in an ``except`` keeps libpq's in its context, whose
     message may quote a password, and Dagster prints every error of a chain.
     """
+    import psycopg2
+    from psycopg2 import extensions
+
     try:
         options: dict[str, str] = extensions.parse_dsn(text)
     except (psycopg2.Error, ValueError):
@@ -119,6 +120,8 @@ def _options(text: str) -> dict[str, str] | None:
 
 def keyword_dsn(options: Mapping[str, str]) -> str:
     """Write libpq options as ``key='value'`` words."""
+    from psycopg2 import extensions
+
     return str(extensions.make_dsn(**options))
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Final
 
 import dagster as dg
 
@@ -11,6 +12,16 @@ from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.values.objects import StoredObject, fingerprint
 
 _FORBIDDEN_IN_KEYS = re.compile(r"[\x00-\x1f,/\\]|\.\.")
+_NO_DELIVERY: Final = re.compile(
+    r"(.*/)?("
+    r"\..*"  # hidden files, and what is still being written
+    r"|truth\.json"  # of older samples
+    # What Spark, Hadoop and Databricks leave beside their files.
+    r"|_(SUCCESS|metadata|common_metadata|(committed|started)_[^/]*)"
+    r"|_(temporary|spark_metadata)/.*"
+    r"|[^/]*_\$folder\$"
+    r")"
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +36,9 @@ class LandingSource:
             partition's objects are neighbours when paths are sorted.
         partitioning: Of the tables that are materialised from it.
         description: What the vendor delivers, for people.
-        ignored: Matches objects that are no delivery, such as the `truth.json` of older samples.
+        ignored: Matches further objects that are no delivery. Hidden files and the markers of
+            other programs, such as ``_SUCCESS``, never are.
+        expected: How an object's path is written, for people; by default the pattern says it.
     """
 
     name: str
@@ -33,12 +46,23 @@ class LandingSource:
     pattern: re.Pattern[str]
     partitioning: Partitioning
     description: str
-    ignored: re.Pattern[str] = re.compile(r".*/(truth\.json|\..*)")
+    ignored: re.Pattern[str] | None = None
+    expected: str = ""
 
     @property
     def key(self) -> dg.AssetKey:
         """Of the external asset."""
         return dg.AssetKey(["landing", self.name])
+
+    @property
+    def shape(self) -> str:
+        """How an object's path is written."""
+        return self.expected or self.pattern.pattern
+
+    def ignores(self, path: str) -> bool:
+        """Whether an object is no delivery, and nobody needs to be told of it."""
+        own = self.ignored is not None and self.ignored.fullmatch(path)
+        return bool(own or _NO_DELIVERY.fullmatch(path))
 
     def key_of(self, path: str) -> str | None:
         """The partition key in an object's path; None if there is none that Dagster can use."""
@@ -53,7 +77,7 @@ class LandingSource:
         """Why an object belongs to no partition; None if it does belong to one."""
         match = self.pattern.fullmatch(path)
         if match is None:
-            return f"{path}: not a name that landing/{self.name} knows; see its pattern"
+            return f"{path}: no name that landing/{self.name} knows; it should be {self.shape}"
         complaint = self.partitioning.complaint(match["key"])
         if complaint:
             return f"{path}: {self.partitioning.column} '{match['key']}' {complaint}"

@@ -1,14 +1,11 @@
 """Objects as values, and what the lake needs of a storage that holds them."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeAlias
 from urllib.parse import quote
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -21,6 +18,10 @@ class StoredObject:
     modified: datetime
 
 
+OnFault: TypeAlias = Callable[[str, str], object]
+"""Called with the URI of something that cannot be read, and why not."""
+
+
 class ObjectStore(Protocol):
     """What the lake needs of a storage; URIs are absolute paths or ``s3://bucket/key``."""
 
@@ -28,12 +29,17 @@ class ObjectStore(Protocol):
         """Fail with a PipelineError unless this folder or bucket can be reached."""
         ...
 
-    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+    def list(
+        self, prefix: str, after: str = "", on_fault: OnFault | None = None
+    ) -> Iterator[StoredObject]:
         """The objects below a prefix, ordered by URI; nothing where there is no such folder.
 
         Args:
             prefix: A folder.
             after: Only those whose URI comes after this one, be there such an object or not.
+            on_fault: Told of what is no object that could be read, such as a named pipe, a link
+                that leads out of the prefix or a folder that may not be listed, which is left out.
+                Without it a folder that may not be listed is an error.
         """
         ...
 

@@ -17,7 +17,7 @@ _RANK = Field(ge=1, description="From 1, without gaps or ties.")
 _EMBEDDING = Field(description="Fifty dimensions unless configured otherwise.")
 
 
-def _text() -> Any:  # noqa: ANN401 - pandera's field declarations are untyped
+def _text() -> Any:  # noqa: ANN401 - as Field
     """A column as delivered; every column needs a declaration of its own."""
     return Field(nullable=True, description="As delivered.")
 
@@ -47,7 +47,7 @@ class RejectedRows(Contract):
 
     source_uri: String = Field(description="The file.")
     row_number: Long = Field(ge=1, description="Place of the record in its file, from 1.")
-    reason: String = Field(description="What is wrong with it.")
+    reason: String = Field(description="All that is wrong with it, joined by commas.")
     raw: String = Field(description="The record's text; its fields joined by commas if it has any.")
     snapshot: String = _SNAPSHOT
 
@@ -56,30 +56,34 @@ class Users(Contract):
     """One row per listener."""
 
     user_id: String = _USER
-    country: String = Field(nullable=True, description="Null where the vendor has none.")
+    country: String = Field(
+        nullable=True, description="Null where the vendor has none, however that is written."
+    )
     total_scrobbles: Long = Field(ge=0, nullable=True, description="Plays of all time.")
     snapshot: String = _SNAPSHOT
 
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "user_id"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "user_id")
 
 
 class UserTopArtists(Contract):
     """One row per listener and artist."""
 
     user_id: String = _USER
-    rank: Int = Field(ge=1, nullable=True, description="Place in the listener's own list.")
+    rank: Int = Field(
+        ge=1, nullable=True, description="Place in the listener's own list; the first of several."
+    )
     artist_name: String = _ARTIST
-    playcount: Long = Field(ge=1, description="How often the listener played the artist.")
+    playcount: Long = Field(ge=1, description="How often the listener played the artist, in all.")
     mbid: String = Field(nullable=True, description="The artist's MusicBrainz identifier.")
     snapshot: String = _SNAPSHOT
 
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "user_id", "artist_name"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "user_id", "artist_name")
 
 
 class ArtistRankInCountry(Contract):
@@ -94,7 +98,7 @@ class ArtistRankInCountry(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "country", "rank"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "country", "rank")
 
 
 class CountryRankPerArtist(Contract):
@@ -113,11 +117,11 @@ class CountryRankPerArtist(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "artist_name", "rank"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "artist_name", "rank")
 
 
 class ArtistEmbeddings(Contract):
-    """One row per artist."""
+    """One row per artist with enough listeners who list others as well."""
 
     artist_name: String = _ARTIST
     embedding: FloatList = _EMBEDDING
@@ -126,11 +130,11 @@ class ArtistEmbeddings(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "artist_name"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "artist_name")
 
 
 class UserEmbeddings(Contract):
-    """One row per listener who has an artist with a vector."""
+    """One row per listener whose artists with a vector have a mean that is not zero."""
 
     user_id: String = _USER
     embedding: FloatList = _EMBEDDING
@@ -139,7 +143,7 @@ class UserEmbeddings(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "user_id"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "user_id")
 
 
 class SimilarArtists(Contract):
@@ -157,4 +161,4 @@ class SimilarArtists(Contract):
     class Config:
         """Keys."""
 
-        unique = ["snapshot", "artist_name", "rank"]  # noqa: RUF012 - pandera wants a list
+        unique = ("snapshot", "artist_name", "rank")

@@ -36,15 +36,19 @@ TOP_ARTISTS: Final = DeliveredTable(
 )
 
 _MONTH_AND_DAY = r"(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
+_PART = r"([-_.]?(part)?[-_.]?\d+)?"
+"""Of a table in parts. Other endings are no data: ``users_old.csv`` is somebody's copy."""
 LISTENING: Final = LandingSource(
     name="music",
     prefix="music",
     pattern=re.compile(
-        rf"music/(?P<key>\d{{4}}-{_MONTH_AND_DAY})/({USERS.name}|{TOP_ARTISTS.name})[^/]*\.csv"
+        rf"music/(?P<key>\d{{4}}-{_MONTH_AND_DAY})/({USERS.name}|{TOP_ARTISTS.name}){_PART}\.csv"
     ),
     partitioning=SNAPSHOTS,
     description="`music/{snapshot}/users.csv` and `user_top_artists.csv`, each maybe in parts.",
-    ignored=re.compile(r"music/(truth\.json|genres\.csv|(.*/)?\..*)"),
+    ignored=re.compile(r"music/genres\.csv"),
+    expected="music/{snapshot}/users.csv and user_top_artists.csv, or in parts as users_1.csv; "
+    "a snapshot is a day such as 2026-01-31",
 )
 
 

@@ -1,7 +1,8 @@
 """Amazon reviews to ratings that a recommender learns from."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -10,8 +11,9 @@ from pipeline_assets.dataset.asset import export_asset, ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Computation
 from pipeline_assets.dataset.contract import TableContract
 from pipeline_assets.dataset.inputs import Landed
-from pipeline_assets.dataset.values.destinations import CsvObject
+from pipeline_assets.dataset.values.destinations import CsvObject, FurtherColumns
 from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.objects import StoredObject
 from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.ratings.checks import (
     customer_and_product_are_known,
@@ -40,22 +42,21 @@ from pipeline_assets.partitions import CATEGORIES
 FILES = LandingSource(
     name="amazon_reviews",
     prefix="amazon_reviews",
-    pattern=re.compile(r"amazon_reviews/amazon_reviews_us_(?P<key>.+)_v1_00\.tsv(\.gz)?"),
+    pattern=re.compile(r"amazon_reviews/amazon_reviews_us_(?P<key>.+)_v1_\d\d\.tsv(\.gz)?"),
     partitioning=CATEGORIES,
     description="Amazon's review files `amazon_reviews/amazon_reviews_us_{category}_v1_00.tsv.gz`, "
-    "gzipped or not, as the vendor delivers them.",
+    "gzipped or not, as the vendor delivers them; large categories go on in `…_v1_01`.",
+    expected="amazon_reviews/amazon_reviews_us_{category}_v1_00.tsv.gz, or without .gz",
 )
 
 
 @ingest_asset(
-    domain=RATINGS, contract=RawReviews, code_version="1", partitions=CATEGORIES, landing=FILES
+    domain=RATINGS, contract=RawReviews, code_version="2", partitions=CATEGORIES, landing=FILES
 )
 def raw_reviews(files: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """A category's file as delivered, its columns found by name."""
     for category, objects in files.objects.items():
-        if len(objects) > 1:
-            names = " and ".join(item.uri for item in objects)
-            raise PipelineError(f"Category {category} was delivered twice: remove one of {names}")
+        _require_each_part_once(category, objects)
         for batch in read_landed(objects, files.store, COLUMNS, TSV, workspace):
             yield as_rows(batch, RawReviews, category=category)
 
@@ -100,10 +101,25 @@ def filtered_ratings(reviews: ir.Table, config: FilterConfig) -> Computation:
 @export_asset(
     domain=RATINGS,
     contract=TrainReadyRatings,
-    to=CsvObject("train_ready/amazon_reviews_us_{key}.csv", rows=TableContract.of(FilteredRatings)),
+    to=CsvObject(
+        "train_ready/amazon_reviews_us_{key}.csv",
+        rows=TableContract.of(FilteredRatings),
+        # What the training script reads, in its order.
+        columns=("customer_id", "product_id", "star_rating", "product_title"),
+    ),
     partitions=CATEGORIES,
     checks=[every_rating_exported],
 )
-def train_ready_ratings(filtered_ratings: ir.Table) -> ir.Table:
+def train_ready_ratings(filtered_ratings: ir.Table, config: FurtherColumns) -> ir.Table:
     """The filtered ratings as one CSV object per category, for training jobs."""
+    config.require_in(filtered_ratings.columns)
     return filtered_ratings
+
+
+def _require_each_part_once(category: str, objects: Sequence[StoredObject]) -> None:
+    """A part that lies there both with and without gzip would count twice."""
+    for _, same in groupby(objects, key=lambda item: item.uri.removesuffix(".gz")):
+        names = [item.uri for item in same]
+        if len(names) > 1:
+            which = " and ".join(names)
+            raise PipelineError(f"Category {category} was delivered twice: remove one of {which}")

@@ -17,15 +17,15 @@ RATINGS: Final = "ratings"
 """Namespace of the domain's tables."""
 
 
-def _delivered() -> Any:  # noqa: ANN401 - pandera's field
+def _delivered() -> Any:  # noqa: ANN401 - as Field
     return Field(nullable=True, description="As delivered; see the column of `reviews`.")
 
 
-def _category() -> Any:  # noqa: ANN401 - pandera's field
+def _category() -> Any:  # noqa: ANN401 - as Field
     return Field(description="The category in the file's name.")
 
 
-def _stars() -> Any:  # noqa: ANN401 - pandera's field
+def _stars() -> Any:  # noqa: ANN401 - as Field
     return Field(ge=1, le=5, nullable=True, description="The customer's rating, 1 to 5 stars.")
 
 
@@ -55,7 +55,7 @@ class RejectedRows(Contract):
 
     source_uri: String = Field(description="The vendor's file.")
     row_number: Long = Field(ge=1, description="Place of the record in its file, from 1.")
-    reason: String = Field(description="What is wrong with it.")
+    reason: String = Field(description="All that is wrong with it, joined by commas.")
     raw: String = Field(
         description="The record's text. Of one that could be split, its fields joined by tabs in "
         "the order of `reviews`. At most 4,096 characters."

@@ -1,4 +1,4 @@
-"""From payments and film reviews to what every customer does, window by window."""
+"""From rentals, payments and film reviews to what every customer does, window by window."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -20,13 +20,16 @@ from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.rentals.checks import (
     every_payment_has_a_film,
     every_record_accounted,
+    every_rental_has_a_film,
     every_review_classified,
     money_counts_once,
+    reviews_are_written_once,
     reviews_count_once,
 )
 from pipeline_assets.domains.rentals.contracts import (
     RENTALS,
     ClassifiedMovieReviews,
+    FilmRentals,
     MovieReviews,
     RawMovieReviews,
     RejectedRows,
@@ -35,7 +38,13 @@ from pipeline_assets.domains.rentals.contracts import (
     UserPurchases,
     ViewingSimilarity,
 )
-from pipeline_assets.domains.rentals.database import known_customers, payment_versions, purchases
+from pipeline_assets.domains.rentals.database import (
+    known_customers,
+    payment_versions,
+    purchases,
+    rental_versions,
+    rentals,
+)
 from pipeline_assets.domains.rentals.plots import ACTIVITY, CONFUSION, REPORT, SPENDING
 from pipeline_assets.domains.rentals.records import COLUMNS, accepted, rejected
 from pipeline_assets.domains.rentals.sentiment import (
@@ -56,7 +65,7 @@ REVIEWS = LandingSource(
     partitioning=DAYS,
     description="Film reviews `movie_review/{window}/movie_review.csv`, a folder for each day, or "
     "for each hour such as `2026-01-01T05` where settings say hourly.",
-    ignored=re.compile(r"movie_review/(truth\.json|(.*/)?\..*)"),
+    expected="movie_review/{window}/movie_review.csv, such as movie_review/2026-01-31/…",
 )
 
 
@@ -81,7 +90,21 @@ def user_purchases(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBa
 
 
 @ingest_asset(
-    domain=RENTALS, contract=RawMovieReviews, code_version="1", partitions=DAYS, landing=REVIEWS
+    domain=RENTALS,
+    contract=FilmRentals,
+    code_version="1",
+    partitions=DAYS,
+    checks=[every_rental_has_a_film],
+    system=OLTP,
+    source_versions=rental_versions,
+)
+def film_rentals(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBatch]:
+    """What customers rented, paid for or not, from one consistent look at the shop's database."""
+    return rentals(oltp.require(), workspace.windows, workspace.schema, DAYS.column)
+
+
+@ingest_asset(
+    domain=RENTALS, contract=RawMovieReviews, code_version="2", partitions=DAYS, landing=REVIEWS
 )
 def raw_movie_reviews(
     deliveries: Landed, oltp: Database, workspace: Workspace
@@ -100,7 +123,12 @@ def rejected_rows(raw_movie_reviews: ir.Table) -> ir.Table:
     return rejected(raw_movie_reviews)
 
 
-@lake_asset(domain=RENTALS, contract=MovieReviews, partitions=DAYS, checks=[every_record_accounted])
+@lake_asset(
+    domain=RENTALS,
+    contract=MovieReviews,
+    partitions=DAYS,
+    checks=[every_record_accounted, reviews_are_written_once],
+)
 def movie_reviews(raw_movie_reviews: ir.Table) -> ir.Table:
     """What customers wrote about films."""
     return accepted(raw_movie_reviews)
@@ -178,20 +206,23 @@ def user_behavior_metric(user_purchases: ir.Table, classified_movie_reviews: ir.
     domain=RENTALS,
     contract=ViewingSimilarity,
     partitions=DAYS,
-    mappings={"user_purchases": UP_TO_NOW},
+    mappings={"film_rentals": UP_TO_NOW},
     plots=[ACTIVITY],
 )
-def viewing_similarity(user_purchases: ir.Table, partitions: Sequence[str]) -> ir.Table:
-    """Whether customers stay with what they know: all rentals up to the end of each window."""
-    rented = user_purchases
+def viewing_similarity(film_rentals: ir.Table, partitions: Sequence[str]) -> ir.Table:
+    """Whether customers stay with what they know: all rentals up to the end of each window.
+
+    Rentals follow one another by their date, or by their number where the shop keeps no dates.
+    """
+    rented = film_rentals
     before = rented.category.lag().over(
-        group_by="customer_id", order_by=[rented.purchased_at, rented.payment_id]
+        group_by="customer_id", order_by=[rented.rented_at, rented.rental_id]
     )
     pairs = rented.mutate(same=(rented.category == before).cast("int64"))
     steps = pairs.group_by("customer_id", "insert_date").aggregate(
         rentals=pairs.count(), same=pairs.same.sum(), pairs=pairs.same.count()
     )
-    # Not the windows of the purchases: one without any still has all those before it.
+    # Not the windows of the rentals: one without any still has all those before it.
     days = ibis.array(list(partitions)).cast(dt.Array(rented.insert_date.type()))
     windows = days.unnest().name("until").as_table()
     past = windows.join(steps, windows.until >= steps.insert_date).select(

@@ -48,6 +48,7 @@ ARCHIVES = LandingSource(
     pattern=re.compile(r"taobao/taobao_(?P<key>.+)\.tar\.gz"),
     partitioning=SPLITS,
     description="Ali-CCP archives `taobao/taobao_{split}.tar.gz`, as the vendor delivers them.",
+    expected="taobao/taobao_{split}.tar.gz with a split of train or test",
 )
 
 

@@ -40,7 +40,7 @@ class RejectedRows(Contract):
     source_uri: String = Field(description="The archive and, after `#`, the file in it.")
     member: String = Field(description="`sample_skeleton` or `common_features`.")
     line_number: Long = Field(ge=1, description="Line of that file, from 1.")
-    reason: String = Field(description="What is wrong with it.")
+    reason: String = Field(description="All that is wrong with it, joined by commas.")
     raw: String = Field(description="The line as stored; escaped where it is not plain text.")
     split: String = _SPLIT
 
@@ -58,7 +58,7 @@ class Impressions(Contract):
     class Config:
         """Keys."""
 
-        unique = ["split", "sample_id"]  # noqa: RUF012 - pandera wants a list
+        unique = ("split", "sample_id")
 
 
 class CoreFeatures(Contract):
@@ -81,7 +81,7 @@ class CommonFeaturesSummary(Contract):
     class Config:
         """Keys."""
 
-        unique = ["split", "common_features_index"]  # noqa: RUF012 - pandera wants a list
+        unique = ("split", "common_features_index")
 
 
 class CommonFeatures(Contract):

@@ -10,7 +10,6 @@ from email.message import EmailMessage
 from typing import Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline_assets.errors import PipelineError
@@ -109,6 +108,8 @@ class SnsTopic:
 
     def send(self, alert: Alert) -> None:
         """See :class:`Channel`."""
+        import boto3
+
         once = {"MessageGroupId": "alerts", "MessageDeduplicationId": alert.id}
         with _one_line_errors(self.name):
             # SNS accepts only ASCII in a subject, and at most a hundred characters.

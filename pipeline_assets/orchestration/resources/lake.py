@@ -14,7 +14,6 @@ from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.exports.registry import exporters
 from pipeline_assets.iceberg.catalog import CatalogAccess
-from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.landing.zone import LandingZone
 from pipeline_assets.orchestration.resources.basics import (
     S3,
@@ -43,6 +42,8 @@ class ConfigurableLakeIOManager(dg.ConfigurableIOManagerFactory[LakeIOManager]):
 
     def create_io_manager(self, context: dg.InitResourceContext) -> LakeIOManager:  # noqa: ARG002
         """The IO manager; nothing connects yet."""
+        from pipeline_assets.iceberg.tables import Lake
+
         access = CatalogAccess(self.catalog_uri.value, self.lake_uri, self.s3.access())
         store = self.s3.store(self.lake_uri)
         return LakeIOManager(Lake(access), self.tables, self.progress, store)

@@ -86,7 +86,7 @@ class EventWatch:
             path = uri.removeprefix(f"{self.landing_uri}/")
             for watch in self.watches if path != uri else ():
                 key = watch.source.key_of(path)
-                if key is not None and not watch.source.ignored.fullmatch(path):
+                if key is not None and not watch.source.ignores(path):
                     yield watch.source.name, key
 
     def _listings(

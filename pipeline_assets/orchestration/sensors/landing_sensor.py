@@ -115,7 +115,7 @@ class Watch:
             PipelineError: The landing zone cannot be listed.
         """
         zone = self.downstream.deployment.landing
-        found = {key: zone.partition(self.source, key) for key in keys}
+        found = zone.deliveries(self.source, list(keys))
         return {key: Delivery(key, objects) for key, objects in found.items() if objects}
 
 

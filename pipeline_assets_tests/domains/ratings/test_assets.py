@@ -9,7 +9,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from pipeline_assets.command.update import Batch
+from pipeline_assets.command.batches import Batch
 from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.domains import ratings
 from pipeline_assets.sample.ratings import write_ratings
@@ -18,6 +18,7 @@ from pipeline_assets.settings import Settings
 from pipeline_assets_tests.domains.ratings.world import World
 from pipeline_assets_tests.truth.ratings import CategoryTruth, category_truth
 from pipeline_assets_tests.updating import Updated
+from pipeline_assets_tests.workbench import failures
 
 ASSETS = datasets_in(ratings).assets
 
@@ -118,6 +119,29 @@ def test_the_filter_leaves_the_planted_truth(sample: Sample, category: str) -> N
         }
 
 
+def test_the_object_has_the_columns_of_the_training_script_and_further_ones_by_config(
+    world: World,
+) -> None:
+    row = {"customer_id": "C", "product_id": "B", "star_rating": 3, "product_title": "T"}
+    world.land("Books", *[row] * 10)
+    world.update()
+    assert exported(world, "Books") == [{name: str(value) for name, value in row.items()}] * 10
+    columns = ["customer_id", "product_id", "star_rating", "product_title"]
+    assert list(exported(world, "Books")[0]) == columns
+    for further, success in ((["category"], True), (["colour"], False)):
+        job = world.updater.definitions.resolve_implicit_global_asset_job_def()
+        config = {"ratings__train_ready_ratings": {"config": {"further_columns": further}}}
+        result = job.execute_in_process(
+            instance=world.instance,
+            asset_selection=[dg.AssetKey(["ratings", "train_ready_ratings"])],
+            partition_key="Books",
+            run_config={"ops": config},
+            raise_on_error=False,
+        )
+        assert result.success == success
+        assert list(exported(world, "Books")[0]) == [*columns, "category"]
+
+
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_the_filter_means_what_its_sql_says(sample: Sample, category: str) -> None:
     """The published meaning of `one_shot`, over the vendor's file with its sound lines."""
@@ -156,7 +180,9 @@ def test_the_filter_means_what_its_sql_says(sample: Sample, category: str) -> No
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_the_export_is_the_filtered_ratings(sample: Sample, category: str) -> None:
     world = sample[0]
-    rows = world.query(f"select * from ratings.filtered_ratings where category = '{category}'")
+    columns = "customer_id, product_id, star_rating, product_title"
+    own = f"ratings.filtered_ratings where category = '{category}'"
+    rows = world.query(f"select {columns} from {own}")
     expected = Counter(tuple("" if v is None else str(v) for v in row) for row in rows)
     assert Counter(tuple(row.values()) for row in exported(world, category)) == expected
 
@@ -218,6 +244,21 @@ def test_a_category_delivered_twice_is_an_error(world: World) -> None:
     world.land_bytes("Twice", b"", ".tsv.gz")
     (failure,) = world.update().failures
     assert "Category Twice was delivered twice: remove one of" in failure
+
+
+def test_the_parts_of_a_large_category_are_one_partition(world: World) -> None:
+    world.land("Books", *[{"customer_id": str(n), "product_id": "B1"} for n in range(3)])
+    first = world.land("Books", {"customer_id": "3", "product_id": "B1"})
+    second = first.with_name(first.name.replace("_v1_00", "_v1_01"))
+    second.write_bytes(first.read_bytes())
+    multilingual = first.with_name("amazon_reviews_multilingual_UK_v1_00.tsv")
+    multilingual.write_bytes(first.read_bytes())
+    updated = world.update()
+    assert updated.failures == ()
+    assert world.query("select count(*) from ratings.reviews where category = 'Books'") == [(2,)]
+    (problem,) = updated.problems
+    assert problem.startswith("amazon_reviews/amazon_reviews_multilingual_UK_v1_00.tsv: no name")
+    assert problem.endswith("amazon_reviews_us_{category}_v1_00.tsv.gz, or without .gz")
 
 
 def test_categories_that_cannot_be_keys_are_named_and_others_are_made(world: World) -> None:
@@ -300,6 +341,12 @@ def test_categories_are_never_counted_together(world: World) -> None:
     world.land("B", *rows)
     world.update()
     filtered = next(asset for asset in ASSETS if asset.table.name == "filtered_ratings")
-    (outcome,) = world.updater.run([Batch((filtered,), ("A", "B"))])
-    (failure,) = outcome.failures
+    job = world.updater.definitions.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=world.instance,
+        asset_selection=[filtered.key],
+        tags=Batch((filtered,), ("A", "B")).range_tags,
+        raise_on_error=False,
+    )
+    (failure,) = failures(result)
     assert "ratings.filtered_ratings materialises at most 1 partitions a run, not 2" in failure

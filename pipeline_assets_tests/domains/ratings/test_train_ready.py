@@ -82,7 +82,7 @@ def test_an_update_repairs_an_object_that_is_ahead_of_its_table(
     world.land("Books", *KEPT[:3])
     with monkeypatch.context() as patched:
         patched.setattr(Lake, "publish", publish_until_the_export)
-        assert world.update().failures == ("ratings/train_ready_ratings: killed",)
+        assert world.update().failures == ("ratings/train_ready_ratings[Books]: killed",)
     assert (lines(world), listed(world)) == (1, [(25,)])
 
     assert world.update().made == ("train_ready_ratings[Books]",)

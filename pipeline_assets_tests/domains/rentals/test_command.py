@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_assets.command.cli import cli, one_line_errors
+from pipeline_assets.command.boundary import one_line_errors
+from pipeline_assets.command.cli import cli
 from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.settings import Settings

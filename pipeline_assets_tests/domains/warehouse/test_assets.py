@@ -9,7 +9,8 @@ import dagster as dg
 import pytest
 
 from pipeline_assets import domains
-from pipeline_assets.command.update import Updater, batches
+from pipeline_assets.command.batches import batches
+from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.definitions import build_definitions

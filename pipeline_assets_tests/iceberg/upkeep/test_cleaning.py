@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
+from pipeline_assets.dataset.values.objects import ObjectStore, OnFault, StoredObject
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
 from pipeline_assets.iceberg.tables import Lake
@@ -324,7 +324,12 @@ def test_a_run_that_still_writes_is_left_alone(lake: Lake) -> None:
 
 def test_what_is_committed_while_orphans_are_looked_for_is_none(lake: Lake) -> None:
     class PublishesWhileListed(LocalStore):
-        def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        def list(
+            self,
+            prefix: str,
+            after: str = "",
+            on_fault: OnFault | None = None,  # noqa: ARG002
+        ) -> Iterator[StoredObject]:
             listed = list(super().list(prefix, after))
             publish(lake, {"tue": {"ada": 2}})
             return iter(listed)

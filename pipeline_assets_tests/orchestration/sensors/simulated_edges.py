@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from pipeline_assets.dataset.values.objects import StoredObject
+from pipeline_assets.dataset.values.objects import OnFault, StoredObject
 from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess
@@ -31,7 +31,12 @@ class Objects(LocalStore):
     def require(self, root: str) -> None:
         pass
 
-    def list(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+    def list(
+        self,
+        prefix: str,
+        after: str = "",
+        on_fault: OnFault | None = None,  # noqa: ARG002
+    ) -> Iterator[StoredObject]:
         found = [item for _, item in self.world.listing() if item.uri.startswith(f"{prefix}/")]
         for place, item in enumerate(it for it in found if it.uri > after):
             if place and self.world.down == "landing zone":

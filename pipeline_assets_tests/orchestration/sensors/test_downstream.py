@@ -32,7 +32,7 @@ def boxes(world: World, settings: Settings) -> DownstreamAssets:
 def land(world: World, key: str, content: str) -> Delivery:
     world.put(f"boxes/{key}/1", content, age=3600)
     world.instance.add_dynamic_partitions("box", [key])
-    found = Place(Settings.model_construct(), world).landing.partition(SOURCE, key)
+    found = Place(Settings.model_construct(), world).landing.deliveries(SOURCE, [key])[key]
     return Delivery(key, found)
 
 

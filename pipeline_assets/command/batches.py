@@ -1,0 +1,97 @@
+"""Stale partitions divided into runs.
+
+A run takes a partition of several assets, or a range of time windows, because starting a run costs
+more than a small partition does. What fails in a range is found by dividing the range.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import dagster as dg
+
+from pipeline_assets.dagster_internals import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+)
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.staleness.stale_partitions import Stale
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Assets, and contiguous partitions of them, that one run materialises.
+
+    Attributes:
+        assets: The assets, in dependency order.
+        keys: Their partition keys, first to last; empty for tables without partitions.
+    """
+
+    assets: tuple[LakeAsset, ...]
+    keys: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return ", ".join(asset.name + self.place for asset in self.assets)
+
+    @property
+    def place(self) -> str:
+        """The partitions in brackets; empty for tables without partitions."""
+        ends = "…".join(dict.fromkeys([*self.keys[:1], *self.keys[-1:]]))
+        return f"[{ends}]" if ends else ""
+
+    @property
+    def range_tags(self) -> dict[str, str]:
+        """The tags by which Dagster knows a range of partitions."""
+        if len(self.keys) < 2:
+            return {}
+        return {
+            ASSET_PARTITION_RANGE_START_TAG: self.keys[0],
+            ASSET_PARTITION_RANGE_END_TAG: self.keys[-1],
+        }
+
+    def halves(self, materialised: Collection[dg.AssetKey]) -> "tuple[Batch, Batch]":
+        """What is left of a range, in two parts."""
+        rest = tuple(asset for asset in self.assets if asset.key not in materialised)
+        middle = len(self.keys) // 2
+        whole = replace(self, assets=rest)
+        return replace(whole, keys=self.keys[:middle]), replace(whole, keys=self.keys[middle:])
+
+
+def batches(stale: Sequence[Stale]) -> list[Batch]:
+    """Divide stale partitions into runs: one per partition, or per range of time windows."""
+    found: list[Batch] = []
+    for stage in sorted({item.stage for item in stale}):
+        by_key: dict[tuple[str, str], list[LakeAsset]] = {}
+        for item in (item for item in stale if item.stage == stage):
+            by_key.setdefault((item.asset.table.partition_column or "", item.key), []).append(
+                item.asset
+            )
+        found += _merge_ranges(
+            Batch(tuple(assets), (key,) if key else ()) for (_, key), assets in by_key.items()
+        )
+    return found
+
+
+def _merge_ranges(single: Iterable[Batch]) -> Iterator[Batch]:
+    """Join consecutive time windows of the same assets, up to the number that each allows."""
+    pending: Batch | None = None
+    for batch in sorted(single, key=lambda batch: ([a.name for a in batch.assets], batch.keys)):
+        if pending and _continues(pending, batch):
+            pending = Batch(pending.assets, pending.keys + batch.keys)
+        else:
+            if pending:
+                yield pending
+            pending = batch
+    if pending:
+        yield pending
+
+
+def _continues(before: Batch, after: Batch) -> bool:
+    partitioning = after.assets[0].partitioning
+    if before.assets != after.assets or partitioning is None:
+        return False
+    windows = partitioning.windows([before.keys[-1], after.keys[0]])
+    if not windows:
+        return False
+    limits = [asset.partitions_of_a_run for asset in after.assets]
+    is_next = windows[before.keys[-1]][1] == windows[after.keys[0]][0]
+    return is_next and len(before.keys) < min(limits)

@@ -1,0 +1,76 @@
+"""Where every command ends: in its answer, or in one line that says what went wrong.
+
+Exit codes: 0 all is well; 1 something was refused or failed, and the line says what; 2 the command
+line itself is wrong; 3 a fault of this program, which ``--debug`` shows in full; 130 the command
+was told to stop; 141 whoever read its output did not want more.
+"""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final, NoReturn
+
+import click
+
+from pipeline_assets.dataset.values.texts import printable
+from pipeline_assets.errors import PipelineError, refusal_line
+
+DEBUG: Final = "--debug"
+FAILED: Final = 1
+FAULT: Final = 3
+STOPPED: Final = 130
+UNREAD: Final = 141
+
+
+@contextmanager
+def one_line_errors(*, debug: bool = False) -> Iterator[None]:
+    """Turn whatever goes wrong into one line on standard error and an exit code.
+
+    Args:
+        debug: Show the stack trace above the line.
+    """
+    try:
+        yield
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _end(STOPPED, "stopped; what is published stays, and the next run goes on", debug)
+    except BrokenPipeError:
+        # Python would complain once more when it flushes what nobody reads.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(UNREAD)
+    except PipelineError as error:
+        _end(FAILED, str(error), debug)
+    except OSError as error:
+        _end(FAILED, refusal_line(error) or f"{error.strerror or error}: {error.filename}", debug)
+    except Exception as error:
+        _end(FAULT, f"{_fault(error)}; {DEBUG} shows where", debug)
+
+
+def obey_sigterm() -> None:
+    """End as after Ctrl-C if the system asks the process to stop."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+
+
+def _end(code: int, line: str, debug: bool) -> NoReturn:
+    if debug:
+        click.echo(printable(traceback.format_exc()), err=True)
+    click.echo(f"error: {printable(line)}", err=True)
+    sys.exit(code)
+
+
+def _fault(error: Exception) -> str:
+    said = str(error).strip().splitlines()
+    text = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+    return f"this program failed in a way that nobody foresaw: {text}"

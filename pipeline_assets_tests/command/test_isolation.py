@@ -1,0 +1,181 @@
+"""One bad partition never stops its neighbours, and only what was chosen is touched."""
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from pipeline_assets.command.boundary import one_line_errors
+from pipeline_assets.command.cli import cli
+from pipeline_assets.command.session import Session
+from pipeline_assets.settings import Settings
+from pipeline_assets_tests.domains.rentals.conftest import world_in
+from pipeline_assets_tests.domains.rentals.world import HEADER, World
+
+AWKWARD = Path(__file__).parents[3] / "shared" / "data" / "awkward"
+FIRST = date(2026, 1, 1)
+RAW = ("--select", "rentals/raw_movie_reviews")
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: list[str]
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str], settings: Settings) -> Command:
+    Path(settings.landing_uri).mkdir(exist_ok=True)
+
+    def run(*words: str) -> Said:
+        capfd.readouterr()
+        code = 0
+        try:
+            with one_line_errors():
+                cli.main(words, obj=Session(settings), standalone_mode=False)
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = capfd.readouterr()
+        told = [it for it in err.splitlines() if it.startswith(("error: ", "warning: "))]
+        return Said(code, out, told)
+
+    return run
+
+
+@pytest.fixture
+def world(tmp_path: Path, instance: dg.DagsterInstance) -> World:
+    return world_in(tmp_path, instance)
+
+
+def day(number: int) -> str:
+    return (FIRST + timedelta(days=number)).isoformat()
+
+
+def text(*rows: tuple[object, ...], header: tuple[str, ...] = HEADER) -> bytes:
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows([header, *rows])
+    return file.getvalue().encode()
+
+
+FAULTS: dict[int, tuple[bytes, str]] = {
+    3: (b"", "is empty"),
+    4: (text((1, "x", 5), header=("cid", "review", "score")), "lacks column review_str"),
+    9: (b"\x1f\x8b not gzip at all", "is no whole gzip file"),
+    16: (b'cid,"review_str\n', "has a broken header"),
+    21: (text(header=("cid", "cid", "review_str")), "has column cid more than once"),
+    22: (b"a" * (17 << 20), "has a line of over 16 MiB"),
+    29: (text(header=("review_str",)), "lacks column cid"),
+}
+
+
+def test_of_thirty_days_with_seven_faults_all_others_are_published(world: World) -> None:
+    for number in range(30):
+        path = world.land(day(number), (1, f"review of day {number}", 5))
+        if number in FAULTS:
+            path.write_bytes(FAULTS[number][0])
+    failures = world.update("raw_movie_reviews", "rejected_rows", "movie_reviews")
+    published = world.query(
+        "select distinct insert_date::text from rentals.movie_reviews order by 1"
+    )
+    assert [key for (key,) in published] == [day(n) for n in range(30) if n not in FAULTS]
+    assert len(published) == 23
+    assert sorted(line.partition(":")[0] for line in failures) == sorted(
+        f"rentals/raw_movie_reviews[{day(number)}]" for number in FAULTS
+    )
+    for number, (_, reason) in FAULTS.items():
+        (line,) = (line for line in failures if day(number) in line.partition(":")[0])
+        assert reason in line
+        assert f"movie_review/{day(number)}/movie_review.csv" in line
+    runs = world.instance.get_runs_count()
+    assert world.update("raw_movie_reviews", "rejected_rows", "movie_reviews")
+    assert world.instance.get_runs_count() - runs <= 2 * len(FAULTS), "only what is bad runs again"
+
+
+def test_a_fault_of_the_whole_range_is_told_without_asking_for_every_day(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(16):
+        world.land(day(number), (1, "fine", 5))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pipeline_assets.engines.embedded.engine.EmbeddedEngine.ingest", full)
+    failures = world.update("raw_movie_reviews")
+    assert len(failures) == 2
+    assert all("No space left" in line for line in failures)
+    assert world.instance.get_runs_count() == 1 + 2 + 4
+
+
+def test_one_bad_file_among_days(world: World) -> None:
+    landing = AWKWARD / "92_one_bad_file_among_days" / "landing"
+    if not landing.exists():
+        pytest.skip("the shared data are not there")
+    for file in sorted(landing.rglob("*.csv")):
+        target = Path(world.settings.landing_uri) / file.relative_to(landing)
+        target.parent.mkdir(parents=True)
+        target.write_bytes(file.read_bytes())
+    (failure,) = world.update("raw_movie_reviews", "movie_reviews")
+    assert "[2024-05-02]" in failure
+    assert world.query("select count(distinct insert_date) from rentals.movie_reviews") == [(3,)]
+
+
+def test_a_vendor_who_cannot_be_listed_holds_up_no_other(
+    command: Command, settings: Settings
+) -> None:
+    landing = Path(settings.landing_uri)
+    (landing / "movie_review" / day(0)).mkdir(parents=True)
+    (landing / "movie_review" / day(0) / "movie_review.csv").write_bytes(text((1, "fine", 5)))
+    (landing / "taobao").mkdir()
+    (landing / "taobao" / "taobao_train.tar.gz").symlink_to("/etc/passwd")
+    said = command("update", "--select", "rentals/raw_movie_reviews")
+    assert (said.code, said.err) == (0, []), "nobody asked about the other vendor"
+    both = 'key:"rentals/raw_movie_reviews" or key:"taobao/raw_files"'
+    said = command("update", "--select", both)
+    assert said.code == 1
+    (line,) = said.err
+    assert line.startswith("error: taobao/taobao_train.tar.gz: is a link that leads out of")
+
+
+def test_only_the_chosen_partition_is_touched(command: Command, world: World) -> None:
+    for number in range(3):
+        world.land(day(number), (1, "fine", 5))
+    world.land(day(1)).write_bytes(b"")
+    said = command("update", *RAW, "--partition", day(2))
+    assert (said.code, said.err) == (0, [])
+    held = command(
+        "query", "select distinct insert_date from rentals.raw_movie_reviews", "--format=csv"
+    )
+    assert held.out == f"insert_date\n{day(2)}\n"
+    said = command("update", *RAW, "--partition", day(1))
+    assert said.code == 1
+    assert "is empty" in said.err[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--select", "rentals/movie_review"), "did you mean --select rentals/movie_reviews?"),
+        (("--select", 'key:"nobody/*"'), "chooses no asset; write it like --select"),
+        (("--select", "key:"), "is no selection of assets; write it like --select"),
+        (("--partition", "2999-01-01"), "'2999-01-01' is no partition of what was chosen"),
+        (("--partition", "someday"), "'someday' is no partition of what was chosen"),
+        ((*RAW, "--partition", "train"), "'train' is no partition of what was chosen"),
+    ],
+)
+def test_what_does_not_exist_is_no_success(
+    command: Command, words: tuple[str, ...], told: str
+) -> None:
+    said = command("update", *words)
+    assert said.code == 1
+    (line,) = said.err
+    assert told in line
