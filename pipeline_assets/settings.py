@@ -71,6 +71,11 @@ class Settings(BaseSettings):
         None,
         description="s3:// prefix for what steps print; by default it stays in the Dagster home.",
     )
+    domains: tuple[str, ...] = Field(
+        (),
+        description='Packages with domains beside ours, as JSON: `["lake_domains"]`. They lie in '
+        "the working folder, or where Python finds them.",
+    )
     config_file: Path | None = Field(
         None,
         description="YAML file with the config of assets and partitions; by default "

@@ -18,6 +18,7 @@ from pipeline_assets.command.batches import batches
 from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
 from pipeline_assets.command.care import clean, recover
 from pipeline_assets.command.console import Format, ProgressBars, show
+from pipeline_assets.command.projects.commands import init, new
 from pipeline_assets.command.runs import Outcome
 from pipeline_assets.command.selection import selection
 from pipeline_assets.command.session import Session
@@ -223,6 +224,8 @@ def doctor(session: Session, ui_port: int | None) -> None:
 
 cli.add_command(describe)
 cli.add_command(audit)
+cli.add_command(init)
+cli.add_command(new)
 
 
 def _refuse_exports(session: Session, name: str) -> None:

@@ -1,18 +1,22 @@
 """Datasets are found, not listed: every module below a package is imported and looked through."""
 
 import importlib
+import importlib.util
 import pkgutil
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.errors import DeclarationError
 
+DOMAINS: Final = "pipeline_assets.domains"
+"""The group of entry points of packages with domains."""
 Dataset = TypeVar("Dataset", LakeAsset, LandingSource)
 
 
@@ -27,6 +31,37 @@ class Datasets:
 
     assets: tuple[LakeAsset, ...]
     landing: tuple[LandingSource, ...]
+
+
+def packages_of_others(names: Iterable[str] = ()) -> list[ModuleType]:
+    """The packages with domains that are not ours.
+
+    Whoever installs a package with an entry point in the group ``pipeline_assets.domains`` adds its
+    domains; the settings may name further ones, which lie in the working folder or wherever Python
+    finds them.
+
+    Args:
+        names: Of the packages that the settings name.
+
+    Raises:
+        DeclarationError: There is no such package.
+    """
+    installed = (point.value for point in entry_points(group=DOMAINS))
+    return [_imported(name) for name in dict.fromkeys((*installed, *names))]
+
+
+def _imported(name: str) -> ModuleType:
+    # A command that was installed finds nothing in the folder that it is called in.
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    if importlib.util.find_spec(name.partition(".")[0]) is None:
+        raise DeclarationError(
+            f"There is no package {name} of domains, neither in {Path.cwd()} nor where Python looks"
+        )
+    package = importlib.import_module(name)
+    if not hasattr(package, "__path__"):
+        raise DeclarationError(f"{name} is a module; domains are in a package, a folder of modules")
+    return package
 
 
 def datasets_in(*packages: ModuleType) -> Datasets:
