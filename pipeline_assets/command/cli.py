@@ -5,33 +5,27 @@ Whatever goes wrong ends as one line; see :mod:`pipeline_assets.command.boundary
 """
 
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import dagster as dg
 
-from pipeline_assets.command import doctor as health
-from pipeline_assets.command.batches import batches
 from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
 from pipeline_assets.command.care import clean, recover
-from pipeline_assets.command.console import Format, ProgressBars, show
 from pipeline_assets.command.projects.commands import init, new
-from pipeline_assets.command.runs import Outcome
-from pipeline_assets.command.selection import selection
 from pipeline_assets.command.session import Session
 from pipeline_assets.command.tables.audit import audit, audited_again
 from pipeline_assets.command.tables.describe import describe, told
-from pipeline_assets.dataset.plots import png
 from pipeline_assets.dataset.values.table import WHOLE_TABLE
 from pipeline_assets.dataset.values.texts import first_and_last, printable
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.profiles.profile_plot import profile_plot
-from pipeline_assets.profiles.profiles import history_of
-from pipeline_assets.sample import write_samples
-from pipeline_assets.staleness.stale_partitions import Stale, nothing_forced
+
+if TYPE_CHECKING:
+    from pipeline_assets.command.console import Format
+    from pipeline_assets.command.runs import Outcome
+    from pipeline_assets.staleness.stale_partitions import Stale
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,7 +34,6 @@ from pipeline_assets.staleness.stale_partitions import Stale, nothing_forced
 def cli(context: click.Context) -> None:
     """Recommender data: from landing files to published tables."""
     context.obj = context.obj or Session()
-    warnings.simplefilter("ignore", dg.BetaWarning)
 
 
 @cli.command()
@@ -51,8 +44,11 @@ def cli(context: click.Context) -> None:
 def sample(out: Path, scale: float, seed: int, damage: float) -> None:
     """Write landing files in the vendors' formats; scale 1 takes seconds, 100 is a real load.
 
-    Nothing but landing files is written, and a file that would not change is left alone.
+    Only landing files are written, and a hidden list of them. A file that would not change is left
+    alone, and a file that is no sample is never overwritten.
     """
+    from pipeline_assets.sample import write_samples
+
     write_samples(out, scale, seed, damage)
     click.echo(f"landing files: {out}")
 
@@ -69,6 +65,9 @@ def update(
     session: Session, select: str | None, partition: str | None, again: bool, declared: bool
 ) -> None:
     """Materialise what depends on changes outside the lake; a second run finds nothing to do."""
+    from pipeline_assets.command.selection import selection
+    from pipeline_assets.staleness.stale_partitions import nothing_forced
+
     if again and not (select or partition):
         raise PipelineError("--again alone would materialise all: add --select or --partition")
     whole = session.updater(keeps_overrides=not declared)
@@ -101,8 +100,11 @@ def update(
 
 
 def _materialised(
-    session: Session, stale: Sequence[Stale], *, keeps_overrides: bool
-) -> list[Outcome]:
+    session: Session, stale: "Sequence[Stale]", *, keeps_overrides: bool
+) -> "list[Outcome]":
+    from pipeline_assets.command.batches import batches
+    from pipeline_assets.command.console import ProgressBars
+
     work = batches(stale)
     with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
         return list(session.updater(bars, keeps_overrides=keeps_overrides).run(work))
@@ -121,12 +123,13 @@ def _summary(session: Session) -> str:
 @click.argument("sql")
 @click.option("--format", "format_", type=click.Choice(["table", "csv", "json"]), default="table")
 @click.pass_obj
-def query(session: Session, sql: str, format_: Format) -> None:
+def query(session: Session, sql: str, format_: "Format") -> None:
     """Run read-only SQL over the lake, such as: select count(*) from taobao.core_features."""
+    from pipeline_assets.command.console import show
     from pipeline_assets.iceberg.query import query as run_query
 
     deployment = session.deployment
-    with run_query(sql, deployment.lake, session.tables, deployment.embedded) as answer:
+    with run_query(sql, deployment.lake, session.declared(), deployment.reader) as answer:
         show(answer, format_)
 
 
@@ -135,15 +138,14 @@ def query(session: Session, sql: str, format_: Format) -> None:
 @click.pass_obj
 def history(session: Session, table: str) -> None:
     """List every publish of a table, oldest first."""
-    for entry in session.deployment.lake.history(session.table(table)):
+    for entry in session.deployment.lake.history(session.published(table)):
         mark = "*" if entry.is_current else " "
         changes = ", ".join(
             f"{key or 'whole table'} {told(record)}" if record else f"{key} removed"
             for key, record in entry.records.items()
         )
-        click.echo(
-            f"{mark} {entry.snapshot_id:<20} {entry.committed_at:%Y-%m-%d %H:%M:%S} {changes}"
-        )
+        line = f"{mark} {entry.snapshot_id:<20} {entry.committed_at:%Y-%m-%d %H:%M:%S} {changes}"
+        click.echo(printable(line))
 
 
 @cli.command()
@@ -152,7 +154,11 @@ def history(session: Session, table: str) -> None:
 @click.pass_obj
 def profile(session: Session, table: str, plot: Path | None) -> None:
     """Compare the partitions of a table: rows, shares of nulls, means."""
+    from pipeline_assets.command.console import show
+    from pipeline_assets.dataset.plots import png
     from pipeline_assets.iceberg.query import Answer
+    from pipeline_assets.profiles.profile_plot import profile_plot
+    from pipeline_assets.profiles.profiles import history_of
 
     chosen = session.table(table)
     found = history_of(session.deployment.lake, chosen)
@@ -177,7 +183,7 @@ def restore(session: Session, table: str, snapshot: int, partition: tuple[str, .
     restored = session.deployment.lake.restore(chosen, snapshot, list(partition) or None)
     for key, record in restored.items():
         what = f"{record.rows:,} rows" if record else "removed: it did not exist then"
-        click.echo(f"{table} {key or 'whole table'}: {what}")
+        click.echo(printable(f"{table} {key or 'whole table'}: {what}"))
 
 
 @cli.command()
@@ -190,12 +196,12 @@ def missing(session: Session) -> None:
     for name, reason in outside.idle.items():
         click.echo(f"{name:<36} {'':<24} not expected: {reason}")
     for problem in outside.problems:
-        click.echo(f"error: {problem}", err=True)
+        click.echo(f"error: {printable(problem)}", err=True)
     by_reason: dict[tuple[str, str], list[str]] = {}
     for item in stale:
         by_reason.setdefault((item.asset.name, item.reason), []).append(item.key)
     for (name, reason), keys in by_reason.items():
-        click.echo(f"{name:<36} {first_and_last(sorted(keys)):<24} {reason}")
+        click.echo(printable(f"{name:<36} {first_and_last(sorted(keys)):<24} {reason}"))
     counts = Counter(item.asset.name for item in stale)
     for asset in updater.unaudited():
         click.echo(f"{asset.name:<36} {'':<24} its checks changed: it will be audited again")
@@ -213,6 +219,8 @@ cli.add_command(recover)
 @click.pass_obj
 def doctor(session: Session, ui_port: int | None) -> None:
     """Check settings, storage, catalog and engines, and say how to repair what is wrong."""
+    from pipeline_assets.command import doctor as health
+
     findings = list(health.examine(session.deployment, session.settings.dagster_home))
     if ui_port:
         findings.append(health.ui_port(ui_port))

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 GLUE: Final = "glue"
 ENCRYPTING_IO: Final = "pipeline_assets.iceberg.encryption.EncryptingFileIO"
+LOCAL_IO: Final = "pipeline_assets.iceberg.local_files.LocalFileIO"
 _NAME: Final = "lake"
 # What pyiceberg raises when another process was faster; an SQL catalog adds IntegrityError.
 _LOST_RACE: Final = (
@@ -91,14 +92,16 @@ class CatalogAccess:
         if self.uri == GLUE:
             from pyiceberg.catalog import load_catalog
 
-            return load_catalog(_NAME, type=GLUE, **properties)
+            # boto3 needs a region for Glue, and the setting names it, not the environment.
+            region = {"glue.region": self.s3.region_name}
+            return load_catalog(_NAME, type=GLUE, **properties, **region)
         if path := sqlite_path(self.uri):
             path.parent.mkdir(parents=True, exist_ok=True)
         return _open_sql(self.uri, properties)
 
     def _storage_properties(self) -> dict[str, str]:
         if not self.warehouse.startswith(S3_SCHEME):
-            return {}
+            return {"py-io-impl": LOCAL_IO}
         credentials = self.s3.credentials()
         properties = {
             "s3.endpoint": self.s3.endpoint_url,

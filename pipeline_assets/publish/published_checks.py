@@ -89,6 +89,9 @@ class PublishedChecks:
         Raises:
             PipelineError: The lake cannot be read, or the engine failed.
         """
+        # Loaded when it is needed: to define assets takes no pyiceberg.
+        from pipeline_assets.iceberg.audits import note_audit  # noqa: PLC0415
+
         records = self.lake.records(asset.table)
         read = self._inputs(asset, tables, tuple(records))
         audited = {
@@ -103,7 +106,7 @@ class PublishedChecks:
         checks = (*asset.all_checks, *partition_checks(asset, tuple(audited)))
         results = self.evaluate(asset, checks, {**read, PUBLISHED: own}, log)
         if not any(results[check.name].failed for check in checks if check.severity == "error"):
-            self.lake.note_audit(asset.table, audited, audit_version(asset, tables))
+            note_audit(self.lake, asset.table, audited, audit_version(asset, tables))
         return results
 
     def _inputs(

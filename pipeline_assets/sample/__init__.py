@@ -5,18 +5,22 @@ arguments always give the same bytes, so a second demo finds its files unchanged
 plants what a pipeline has to notice: odd names, thresholds, and on request a share of faults.
 """
 
-import filecmp
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline_assets.sample.movie_reviews import write_movie_reviews
 from pipeline_assets.sample.music import write_music
+from pipeline_assets.sample.placing import place
 from pipeline_assets.sample.ratings import write_ratings
 from pipeline_assets.sample.taobao import write_taobao
 
 
 def write_samples(landing: Path, scale: float, seed: int, damage: float) -> None:
-    """Write every domain's landing files, and leave alone each file that would not change."""
+    """Write every domain's landing files, and leave alone each file that would not change.
+
+    Raises:
+        PipelineError: One would overwrite a file that is not of an earlier sample.
+    """
     landing.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=landing.parent, prefix=f".{landing.name}.") as folder:
         fresh = Path(folder)
@@ -24,10 +28,4 @@ def write_samples(landing: Path, scale: float, seed: int, damage: float) -> None
         write_ratings(fresh, scale, seed, damage)
         write_music(fresh, scale, seed, damage)
         write_movie_reviews(fresh, scale, seed, damage)
-        for file in filter(Path.is_file, sorted(fresh.rglob("*"))):
-            target = landing / file.relative_to(fresh)
-            # A new modification time would look like an overwritten object to the landing sensors.
-            if not (target.exists() and filecmp.cmp(file, target, shallow=False)):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                # The temporary folder is on the same disk, so that each file appears whole.
-                file.replace(target)
+        place(fresh, landing)

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline_assets.dataset.values.objects import OnFault, StoredObject
+from pipeline_assets.dataset.values.objects import ObjectStore, OnFault, StoredObject
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.storage.local_listing import local_etag, local_listing
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access, split_s3_uri
@@ -271,3 +271,8 @@ def free_space(uri: str) -> int | None:
         return None
     existing = next(parent for parent in [Path(uri), *Path(uri).parents] if parent.exists())
     return shutil.disk_usage(existing).free
+
+
+def store_of(uri: str, access: S3Access) -> ObjectStore:
+    """The object store that a URI lies in: S3 or a folder."""
+    return S3Store(access) if uri.startswith(S3_SCHEME) else LocalStore()

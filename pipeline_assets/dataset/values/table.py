@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from pipeline_assets.dataset.contract import TableContract
+if TYPE_CHECKING:
+    # Contracts need Ibis; who only reads tables needs neither.
+    from pipeline_assets.dataset.contract import TableContract
 
 WHOLE_TABLE: Final = ""
 
@@ -23,11 +25,26 @@ class LakeTable:
 
     namespace: str
     name: str
-    contract: TableContract
+    contract: "TableContract"
     partition_column: str | None = None
 
     def __str__(self) -> str:
         return f"{self.namespace}.{self.name}"
+
+
+@dataclass(frozen=True)
+class TableName:
+    """A table of the lake that is only read, so that nobody need know what it promises."""
+
+    namespace: str
+    name: str
+    partition_column: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.namespace}.{self.name}"
+
+
+Readable: TypeAlias = LakeTable | TableName
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 from pipeline_assets.command.postgres_server import ensure_database
 from pipeline_assets.dataset.computation import compile_computation
 from pipeline_assets.dataset.inputs import unbound
-from pipeline_assets.dataset.sql import Dialect
+from pipeline_assets.dataset.values.dialect import Dialect
 from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.domains.rentals.assets import (
     film_rentals,
