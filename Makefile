@@ -9,7 +9,7 @@ SEEDS ?= 20
 PORT ?= 3000
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 
-.PHONY: help demo demo-emr dev test lint format docs bench chaos mutants clean test-daemon test-machines
+.PHONY: help demo demo-emr dev test lint format docs snapshots bench chaos mutants clean test-daemon test-machines
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -55,6 +55,11 @@ format: $(READY) ## let ruff mend what it can
 
 docs: $(READY) ## renew the generated pages of docs/
 	$(BIN)/python -m pipeline_assets.command.docs
+
+snapshots: $(READY) ## renew what tests compare with after an expected change: generated pages, the graph
+	$(BIN)/python -m pipeline_assets.command.docs
+	$(BIN)/python -m pytest -q --update-snapshots pipeline_assets_tests/test_definitions.py
+	git diff --stat -- docs pipeline_assets_tests
 
 bench: $(READY) ## side-by-side timings against hand-written peers; see benchmarks/README.md
 	$(BIN)/python -m benchmarks
