@@ -18,7 +18,6 @@ from pipeline_assets.command.projects.commands import init, new
 from pipeline_assets.command.session import Session
 from pipeline_assets.command.tables.audit import audit, audited_again
 from pipeline_assets.command.tables.describe import describe, told
-from pipeline_assets.dataset.values.table import WHOLE_TABLE
 from pipeline_assets.dataset.values.texts import first_and_last, printable
 from pipeline_assets.errors import PipelineError
 
@@ -66,6 +65,7 @@ def update(
 ) -> None:
     """Materialise what depends on changes outside the lake; a second run finds nothing to do."""
     from pipeline_assets.command.selection import selection
+    from pipeline_assets.dataset.values.table import WHOLE_TABLE
     from pipeline_assets.staleness.stale_partitions import nothing_forced
 
     if again and not (select or partition):
@@ -87,8 +87,8 @@ def update(
     for line in (warning for outcome in outcomes for warning in outcome.warnings):
         click.echo(f"warning: {printable(line)}", err=True)
     failures = [failure for outcome in outcomes for failure in outcome.failures]
-    unaudited = [it for it in updater.unaudited() if chosen.holds(it, partition or WHOLE_TABLE)]
-    failures += audited_again(updater, unaudited)
+    unaudited = [it for it in whole.unaudited() if chosen.holds(it, partition or WHOLE_TABLE)]
+    failures += audited_again(whole, unaudited)
     for line in (*problems, *failures):
         click.echo(f"error: {printable(line)}", err=True)
     if problems or failures:
