@@ -25,6 +25,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from pipeline_assets.api_token import ApiToken
 from pipeline_assets.dataset.values.dsn import parse_dsn
 from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION
 from pipeline_assets.dataset.values.windows import FIRST_DAY, Granularity
@@ -72,15 +73,9 @@ class Settings(BaseSettings):
         None,
         description="s3:// prefix for what steps print; by default it stays in the Dagster home.",
     )
-    domains: tuple[str, ...] = Field(
-        (),
-        description='Packages with domains beside ours, as JSON: `["lake_domains"]`. They lie in '
-        "the working folder, or where Python finds them.",
-    )
+    domains: tuple[str, ...] = Field((), description="Packages with further domains, as JSON.")
     config_file: Path | None = Field(
-        None,
-        description="YAML file with the config of assets and partitions; by default "
-        "`pipeline.yaml` in the working folder, if there is one.",
+        None, description="Config of assets and partitions; by default a `pipeline.yaml` here."
     )
     engine: EngineName = Field("embedded", description="Engine that computes every asset.")
     engine_overrides: Mapping[str, EngineName] = Field(
@@ -199,6 +194,12 @@ class Settings(BaseSettings):
         "the bucket decides.",
     )
     ui_url: str = Field("http://localhost:3000", description="Root of the UI, for links in alerts.")
+    api_tokens: Mapping[str, ApiToken] = Field(
+        default_factory=dict,
+        repr=False,
+        description="Who may ask `pipeline-assets serve`, as JSON of name to "
+        '`{"sha256": …, "tables": ["music.*"], "concurrency": 4}`; without any, only this machine.',
+    )
     alert_smtp_url: SecretStr | None = Field(
         None,
         description="Alert by e-mail over `smtp://[user:password@]host[:port]` or `smtps://…`.",
@@ -275,9 +276,8 @@ class Settings(BaseSettings):
     @property
     def alert_recipients(self) -> tuple[str, ...]:
         """The e-mail addresses that alerts go to."""
-        return tuple(
-            each.strip() for each in (self.alert_email_to or "").split(",") if each.strip()
-        )
+        addresses = map(str.strip, (self.alert_email_to or "").split(","))
+        return tuple(filter(None, addresses))
 
     @classmethod
     def from_environment(cls) -> "Settings":

@@ -6,24 +6,28 @@ Whatever goes wrong ends as one line; see :mod:`pipeline_assets.command.boundary
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
-from pipeline_assets.command.care import clean, recover
+from pipeline_assets.command.care.commands import backup, clean, recover, verify
 from pipeline_assets.command.projects.commands import init, new
 from pipeline_assets.command.session import Session
 from pipeline_assets.command.tables.audit import audit, audited_again
 from pipeline_assets.command.tables.describe import describe, told
 from pipeline_assets.dataset.values.texts import first_and_last, printable
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.serving.command import serve
 
 if TYPE_CHECKING:
     from pipeline_assets.command.console import Format
     from pipeline_assets.command.runs import Outcome
+    from pipeline_assets.landing.zone import Listing
+    from pipeline_assets.staleness.outside_systems import OutsideVersions
     from pipeline_assets.staleness.stale_partitions import Stale
 
 
@@ -40,7 +44,13 @@ def cli(context: click.Context) -> None:
 @click.option("--scale", type=click.FloatRange(min=0, min_open=True), default=1.0)
 @click.option("--seed", type=int, default=0, help="Same seed, same bytes.")
 @click.option("--damage", type=click.FloatRange(0, 1), default=0.0, help="Share of damaged rows.")
-def sample(out: Path, scale: float, seed: int, damage: float) -> None:
+@click.option(
+    "--end",
+    type=click.DateTime(["%Y-%m-%d"]),
+    default=lambda: f"{datetime.now(UTC):%Y-%m-%d}",
+    help="The day after the last daily file; today in UTC unless given.",
+)
+def sample(out: Path, scale: float, seed: int, damage: float, end: datetime) -> None:
     """Write landing files in the vendors' formats; scale 1 takes seconds, 100 is a real load.
 
     Only landing files are written, and a hidden list of them. A file that would not change is left
@@ -48,7 +58,7 @@ def sample(out: Path, scale: float, seed: int, damage: float) -> None:
     """
     from pipeline_assets.sample import write_samples
 
-    write_samples(out, scale, seed, damage)
+    write_samples(out, scale, seed, damage, end=end.date())
     click.echo(f"landing files: {out}")
 
 
@@ -59,11 +69,19 @@ def sample(out: Path, scale: float, seed: int, damage: float) -> None:
 @click.option(
     "--declared", is_flag=True, help="Forget config that runs have asked for; use the declared."
 )
+@click.option("--repair", is_flag=True, help="Read all that is published; mend what is damaged.")
 @click.pass_obj
 def update(
-    session: Session, select: str | None, partition: str | None, again: bool, declared: bool
+    session: Session,
+    select: str | None,
+    partition: str | None,
+    again: bool,
+    declared: bool,
+    repair: bool,
 ) -> None:
     """Materialise what depends on changes outside the lake; a second run finds nothing to do."""
+    from pipeline_assets.command.care.repair import Repair, find_damages
+    from pipeline_assets.command.console import changes
     from pipeline_assets.command.selection import selection
     from pipeline_assets.dataset.values.table import WHOLE_TABLE
     from pipeline_assets.staleness.stale_partitions import nothing_forced
@@ -80,9 +98,12 @@ def update(
     updater.register(listings)
     chosen.require_partition(updater, listings)
     problems = [problem for listing in listings.values() for problem in listing.problems]
-    problems += outside.problems
-    found = updater.stale(listings, outside, chosen.holds if again else nothing_forced)
+    _tell(outside.notes)
+    damages = find_damages(session, chosen.assets(updater)) if repair else Repair()
+    is_forced = damages.forced(chosen.holds if again else nothing_forced)
+    found = updater.stale(listings, outside, is_forced)
     stale = [item for item in found if chosen.holds(item.asset, item.key)]
+    problems += [*outside.problems, *damages.problems, *damages.hopeless(found)]
     outcomes = _materialised(session, stale, keeps_overrides=not declared) if stale else []
     for line in (warning for outcome in outcomes for warning in outcome.warnings):
         click.echo(f"warning: {printable(line)}", err=True)
@@ -96,7 +117,7 @@ def update(
     for asset in unaudited:
         click.echo(f"{asset.table}: its checks changed, and what is published passes them")
     if stale or not unaudited:
-        click.echo(_summary(session) if stale else "Everything is up to date; nothing was run.")
+        click.echo(changes(session, outcomes) if stale else _nothing_run(listings, outside, select))
 
 
 def _materialised(
@@ -106,17 +127,25 @@ def _materialised(
     from pipeline_assets.command.console import ProgressBars
 
     work = batches(stale)
-    with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
+    landing = session.deployment.landing.uri
+    with ProgressBars(sum(len(batch.assets) for batch in work), landing) as bars:
         return list(session.updater(bars, keeps_overrides=keeps_overrides).run(work))
 
 
-def _summary(session: Session) -> str:
-    lines = [f"The lake in {session.settings.lake_uri} now holds"]
-    for asset in session.assets:
-        records = session.deployment.lake.read(asset.table).records
-        rows = sum(record.rows for record in records.values())
-        lines.append(f"  {asset.table!s:<36} {rows:>14,} rows in {len(records)} partitions")
-    return "\n".join(lines)
+def _tell(notes: Iterable[str]) -> None:
+    for note in notes:
+        click.echo(f"note: {printable(note)}", err=True)
+
+
+def _nothing_run(
+    listings: "Mapping[str, Listing]", outside: "OutsideVersions", select: str | None
+) -> str:
+    """Why an update had nothing to do."""
+    lines = [f"{name} is not expected: {reason}" for name, reason in outside.idle.items()]
+    if not any(listing.partitions for listing in listings.values()) and listings:
+        lines.append("Nothing has landed of what was asked for; see `doctor` for the landing zone.")
+    chosen = "Of what was chosen, nothing is stale" if select else "Everything is up to date"
+    return "\n".join([*lines, f"{chosen}; nothing was run."])
 
 
 @cli.command()
@@ -125,6 +154,7 @@ def _summary(session: Session) -> str:
 @click.pass_obj
 def query(session: Session, sql: str, format_: "Format") -> None:
     """Run read-only SQL over the lake, such as: select count(*) from taobao.core_features."""
+    session.require_lake()
     from pipeline_assets.command.console import show
     from pipeline_assets.iceberg.query import query as run_query
 
@@ -138,6 +168,7 @@ def query(session: Session, sql: str, format_: "Format") -> None:
 @click.pass_obj
 def history(session: Session, table: str) -> None:
     """List every publish of a table, oldest first."""
+    session.require_lake()
     for entry in session.deployment.lake.history(session.published(table)):
         mark = "*" if entry.is_current else " "
         changes = ", ".join(
@@ -154,6 +185,7 @@ def history(session: Session, table: str) -> None:
 @click.pass_obj
 def profile(session: Session, table: str, plot: Path | None) -> None:
     """Compare the partitions of a table: rows, shares of nulls, means."""
+    session.require_lake()
     from pipeline_assets.command.console import show
     from pipeline_assets.dataset.plots import png
     from pipeline_assets.iceberg.query import Answer
@@ -163,7 +195,11 @@ def profile(session: Session, table: str, plot: Path | None) -> None:
     chosen = session.table(table)
     found = history_of(session.deployment.lake, chosen)
     if plot:
-        plot.write_bytes(png(profile_plot(table), found.to_pylist()))
+        divided = session.asset(table).partitioning
+        picture = profile_plot(table, is_ordered=divided is None or divided.is_ordered)
+        if not plot.resolve().parent.is_dir():
+            raise PipelineError(f"--plot {plot}: there is no folder {plot.resolve().parent}")
+        plot.write_bytes(png(picture, found.to_pylist()))
         click.echo(f"{plot}: {table}, each measure relative to its median")
         return
     columns = found.column_names
@@ -178,6 +214,7 @@ def profile(session: Session, table: str, plot: Path | None) -> None:
 @click.pass_obj
 def restore(session: Session, table: str, snapshot: int, partition: tuple[str, ...]) -> None:
     """Publish again what a snapshot held; the present snapshot stays in the history."""
+    session.require_lake()
     _refuse_exports(session, table)
     chosen = session.table(table)
     restored = session.deployment.lake.restore(chosen, snapshot, list(partition) or None)
@@ -190,11 +227,13 @@ def restore(session: Session, table: str, snapshot: int, partition: tuple[str, .
 @click.pass_obj
 def missing(session: Session) -> None:
     """List what `update` would materialise, and why."""
+    session.require_lake()
     updater = session.updater()
     outside = updater.outside()
     stale = updater.stale(updater.listings(), outside)
     for name, reason in outside.idle.items():
         click.echo(f"{name:<36} {'':<24} not expected: {reason}")
+    _tell(outside.notes)
     for problem in outside.problems:
         click.echo(f"error: {printable(problem)}", err=True)
     by_reason: dict[tuple[str, str], list[str]] = {}
@@ -212,6 +251,8 @@ def missing(session: Session) -> None:
 
 cli.add_command(clean)
 cli.add_command(recover)
+cli.add_command(backup)
+cli.add_command(verify)
 
 
 @cli.command()
@@ -221,7 +262,8 @@ def doctor(session: Session, ui_port: int | None) -> None:
     """Check settings, storage, catalog and engines, and say how to repair what is wrong."""
     from pipeline_assets.command import doctor as health
 
-    findings = list(health.examine(session.deployment, session.settings.dagster_home))
+    home = session.settings.dagster_home
+    findings = list(health.examine(session.deployment, home, session.assets))
     if ui_port:
         findings.append(health.ui_port(ui_port))
     for finding in findings:
@@ -234,6 +276,7 @@ cli.add_command(describe)
 cli.add_command(audit)
 cli.add_command(init)
 cli.add_command(new)
+cli.add_command(serve)
 
 
 def _refuse_exports(session: Session, name: str) -> None:

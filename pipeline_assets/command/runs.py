@@ -6,7 +6,7 @@ fail by themselves. The others are published.
 
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -55,12 +55,12 @@ class Runs:
     """Executes batches, one run after the other.
 
     Attributes:
-        job: Holds all assets.
+        job_of: The job of a batch.
         instance: Where runs are recorded.
         tags: Of every run.
     """
 
-    job: dg.JobDefinition
+    job_of: Callable[[Batch], dg.JobDefinition]
     instance: dg.DagsterInstance
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -95,15 +95,19 @@ class Runs:
             yield from self._isolated(half, unchanged + 1 if is_same else 0)
 
     @one_line_errors(KEEP_RECORDS)
-    def audit(self, asset: LakeAsset) -> Sequence[dg.AssetCheckEvaluation]:
+    def audit(self, asset: LakeAsset, job: dg.JobDefinition) -> Sequence[dg.AssetCheckEvaluation]:
         """Evaluate an asset's checks on what is published, in a run that computes nothing.
+
+        Args:
+            asset: The asset.
+            job: Holds all checks.
 
         Raises:
             PipelineError: The lake or an engine failed.
         """
         names = (CONTRACT, *(check.name for check in asset.checks))
         chosen = {dg.AssetCheckKey(asset.key, name) for name in names}
-        checks = self.job.get_subset(asset_selection=set(), asset_check_selection=chosen)
+        checks = job.get_subset(asset_selection=set(), asset_check_selection=chosen)
         result = checks.execute_in_process(
             instance=self.instance,
             run_config=_QUIET,
@@ -122,7 +126,7 @@ class Runs:
 
     @one_line_errors(KEEP_RECORDS)
     def _executed(self, batch: Batch) -> Outcome:
-        result = self.job.execute_in_process(
+        result = self.job_of(batch).execute_in_process(
             instance=self.instance,
             asset_selection=[asset.key for asset in batch.assets],
             run_config=_QUIET,

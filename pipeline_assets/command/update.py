@@ -20,6 +20,7 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.landing.zone import LandingZone, Listing
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.jobs import update_job_name
 from pipeline_assets.orchestration.processes import is_alive
 from pipeline_assets.publish.run_config import DECLARED_TAG
 from pipeline_assets.staleness.audits import has_passed_other_checks
@@ -139,9 +140,12 @@ class Updater:
 
     @property
     def _runs(self) -> Runs:
-        job = self.definitions.resolve_implicit_global_asset_job_def()
         tags = {} if self.keeps_overrides else {DECLARED_TAG: "true"}
-        return Runs(job, self.instance, tags)
+        return Runs(self._job, self.instance, tags)
+
+    def _job(self, batch: Batch) -> dg.JobDefinition:
+        column = batch.assets[0].table.partition_column
+        return self.definitions.resolve_job_def(update_job_name(column))
 
     def unaudited(self) -> list[LakeAsset]:
         """The assets whose published partitions have passed other checks than today's.
@@ -159,7 +163,7 @@ class Updater:
 
     def audit(self, asset: LakeAsset) -> Sequence[dg.AssetCheckEvaluation]:
         """Audit what is published of an asset; see :meth:`pipeline_assets.command.runs.Runs`."""
-        return self._runs.audit(asset)
+        return self._runs.audit(asset, self.definitions.resolve_implicit_global_asset_job_def())
 
     @one_line_errors(KEEP_RECORDS)
     def fail_abandoned_runs(self) -> list[str]:

@@ -34,7 +34,9 @@ class RawRecords(Contract):
         nullable=True,
         description="All reasons why the record could not be split into columns, if any.",
     )
-    raw: String = Field(nullable=True, description="Text of a record that could not be split.")
+    raw: String = Field(
+        personal=True, nullable=True, description="Text of a record that could not be split."
+    )
 
 
 class RejectedRecords(Contract):
@@ -43,4 +45,7 @@ class RejectedRecords(Contract):
     source_uri: String = Field(description="The vendor's file.")
     row_number: Long = Field(ge=1, description="Place of the record in its file, from 1.")
     reason: String = Field(description="All that is wrong with it.")
-    raw: String = Field(description="Its text, at most 4,096 characters; fields joined by tabs.")
+    raw: String = Field(
+        personal=True,
+        description="Its text, at most 4,096 characters; fields joined by tabs.",
+    )

@@ -155,9 +155,9 @@ def _is_lost_race(error: BaseException) -> bool:
 )
 def _open_sql(uri: str, properties: dict[str, str]) -> "Catalog":
     """Connect; of several processes that create the tables, all but the first try again."""
-    from pyiceberg.catalog.sql import SqlCatalog
+    from pipeline_assets.iceberg.durable_catalog import DurableSqlCatalog
 
-    return SqlCatalog(_NAME, uri=uri, **properties)
+    return DurableSqlCatalog(_NAME, uri=uri, **properties)
 
 
 def _give_up(attempt: RetryCallState) -> None:

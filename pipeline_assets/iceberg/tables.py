@@ -8,6 +8,7 @@ holds it for the history.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, In
@@ -17,6 +18,7 @@ from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord, Rea
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.agreement import load, load_to_commit
 from pipeline_assets.iceberg.catalog import CatalogAccess, beside_others, one_line_errors
+from pipeline_assets.iceberg.checksums import Checksum, seal
 from pipeline_assets.iceberg.commit import (
     data_files,
     in_partitions,
@@ -90,7 +92,11 @@ class Lake:
         return f"{self.access.warehouse}/{table.namespace}/{table.name}"
 
     def publish(
-        self, table: LakeTable, files: Sequence[str], records: Mapping[str, PartitionRecord]
+        self,
+        table: LakeTable,
+        files: Sequence[str],
+        records: Mapping[str, PartitionRecord],
+        checksums: Mapping[str, Checksum] = MappingProxyType({}),
     ) -> int:
         """Replace partitions in one commit.
 
@@ -98,6 +104,7 @@ class Lake:
             table: The table; it is created, or gets new columns, where needed.
             files: Parquet files that hold all rows of the partitions.
             records: A record for every partition that is replaced, even if it is empty now.
+            checksums: Of other files that the attempt wrote, such as raw text.
 
         Returns:
             The id of the new snapshot.
@@ -107,6 +114,7 @@ class Lake:
                 changing the same table.
         """
         with one_line_errors(f"publish {table}"):
+            seal(self.access.store, self.location(table), files, checksums)
             return self._commit(table, files, dict(records))
 
     def read(self, table: Readable, keys: Sequence[str] | None = None) -> TableState:
@@ -167,15 +175,6 @@ class Lake:
             for column, found in values.items():
                 every = And(every, In(term=column, literals=set(found)))
             return iceberg.scan(row_filter=every).to_arrow()
-
-    def append(self, table: LakeTable, rows: "pa.Table") -> None:
-        """Add rows to a table that has no partition records.
-
-        Raises:
-            PipelineError: The catalog or a file cannot be written.
-        """
-        with one_line_errors(f"append to {table}"):
-            self._append(table, rows)
 
     def arrow_schema(self, table: LakeTable) -> "pa.Schema":
         """A table's schema in Arrow."""
@@ -259,7 +258,7 @@ class Lake:
         files: Sequence[str],
         records: Mapping[str, PartitionRecord | None],
     ) -> int:
-        iceberg = self.load_to_commit(table) or self._create(table)
+        iceberg = self.load_to_commit(table) or self.create(table)
         widen(iceberg, _schema(table))
         # Read again at every try: the process that came first may have replaced the same files.
         replaced = list(data_files(iceberg, table, list(records)))
@@ -270,14 +269,8 @@ class Lake:
             set_records(transaction, records)
         return int(iceberg.metadata.current_snapshot_id or 0)
 
-    @beside_others
-    def _append(self, table: LakeTable, rows: "pa.Table") -> None:
-        iceberg = self.load_to_commit(table) or self._create(table)
-        iceberg.metadata = without_history(iceberg.metadata)
-        with iceberg.transaction() as transaction:
-            transaction.append(rows)
-
-    def _create(self, table: LakeTable) -> Table:
+    def create(self, table: LakeTable) -> Table:
+        """A table in which nothing was published yet."""
         # Where two processes create the table, one gets an error, and its whole step is repeated.
         catalog, schema = self.access.open(), _schema(table)
         catalog.create_namespace_if_not_exists(table.namespace)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pipeline_assets.landing.zone import LandingZone
     from pipeline_assets.orchestration.alerts.channels import Channel
     from pipeline_assets.orchestration.resources.parts import Parts
+    from pipeline_assets.publish.verification import Verifier
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,15 @@ class Deployment:
     def databases(self) -> "Mapping[str, Database]":
         """The databases outside the lake, by the name that assets give them."""
         return self.parts.databases
+
+    def verifier(self, *, deep: bool) -> "Verifier":
+        """What tells whether everything published is there, by lengths or by reading all of it."""
+        from pipeline_assets.exports.registry import exporters
+        from pipeline_assets.publish.verification import Verifier
+
+        uri = self.settings.lake_uri
+        out = exporters(self.embedded, self.store(uri), uri, self.databases)
+        return Verifier(self.lake, out, deep=deep)
 
     def resources(
         self,

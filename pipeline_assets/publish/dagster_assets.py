@@ -55,6 +55,7 @@ class Policies:
     freshness: Callable[[LakeAsset], dg.FreshnessPolicy | None]
     automation: Callable[[LakeAsset], dg.AutomationCondition[Any] | None]
     kinds: Callable[[LakeAsset], set[str]]
+    tags: Callable[[LakeAsset], Mapping[str, str]]
     pool: Callable[[LakeAsset], str]
 
 
@@ -81,7 +82,7 @@ def dagster_asset(
             freshness_policy=policies.freshness(asset),
             automation_condition=policies.automation(asset),
             owners=list(asset.owners),
-            tags=dict(asset.tags or {}),
+            tags={**policies.tags(asset), **(asset.tags or {})},
             kinds=policies.kinds(asset),
         )
         decorate = dg.multi_asset(
@@ -168,7 +169,8 @@ def _execute(
         with dagster_failures():
             yield _drift_result(asset, stager.lake, staged.profiles)
         for key in keys:
-            metadata = partition_metadata(staged.records[key], staged.profiles.get(key, ()))
+            profile = staged.profiles.get(key, ())
+            metadata = partition_metadata(asset, staged.records[key], profile)
             context.add_asset_metadata(metadata, partition_key=key)
         yield dg.Output(
             staged,
@@ -232,10 +234,7 @@ def _carried_over(
 def _audit_again(
     asset: LakeAsset, tables: Mapping[str, LakeTable], context: dg.AssetExecutionContext
 ) -> Iterator[dg.AssetCheckResult]:
-    """Evaluate checks on what is published: a run asks for checks of the asset, not for the asset.
-
-    The check of drift compares the partition that was published last.
-    """
+    """Evaluate checks on what is published; that of drift, on what was published last."""
     stager: Stager = context.resources.stager
     asked = {key.name for key in context.selected_asset_check_keys}
     with dagster_failures():
@@ -243,10 +242,10 @@ def _audit_again(
         audits = published.audit_again(asset, tables, context.log.info)
         found = [each for each in _check_results(asset, audits) if each.check_name in asked]
         if LIKE_BEFORE in asked:
-            records = sorted(
-                stager.lake.records(asset.table).items(), key=lambda it: it[1].published_at
-            )
-            profiles = published_profiles(stager.lake, asset.table, dict(records[-1:]))
+            records = stager.lake.records(asset.table)
+            last = sorted(records, key=lambda key: records[key].published_at)[-1:]
+            chosen = {key: records[key] for key in last}
+            profiles = published_profiles(stager.lake, asset.table, chosen)
             found.append(_drift_result(asset, stager.lake, profiles))
     yield from found
 

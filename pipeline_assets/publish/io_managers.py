@@ -1,6 +1,6 @@
 """The only doors between Dagster and storage: lazy inputs in, one commit out."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -82,16 +82,20 @@ class LakeIOManager(dg.IOManager):
         """
         table = self.tables[context.asset_key.to_user_string()]
         if isinstance(staged, AlreadyPublished):
-            self.progress.published(str(table), sum(it.rows for it in staged.records.values()))
+            rows = sum(it.rows for it in staged.records.values())
+            self.progress.published(_placed(table, staged.records), rows)
             return
         with staged.discarded_on_failure():
             append_profiles(self.lake, table, staged.profiles, context.run_id)
             if staged.export:
                 staged.export.commit()
             files = [file.uri for file in staged.manifest.files]
-            snapshot = self.lake.publish(table, files, staged.records)
+            snapshot = self.lake.publish(table, files, staged.records, staged.checksums)
         context.add_output_metadata(publish_metadata(table, self.lake, staged, snapshot))
-        self.progress.published(str(table), staged.manifest.rows)
+        # The table of an export lists objects; what left the lake are the rows in them.
+        exported = staged.export.listing["rows"].to_pylist() if staged.export else None
+        rows = staged.manifest.rows if exported is None else sum(exported)
+        self.progress.published(_placed(table, staged.records), rows)
 
 
 def lazy_table(
@@ -154,6 +158,12 @@ def _has_partitions(context: dg.InputContext) -> bool:
     """Whether the run is one for partitions; to Dagster, any other one reads all there are."""
     step = context.step_context
     return step.has_partition_key or step.has_partition_key_range
+
+
+def _placed(table: LakeTable, keys: Iterable[str]) -> str:
+    """A table and those of its partitions, such as ``taobao.impressions[train, test]``."""
+    named = first_and_last(sorted(filter(None, keys)))
+    return f"{table}[{named}]" if named else str(table)
 
 
 def _require(table: LakeTable, keys: tuple[str, ...], published: Collection[str]) -> None:

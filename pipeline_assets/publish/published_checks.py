@@ -71,7 +71,8 @@ class PublishedChecks:
         try:
             return {result.name: result for result in engine.run(job, log).audits}
         finally:
-            self.store.delete(found.uri for found in list(self.store.list(location)))
+            left = [found.uri for found in self.store.list(location)]
+            self.store.delete(left, below=self.lake.location(asset.table))
 
     def audit_again(
         self, asset: LakeAsset, tables: Mapping[str, LakeTable], log: Log

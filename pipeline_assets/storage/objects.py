@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, takewhile
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline_assets.dataset.values.objects import ObjectStore, OnFault, StoredObject
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.storage.durability import persist_files
 from pipeline_assets.storage.local_listing import local_etag, local_listing
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access, split_s3_uri
 
@@ -65,21 +66,33 @@ class LocalStore:
         except OSError as error:
             raise PipelineError(f"Cannot write {uri}: {error.strerror}") from error
 
+    def persist(self, uris: Iterable[str]) -> None:
+        """See :class:`ObjectStore`."""
+        try:
+            persist_files(uris)
+        except OSError as error:
+            where = error.filename or "the disk"
+            raise PipelineError(f"Cannot persist {where}: {error.strerror}") from error
+
     def move(self, source: str, target: str) -> None:
         """See :class:`ObjectStore`; both must lie in one file system. It removes empty folders."""
+        self.persist([source])
         try:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
             Path(source).replace(target)
+            persist_files([target])
         except OSError as error:
             raise PipelineError(f"Cannot move {source} to {target}: {error.strerror}") from error
-        _remove_empty_parents(Path(source))
+        # Nothing above the first folder that both share is empty: the target lies there.
+        _remove_empty_parents(Path(source), Path("/"))
 
-    def delete(self, uris: Iterable[str]) -> None:
-        """See :class:`ObjectStore`; folders left empty are removed."""
+    def delete(self, uris: Iterable[str], below: str | None = None) -> None:
+        """See :class:`ObjectStore`; folders left empty below that folder are removed."""
         for uri in uris:
             path = Path(uri)
             path.unlink(missing_ok=True)
-            _remove_empty_parents(path)
+            if below is not None:
+                _remove_empty_parents(path, Path(below))
 
 
 def _opened(uri: str) -> BinaryIO:
@@ -106,10 +119,11 @@ def _overwritten(uri: str) -> PipelineError:
     return PipelineError(f"{uri} was overwritten while it was read; run again")
 
 
-def _remove_empty_parents(path: Path) -> None:
+def _remove_empty_parents(path: Path, below: Path) -> None:
+    """Remove the folders above a path that are empty, none of them at or above ``below``."""
     # The first folder that cannot be removed is not empty, or belongs to somebody else.
     with suppress(OSError):
-        for folder in path.parents:
+        for folder in takewhile(lambda it: it.is_relative_to(below) and it != below, path.parents):
             folder.rmdir()
 
 
@@ -164,6 +178,9 @@ class S3Store:
         with _one_line_errors(uri):
             self.client.put_object(Bucket=bucket, Key=key, Body=data, **self._encryption)
 
+    def persist(self, uris: Iterable[str]) -> None:
+        """See :class:`ObjectStore`; S3 answers when an object is stored for good."""
+
     def move(self, source: str, target: str) -> None:
         """See :class:`ObjectStore`; S3 copies the object itself, a large one in parts."""
         bucket, key = split_s3_uri(source)
@@ -174,7 +191,7 @@ class S3Store:
             )
             self.client.delete_object(Bucket=bucket, Key=key)
 
-    def delete(self, uris: Iterable[str]) -> None:
+    def delete(self, uris: Iterable[str], below: str | None = None) -> None:  # noqa: ARG002 - S3 has no folders
         """See :class:`ObjectStore`."""
         for bucket, keys in _deletions(uris):
             with _one_line_errors(f"{S3_SCHEME}{bucket}"):

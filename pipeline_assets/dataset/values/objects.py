@@ -57,12 +57,22 @@ class ObjectStore(Protocol):
         """Write an object; readers see all of it or nothing."""
         ...
 
+    def persist(self, uris: Iterable[str]) -> None:
+        """Make sure that objects outlive a power cut; a storage that always does does nothing."""
+        ...
+
     def move(self, source: str, target: str) -> None:
         """Give an object another name; readers of that name see the old or the new, whole."""
         ...
 
-    def delete(self, uris: Iterable[str]) -> None:
-        """Delete objects; a missing one is no error."""
+    def delete(self, uris: Iterable[str], below: str | None = None) -> None:
+        """Delete objects; a missing one is no error.
+
+        Args:
+            uris: The objects.
+            below: In a file system, folders below this one go when they are left empty. Without it
+                none goes, since a folder may be somebody else's.
+        """
         ...
 
 
