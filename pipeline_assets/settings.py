@@ -171,7 +171,7 @@ class Settings(BaseSettings):
     landing_expansion: int = Field(
         LANDING_EXPANSION,
         ge=1,
-        description="A compressed delivery is refused if it unfolds to more than 64 MiB and to "
+        description="A compressed delivery is refused if it unfolds to more than 8 MiB and to "
         "more than so many times its size.",
     )
     landing_queue_url: str | None = Field(

@@ -267,7 +267,8 @@ def doctor(session: Session, ui_port: int | None) -> None:
     if ui_port:
         findings.append(health.ui_port(ui_port))
     for finding in findings:
-        click.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.what}: {finding.details}")
+        line = f"{'ok  ' if finding.ok else 'FAIL'} {finding.what}: {finding.details}"
+        click.echo(printable(line))
     if not all(finding.ok for finding in findings):
         sys.exit(1)
 

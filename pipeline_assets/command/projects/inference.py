@@ -31,7 +31,7 @@ RECORDS: Final = 200_000
 _ENOUGH: Final = 0.98
 """If so many of the fields are values of a kind, the others are mistakes."""
 _KINDS: Final[tuple[TextKind, ...]] = ("whole", "number", "truth", "date", "moment")
-_RESERVED: Final = {"source_uri", "row_number", "problem", "raw", "reason", "delivery", "Config"}
+_RESERVED: Final = {"source_uri", "row_number", "problem", "raw", "reason", "Config"}
 _LEADING_ZERO: Final = r"^-?0[0-9]"
 """Such digits are a code and no number, which would lose the zero."""
 
