@@ -156,4 +156,4 @@ def record_syncs(journal: Path) -> None:
         with journal.open("a") as lines:
             lines.write(f"{status.st_ino} {status.st_size}\n")
 
-    os.fsync = recorded
+    os.fsync = recorded  # type: ignore[assignment]
