@@ -183,7 +183,11 @@ def profile(session: Session, table: str, plot: Path | None) -> None:
     chosen = session.table(table)
     found = history_of(session.deployment.lake, chosen)
     if plot:
-        plot.write_bytes(png(profile_plot(table), found.to_pylist()))
+        divided = session.asset(table).partitioning
+        picture = profile_plot(table, is_ordered=divided is None or divided.is_ordered)
+        if not plot.resolve().parent.is_dir():
+            raise PipelineError(f"--plot {plot}: there is no folder {plot.resolve().parent}")
+        plot.write_bytes(png(picture, found.to_pylist()))
         click.echo(f"{plot}: {table}, each measure relative to its median")
         return
     columns = found.column_names
