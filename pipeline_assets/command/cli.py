@@ -15,8 +15,10 @@ import click
 
 from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
 from pipeline_assets.command.care.commands import backup, clean, recover, verify
-from pipeline_assets.command.describe import describe, told
+from pipeline_assets.command.projects.commands import init, new
 from pipeline_assets.command.session import Session
+from pipeline_assets.command.tables.audit import audit, audited_again
+from pipeline_assets.command.tables.describe import describe, told
 from pipeline_assets.dataset.values.texts import first_and_last, printable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.serving.command import serve
@@ -81,6 +83,7 @@ def update(
     from pipeline_assets.command.care.repair import Repair, find_damages
     from pipeline_assets.command.console import changes
     from pipeline_assets.command.selection import selection
+    from pipeline_assets.dataset.values.table import WHOLE_TABLE
     from pipeline_assets.staleness.stale_partitions import nothing_forced
 
     if again and not (select or partition):
@@ -105,11 +108,16 @@ def update(
     for line in (warning for outcome in outcomes for warning in outcome.warnings):
         click.echo(f"warning: {printable(line)}", err=True)
     failures = [failure for outcome in outcomes for failure in outcome.failures]
+    unaudited = [it for it in whole.unaudited() if chosen.holds(it, partition or WHOLE_TABLE)]
+    failures += audited_again(whole, unaudited)
     for line in (*problems, *failures):
         click.echo(f"error: {printable(line)}", err=True)
     if problems or failures:
         sys.exit(FAILED)
-    click.echo(changes(session, outcomes) if stale else _nothing_run(listings, outside, select))
+    for asset in unaudited:
+        click.echo(f"{asset.table}: its checks changed, and what is published passes them")
+    if stale or not unaudited:
+        click.echo(changes(session, outcomes) if stale else _nothing_run(listings, outside, select))
 
 
 def _materialised(
@@ -234,6 +242,8 @@ def missing(session: Session) -> None:
     for (name, reason), keys in by_reason.items():
         click.echo(printable(f"{name:<36} {first_and_last(sorted(keys)):<24} {reason}"))
     counts = Counter(item.asset.name for item in stale)
+    for asset in updater.unaudited():
+        click.echo(f"{asset.name:<36} {'':<24} its checks changed: it will be audited again")
     click.echo(
         f"{sum(counts.values())} partitions of {len(counts)} assets have to be materialised."
     )
@@ -264,6 +274,9 @@ def doctor(session: Session, ui_port: int | None) -> None:
 
 
 cli.add_command(describe)
+cli.add_command(audit)
+cli.add_command(init)
+cli.add_command(new)
 cli.add_command(serve)
 
 
