@@ -61,9 +61,17 @@ def sample(out: Path, scale: float, seed: int, damage: float) -> None:
 @click.option(
     "--declared", is_flag=True, help="Forget config that runs have asked for; use the declared."
 )
+@click.option(
+    "--accept", is_flag=True, help="Publish deliveries that are refused because so much is missing."
+)
 @click.pass_obj
 def update(
-    session: Session, select: str | None, partition: str | None, again: bool, declared: bool
+    session: Session,
+    select: str | None,
+    partition: str | None,
+    again: bool,
+    declared: bool,
+    accept: bool,
 ) -> None:
     """Materialise what depends on changes outside the lake; a second run finds nothing to do."""
     if again and not (select or partition):
@@ -81,7 +89,7 @@ def update(
     problems += outside.problems
     found = updater.stale(listings, outside, chosen.holds if again else nothing_forced)
     stale = [item for item in found if chosen.holds(item.asset, item.key)]
-    outcomes = _materialised(session, stale, keeps_overrides=not declared) if stale else []
+    outcomes = _materialised(session, stale, declared, accept) if stale else []
     for line in (warning for outcome in outcomes for warning in outcome.warnings):
         click.echo(f"warning: {printable(line)}", err=True)
     failures = [failure for outcome in outcomes for failure in outcome.failures]
@@ -93,11 +101,12 @@ def update(
 
 
 def _materialised(
-    session: Session, stale: Sequence[Stale], *, keeps_overrides: bool
+    session: Session, stale: Sequence[Stale], declared: bool, accept: bool
 ) -> list[Outcome]:
     work = batches(stale)
     with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
-        return list(session.updater(bars, keeps_overrides=keeps_overrides).run(work))
+        updater = session.updater(bars, keeps_overrides=not declared)
+        return list(updater.run(work, accepts=accept))
 
 
 def _summary(session: Session) -> str:

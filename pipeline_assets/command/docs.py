@@ -19,6 +19,7 @@ from pipeline_assets.orchestration.policies.freshness import (
     settle_of,
 )
 from pipeline_assets.publish.contract_check import CONTRACT
+from pipeline_assets.publish.delivery_check import DELIVERY
 from pipeline_assets.settings import PREFIX, Settings
 
 ASSETS: Final = DATASETS.assets
@@ -111,6 +112,8 @@ def _checks(asset: LakeAsset) -> Iterator[list[str]]:
         yield [f"`{CONTRACT}`", f"`{rule.name}`", rule.severity, rule.description]
     for check in (*asset.checks, *(each.check for each in asset.comparisons)):
         yield [f"`{check.name}`", "", check.severity, check.description]
+    if asset.delivery:
+        yield [f"`{DELIVERY}`", "", "error", str(asset.delivery)]
 
 
 def _table(header: list[str], rows: Iterable[list[str]]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.landing.zone import LandingZone, Listing
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.processes import is_alive
+from pipeline_assets.publish.delivery_check import ACCEPT_TAG
 from pipeline_assets.publish.run_config import DECLARED_TAG
 from pipeline_assets.staleness.outside_systems import OutsideVersions, read_outside_systems
 from pipeline_assets.staleness.stale_partitions import (
@@ -132,10 +133,16 @@ class Updater:
             )
         )
 
-    def run(self, batches: Iterable[Batch]) -> Iterator[Outcome]:
-        """Materialise batches; see :meth:`pipeline_assets.command.runs.Runs.outcomes`."""
+    def run(self, batches: Iterable[Batch], *, accepts: bool = False) -> Iterator[Outcome]:
+        """Materialise batches; see :meth:`pipeline_assets.command.runs.Runs.outcomes`.
+
+        Args:
+            batches: What to materialise.
+            accepts: Whether deliveries that would be refused are accepted.
+        """
         job = self.definitions.resolve_implicit_global_asset_job_def()
-        tags = {} if self.keeps_overrides else {DECLARED_TAG: "true"}
+        asked = {DECLARED_TAG: not self.keeps_overrides, ACCEPT_TAG: accepts}
+        tags = {tag: "true" for tag, is_asked in asked.items() if is_asked}
         return Runs(job, self.instance, tags).outcomes(batches)
 
     @one_line_errors(KEEP_RECORDS)

@@ -24,6 +24,7 @@ from pipeline_assets.dataset.parameters import CONFIG, Kind, require_known_param
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.plots import Plot, Text
 from pipeline_assets.dataset.values.config import DeclaredConfig, Fields, problem_of
+from pipeline_assets.dataset.values.deliveries import Delivery
 from pipeline_assets.dataset.values.destinations import Destination
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.table import WHOLE_TABLE, LakeTable
@@ -62,6 +63,7 @@ class LakeAsset:
             somebody has to ask for a new one.
         to_warehouse: Whether its partitions are also loaded into the relational warehouse.
         declared: The config that the deployment declares for it.
+        delivery: Which deliveries may not take the place of what is published unasked.
     """
 
     kind: Kind
@@ -82,6 +84,7 @@ class LakeAsset:
     refreshes_on_request: bool = False
     to_warehouse: bool = False
     declared: DeclaredConfig = field(default_factory=DeclaredConfig)
+    delivery: Delivery | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
         """Call the function itself."""
@@ -228,6 +231,7 @@ def ingest_asset(
         plots: Pictures for the asset's page.
         options: Other fields of :class:`LakeAsset`.
     """
+    options.setdefault("delivery", Delivery())
 
     def declare(function: Callable[..., Any]) -> LakeAsset:
         require_known_parameters(function, "ingest")

@@ -9,6 +9,7 @@ import dagster as dg
 from pipeline_assets.dataset.contract import Check
 from pipeline_assets.dataset.partitioning import Partitioning, Window
 from pipeline_assets.dataset.plots import Plot, Text
+from pipeline_assets.dataset.values.deliveries import Delivery
 from pipeline_assets.dataset.values.dsn import SecretDsn
 
 SourceVersions: TypeAlias = Callable[[SecretDsn, timedelta, Window | None], Mapping[datetime, str]]
@@ -24,6 +25,7 @@ class Options(TypedDict, total=False):
     source_versions: SourceVersions
     refreshes_on_request: bool
     to_warehouse: bool
+    delivery: Delivery | None
 
 
 class TableOptions(Options, total=False):

@@ -11,7 +11,7 @@ from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.contract import Check
 from pipeline_assets.dataset.values.config import Fields, with_defaults
 from pipeline_assets.dataset.values.table import WHOLE_TABLE, LakeTable
-from pipeline_assets.profiles.drift import drift_of
+from pipeline_assets.profiles.drift import Drift, drift_of
 from pipeline_assets.profiles.profiles import ColumnProfile
 from pipeline_assets.publish.attempt import Request
 from pipeline_assets.publish.contract_check import (
@@ -19,6 +19,14 @@ from pipeline_assets.publish.contract_check import (
     contract_result,
     contract_rules,
     contract_spec,
+)
+from pipeline_assets.publish.delivery_check import (
+    ACCEPT_TAG,
+    DELIVERY,
+    counts_of,
+    delivery_result,
+    delivery_spec,
+    refuse_delivery,
 )
 from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import (
@@ -38,6 +46,7 @@ if TYPE_CHECKING:
     from pipeline_assets.iceberg.tables import Lake
 
 LIKE_BEFORE: Final = "like_before"
+_NAMED: Final = 3
 _DRIFT: Final = (
     "Rows, nulls, classes, means and deviations are like those of the partitions before."
 )
@@ -80,6 +89,7 @@ def dagster_asset(
             check_specs=[
                 contract_spec(asset),
                 *(_check_spec(asset, check) for check in asset.checks),
+                *delivery_spec(asset),
                 dg.AssetCheckSpec(LIKE_BEFORE, asset=asset.key, description=_DRIFT),
             ],
             io_manager_key="lake_io_manager",
@@ -152,6 +162,13 @@ def _execute(
         yield from _check_results(asset, staged)
         _refuse_broken(asset, staged)
         with dagster_failures():
+            counts = counts_of(asset, tables, stager.lake, staged)
+        is_accepted = ACCEPT_TAG in context.run.tags
+        if asset.delivery:
+            yield delivery_result(asset, counts, accepted=is_accepted)
+        if not is_accepted:
+            refuse_delivery(asset, counts)
+        with dagster_failures():
             yield _drift_result(asset, stager.lake, staged.profiles)
         for key in keys:
             metadata = partition_metadata(staged.records[key], staged.profiles.get(key, ()))
@@ -183,7 +200,8 @@ def _request(
 
 
 def _check_names(asset: LakeAsset) -> list[str]:
-    return [CONTRACT, *(check.name for check in asset.checks), LIKE_BEFORE]
+    own = [check.name for check in asset.checks]
+    return [CONTRACT, *own, *([DELIVERY] if asset.delivery else []), LIKE_BEFORE]
 
 
 def _carried_over(
@@ -230,9 +248,15 @@ def _drift_result(
         passed=not found,
         check_name=LIKE_BEFORE,
         severity=dg.AssetCheckSeverity.WARN,
-        description=_DRIFT if found else None,
+        description=_drifted(found) if found else None,
         metadata=drift_metadata(found, compared),
     )
+
+
+def _drifted(found: Sequence[Drift]) -> str:
+    named = [f"{it.measure} {it.now:,.4g} after {it.before:,.4g}" for it in found[:_NAMED]]
+    more = [f"{len(found) - _NAMED} more"] if len(found) > _NAMED else []
+    return f"{_DRIFT.rstrip('.')}; these are not: {', '.join([*named, *more])}"
 
 
 def _refuse_broken(asset: LakeAsset, staged: Staged) -> None:

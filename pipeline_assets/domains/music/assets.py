@@ -11,6 +11,7 @@ from pydantic import Field
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Learn
 from pipeline_assets.dataset.inputs import Landed
+from pipeline_assets.dataset.values.deliveries import Delivery
 from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.music.checks import (
     every_top_artist_accounted,
@@ -100,7 +101,13 @@ def raw_user_top_artists(deliveries: Landed, workspace: Workspace) -> Iterator[p
     return delivered_records(TOP_ARTISTS, deliveries, workspace)
 
 
-@lake_asset(domain=MUSIC, contract=Users, partitions=SNAPSHOTS, checks=[every_user_accounted])
+@lake_asset(
+    domain=MUSIC,
+    contract=Users,
+    partitions=SNAPSHOTS,
+    checks=[every_user_accounted],
+    delivery=Delivery(read="raw_users"),
+)
 def users(raw_users: ir.Table) -> ir.Table:
     """Listeners and where they live."""
     found = sound(judged_users(raw_users))
@@ -113,7 +120,11 @@ def users(raw_users: ir.Table) -> ir.Table:
 
 
 @lake_asset(
-    domain=MUSIC, contract=UserTopArtists, partitions=SNAPSHOTS, checks=[every_top_artist_accounted]
+    domain=MUSIC,
+    contract=UserTopArtists,
+    partitions=SNAPSHOTS,
+    checks=[every_top_artist_accounted],
+    delivery=Delivery(read="raw_user_top_artists"),
 )
 def user_top_artists(raw_user_top_artists: ir.Table, users: ir.Table) -> ir.Table:
     """Whom everyone listens to most."""

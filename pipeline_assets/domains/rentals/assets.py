@@ -15,6 +15,7 @@ from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Learn
 from pipeline_assets.dataset.inputs import Landed
 from pipeline_assets.dataset.values.database import OLTP, Database
+from pipeline_assets.dataset.values.deliveries import Delivery
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.rentals.checks import (
@@ -100,7 +101,13 @@ def rejected_rows(raw_movie_reviews: ir.Table) -> ir.Table:
     return rejected(raw_movie_reviews)
 
 
-@lake_asset(domain=RENTALS, contract=MovieReviews, partitions=DAYS, checks=[every_record_accounted])
+@lake_asset(
+    domain=RENTALS,
+    contract=MovieReviews,
+    partitions=DAYS,
+    checks=[every_record_accounted],
+    delivery=Delivery(read="raw_movie_reviews"),
+)
 def movie_reviews(raw_movie_reviews: ir.Table) -> ir.Table:
     """What customers wrote about films."""
     return accepted(raw_movie_reviews)

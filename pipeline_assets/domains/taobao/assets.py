@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.inputs import Landed, NumberedLines, RawLines
+from pipeline_assets.dataset.values.deliveries import Delivery
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.taobao.archive import extract_split
@@ -59,6 +60,7 @@ ARCHIVES = LandingSource(
     partitions=SPLITS,
     landing=ARCHIVES,
     checks=[last_line_is_terminated],
+    delivery=Delivery(counted_by="line_count"),
 )
 def raw_files(archives: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """The two files of an archive as delivered, cut at line ends for parallel reading."""
@@ -67,7 +69,12 @@ def raw_files(archives: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch
             yield extract_split(archive, split, archives.store, workspace)
 
 
-@lake_asset(domain=TAOBAO, contract=RejectedRows, partitions=SPLITS)
+@lake_asset(
+    domain=TAOBAO,
+    contract=RejectedRows,
+    partitions=SPLITS,
+    delivery=Delivery(read="raw_files", holds="rejected", counted_by="line_count"),
+)
 def rejected_rows(raw_files: NumberedLines) -> ir.Table:
     """Every line that cannot be read, kept with its place and the reason."""
     # No line is there twice; without order to keep among them, DuckDB judges on all threads.
