@@ -7,14 +7,12 @@ maps to the partition upstream with the same key.
 import warnings
 from datetime import UTC, date, datetime
 from functools import cache
-from typing import Literal, TypeAlias
 
 import dagster as dg
 import ibis.expr.datatypes as dt
 
 from pipeline_assets.dataset.partitioning import Partitioning
-
-Granularity: TypeAlias = Literal["daily", "hourly"]
+from pipeline_assets.dataset.values.windows import FIRST_DAY, Granularity
 
 SPLITS = Partitioning("split", dg.StaticPartitionsDefinition(["train", "test"]))
 CATEGORIES = Partitioning("category", dg.DynamicPartitionsDefinition(name="category"))
@@ -47,7 +45,6 @@ def _up_to_now() -> dg.TimeWindowPartitionMapping:
         )
 
 
-FIRST_DAY = date(2005, 1, 1)
 DAYS = windows("daily", FIRST_DAY)
 UP_TO_NOW = _up_to_now()
 """A window depends on itself and on all before it; the offset is 45 years in hours."""

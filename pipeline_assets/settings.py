@@ -27,8 +27,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from pipeline_assets.dataset.values.dsn import parse_dsn
+from pipeline_assets.dataset.values.windows import FIRST_DAY, Granularity
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.partitions import FIRST_DAY, Granularity
 from pipeline_assets.storage.s3_access import S3Access
 from spark_resources.runners.emr_config import InstanceRate
 
@@ -55,7 +55,7 @@ class Settings(BaseSettings):
         None,
         repr=False,  # may hold a password
         description="Iceberg catalog: `glue`, or a SQLAlchemy URL; by default a SQLite file in a "
-        "local lake, or in the Dagster home for a lake on S3.",
+        "local lake. A lake on S3 has no default.",
     )
     dagster_home: Path = Field(
         Path(".dagster"),

@@ -8,6 +8,7 @@ import dagster as dg
 import hypothesis
 import pytest
 
+from pipeline_assets.iceberg.catalog import sqlite_uri
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.objects import S3Store
 from pipeline_assets.storage.s3_access import S3Access
@@ -44,6 +45,8 @@ def make_settings(tmp_path: Path) -> MakeSettings:
 
     def make(**changes: object) -> Settings:
         places = {"lake_uri": str(tmp_path / "lake"), "landing_uri": str(tmp_path / "landing")}
+        if str(changes.get("lake_uri")).startswith("s3://"):
+            places["catalog_uri"] = sqlite_uri(tmp_path / "dagster" / "catalog.db")
         small = {"dagster_home": tmp_path / "dagster", "memory_limit_mib": 512, "threads": 2}
         return Settings.model_validate({**places, **small, **changes})
 

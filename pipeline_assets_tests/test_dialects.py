@@ -10,7 +10,7 @@ from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.comparison import Comparison
 from pipeline_assets.dataset.computation import compile_computation
 from pipeline_assets.dataset.inputs import stored, unbound
-from pipeline_assets.dataset.sql import Dialect
+from pipeline_assets.dataset.values.dialect import Dialect
 from pipeline_assets.definitions import DATASETS
 from pipeline_assets.publish.asset_audit import audit_of, partition_checks
 from pipeline_assets.publish.audit import build_audit

@@ -22,7 +22,8 @@ import ibis
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.computation import STATE, compile_computation
 from pipeline_assets.dataset.inputs import stored, unbound
-from pipeline_assets.dataset.sql import Dialect, schema_names
+from pipeline_assets.dataset.sql import schema_names
+from pipeline_assets.dataset.values.dialect import Dialect
 from pipeline_assets.definitions import DATASETS
 from pipeline_assets.publish.asset_audit import audit_of
 from pipeline_assets.publish.audit import OUTPUT

@@ -30,7 +30,7 @@ from benchmarks.spark.by_hand import PEERS
 from pipeline_assets.command.batches import batches
 from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.sql import Dialect
+from pipeline_assets.dataset.values.dialect import Dialect
 from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.definitions import DATASETS, build_definitions
 from pipeline_assets.engines.embedded.relational import RELATIONAL

@@ -70,3 +70,30 @@ def clean(session: "Session", older_than: float, dry_run: bool) -> None:
         problems |= bool(cleaned.problem)
     if problems:
         sys.exit(1)
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.pass_obj
+def recover(session: "Session", dry_run: bool) -> None:
+    """Rebuild the catalog from the metadata that lies in the lake; no file of the lake is removed.
+
+    Also for a lake that was moved, and for a catalog that is damaged or older than the lake. Stop
+    whatever publishes first.
+    """
+    from pipeline_assets.iceberg.upkeep import recovery
+
+    access = session.deployment.lake.access
+    if not dry_run and (aside := recovery.set_damaged_aside(access)):
+        click.echo(f"the catalog was no database any more: it is kept as {aside}")
+    found = list(recovery.recover(access, is_dry=dry_run))
+    for table in found:
+        click.echo(f"{'would be: ' if dry_run else ''}{table}")
+        for loss in table.losses:
+            click.echo(f"error: {table.name}: {loss}", err=True)
+    changed, lossy = sum(it.is_changed for it in found), sum(bool(it.losses) for it in found)
+    click.echo(
+        f"{len(found)} tables, {changed} of them changed in the catalog, {lossy} with losses"
+    )
+    if lossy:
+        sys.exit(1)

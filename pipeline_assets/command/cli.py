@@ -7,20 +7,18 @@ Whatever goes wrong ends as one line; see :mod:`pipeline_assets.command.boundary
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import dagster as dg
 
 from pipeline_assets.command import doctor as health
-from pipeline_assets.command.batches import batches
-from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
-from pipeline_assets.command.care import clean
-from pipeline_assets.command.console import Format, ProgressBars, show
+from pipeline_assets.command.boundary import DEBUG, obey_sigterm, one_line_errors
+from pipeline_assets.command.care import clean, recover
+from pipeline_assets.command.console import Format, show
 from pipeline_assets.command.describe import describe, told
-from pipeline_assets.command.runs import Outcome
-from pipeline_assets.command.selection import selection
+from pipeline_assets.command.order import Order, carry_out, withdrawn_lines
 from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.plots import png
 from pipeline_assets.dataset.values.texts import first_and_last, printable
@@ -28,7 +26,6 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.profiles.profile_plot import profile_plot
 from pipeline_assets.profiles.profiles import history_of
 from pipeline_assets.sample import write_samples
-from pipeline_assets.staleness.stale_partitions import Stale, nothing_forced
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,58 +61,14 @@ def sample(out: Path, scale: float, seed: int, damage: float) -> None:
 @click.option(
     "--accept", is_flag=True, help="Publish deliveries that are refused because so much is missing."
 )
+@click.option(
+    "--withdraw", is_flag=True, help="Empty partitions that vendors or databases have withdrawn."
+)
 @click.pass_obj
-def update(
-    session: Session,
-    select: str | None,
-    partition: str | None,
-    again: bool,
-    declared: bool,
-    accept: bool,
-) -> None:
+def update(session: Session, /, **options: Any) -> None:  # noqa: ANN401 - the fields of an order
     """Materialise what depends on changes outside the lake; a second run finds nothing to do."""
-    if again and not (select or partition):
-        raise PipelineError("--again alone would materialise all: add --select or --partition")
-    whole = session.updater(keeps_overrides=not declared)
-    chosen = selection(whole, select, partition)
-    updater = chosen.narrowed(whole)
-    listings = chosen.of(updater.listings())
-    outside = updater.outside()
-    # A run whose process was killed would otherwise count as running for ever.
-    updater.fail_abandoned_runs()
-    updater.register(listings)
-    chosen.require_partition(updater, listings)
-    problems = [problem for listing in listings.values() for problem in listing.problems]
-    problems += outside.problems
-    found = updater.stale(listings, outside, chosen.holds if again else nothing_forced)
-    stale = [item for item in found if chosen.holds(item.asset, item.key)]
-    outcomes = _materialised(session, stale, declared, accept) if stale else []
-    for line in (warning for outcome in outcomes for warning in outcome.warnings):
-        click.echo(f"warning: {printable(line)}", err=True)
-    failures = [failure for outcome in outcomes for failure in outcome.failures]
-    for line in (*problems, *failures):
-        click.echo(f"error: {printable(line)}", err=True)
-    if problems or failures:
-        sys.exit(FAILED)
-    click.echo(_summary(session) if stale else "Everything is up to date; nothing was run.")
-
-
-def _materialised(
-    session: Session, stale: Sequence[Stale], declared: bool, accept: bool
-) -> list[Outcome]:
-    work = batches(stale)
-    with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
-        updater = session.updater(bars, keeps_overrides=not declared)
-        return list(updater.run(work, accepts=accept))
-
-
-def _summary(session: Session) -> str:
-    lines = [f"The lake in {session.settings.lake_uri} now holds"]
-    for asset in session.assets:
-        records = session.deployment.lake.read(asset.table).records
-        rows = sum(record.rows for record in records.values())
-        lines.append(f"  {asset.table!s:<36} {rows:>14,} rows in {len(records)} partitions")
-    return "\n".join(lines)
+    if code := carry_out(session, Order(**options)):
+        sys.exit(code)
 
 
 @cli.command()
@@ -187,11 +140,14 @@ def missing(session: Session) -> None:
     """List what `update` would materialise, and why."""
     updater = session.updater()
     outside = updater.outside()
-    stale = updater.stale(updater.listings(), outside)
+    listings = updater.listings()
+    stale = updater.stale(listings, outside)
     for name, reason in outside.idle.items():
         click.echo(f"{name:<36} {'':<24} not expected: {reason}")
+    for line in (*withdrawn_lines(updater.withdrawn(listings)), *outside.notes):
+        click.echo(printable(line))
     for problem in outside.problems:
-        click.echo(f"error: {problem}", err=True)
+        click.echo(f"error: {printable(problem)}", err=True)
     by_reason: dict[tuple[str, str], list[str]] = {}
     for item in stale:
         by_reason.setdefault((item.asset.name, item.reason), []).append(item.key)
@@ -204,6 +160,7 @@ def missing(session: Session) -> None:
 
 
 cli.add_command(clean)
+cli.add_command(recover)
 
 
 @cli.command()

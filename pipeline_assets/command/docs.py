@@ -101,7 +101,10 @@ def _dataset(asset: LakeAsset) -> Iterator[str]:
     inputs = ", ".join(f"`{spec.upstream}`" for spec in asset.inputs) or "the outside world"
     cut = f"by `{asset.table.partition_column}`" if asset.partitioning else "no"
     yield from (f"## {asset.table}", "", own, "", f"- **Grain:** {grain}", f"- **From:** {inputs}")
-    yield from (f"- **Partitions:** {cut}", "")
+    yield f"- **Partitions:** {cut}"
+    if asset.export:
+        yield f"- **Goes to:** {asset.export.told}"
+    yield ""
     columns = ([f"`{c.name}`", str(c.type), c.description] for c in contract.columns)
     yield from (*_table(["column", "type", "meaning"], columns), "")
     yield from (*_table(["check", "rule", "severity", "what holds"], _checks(asset)), "")

@@ -228,7 +228,7 @@ def ingest_asset(
         partitions: How it is cut.
         landing: Where the function's parameter of type ``Landed`` comes from.
         checks: Promises beyond the contract's.
-        plots: Pictures for the asset's page.
+        plots: Pictures.
         options: Other fields of :class:`LakeAsset`.
     """
     options.setdefault("delivery", Delivery())

@@ -12,8 +12,9 @@ import ibis
 import ibis.expr.types as ir
 
 from pipeline_assets.dataset.contract import TableContract
-from pipeline_assets.dataset.sql import Dialect, to_sql
+from pipeline_assets.dataset.sql import to_sql
 from pipeline_assets.dataset.structure import structure_of
+from pipeline_assets.dataset.values.dialect import Dialect
 from spark_resources.job import Json, Kind
 
 STATE: Final = "state"

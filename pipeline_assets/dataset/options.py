@@ -1,6 +1,7 @@
 """What every declaration of a dataset may say besides what it computes."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Required, TypeAlias, TypedDict
 
@@ -12,7 +13,23 @@ from pipeline_assets.dataset.plots import Plot, Text
 from pipeline_assets.dataset.values.deliveries import Delivery
 from pipeline_assets.dataset.values.dsn import SecretDsn
 
-SourceVersions: TypeAlias = Callable[[SecretDsn, timedelta, Window | None], Mapping[datetime, str]]
+
+@dataclass(frozen=True)
+class WindowVersion:
+    """What an outside system holds for one window of time.
+
+    Attributes:
+        rows: How many rows.
+        version: A fingerprint of them.
+    """
+
+    rows: int
+    version: str
+
+
+SourceVersions: TypeAlias = Callable[
+    [SecretDsn, timedelta, Window | None], Mapping[datetime, WindowVersion]
+]
 
 
 class Options(TypedDict, total=False):

@@ -36,10 +36,14 @@ class Partitioning:
 
     def has_key(self, key: str, instance: dg.DagsterInstance) -> bool:
         """Whether there is such a key now; one of a window of time must have ended."""
-        if self.in_time is not None:
-            # To write out all windows takes seconds where there are many.
-            return self._is_time(key) and self.in_time.has_partition_key(key)
-        return key in self.keys(instance)
+        # To write out all windows takes seconds where there are many.
+        return self.is_window(key) if self.in_time else key in self.keys(instance)
+
+    def is_window(self, key: str) -> bool:
+        """Whether it is the key of a window of time that has ended, from the first one on."""
+        definition = self.in_time
+        is_time = definition is not None and self._is_time(key)
+        return is_time and definition is not None and definition.has_partition_key(key)
 
     def upstream_keys(
         self,
@@ -77,6 +81,15 @@ class Partitioning:
         """How long a partition lasts; None if partitions are no windows of time."""
         window = self.in_time and self.in_time.get_first_partition_window()
         return window.end - window.start if window else None
+
+    @property
+    def first_window(self) -> tuple[str, datetime] | None:
+        """Key and start in UTC of the first window; None if partitions are no windows of time."""
+        window = self.in_time and self.in_time.get_first_partition_window()
+        if self.in_time is None or window is None:
+            return None
+        start = _utc(window.start)
+        return start.strftime(self.in_time.fmt), start
 
     def windows(self, keys: Iterable[str]) -> Mapping[str, Window]:
         """The half-open window of each key, in UTC; empty if partitions are no windows of time."""

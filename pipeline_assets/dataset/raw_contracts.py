@@ -13,7 +13,11 @@ class RawText(Contract):
     first_line: Long = Field(ge=1, description="Line number of the part's first line in the file.")
     line_count: Long = Field(ge=1, description="Lines in the part.")
     escaped_lines: Long = Field(ge=0, description="Lines that could only be stored escaped.")
-    size_bytes: Long = Field(ge=1, description="Bytes as stored.")
+    size_bytes: Long = Field(
+        ge=1,
+        description="Bytes as stored: lines end in LF, also where the vendor's end in CR LF; "
+        "a CR anywhere else is kept in an escaped line.",
+    )
     unterminated_line: Long = Field(
         ge=0, description="Line number of a last line without newline, which may be cut; else 0."
     )
@@ -27,6 +31,7 @@ class RawRecords(Contract):
     source_uri: String = Field(description="The vendor's file.")
     row_number: Long = Field(ge=1, description="Place of the record in its file, from 1.")
     problem: String = Field(
-        nullable=True, description="Why the record could not be split into columns, if so."
+        nullable=True,
+        description="All reasons why the record could not be split into columns, if any.",
     )
     raw: String = Field(nullable=True, description="Text of a record that could not be split.")

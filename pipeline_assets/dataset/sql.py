@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
-Dialect: TypeAlias = Literal["duckdb", "pyspark"]
+from pipeline_assets.dataset.values.dialect import Dialect
 
 _NAMES: Mapping[type[dt.DataType], str] = {
     dt.Int32: "int",

@@ -7,7 +7,7 @@ audits. So the same asset runs on any engine, and only the settings say on which
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from pipeline_assets.dataset.sql import Dialect
+from pipeline_assets.dataset.values.dialect import Dialect
 from pipeline_assets.dataset.values.progress import Log
 from spark_resources.job import Job, Kind, Manifest
 

@@ -89,7 +89,8 @@ class CsvExporter:
     def _write(self, key: str, destination: CsvObject, outgoing: Outgoing) -> WrittenObject:
         rows, column = outgoing.rows, outgoing.table.partition_column
         own = rows.filter(rows[column].cast("string") == key) if column else rows
-        sql = to_sql(_as_text(own), self.engine.dialect)
+        written = own.select(*destination.written(outgoing.config))
+        sql = to_sql(_as_text(written), self.engine.dialect)
         staged_uri = f"{outgoing.fresh_uri}/{encode_key(key) or outgoing.table.name}.csv"
         count = self.engine.write_csv(outgoing.inputs, sql, staged_uri)
         size, sha256 = _measure(staged_uri, self.store)

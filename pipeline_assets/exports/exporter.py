@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import dagster as dg
 import ibis.expr.types as ir
 import pyarrow as pa
 
@@ -37,6 +38,7 @@ class Outgoing:
         inputs: What the rows are computed from, by table name.
         versions: Of each partition to be exported, by its key.
         fresh_uri: A prefix that nothing else writes to.
+        config: The asset's run config, if it has any.
     """
 
     table: LakeTable
@@ -44,6 +46,7 @@ class Outgoing:
     inputs: Mapping[str, Source]
     versions: Mapping[str, str]
     fresh_uri: str
+    config: dg.Config | None = None
 
 
 class StagedExport(Protocol):

@@ -92,7 +92,7 @@ class CatalogAccess:
             from pyiceberg.catalog import load_catalog
 
             return load_catalog(_NAME, type=GLUE, **properties)
-        if path := _sqlite_path(self.uri):
+        if path := sqlite_path(self.uri):
             path.parent.mkdir(parents=True, exist_ok=True)
         return _open_sql(self.uri, properties)
 
@@ -121,7 +121,7 @@ class _Opened:
 
 
 def _circumstances(uri: str, properties: Mapping[str, str]) -> tuple[object, ...]:
-    path = _sqlite_path(uri)
+    path = sqlite_path(uri)
     # A connection to a deleted file still accepts writes, and nobody ever reads them. An emptied
     # one lacks the catalog's tables, which a new connection creates.
     file = path.stat() if path and path.exists() else None
@@ -190,7 +190,7 @@ def _faults() -> tuple[type[Exception], ...]:
     return (OSError, ImportError, SQLAlchemyError, BotoCoreError, ClientError)
 
 
-def _sqlite_path(uri: str) -> Path | None:
+def sqlite_path(uri: str) -> Path | None:
     """The file of a SQLite database; None for any other catalog."""
     from sqlalchemy import make_url
 

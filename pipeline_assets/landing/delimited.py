@@ -7,7 +7,8 @@ expression types, accepts and rejects rows, so that every engine accounts for th
 Rules that hold for every dialect:
 
 - A line ends in LF or CRLF; a CR anywhere else is data.
-- An empty line is no record, but is counted.
+- An empty line is a record with the problem ``empty_line``, as in every other format; those before
+  the header are only counted.
 - An empty field is the empty string, quoted or not; what means null is the contract's to say.
 - A byte order mark before the header is dropped. Text is UTF-8.
 - Files are gzip-compressed if their first two bytes say so, whatever their name.
@@ -78,7 +79,8 @@ class Columns:
         r"""The schema of the batches.
 
         ``source_uri``; ``row_number``, of the record in its file, from 1, the header not counted;
-        the wanted columns; ``problem``, a key of :data:`pipeline_assets.landing.records.PROBLEMS`;
+        the wanted columns; ``problem``, of :data:`pipeline_assets.landing.records.PROBLEMS` all
+        that it has, joined by commas;
         ``raw``, the text of a record with a problem, where NUL and bytes that aren't UTF-8 are
         written like ``\xff``. A sound record has neither problem nor raw; one with a problem has
         null in all wanted columns. All are strings but the number.
@@ -95,8 +97,8 @@ class FileReport:
     Attributes:
         source_uri: Which file.
         records: How many records it has; each is a row of the batches.
-        problems: How many of them have which problem.
-        empty_lines: Lines without a character, which are no records.
+        problems: How many of them have which problems.
+        empty_lines: Lines without a character before the header.
         extra_columns: Header names nobody asked for.
         absent_columns: Optional columns it lacks; they are null in all of its rows.
     """
@@ -174,11 +176,13 @@ def _read_file(
     header: _Header | None = None
     tally = _Tally()
     for block in blocks:
-        tally.empty_lines += block.empty_lines
         records = block
-        if header is None and len(block):
-            header = _match(source_uri, _header_names(source_uri, block), columns)
-            records = block.select(slice(1, None))
+        if header is None:
+            tally.empty_lines += block.leading_empty_lines
+            records = block.select(slice(block.leading_empty_lines, None))
+        if header is None and len(records):
+            header = _match(source_uri, _header_names(source_uri, records), columns)
+            records = records.select(slice(1, None))
         if header is not None and len(records):
             records = records.judged(header.width)
             yield _batch(source_uri, tally.records, records, header, columns.schema)

@@ -46,7 +46,7 @@ def account(report: FileReport) -> str:
     problems = ", ".join(f"{count:,} {name}" for name, count in report.problems.items())
     remarks = {
         "with problems": problems,
-        "empty lines skipped": f"{report.empty_lines:,}" if report.empty_lines else "",
+        "empty lines before the header": f"{report.empty_lines:,}" if report.empty_lines else "",
         "columns left out": ", ".join(report.extra_columns),
         "optional columns absent": ", ".join(report.absent_columns),
     }

@@ -13,11 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipeline_assets.landing.fields import BETWEEN_REASONS
 from pipeline_assets.landing.quotes import Problem, Quotes, Text, pair_quotes
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Positions: TypeAlias = NDArray[np.int32]
 Flags: TypeAlias = NDArray[np.bool_]
+Verdicts: TypeAlias = NDArray[np.uint8]
 
 MAX_RAW_CHARACTERS: Final = 4096
 
@@ -27,17 +29,27 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "undecodable": "The record is not valid UTF-8.",
     "text_after_quote": "A closing quote is followed by something else than a delimiter.",
     "unterminated_quote": "A quoted field does not end within its file or within 16 MiB.",
+    "empty_line": "The line holds no character.",
 }
-"""What can be wrong with a record; where several things are, the last of them is reported."""
+"""What can be wrong with a record; where several things are, all of them are reported."""
 
 _NAMES = tuple(PROBLEMS)
-_SOUND, _FIELD_COUNT, _NUL_BYTE, _UNDECODABLE = range(-1, 3)
+_SOUND = 0
+_FLAGS: Final = {name: 1 << place for place, name in enumerate(_NAMES)}
+_CUT: Final = _FLAGS["text_after_quote"] | _FLAGS["unterminated_quote"] | _FLAGS["empty_line"]
+"""Problems of records whose fields cannot be counted."""
+_COMBINED: Final = pa.array(
+    [
+        BETWEEN_REASONS.join(name for name, flag in _FLAGS.items() if flags & flag)
+        for flags in range(1 << len(_NAMES))
+    ]
+)
 _QUOTE, _NEWLINE, _RETURN = b'"\n\r'
 
 
 @dataclass(frozen=True)
 class Records:
-    """Records in a block of bytes, empty lines left out.
+    """Records in a block of bytes.
 
     Attributes:
         data: The bytes; all offsets count in them.
@@ -48,8 +60,7 @@ class Records:
         count: Per record, how many fields it has.
         starts: Per record, the offset of its first byte.
         ends: Per record, the offset behind its last byte, without the line end.
-        verdicts: Per record, the place of its problem in `PROBLEMS`, or -1 if it is sound.
-        empty_lines: How many lines were left out.
+        verdicts: Per record, a bit for each of its `PROBLEMS`, or 0 if it is sound.
         consumed: The offset behind the last record.
     """
 
@@ -60,8 +71,7 @@ class Records:
     count: Positions
     starts: Positions
     ends: Positions
-    verdicts: NDArray[np.int8]
-    empty_lines: int
+    verdicts: Verdicts
     consumed: int
 
     def __len__(self) -> int:
@@ -73,9 +83,16 @@ class Records:
         return replace(self, **{name: getattr(self, name)[rows] for name in per_record})
 
     def judged(self, width: int) -> "Records":
-        """The same, those sound so far told off that don't have this many fields."""
-        wrong = (self.verdicts == _SOUND) & (self.count != width)
-        return replace(self, verdicts=np.where(wrong, np.int8(_FIELD_COUNT), self.verdicts))
+        """The same, those told off whose fields can be counted and are not this many."""
+        wrong = (self.verdicts & _CUT == 0) & (self.count != width)
+        flag = np.uint8(_FLAGS["field_count"])
+        return replace(self, verdicts=np.where(wrong, self.verdicts | flag, self.verdicts))
+
+    @property
+    def leading_empty_lines(self) -> int:
+        """How many empty lines come before the first that is not."""
+        filled = np.flatnonzero(self.starts < self.ends)
+        return int(filled[0]) if len(filled) else len(self)
 
     def column(self, place: int) -> pa.StringArray:
         """The fields at one place of every record, null where the record isn't sound."""
@@ -89,14 +106,13 @@ class Records:
         return pc.replace_with_mask(values, pa.array(doubled), single)
 
     def problems(self) -> pa.StringArray:
-        """Per record, its problem, null if it is sound."""
-        sound = self.verdicts == _SOUND
-        return pa.array(_NAMES).take(pa.array(np.where(sound, 0, self.verdicts), mask=sound))
+        """Per record, its problems joined, null if it is sound."""
+        return _COMBINED.take(pa.array(self.verdicts, mask=self.verdicts == _SOUND))
 
     def problem_counts(self) -> dict[str, int]:
-        """How many have which problem."""
+        """How many have which problems."""
         codes, counts = np.unique(self.verdicts[self.verdicts != _SOUND], return_counts=True)
-        return dict(zip((_NAMES[code] for code in codes), counts.tolist(), strict=True))
+        return dict(zip(_COMBINED.take(pa.array(codes)).to_pylist(), counts.tolist(), strict=True))
 
     def raw(self) -> pa.StringArray:
         """Per record, its text if it has a problem, else null."""
@@ -159,7 +175,7 @@ def _assemble(text: Text, separators: Positions, last: Positions, quotes: Quotes
     ends[last] -= lines[ends[last] - 1] == _RETURN
     lines = lines[: separators[-1] + 1 if len(separators) else 0]
     inner_starts, inner_ends, doubled = _strip_quotes(lines, starts, ends, quotes.positions)
-    records = Records(
+    return Records(
         data=text.data,
         fields=_spans(text.data, inner_starts, inner_ends),
         doubled=doubled,
@@ -168,10 +184,8 @@ def _assemble(text: Text, separators: Positions, last: Positions, quotes: Quotes
         starts=starts[first],
         ends=ends[last],
         verdicts=_verdicts(text.data, lines, starts[first], ends[last], quotes.broken),
-        empty_lines=int((starts[first] == ends[last]).sum()),
         consumed=len(lines),
     )
-    return records.select(records.starts < records.ends) if records.empty_lines else records
 
 
 def _behind(ends: Positions) -> Positions:
@@ -209,17 +223,19 @@ def _spans(data: bytes, starts: Positions, ends: Positions) -> pa.StringArray:
 
 def _verdicts(
     data: bytes, lines: Bytes, starts: Positions, ends: Positions, broken: Mapping[int, Problem]
-) -> NDArray[np.int8]:
-    """Per record, its problem as far as it doesn't depend on the header."""
-    verdicts = np.full(len(starts), _SOUND, np.int8)
+) -> Verdicts:
+    """Per record, its problems as far as they don't depend on the header."""
+    verdicts = np.full(len(starts), _SOUND, np.uint8)
+    verdicts[starts == ends] = _FLAGS["empty_line"]
     if b"\0" in data:
-        verdicts[_rows_with(lines == 0, starts, ends)] = _NUL_BYTE
+        verdicts[_rows_with(lines == 0, starts, ends)] |= _FLAGS["nul_byte"]
     if not _is_utf8(data, len(lines)):
         suspects = _rows_with(lines >= 0x80, starts, ends)
-        verdicts[suspects[_undecodable(data, starts[suspects], ends[suspects])]] = _UNDECODABLE
+        wrong = suspects[_undecodable(data, starts[suspects], ends[suspects])]
+        verdicts[wrong] |= _FLAGS["undecodable"]
     if broken:
-        problems = [_NAMES.index(problem) for problem in broken.values()]
-        verdicts[np.searchsorted(starts, list(broken))] = problems
+        flags = np.array([_FLAGS[problem] for problem in broken.values()], np.uint8)
+        verdicts[np.searchsorted(starts, list(broken))] |= flags
     return verdicts
 
 

@@ -19,11 +19,12 @@ from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.engines.router import Engines
+from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
 from pipeline_assets.landing.zone import LandingZone
 from pipeline_assets.orchestration.alerts.channels import Channel, Email, SlackWebhook, SnsTopic
 from pipeline_assets.orchestration.resources.parts import Parts
-from pipeline_assets.settings import Settings
+from pipeline_assets.settings import PREFIX, Settings
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 
 if TYPE_CHECKING:
@@ -123,8 +124,9 @@ class Deployment:
     @property
     def _catalog_uri(self) -> str:
         settings = self.settings
-        if settings.catalog_uri:
-            return settings.catalog_uri
-        if settings.lake_uri.startswith(S3_SCHEME):
-            return sqlite_uri(settings.dagster_home.resolve() / "catalog.db")
-        return sqlite_uri(Path(settings.lake_uri) / "catalog.db")
+        if not settings.catalog_uri and settings.lake_uri.startswith(S3_SCHEME):
+            raise PipelineError(
+                f"{PREFIX}CATALOG_URI is not set: a lake on S3 needs `glue`, or the SQLAlchemy URL "
+                "of a database that every process of the deployment uses"
+            )
+        return settings.catalog_uri or sqlite_uri(Path(settings.lake_uri) / "catalog.db")

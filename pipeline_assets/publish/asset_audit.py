@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.contract import Check
-from pipeline_assets.dataset.sql import Dialect
+from pipeline_assets.dataset.values.dialect import Dialect
 from pipeline_assets.profiles.profiles import profile_queries
 from pipeline_assets.publish.audit import OUTPUT, build_audit
 from spark_resources.job import Audit

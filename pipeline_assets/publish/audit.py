@@ -13,7 +13,8 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from pipeline_assets.dataset.contract import Check
-from pipeline_assets.dataset.sql import Dialect, rows_where, to_sql
+from pipeline_assets.dataset.sql import rows_where, to_sql
+from pipeline_assets.dataset.values.dialect import Dialect
 from spark_resources.job import Audit, KeyedCheck
 
 OUTPUT: Final = "output"

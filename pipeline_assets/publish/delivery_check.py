@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.deliveries import Delivery
+from pipeline_assets.dataset.values.objects import NOTHING
 from pipeline_assets.dataset.values.table import WHOLE_TABLE, LakeTable
 from pipeline_assets.publish.metadata import metadata_table
 from pipeline_assets.publish.staging import Staged
@@ -86,6 +87,10 @@ def _counts(
         is_counted = column is not None and spec is None
         rows = _total(staged, key, str(column)) if is_counted else record.rows
         read, before = (published.get(key, 0), None) if spec else (rows, published.get(key))
+        if NOTHING in record.inputs.values():
+            # Somebody has asked to empty the partition.
+            yield Counts(key, rows, read, before, None, None)
+            continue
         remark = None if spec else delivery.remark(rows, read, before)
         yield Counts(key, rows, read, before, delivery.complaint(rows, read, before), remark)
 

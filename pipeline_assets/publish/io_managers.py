@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 import ibis.expr.types as ir
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from pipeline_assets.iceberg.tables import Lake, TableState
 
 
+WITHDRAW_TAG: Final = "pipeline/withdraw"
+"""Tag of a run that empties partitions whose objects a vendor has withdrawn."""
+
+
 @dataclass(frozen=True)
 class LakeIOManager(dg.IOManager):
     """Loads tables lazily and publishes staged partitions.
@@ -68,7 +72,8 @@ class LakeIOManager(dg.IOManager):
         rows, lines = stored(spec, table), unbound(spec, table)
         sources = {rows.get_name(): _parquet(state, rows)}
         if spec.read_as != "table":
-            sources[lines.get_name()] = _text(self.lake.rows(table, state), lines)
+            home = self.lake.location(table)
+            sources[lines.get_name()] = _text(self.lake.rows(table, state), lines, home)
         absent = dict.fromkeys(keys or (), ABSENT) if is_optional else {}
         versions = absent | {key: record.version for key, record in state.records.items()}
         return LazyTable(lines, sources, versions, rows)
@@ -108,7 +113,7 @@ class LandingIOManager(dg.IOManager):
         source = self.sources[context.asset_key.to_user_string()]
         objects = self._delivered(source, list(context.asset_partition_keys))
         missing = [key for key, items in objects.items() if not items]
-        if missing:
+        if missing and not _withdraws(context):
             raise PipelineError(
                 f"Nothing has landed for {source.partitioning.column} {first_and_last(missing)}: "
                 f"expected {self.zone.uri}/{source.shape}"
@@ -128,6 +133,11 @@ class LandingIOManager(dg.IOManager):
         raise PipelineError(f"{context.asset_key.to_user_string()} is delivered, not computed")
 
 
+def _withdraws(context: dg.InputContext) -> bool:
+    """Whether the run was started to empty partitions of which nothing lies there any more."""
+    return WITHDRAW_TAG in context.step_context.run_tags
+
+
 def _require(table: LakeTable, keys: tuple[str, ...], state: "TableState") -> None:
     missing = [key for key in keys if key not in state.records]
     if missing:
@@ -141,16 +151,23 @@ def _parquet(state: "TableState", rows: ir.Table) -> Source:
     return Source("parquet", schema_names(rows.schema()), files, state.snapshot_id)
 
 
-def _text(parts: pa.Table, lines: ir.Table) -> Source:
+def _text(parts: pa.Table, lines: ir.Table, home: str) -> Source:
     order = [("source_uri", "ascending"), ("member", "ascending"), ("part", "ascending")]
     schema = schema_names(lines.schema())
     constants = [name for name in schema if name not in {"line", "line_number"}]
     files = tuple(
         SourceFile(
-            uri=part["part_uri"],
+            uri=_below(home, part["part_uri"]),
             constants={name: str(part[name]) for name in constants},
             first_line=part["first_line"],
         )
         for part in parts.sort_by(order).to_pylist()
     )
     return Source("lines", schema, files)
+
+
+def _below(home: str, uri: str) -> str:
+    """Where a raw part lies now: a row names it where it was written, before a lake was moved."""
+    namespace, name = home.split("/")[-2:]
+    _, is_ours, path = uri.rpartition(f"/{namespace}/{name}/data/")
+    return f"{home}/data/{path}" if is_ours else uri

@@ -177,6 +177,7 @@ class Stager:
             inputs=attempt.sources,
             versions={key: digest(attempt.input_versions(key)) for key in attempt.keys},
             fresh_uri=f"{attempt.location}/export",
+            config=attempt.request.config,
         )
         export = self.exporters[destination.kind].stage(destination, outgoing)
         with discarded_on_failure(export):

@@ -54,7 +54,7 @@ COMMON_FAULTS: Final = (
     Fault("bad_token", lambda line: line.replace(b"\x01", b"\x01\x01", 1)),
     Fault("undecodable", lambda line: line.replace(b",", b"\r,", 1)),
     Fault("field_count", lambda line: line + b",1"),
-    Fault("field_count", lambda _: b""),
+    Fault("empty_line", lambda _: b""),
 )
 SKELETON_FAULTS: Final = (
     Fault("bad_sample_id", _set(0, b"12a")),

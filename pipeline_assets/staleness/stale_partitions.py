@@ -5,7 +5,7 @@ The partition is stale when one of them differs from today's version, or when an
 itself. Dates are never compared: a restored input with an old date counts as well as a new one.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -15,7 +15,7 @@ from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.inputs import ABSENT, InputSpec
 from pipeline_assets.dataset.values.table import WHOLE_TABLE, PartitionRecord
 from pipeline_assets.staleness.configs import config_change
-from pipeline_assets.staleness.outside_systems import OutsideVersions
+from pipeline_assets.staleness.outside_systems import EMPTY, OutsideVersions
 from pipeline_assets.staleness.versions import code_version, former_code_version, input_version
 
 NEVER: Final = "never published"
@@ -115,7 +115,7 @@ class _Survey:
         if asset.name in self._state.outside.idle:
             return set()
         if asset.name in self._state.outside.versions:
-            return set(self._state.outside.versions[asset.name])
+            return self._windows_of_system(asset)
         own = [self._available.get(spec.upstream, set()) for spec in asset.inputs]
         if asset.partitioning is None:
             return {WHOLE_TABLE} if all(own) else set()
@@ -131,6 +131,40 @@ class _Survey:
             # With mapped and unmapped inputs: where any input has the partition of the same key.
             return set.union(*own) & set(asset.partitioning.keys(self._state.instance))
         return set(asset.partitioning.keys(self._state.instance)) if all(own) else set()
+
+    def _windows_of_system(self, asset: LakeAsset) -> set[str]:
+        """Windows for which the asset's system is to be read.
+
+        Besides those that the system knows of, there are those of other systems and of what has
+        landed: every table of a day exists, even if that day only had reviews. One that holds rows
+        of a system that knows nothing of it any more stays as it is.
+        """
+        known = self._state.outside.versions[asset.name]
+        if not known:
+            return set()
+        published = self._state.records.get(asset.name, {})
+        others = {
+            key
+            for name, keys in self._keys_from_outside().items()
+            if self._partitionings.get(name) is asset.partitioning
+            for key in keys
+        }
+        empty = {
+            key
+            for key in others - set(known)
+            if key not in published or published[key].inputs.get(asset.system or "") == EMPTY
+        }
+        return set(known) | empty
+
+    def _keys_from_outside(self) -> Mapping[str, Collection[str]]:
+        """By the name of an asset that reads the outside world, the partitions it finds there."""
+        landed = {
+            asset.name: self._state.landed[spec.upstream]
+            for asset in self._state.assets
+            for spec in asset.inputs
+            if spec.upstream in self._state.landed
+        }
+        return {**landed, **self._state.outside.versions}
 
     def _reason(self, asset: LakeAsset, key: str, record: PartitionRecord | None) -> str | None:
         if record is None:
@@ -177,7 +211,9 @@ class _Survey:
     def _outside(self, asset: LakeAsset, key: str) -> str | None:
         """The version that a record written now would hold for the asset's outside system."""
         outside = self._state.outside
-        return outside.versions.get(asset.name, {}).get(key) or outside.destinations.get(asset.name)
+        if asset.name in outside.versions:
+            return outside.versions[asset.name].get(key, EMPTY)
+        return outside.destinations.get(asset.name)
 
     def _stage(self, asset: LakeAsset, key: str) -> int:
         stages = [

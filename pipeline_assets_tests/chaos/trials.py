@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from pipeline_assets.iceberg.catalog import sqlite_uri
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.objects import S3Store
@@ -71,6 +72,7 @@ class Trials:
         return settings_in(
             folder,
             lake_uri=f"s3://{bucket}/lake",
+            catalog_uri=sqlite_uri(folder / "dagster" / "catalog.db"),
             landing_uri=f"s3://{bucket}/landing",
             s3_endpoint_url=endpoint,
             s3_region="us-east-1",

@@ -1,5 +1,6 @@
 """The commands that keep a lake sound, as people type them."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,11 @@ from click.testing import CliRunner, Result
 
 from pipeline_assets.command.cli import cli
 from pipeline_assets.command.session import Session
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.upkeep.recovery import recover
+from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.settings import Settings
+from pipeline_assets_tests.diary.bench import diary, land
 from pipeline_assets_tests.domains.ratings.world import World
 
 BOOKS = [{"customer_id": f"C{n % 5}", "product_id": "B1", "star_rating": 3} for n in range(25)]
@@ -57,3 +62,39 @@ def test_a_dry_run_says_what_would_be_done(world: World) -> None:
     assert result.exit_code == 0
     assert "would be: ratings.reviews" in result.stdout
     assert files(world.settings) == before
+
+
+def test_after_recovery_everything_is_as_before_and_nothing_has_to_be_done(world: World) -> None:
+    rows = world.query("select * from ratings.reviews order by all")
+    history = said(world.settings, "history", "ratings.reviews").stdout
+    Path(world.settings.lake_uri, "catalog.db").unlink()
+    dry = said(world.settings, "recover", "--dry-run")
+    assert (dry.exit_code, dry.stdout.count("would be: ")) == (0, 6)
+    assert said(world.settings, "query", "select 1 from ratings.reviews").exit_code == 1
+    result = said(world.settings, "recover")
+    assert result.exit_code == 0
+    assert result.stdout.endswith("6 tables, 6 of them changed in the catalog, 0 with losses\n")
+    assert world.query("select * from ratings.reviews order by all") == rows
+    assert said(world.settings, "history", "ratings.reviews").stdout == history
+    assert world.update().made == ()
+
+
+def test_in_a_lake_that_was_moved_raw_text_is_found_again(
+    settings: Settings, tmp_path: Path
+) -> None:
+    bench = diary(settings)
+    land(bench, "mon", one="ada: hello")
+    assert bench.run("mon").success
+    moved = tmp_path / "moved"
+    shutil.move(settings.lake_uri, moved)
+    bench = diary(settings.model_copy(update={"lake_uri": str(moved)}))
+    assert all(not table.losses for table in recover(bench.lake.access))
+    land(bench, "mon")
+    assert bench.run("mon", only=["diary.entries"]).success
+    assert bench.query("SELECT who FROM diary.entries") == [("ada",)]
+
+
+def test_a_lake_on_s3_names_its_catalog() -> None:
+    settings = Settings(lake_uri="s3://bucket/lake")
+    with pytest.raises(PipelineError, match="CATALOG_URI is not set: a lake on S3 needs `glue`"):
+        _ = Deployment(settings).lake

@@ -3,7 +3,8 @@ import ibis.expr.datatypes as dt
 import pytest
 import sqlglot
 
-from pipeline_assets.dataset.sql import Dialect, schema_names, to_sql, type_name
+from pipeline_assets.dataset.sql import schema_names, to_sql, type_name
+from pipeline_assets.dataset.values.dialect import Dialect
 
 PLAYS = ibis.table({"listener": "string", "plays": "int64"}, name="plays")
 

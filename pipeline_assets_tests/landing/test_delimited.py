@@ -95,10 +95,25 @@ def test_a_header_alone_gives_no_rows() -> None:
         assert read(header) == Read([], [report])
 
 
-def test_empty_lines_are_counted_but_are_no_records() -> None:
-    result = read(b"\na,b\n\n1,2\n\r\n3,4\n\n\n")
-    assert [(row["row_number"], row["a"]) for row in result.rows] == [(1, "1"), (2, "3")]
-    assert (result.reports[0].records, result.reports[0].empty_lines) == (2, 5)
+def test_empty_lines_are_records_with_a_problem_as_in_every_format() -> None:
+    result = read(b"\n\r\na,b\n\n1,2\n\r\n3,4\n\n\n")
+    assert [(row["row_number"], row["a"]) for row in result.rows if row["a"]] == [
+        (2, "1"),
+        (4, "3"),
+    ]
+    assert result.problems == [(number, "empty_line", "") for number in (1, 3, 5, 6)]
+    assert (result.reports[0].records, result.reports[0].accepted) == (6, 2)
+    assert result.reports[0].empty_lines == 2
+
+
+def test_all_problems_of_a_record_are_told() -> None:
+    result = read(b'a,b\n1\x00\n\xff,2,3\n"1"\xff\x00,2\n')
+    assert [problem for _, problem, _ in result.problems] == [
+        "field_count, nul_byte",
+        "field_count, undecodable",
+        "nul_byte, undecodable, text_after_quote",
+    ]
+    assert result.reports[0].accepted == 0
 
 
 def test_a_record_of_empty_fields_is_a_record() -> None:
@@ -174,7 +189,7 @@ def test_a_line_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         (b"US,12\nUS,13\n", "f0 lacks column a, b; .* is: US, 12"),
         (b"a;b\n1;2\n", "f0 lacks column a, b; .* is: a;b"),
         (b"a,b,a\n1,2,3\n", "f0 has column a more than once"),
-        ("a,b\n1,2\n".encode("utf-16"), "f0 has a broken header .undecodable."),
+        ("a,b\n1,2\n".encode("utf-16"), "f0 has a broken header .nul_byte, undecodable."),
         (b'"a,b\n1,2\n', "f0 has a broken header .unterminated_quote."),
     ],
 )
@@ -255,19 +270,22 @@ def reference(text: bytes, dialect: Dialect, width: int) -> list[Row]:
         fields, problem, end = next_record(text, position, dialect)
         record = text[position:end].removesuffix(b"\n").removesuffix(b"\r")
         position = end
-        if record:
-            rows.append(judged(record, fields, problem, width))
+        rows.append(judged(record, fields, problem, width))
     return rows
 
 
 def judged(record: bytes, fields: list[bytes], problem: str | None, width: int) -> Row:
-    if problem is None:
-        problem = "field_count" if len(fields) != width else None
-        problem = "nul_byte" if b"\0" in record else problem
-        problem = "undecodable" if not is_utf8(record) else problem
-    if problem is None:
+    found = {
+        "field_count": record and problem is None and len(fields) != width,
+        "nul_byte": b"\0" in record,
+        "undecodable": not is_utf8(record),
+        problem: problem is not None,
+        "empty_line": not record,
+    }
+    problems = ", ".join(str(name) for name, applies in found.items() if applies)
+    if not problems:
         return [field.decode() for field in fields], None, None
-    return None, problem, record.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+    return None, problems, record.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
 def is_utf8(record: bytes) -> bool:
@@ -376,5 +394,5 @@ def test_every_record_is_accounted_for(text: bytes, block: int) -> None:
     report = result.reports[0]
     assert report.records == len(result.rows)
     assert report.accepted == sum(row["problem"] is None for row in result.rows)
-    assert set(report.problems) <= set(PROBLEMS)
+    assert {name for told in report.problems for name in told.split(", ")} <= set(PROBLEMS)
     assert all((row["problem"] is None) == (row["raw"] is None) for row in result.rows)

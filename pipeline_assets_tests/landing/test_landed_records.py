@@ -52,7 +52,7 @@ def landed(tmp_path: Path) -> Callable[[str, bytes], None]:
 def test_reads_files_in_order_and_tells_how_far_it_is(
     landed: Callable[[str, bytes], None], tmp_path: Path
 ) -> None:
-    landed("1.csv", b"user,artist\n1,Low\n2\n\n")
+    landed("1.csv", b"\nuser,artist\n1,Low\n2\n\n")
     landed("2.csv", b"artist,user,age\nCan,3,70\n")
     watcher = Watcher()
 
@@ -65,13 +65,13 @@ def test_reads_files_in_order_and_tells_how_far_it_is(
     assert table.column_names == [
         *("source_uri", "row_number", "problem", "raw", "user", "artist", "mbid", "snapshot")
     ]
-    assert table["artist"].to_pylist() == ["Low", None, "Can"]
-    assert table["problem"].to_pylist() == [None, "field_count", None]
-    assert table["snapshot"].to_pylist() == ["2024-01-01"] * 3
+    assert table["artist"].to_pylist() == ["Low", None, None, "Can"]
+    assert table["problem"].to_pylist() == [None, "field_count", "empty_line", None]
+    assert table["snapshot"].to_pylist() == ["2024-01-01"] * 4
     assert watcher.read == {file.uri: (file.size, file.size) for file in files}
     assert watcher.lines == [
-        f"{files[0].uri}: 2 records; with problems: 1 field_count; empty lines skipped: 1; "
-        "optional columns absent: mbid",
+        f"{files[0].uri}: 3 records; with problems: 1 empty_line, 1 field_count; "
+        "empty lines before the header: 1; optional columns absent: mbid",
         f"{files[1].uri}: 1 records; columns left out: age; optional columns absent: mbid",
     ]
 

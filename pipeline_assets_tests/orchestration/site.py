@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import dagster as dg
 
+from pipeline_assets.iceberg.catalog import sqlite_uri
 from pipeline_assets.storage.objects import S3Store
 from pipeline_assets.storage.s3_access import S3Access
 
@@ -115,6 +116,7 @@ def running(site_home: Path, bucket: str, access: S3Access, **settings: str) -> 
         **os.environ,
         "DAGSTER_HOME": str(site_home),
         "PIPELINE_LAKE_URI": f"{bucket}/lake",
+        "PIPELINE_CATALOG_URI": sqlite_uri(site_home / "catalog.db"),
         "PIPELINE_LANDING_URI": f"{bucket}/landing",
         "PIPELINE_S3_ENDPOINT_URL": access.endpoint_url or "",
         "PIPELINE_S3_REGION": access.region or "",

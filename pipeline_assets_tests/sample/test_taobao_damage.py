@@ -47,4 +47,4 @@ def test_the_cut_at_the_end_of_a_file_is_noticed(columns: Columns, tokens: str) 
 def test_every_reason_of_a_kind_of_file_occurs(columns: Columns) -> None:
     reasons = {column.reason for column in columns}
     planted = {fault.reason for fault in FAULTS[tuple(columns)]}
-    assert planted == {None, "undecodable", "field_count", *reasons}
+    assert planted == {None, "empty_line", "undecodable", "field_count", *reasons}

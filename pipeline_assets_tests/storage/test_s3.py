@@ -103,7 +103,11 @@ def delete(access: S3Access) -> None:
 
 def publish(access: S3Access) -> None:
     settings = Settings.model_validate(
-        {"lake_uri": "s3://bucket/lake", "s3_endpoint_url": access.endpoint_url}
+        {
+            "lake_uri": "s3://bucket/lake",
+            "catalog_uri": "sqlite://",
+            "s3_endpoint_url": access.endpoint_url,
+        }
     )
     lake = Deployment(settings).lake
     lake.publish(PLAYS, ["s3://bucket/lake/0.parquet"], {"mon": record()})

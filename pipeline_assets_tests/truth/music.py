@@ -10,7 +10,8 @@ from typing import Final
 
 from pipeline_assets.sample.music import TOP_ARTIST_COLUMNS, USER_COLUMNS
 
-NULL_COUNTRIES: Final = ("", "None", "null")
+NULL_COUNTRIES: Final = ("", "<na>", "nan", "none", "null")
+"""In small letters."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class SnapshotTruth:
     Attributes:
         users: Rows of `users` that are sound.
         user_top_artists: Rows of `user_top_artists` that are sound.
-        null_countries: Sound users whose country is written as nothing, `None` or `null`.
+        null_countries: Sound users whose country says that there is none, however it is written.
         rejected_users: Spoilt rows of `users` by reason.
         rejected_user_top_artists: Spoilt rows of `user_top_artists` by reason.
         artists: Distinct artists among the sound rows.
@@ -92,12 +93,12 @@ def snapshot_truth(landing: Path, snapshot: str) -> SnapshotTruth:
     )
     plays: dict[str, Counter[str]] = defaultdict(Counter)
     for user, _, artist, count, _ in top_artists:
-        if users[user] not in NULL_COUNTRIES:
+        if users[user].lower() not in NULL_COUNTRIES:
             plays[users[user]][artist] += int(count)
     return SnapshotTruth(
         users=len(users),
         user_top_artists=len(top_artists),
-        null_countries=sum(country in NULL_COUNTRIES for country in users.values()),
+        null_countries=sum(country.lower() in NULL_COUNTRIES for country in users.values()),
         rejected_users=rejected_users,
         rejected_user_top_artists=rejected_top_artists,
         artists=len({row[2] for row in top_artists}),

@@ -1,20 +1,22 @@
 r"""What a correct pipeline does with a line of a Taobao file: accept it, or reject it for a reason.
 
-A line is rejected for the first of these reasons that applies:
+A line is rejected for the first four of these reasons alone, and for all of the others that apply,
+joined by commas:
 
 | reason            | applies if                                                                  |
 |-------------------|-----------------------------------------------------------------------------|
+| `empty_line`      | it has no character                                                         |
 | `undecodable`     | it is not UTF-8, has a carriage return inside or the four ASCII separators  |
 |                   | in a row, or starts with a byte order mark or ASCII SUBSTITUTE              |
 | `field_count`     | it has not 6 (skeleton) or 3 (common features) fields between commas        |
+| `cut_line`        | the file ends inside the line, and anything is wrong or the number of       |
+|                   | tokens is not the number of features                                        |
 | `bad_sample_id`   | the sample id is not 1 to 18 digits                                         |
 | `bad_label`       | a label is neither 0 nor 1                                                  |
 | `bad_index`       | the common feature index is empty or has a control character                |
 | `bad_feature_num` | the number of features is not 1 to 9 digits                                 |
 | `bad_token`       | a token is not `field \x02 id \x03 value`: a field of no control characters |
 |                   | nor commas, an id of 1 to 18 digits, a decimal number                       |
-| `cut_line`        | the file ends inside the line, and one of the above applies or the number   |
-|                   | of tokens is not the number of features                                     |
 
 `cut_line` takes the place of every other reason. An empty list has no tokens; one `\x01` after the
 last token is no token. Everything else is accepted. A number of features that is wrong beside a
@@ -86,8 +88,11 @@ def _is_decodable(line: bytes) -> bool:
 
 
 def _fault(line: bytes, columns: Sequence[Column]) -> str | None:
+    if not line:
+        return "empty_line"
     fields = line.split(b",")
     if len(fields) != len(columns):
         return "field_count"
     pairs = zip(columns, fields, strict=True)
-    return next((c.reason for c, field in pairs if not c.pattern.fullmatch(field)), None)
+    found = [column.reason for column, field in pairs if not column.pattern.fullmatch(field)]
+    return ", ".join(dict.fromkeys(found)) or None

@@ -4,12 +4,17 @@ These are plain values. What writes to them lives in :mod:`pipeline_assets.expor
 :attr:`Destination.kind`.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, Self
+
+import dagster as dg
+from pydantic import Field as ConfigField
 
 from pipeline_assets.dataset.contract import Contract, Field, Long, String, TableContract
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.values.objects import encode_key
+from pipeline_assets.errors import PipelineError
 
 
 class Destination(Protocol):
@@ -28,9 +33,35 @@ class Destination(Protocol):
         """What an asset's code version says of the destination."""
         ...
 
+    @property
+    def told(self) -> str:
+        """The names that readers outside the lake rely on, for the documentation."""
+        ...
+
     def with_partitioning(self, partitioning: Partitioning) -> Self:
         """The same for other partitions."""
         ...
+
+
+class FurtherColumns(dg.Config):
+    """Which columns an object has besides those that it always has."""
+
+    further_columns: list[str] = ConfigField(
+        default=[], description="Columns of the exported table to write behind the usual ones."
+    )
+
+    def require_in(self, columns: Collection[str]) -> None:
+        """Refuse a column that the exported table does not have.
+
+        Raises:
+            PipelineError: There is one.
+        """
+        unknown = [name for name in self.further_columns if name not in columns]
+        if unknown:
+            raise PipelineError(
+                f"further_columns: there is no column {' or '.join(unknown)} to export, "
+                f"only {', '.join(columns)}"
+            )
 
 
 class ExportedObjects(Contract):
@@ -50,16 +81,34 @@ class CsvObject:
         path: Of the object below the lake; ``{key}`` stands for the partition key, percent-encoded
             where it is no plain name.
         rows: What the rows in it promise; they hold the partition column.
+        columns: Which of their columns are written, in this order; run config may name further
+            ones. None stands for all.
     """
 
     kind: ClassVar[str] = "csv"
     path: str
     rows: TableContract
+    columns: tuple[str, ...] | None = None
 
     @property
     def place(self) -> str:
         """What an asset's code version says of the destination."""
-        return self.path
+        return " ".join((self.path, *(self.columns or ())))
+
+    @property
+    def told(self) -> str:
+        """The names that readers outside the lake rely on, for the documentation."""
+        columns = ", ".join(f"`{name}`" for name in self.written(None))
+        return (
+            f"the object `{self.path}` below the lake for each partition `{{key}}`, which is "
+            f"percent-encoded where it is no plain name; its columns are {columns}"
+        )
+
+    def written(self, config: dg.Config | None) -> tuple[str, ...]:
+        """The columns that are written under a run config, in this order."""
+        further = config.further_columns if isinstance(config, FurtherColumns) else ()
+        usual = self.rows.schema.names if self.columns is None else self.columns
+        return tuple(dict.fromkeys((*usual, *further)))
 
     def with_partitioning(self, partitioning: Partitioning) -> "CsvObject":
         """The same for other partitions."""
@@ -100,6 +149,11 @@ class PostgresTable:
     def place(self) -> str:
         """What an asset's code version says of the destination."""
         return f"{self.schema}.{self.name}"
+
+    @property
+    def told(self) -> str:
+        """The names that readers outside the lake rely on, for the documentation."""
+        return f"the table `{self.place}` of the warehouse"
 
     def with_partitioning(self, partitioning: Partitioning) -> "PostgresTable":
         """The same for other partitions."""

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from pipeline_assets.dataset.contract import TableContract
+if TYPE_CHECKING:
+    # Contracts need Ibis; who only reads tables needs neither.
+    from pipeline_assets.dataset.contract import TableContract
 
 WHOLE_TABLE: Final = ""
 
@@ -23,7 +25,7 @@ class LakeTable:
 
     namespace: str
     name: str
-    contract: TableContract
+    contract: "TableContract"
     partition_column: str | None = None
 
     def __str__(self) -> str:

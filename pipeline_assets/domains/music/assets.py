@@ -14,9 +14,14 @@ from pipeline_assets.dataset.inputs import Landed
 from pipeline_assets.dataset.values.deliveries import Delivery
 from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.music.checks import (
+    artists_are_listed_once,
+    artists_have_a_context,
+    every_play_accounted,
     every_top_artist_accounted,
     every_user_accounted,
-    vectors_are_finite,
+    listeners_have_a_vector,
+    vectors_have_a_direction,
+    vectors_of_listeners_have_a_direction,
 )
 from pipeline_assets.domains.music.contracts import (
     MUSIC,
@@ -39,13 +44,13 @@ from pipeline_assets.domains.music.deliveries import (
 )
 from pipeline_assets.domains.music.plots import ARTIST_MAP, LEADERS
 from pipeline_assets.domains.music.records import (
-    NO_COUNTRY,
     judged_top_artists,
     judged_users,
     rejected,
     sound,
 )
-from pipeline_assets.domains.music.vectors import in_blocks, weighted_means
+from pipeline_assets.domains.music.vectors import has_direction, in_blocks, weighted_means
+from pipeline_assets.landing.fields import as_whole, is_nothing
 from pipeline_assets.partitions import SNAPSHOTS
 
 
@@ -82,7 +87,7 @@ class NeighbourConfig(dg.Config):
 
 
 @ingest_asset(
-    domain=MUSIC, contract=RawUsers, code_version="1", partitions=SNAPSHOTS, landing=LISTENING
+    domain=MUSIC, contract=RawUsers, code_version="2", partitions=SNAPSHOTS, landing=LISTENING
 )
 def raw_users(deliveries: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """The users as delivered, as text."""
@@ -92,7 +97,7 @@ def raw_users(deliveries: Landed, workspace: Workspace) -> Iterator[pa.RecordBat
 @ingest_asset(
     domain=MUSIC,
     contract=RawUserTopArtists,
-    code_version="1",
+    code_version="2",
     partitions=SNAPSHOTS,
     landing=LISTENING,
 )
@@ -114,8 +119,8 @@ def users(raw_users: ir.Table) -> ir.Table:
     return found.select(
         "user_id",
         "snapshot",
-        country=ibis.cases((~found.country.isin(NO_COUNTRY), found.country)),
-        total_scrobbles=found.total_scrobbles.try_cast("int64"),
+        country=ibis.cases((~is_nothing(found.country), found.country)),
+        total_scrobbles=as_whole(found.total_scrobbles, "int64"),
     )
 
 
@@ -123,19 +128,22 @@ def users(raw_users: ir.Table) -> ir.Table:
     domain=MUSIC,
     contract=UserTopArtists,
     partitions=SNAPSHOTS,
-    checks=[every_top_artist_accounted],
+    checks=[every_top_artist_accounted, every_play_accounted, artists_are_listed_once],
     delivery=Delivery(read="raw_user_top_artists"),
 )
 def user_top_artists(raw_user_top_artists: ir.Table, users: ir.Table) -> ir.Table:
-    """Whom everyone listens to most."""
+    """Whom everyone listens to most; plays of an artist that a list names again are added up."""
     found = sound(judged_top_artists(raw_user_top_artists, users))
-    return found.select(
+    typed = found.select(
         "user_id",
         "artist_name",
         "snapshot",
-        rank=found["rank"].try_cast("int32"),
-        playcount=found.playcount.try_cast("int64"),
-        mbid=found.mbid.nullif(""),
+        rank=as_whole(found["rank"], "int32"),
+        playcount=as_whole(found.playcount, "int64"),
+        mbid=ibis.cases((~is_nothing(found.mbid), found.mbid)),
+    )
+    return typed.group_by("snapshot", "user_id", "artist_name").aggregate(
+        rank=typed["rank"].min(), playcount=typed.playcount.sum(), mbid=typed.mbid.min()
     )
 
 
@@ -187,12 +195,16 @@ def country_rank_per_artist(
     domain=MUSIC,
     contract=ArtistEmbeddings,
     partitions=SNAPSHOTS,
-    checks=[vectors_are_finite],
+    checks=[vectors_have_a_direction, artists_have_a_context],
     plots=[ARTIST_MAP],
     partitions_per_run=1,
 )
 def artist_embeddings(user_top_artists: ir.Table, config: EmbeddingConfig) -> Learn:
-    """Artists as vectors, close where the same people listen to them."""
+    """Artists as vectors, close where the same people listen to them.
+
+    An artist that stands beside no other one in anybody's list has no context to learn from, and
+    so no vector; a check counts them.
+    """
     lists = user_top_artists.select("user_id", "artist_name", weight=_weight(user_top_artists))
     listeners = lists.group_by("artist_name").aggregate(listeners=lists.count())
     known = listeners.filter(listeners.listeners >= config.min_count)
@@ -200,12 +212,21 @@ def artist_embeddings(user_top_artists: ir.Table, config: EmbeddingConfig) -> Le
     return Learn("word2vec", lists.semi_join(known, "artist_name"), parameters)
 
 
-@lake_asset(domain=MUSIC, contract=UserEmbeddings, partitions=SNAPSHOTS)
+@lake_asset(
+    domain=MUSIC,
+    contract=UserEmbeddings,
+    partitions=SNAPSHOTS,
+    checks=[vectors_of_listeners_have_a_direction, listeners_have_a_vector],
+)
 def user_embeddings(user_top_artists: ir.Table, artist_embeddings: ir.Table) -> ir.Table:
-    """Listeners as the weighted mean of their artists' vectors."""
+    """Listeners as the weighted mean of their artists' vectors.
+
+    Left out is who has no artist with a vector, or artists whose vectors cancel out.
+    """
     weighted = user_top_artists.mutate(weight=_weight(user_top_artists))
     heard = weighted.join(in_blocks(artist_embeddings), ["snapshot", "artist_name"])
-    return weighted_means(heard, ["snapshot", "user_id"])
+    means = weighted_means(heard, ["snapshot", "user_id"])
+    return means.filter(has_direction(means.embedding))
 
 
 @lake_asset(domain=MUSIC, contract=SimilarArtists, partitions=SNAPSHOTS, partitions_per_run=1)

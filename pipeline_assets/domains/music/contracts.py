@@ -47,7 +47,7 @@ class RejectedRows(Contract):
 
     source_uri: String = Field(description="The file.")
     row_number: Long = Field(ge=1, description="Place of the record in its file, from 1.")
-    reason: String = Field(description="What is wrong with it.")
+    reason: String = Field(description="All that is wrong with it, joined by commas.")
     raw: String = Field(description="The record's text; its fields joined by commas if it has any.")
     snapshot: String = _SNAPSHOT
 
@@ -56,7 +56,9 @@ class Users(Contract):
     """One row per listener."""
 
     user_id: String = _USER
-    country: String = Field(nullable=True, description="Null where the vendor has none.")
+    country: String = Field(
+        nullable=True, description="Null where the vendor has none, however that is written."
+    )
     total_scrobbles: Long = Field(ge=0, nullable=True, description="Plays of all time.")
     snapshot: String = _SNAPSHOT
 
@@ -70,9 +72,11 @@ class UserTopArtists(Contract):
     """One row per listener and artist."""
 
     user_id: String = _USER
-    rank: Int = Field(ge=1, nullable=True, description="Place in the listener's own list.")
+    rank: Int = Field(
+        ge=1, nullable=True, description="Place in the listener's own list; the first of several."
+    )
     artist_name: String = _ARTIST
-    playcount: Long = Field(ge=1, description="How often the listener played the artist.")
+    playcount: Long = Field(ge=1, description="How often the listener played the artist, in all.")
     mbid: String = Field(nullable=True, description="The artist's MusicBrainz identifier.")
     snapshot: String = _SNAPSHOT
 
@@ -117,7 +121,7 @@ class CountryRankPerArtist(Contract):
 
 
 class ArtistEmbeddings(Contract):
-    """One row per artist."""
+    """One row per artist with enough listeners who list others as well."""
 
     artist_name: String = _ARTIST
     embedding: FloatList = _EMBEDDING
@@ -130,7 +134,7 @@ class ArtistEmbeddings(Contract):
 
 
 class UserEmbeddings(Contract):
-    """One row per listener who has an artist with a vector."""
+    """One row per listener whose artists with a vector have a mean that is not zero."""
 
     user_id: String = _USER
     embedding: FloatList = _EMBEDDING

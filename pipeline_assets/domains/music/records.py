@@ -2,7 +2,10 @@
 
 Rejected are records that could not be split, that lack a user or an artist, whose numbers are not
 whole numbers (from 1, if they are a playcount or a rank), top artists of somebody who is not among
-the users, and what repeats an earlier record's key. Values are never guessed.
+the users, and a user that repeats an earlier one. Values are never guessed. All reasons are kept.
+
+Plays of somebody who is not among the users teach nobody: a listener who leaves ``users`` leaves
+the rankings and the vectors as well.
 """
 
 from collections.abc import Sequence
@@ -11,22 +14,21 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-TOTAL: Final = r"^[0-9]{1,18}\z"
-PLAYCOUNT: Final = r"^0*[1-9][0-9]{0,14}\z"
-RANK: Final = r"^0*[1-9][0-9]{0,8}\z"
-NO_COUNTRY: Final = ("", "None", "null")
+from pipeline_assets.landing.fields import is_positive, is_whole, reasons
+
+TOTAL_DIGITS: Final = 18
+PLAYCOUNT_DIGITS: Final = 15
+RANK_DIGITS: Final = 9
 
 
 def judged_users(raw_users: ir.Table) -> ir.Table:
     """Records of users with the column ``reason``, null where they are sound."""
     raw = raw_users
-    reason = ibis.cases(
+    is_total = is_whole(raw.total_scrobbles, TOTAL_DIGITS) | _is_blank(raw.total_scrobbles)
+    reason = reasons(
         (raw.problem.notnull(), raw.problem),
         (raw.user_id == "", "bad_user_id"),
-        (
-            ~_is_blank(raw.total_scrobbles) & ~raw.total_scrobbles.re_search(TOTAL),
-            "bad_total_scrobbles",
-        ),
+        (~is_total, "bad_total_scrobbles"),
     )
     return _first_of_each(raw.mutate(reason=reason), ["snapshot", "user_id"])
 
@@ -37,16 +39,24 @@ def judged_top_artists(raw_user_top_artists: ir.Table, users: ir.Table) -> ir.Ta
     raw = raw_user_top_artists.left_join(known, ["snapshot", "user_id"]).drop(
         "snapshot_right", "user_id_right"
     )
-    reason = ibis.cases(
+    is_rank = is_positive(raw["rank"], RANK_DIGITS) | _is_blank(raw["rank"])
+    reason = reasons(
         (raw.problem.notnull(), raw.problem),
         (raw.user_id == "", "bad_user_id"),
         (raw.artist_name == "", "bad_artist_name"),
-        (~raw.playcount.re_search(PLAYCOUNT), "bad_playcount"),
-        (~_is_blank(raw["rank"]) & ~raw["rank"].re_search(RANK), "bad_rank"),
-        (raw.is_known.isnull(), "unknown_user"),
+        (~is_positive(raw.playcount, PLAYCOUNT_DIGITS), "bad_playcount"),
+        (~is_rank, "bad_rank"),
+        ((raw.user_id != "") & raw.is_known.isnull(), "unknown_user"),
     )
-    judged = raw.mutate(reason=reason).drop("is_known")
-    return _first_of_each(judged, ["snapshot", "user_id", "artist_name"])
+    return raw.mutate(reason=reason).drop("is_known")
+
+
+def repeats(top_artists: ir.Table) -> ir.Table:
+    """Users and artists that several sound records name, and how many of them do."""
+    named = top_artists.group_by("snapshot", "user_id", "artist_name").aggregate(
+        records=top_artists.count()
+    )
+    return named.filter(named.records > 1)
 
 
 def sound(judged: ir.Table) -> ir.Table:

@@ -45,6 +45,12 @@ def in_blocks(vectors: ir.Table) -> ir.Table:
     ).drop("embedding")
 
 
+def has_direction(vector: ir.ArrayValue) -> ir.BooleanValue:
+    """Whether a vector has a cosine with others: it is finite and not all zeros."""
+    broken = vector.filter(lambda each: each.isnan() | each.isinf())
+    return (broken.length() == 0) & (vector.filter(lambda each: each != 0).length() > 0)
+
+
 def _at(vector: ir.ArrayValue, place: ir.IntegerValue) -> ir.Value:
     """A coordinate, or null beyond the end, where some engines would fail."""
     return ibis.cases((place < vector.length(), vector[place])).cast("float64")

@@ -12,7 +12,7 @@ from pipeline_assets.dataset.computation import Computation
 from pipeline_assets.dataset.contract import TableContract
 from pipeline_assets.dataset.inputs import Landed
 from pipeline_assets.dataset.values.deliveries import Delivery
-from pipeline_assets.dataset.values.destinations import CsvObject
+from pipeline_assets.dataset.values.destinations import CsvObject, FurtherColumns
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.objects import StoredObject
 from pipeline_assets.dataset.values.workspace import Workspace
@@ -52,7 +52,7 @@ FILES = LandingSource(
 
 
 @ingest_asset(
-    domain=RATINGS, contract=RawReviews, code_version="1", partitions=CATEGORIES, landing=FILES
+    domain=RATINGS, contract=RawReviews, code_version="2", partitions=CATEGORIES, landing=FILES
 )
 def raw_reviews(files: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """A category's file as delivered, its columns found by name."""
@@ -103,12 +103,18 @@ def filtered_ratings(reviews: ir.Table, config: FilterConfig) -> Computation:
 @export_asset(
     domain=RATINGS,
     contract=TrainReadyRatings,
-    to=CsvObject("train_ready/amazon_reviews_us_{key}.csv", rows=TableContract.of(FilteredRatings)),
+    to=CsvObject(
+        "train_ready/amazon_reviews_us_{key}.csv",
+        rows=TableContract.of(FilteredRatings),
+        # What the training script reads, in its order.
+        columns=("customer_id", "product_id", "star_rating", "product_title"),
+    ),
     partitions=CATEGORIES,
     checks=[every_rating_exported],
 )
-def train_ready_ratings(filtered_ratings: ir.Table) -> ir.Table:
+def train_ready_ratings(filtered_ratings: ir.Table, config: FurtherColumns) -> ir.Table:
     """The filtered ratings as one CSV object per category, for training jobs."""
+    config.require_in(filtered_ratings.columns)
     return filtered_ratings
 
 

@@ -55,7 +55,7 @@ class RejectedRows(Contract):
 
     source_uri: String = Field(description="The vendor's file.")
     row_number: Long = Field(ge=1, description="Place of the record in its file, from 1.")
-    reason: String = Field(description="What is wrong with it.")
+    reason: String = Field(description="All that is wrong with it, joined by commas.")
     raw: String = Field(
         description="The record's text. Of one that could be split, its fields joined by tabs in "
         "the order of `reviews`. At most 4,096 characters."

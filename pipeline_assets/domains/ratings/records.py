@@ -1,7 +1,8 @@
 """The format of Amazon's review files, and how their records become typed rows.
 
 Format: the data set's own description (Amazon Customer Reviews, 1995 to 2015). Tab-separated, one
-record per line, a header, 15 columns, no quote and no escape character. Dates are ISO 8601.
+record per line, a header, 15 columns, no quote and no escape character. Dates are ISO 8601. Whole
+numbers may be written as pandas writes them, such as 5.0.
 """
 
 from typing import Final
@@ -10,6 +11,7 @@ import ibis
 import ibis.expr.types as ir
 
 from pipeline_assets.landing.delimited import Columns
+from pipeline_assets.landing.fields import as_whole, is_whole, reasons
 from pipeline_assets.landing.records import MAX_RAW_CHARACTERS
 
 COLUMNS: Final = Columns(
@@ -31,19 +33,9 @@ COLUMNS: Final = Columns(
         "review_date",
     )
 )
-_TYPES: Final = {
-    "star_rating": "int32",
-    "helpful_votes": "int32",
-    "total_votes": "int32",
-    "review_date": "date",
-}
-# Patterns before casts, because engines differ in what else they take for a number or a date.
-_PATTERNS: Final = {
-    "star_rating": r"^[1-5]\z",
-    "helpful_votes": r"^[0-9]{1,9}\z",
-    "total_votes": r"^[0-9]{1,9}\z",
-    "review_date": r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}\z",
-}
+_NUMBERS: Final = ("star_rating", "helpful_votes", "total_votes")
+# A pattern before the cast, because engines differ in what else they take for a date.
+_DATE: Final = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}\z"
 
 
 def typed(raw_reviews: ir.Table) -> ir.Table:
@@ -54,7 +46,7 @@ def typed(raw_reviews: ir.Table) -> ir.Table:
 
 
 def rejected(raw_reviews: ir.Table) -> ir.Table:
-    """Every other record, with its text and the first reason that applies."""
+    """Every other record, with its text and all reasons that apply."""
     judged = raw_reviews.mutate(reason=fault(raw_reviews))
     broken = judged.filter(judged.reason.notnull())
     fields = [broken[name] for name in COLUMNS.names]
@@ -65,17 +57,22 @@ def rejected(raw_reviews: ir.Table) -> ir.Table:
 
 
 def fault(raw_reviews: ir.Table) -> ir.StringValue:
-    """What is wrong with a record: a problem of the reader, or `bad_` and a column; else null."""
-    bad = ibis.cases(*((_is_bad(raw_reviews, name), f"bad_{name}") for name in _PATTERNS))
-    return ibis.coalesce(raw_reviews.problem, bad)
-
-
-def _is_bad(raw_reviews: ir.Table, name: str) -> ir.BooleanValue:
-    """Whether a field is neither empty nor of its column's type."""
-    text, value = raw_reviews[name].nullif(""), _typed(raw_reviews, name)
-    return text.notnull() & ~(text.re_search(_PATTERNS[name]) & value.notnull())
+    """What is wrong with a record: the reader's problems, or `bad_` and each column; else null."""
+    text = {name: raw_reviews[name].nullif("") for name in (*_NUMBERS, "review_date")}
+    stars, date = text["star_rating"], text["review_date"]
+    is_rating = is_whole(stars, 1) & as_whole(stars, "int32").between(1, 5)
+    is_date = date.re_search(_DATE) & date.try_cast("date").notnull()
+    return reasons(
+        (raw_reviews.problem.notnull(), raw_reviews.problem),
+        (~is_rating, "bad_star_rating"),
+        (~is_whole(text["helpful_votes"], 9), "bad_helpful_votes"),
+        (~is_whole(text["total_votes"], 9), "bad_total_votes"),
+        (date.notnull() & ~is_date, "bad_review_date"),
+    )
 
 
 def _typed(raw_reviews: ir.Table, name: str) -> ir.Value:
     text = raw_reviews[name].nullif("")
-    return text.try_cast(_TYPES[name]) if name in _TYPES else text
+    if name in _NUMBERS:
+        return as_whole(text, "int32")
+    return text.try_cast("date") if name == "review_date" else text

@@ -1,4 +1,4 @@
-"""From payments and film reviews to what every customer does, window by window."""
+"""From rentals, payments and film reviews to what every customer does, window by window."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -21,13 +21,16 @@ from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.rentals.checks import (
     every_payment_has_a_film,
     every_record_accounted,
+    every_rental_has_a_film,
     every_review_classified,
     money_counts_once,
+    reviews_are_written_once,
     reviews_count_once,
 )
 from pipeline_assets.domains.rentals.contracts import (
     RENTALS,
     ClassifiedMovieReviews,
+    FilmRentals,
     MovieReviews,
     RawMovieReviews,
     RejectedRows,
@@ -36,7 +39,13 @@ from pipeline_assets.domains.rentals.contracts import (
     UserPurchases,
     ViewingSimilarity,
 )
-from pipeline_assets.domains.rentals.database import known_customers, payment_versions, purchases
+from pipeline_assets.domains.rentals.database import (
+    known_customers,
+    payment_versions,
+    purchases,
+    rental_versions,
+    rentals,
+)
 from pipeline_assets.domains.rentals.plots import ACTIVITY, CONFUSION, REPORT, SPENDING
 from pipeline_assets.domains.rentals.records import COLUMNS, accepted, rejected
 from pipeline_assets.domains.rentals.sentiment import (
@@ -75,6 +84,7 @@ class SentimentConfig(dg.Config):
     checks=[every_payment_has_a_film],
     system=OLTP,
     source_versions=payment_versions,
+    delivery=Delivery(may_end=True),
 )
 def user_purchases(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """What customers paid for, from one consistent look at the shop's database."""
@@ -82,7 +92,22 @@ def user_purchases(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBa
 
 
 @ingest_asset(
-    domain=RENTALS, contract=RawMovieReviews, code_version="1", partitions=DAYS, landing=REVIEWS
+    domain=RENTALS,
+    contract=FilmRentals,
+    code_version="1",
+    partitions=DAYS,
+    checks=[every_rental_has_a_film],
+    system=OLTP,
+    source_versions=rental_versions,
+    delivery=Delivery(may_end=True),
+)
+def film_rentals(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBatch]:
+    """What customers rented, paid for or not, from one consistent look at the shop's database."""
+    return rentals(oltp.require(), workspace.windows, workspace.schema, DAYS.column)
+
+
+@ingest_asset(
+    domain=RENTALS, contract=RawMovieReviews, code_version="2", partitions=DAYS, landing=REVIEWS
 )
 def raw_movie_reviews(
     deliveries: Landed, oltp: Database, workspace: Workspace
@@ -105,7 +130,7 @@ def rejected_rows(raw_movie_reviews: ir.Table) -> ir.Table:
     domain=RENTALS,
     contract=MovieReviews,
     partitions=DAYS,
-    checks=[every_record_accounted],
+    checks=[every_record_accounted, reviews_are_written_once],
     delivery=Delivery(read="raw_movie_reviews"),
 )
 def movie_reviews(raw_movie_reviews: ir.Table) -> ir.Table:
@@ -185,20 +210,23 @@ def user_behavior_metric(user_purchases: ir.Table, classified_movie_reviews: ir.
     domain=RENTALS,
     contract=ViewingSimilarity,
     partitions=DAYS,
-    mappings={"user_purchases": UP_TO_NOW},
+    mappings={"film_rentals": UP_TO_NOW},
     plots=[ACTIVITY],
 )
-def viewing_similarity(user_purchases: ir.Table, partitions: Sequence[str]) -> ir.Table:
-    """Whether customers stay with what they know: all rentals up to the end of each window."""
-    rented = user_purchases
+def viewing_similarity(film_rentals: ir.Table, partitions: Sequence[str]) -> ir.Table:
+    """Whether customers stay with what they know: all rentals up to the end of each window.
+
+    Rentals follow one another by their date, or by their number where the shop keeps no dates.
+    """
+    rented = film_rentals
     before = rented.category.lag().over(
-        group_by="customer_id", order_by=[rented.purchased_at, rented.payment_id]
+        group_by="customer_id", order_by=[rented.rented_at, rented.rental_id]
     )
     pairs = rented.mutate(same=(rented.category == before).cast("int64"))
     steps = pairs.group_by("customer_id", "insert_date").aggregate(
         rentals=pairs.count(), same=pairs.same.sum(), pairs=pairs.same.count()
     )
-    # Not the windows of the purchases: one without any still has all those before it.
+    # Not the windows of the rentals: one without any still has all those before it.
     days = ibis.array(list(partitions)).cast(dt.Array(rented.insert_date.type()))
     windows = days.unnest().name("until").as_table()
     past = windows.join(steps, windows.until >= steps.insert_date).select(

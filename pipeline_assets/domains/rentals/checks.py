@@ -14,6 +14,20 @@ def every_payment_has_a_film(user_purchases: ir.Table) -> ir.Table:
     return user_purchases.filter(user_purchases.film_id.isnull())
 
 
+@check("warn")
+def every_rental_has_a_film(film_rentals: ir.Table) -> ir.Table:
+    """The film of every rental is known; without it the rental is like no other."""
+    return film_rentals.filter(film_rentals.film_id.isnull())
+
+
+@check("warn")
+def reviews_are_written_once(movie_reviews: ir.Table) -> ir.Table:
+    """Nobody writes the same of a film twice in a window; reviews that are, count each time."""
+    same = ["insert_date", "cid", "review_str", "score", "film"]
+    counted = movie_reviews.group_by(same).aggregate(written=movie_reviews.count())
+    return counted.filter(counted.written > 1)
+
+
 @check("error")
 def every_record_accounted(movie_reviews: ir.Table, raw_movie_reviews: ir.Table) -> ir.Table:
     """Reviews and rejected rows together are the records of the vendor's file."""

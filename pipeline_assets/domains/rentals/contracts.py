@@ -1,10 +1,11 @@
 """What the rentals tables promise.
 
 Which faults reject a review and which only fail a check: a record that cannot be split, a customer
-id that is no number or that the shop does not know, a score that is not 1 to 5, and an exact copy
-of an earlier review of the same file go to ``rejected_rows`` and to no other table. An empty review
-and an empty score are no faults: people click stars without a word, and vendors leave scores out.
-A payment whose film is unknown stays, because its money is real; a check that warns counts it.
+id that is no number or that the shop does not know, and a score that is not 1 to 5 go to
+``rejected_rows`` and to no other table. An empty review and an empty score are no faults: people
+click stars without a word, and vendors leave scores out. Nor is a review that is written again,
+which may be of another film; a check that warns counts those. A payment or a rental whose film is
+unknown stays, because its money is real; a check that warns counts it.
 """
 
 from typing import Any, Final
@@ -64,12 +65,34 @@ class UserPurchases(Contract):
         unique = ("insert_date", "payment_id")
 
 
+class FilmRentals(Contract):
+    """One row per film that a customer rented in the window, paid for or not."""
+
+    rental_id: Int = Field(description="Identifies the rental in the shop's database.")
+    customer_id: Int = Field(description="Who rented.")
+    film_id: Int = Field(nullable=True, description="What; null if the database cannot tell.")
+    title: String = Field(nullable=True, description="Of the film.")
+    category: String = Field(
+        nullable=True, description="Of the film; of several, the one with the lowest id."
+    )
+    rented_at: Timestamp = Field(
+        nullable=True, description="When, in UTC; null where the database keeps no date of rentals."
+    )
+    insert_date: Date = _window()
+
+    class Config:
+        """Keys."""
+
+        unique = ["insert_date", "rental_id"]  # noqa: RUF012 - pandera wants a list
+
+
 class RawMovieReviews(RawRecords):
     """One row per record of a reviews file, as text."""
 
     cid: String = _delivered()
     review_str: String = _delivered()
     score: String = _delivered()
+    film: String = _delivered()
     customer_known: Boolean = Field(
         nullable=True,
         description="Whether the shop's database knew the customer when the file was read; null "
@@ -83,7 +106,7 @@ class RejectedRows(Contract):
 
     source_uri: String = Field(description="The vendor's file.")
     row_number: Long = Field(ge=1, description="Place of the record in its file, from 1.")
-    reason: String = Field(description="What is wrong with it.")
+    reason: String = Field(description="All that is wrong with it, joined by commas.")
     raw: String = Field(
         description="The record's text. Of one that could be split, its fields joined by commas. "
         "At most 4,096 characters."
@@ -92,11 +115,14 @@ class RejectedRows(Contract):
 
 
 class MovieReviews(Contract):
-    """One row per review that a customer wrote."""
+    """One row per review that a customer wrote, as often as it was written."""
 
     cid: Int = Field(ge=0, description="The customer's id in the shop's database.")
     review_str: String = Field(description="The text, in any language; may be empty.")
     score: Int = _score()
+    film: String = Field(
+        nullable=True, description="Which film, as the vendor names it, if he does."
+    )
     insert_date: Date = _window()
 
 
@@ -149,10 +175,10 @@ class UserBehaviorMetric(Contract):
 
 
 class ViewingSimilarity(Contract):
-    """One row per customer who ever rented a film up to the end of the window."""
+    """One row per customer who ever rented a film up to the end of the window, paid for or not."""
 
     customer_id: Int = Field(description="The customer.")
-    rental_count: Int = Field(ge=1, description="Films rented up to then.")
+    rental_count: Int = Field(ge=1, description="Rentals up to then, not payments.")
     consecutive_similarity: Double = Field(
         in_range={"min_value": 0, "max_value": 1},
         nullable=True,

@@ -2,7 +2,11 @@
 
 Times are compared and handed out in UTC: a ``timestamp`` is taken for UTC, a ``timestamptz``
 carries its zone. Joins are outer ones, and of a film's categories one is chosen, so that a payment
-is a row, neither lost nor doubled.
+or a rental is a row, neither lost nor doubled.
+
+When a film was rented is kept in ``rental_date`` by dvdrental, in ``rental_period`` by Pagila, and
+nowhere by others. Where it is nowhere, a rental counts in the window of its first payment, or of
+the rental before it if it was never paid for.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,28 +17,58 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline_assets.dataset.options import WindowVersion
 from pipeline_assets.dataset.partitioning import Window
 from pipeline_assets.dataset.values.dsn import SecretDsn
+from pipeline_assets.landing.fields import WHOLE_ENDING
 from pipeline_assets.postgres.read import Snapshot, snapshot
 
-WITHIN: Final = "WHERE p.payment_date >= %(start)s AND p.payment_date < %(end)s"
-PURCHASES: Final = f"""
-    SELECT p.payment_id, p.customer_id, f.film_id, f.title, c.name AS category, p.amount,
-           p.payment_date::timestamp AS purchased_at
-    FROM payment AS p
-    LEFT JOIN rental AS r ON r.rental_id = p.rental_id
+_FILMS: Final = """
     LEFT JOIN inventory AS i ON i.inventory_id = r.inventory_id
     LEFT JOIN film AS f ON f.film_id = i.film_id
     LEFT JOIN (SELECT film_id, min(category_id) AS category_id FROM film_category GROUP BY film_id)
         AS fc ON fc.film_id = f.film_id
-    LEFT JOIN category AS c ON c.category_id = fc.category_id
-    {WITHIN}"""  # noqa: S608 - constants
-VERSIONS: Final = """
-    SELECT date_trunc(%(unit)s, p.payment_date)::timestamp AS start, count(*)::text || '-' ||
-           sum(hashtext((p.payment_id, p.customer_id, p.rental_id, p.amount, p.payment_date)::text)
-               ::bigint) AS version
+    LEFT JOIN category AS c ON c.category_id = fc.category_id"""
+_PAYMENTS: Final = "payment AS p"
+_PAID_AT: Final = "p.payment_date"
+PURCHASES: Final = f"""
+    SELECT p.payment_id, p.customer_id, f.film_id, f.title, c.name AS category, p.amount,
+           p.payment_date::timestamp AS purchased_at
     FROM payment AS p
-    {within}
+    LEFT JOIN rental AS r ON r.rental_id = p.rental_id {_FILMS}"""  # noqa: S608 - constants
+_PAYMENT_HASH: Final = "p.payment_id, p.customer_id, p.rental_id, p.amount, p.payment_date"
+
+_DATES: Final = {
+    "rental_date": "r.rental_date::timestamp",
+    "rental_period": "lower(r.rental_period)::timestamp",
+}
+_DATE_COLUMNS: Final = """
+    SELECT attname::text AS name FROM pg_attribute
+    WHERE attrelid = to_regclass('rental') AND attname IN ('rental_date', 'rental_period')
+        AND NOT attisdropped"""
+_DATED: Final = """(
+    SELECT r.rental_id, r.inventory_id, r.customer_id, {date} AS rented_at, {date} AS placed_at
+    FROM rental AS r) AS r"""
+_UNDATED: Final = """(
+    SELECT rental_id, inventory_id, customer_id, NULL::timestamp AS rented_at,
+           coalesce(first_value(paid_at) OVER (PARTITION BY paid_before ORDER BY rental_id),
+                    min(paid_at) OVER ()) AS placed_at
+    FROM (SELECT r.rental_id, r.inventory_id, r.customer_id, p.paid_at,
+                 count(p.paid_at) OVER (ORDER BY r.rental_id) AS paid_before
+          FROM rental AS r
+          LEFT JOIN (SELECT rental_id, min(payment_date)::timestamp AS paid_at
+                     FROM payment GROUP BY rental_id) AS p ON p.rental_id = r.rental_id
+    ) AS numbered) AS r"""
+_RENTALS: Final = """
+    SELECT r.rental_id, r.customer_id, f.film_id, f.title, c.name AS category, r.rented_at,
+           r.placed_at
+    FROM {rented} {films}"""
+_RENTAL_HASH: Final = "r.rental_id, r.inventory_id, r.customer_id, r.rented_at"
+_WITHIN: Final = " WHERE {time} >= %(start)s AND {time} < %(end)s"
+_VERSIONS: Final = """
+    SELECT date_trunc(%(unit)s, {time})::timestamp AS start, count(*) AS rows,
+           sum(hashtext(({values})::text)::bigint)::text AS hash
+    FROM {rows} {within}
     GROUP BY 1"""
 UNITS: Final = {timedelta(days=1): "day", timedelta(hours=1): "hour"}
 KNOWN: Final = "SELECT customer_id FROM customer WHERE customer_id IN ({ids})"
@@ -42,7 +76,7 @@ KNOWN: Final = "SELECT customer_id FROM customer WHERE customer_id IN ({ids})"
 
 def payment_versions(
     dsn: SecretDsn, length: timedelta, within: Window | None
-) -> dict[datetime, str]:
+) -> dict[datetime, WindowVersion]:
     """A fingerprint of the payments of each window that has any, by its start in UTC.
 
     It changes with the number of payments and with any value of one that the database keeps in
@@ -56,11 +90,17 @@ def payment_versions(
     Raises:
         PipelineError: The database cannot be reached or lacks the table or a column.
     """
-    bounds = {"start": within[0], "end": within[1]} if within else {}
-    query = VERSIONS.format(within=WITHIN if within else "")
     with snapshot(dsn) as database:
-        found = database.read(query, {"unit": UNITS[length], **bounds}).read_all().to_pylist()
-    return {row["start"].replace(tzinfo=UTC): row["version"] for row in found}
+        return _versions(database, _PAYMENTS, _PAID_AT, _PAYMENT_HASH, length, within)
+
+
+def rental_versions(
+    dsn: SecretDsn, length: timedelta, within: Window | None
+) -> dict[datetime, WindowVersion]:
+    """A fingerprint of the rentals of each window, as :func:`payment_versions` of payments."""
+    with snapshot(dsn) as database:
+        rows = _rented(database)
+        return _versions(database, rows, "r.placed_at", _RENTAL_HASH, length, within)
 
 
 def purchases(
@@ -78,19 +118,31 @@ def purchases(
         PipelineError: The database cannot be reached, lacks a table or column, or holds a value
             that does not fit its column.
     """
-    starts = [start for start, _ in windows.values()]
-    bounds = {"start": starts[0], "end": max(end for _, end in windows.values())}
+    query = PURCHASES + _WITHIN.format(time=_PAID_AT)
     wanted = pa.schema([field for field in schema if field.name != column])
     with snapshot(dsn) as database:
-        for batch in database.read(PURCHASES, bounds, wanted):
-            keys = _keys_of(batch["purchased_at"], list(windows), starts)
-            yield batch.append_column(column, keys).select(schema.names).cast(schema)
+        for batch in database.read(query, _span(windows), wanted):
+            yield _keyed(batch, "purchased_at", windows, schema, column)
+
+
+def rentals(
+    dsn: SecretDsn, windows: Mapping[str, Window], schema: pa.Schema, column: str
+) -> Iterator[pa.RecordBatch]:
+    """The rentals of adjoining windows, paid for or not; otherwise as :func:`purchases`."""
+    known = [field for field in schema if field.name != column]
+    wanted = pa.schema([*known, ("placed_at", pa.timestamp("us"))])
+    with snapshot(dsn) as database:
+        query = _RENTALS.format(rented=_rented(database), films=_FILMS)
+        query += _WITHIN.format(time="r.placed_at")
+        for batch in database.read(query, _span(windows), wanted):
+            yield _keyed(batch, "placed_at", windows, schema, column)
 
 
 def known_customers(database: Snapshot, cids: pa.StringArray) -> pa.BooleanArray:
     """Whether the shop knows each of these ids; null where one is no number it could know."""
-    usable = pc.match_substring_regex(cids, r"^[0-9]{1,9}\z")
-    numbers = pc.cast(pc.if_else(usable, cids, None), pa.int32())
+    digits = pc.replace_substring_regex(cids, WHOLE_ENDING, "")
+    usable = pc.match_substring_regex(digits, r"^[0-9]{1,9}\z")
+    numbers = pc.cast(pc.if_else(usable, digits, None), pa.int32())
     distinct = pc.drop_null(pc.unique(numbers)).to_pylist()
     if not distinct:
         return pa.nulls(len(cids), pa.bool_())
@@ -98,6 +150,44 @@ def known_customers(database: Snapshot, cids: pa.StringArray) -> pa.BooleanArray
     found = database.read(query, schema=pa.schema([("customer_id", pa.int32())])).read_all()
     known = pc.is_in(numbers, found["customer_id"].combine_chunks())
     return pc.if_else(pc.is_valid(numbers), known, None)
+
+
+def _rented(database: Snapshot) -> str:
+    """The rentals with the time that decides on their window, as this schema knows it."""
+    found = database.read(_DATE_COLUMNS).read_all()["name"].to_pylist()
+    dated = [_DATED.format(date=date) for name, date in _DATES.items() if name in found]
+    return dated[0] if dated else _UNDATED
+
+
+def _versions(
+    database: Snapshot, rows: str, time: str, values: str, length: timedelta, within: Window | None
+) -> dict[datetime, WindowVersion]:
+    bounds = {"start": within[0], "end": within[1]} if within else {}
+    where = _WITHIN.format(time=time) if within else f"WHERE {time} IS NOT NULL"
+    query = _VERSIONS.format(rows=rows, time=time, values=values, within=where)
+    found = database.read(query, {"unit": UNITS[length], **bounds}).read_all().to_pylist()
+    return {
+        row["start"].replace(tzinfo=UTC): WindowVersion(row["rows"], f"{row['rows']}-{row['hash']}")
+        for row in found
+    }
+
+
+def _span(windows: Mapping[str, Window]) -> dict[str, datetime]:
+    starts, ends = zip(*windows.values(), strict=True)
+    return {"start": min(starts), "end": max(ends)}
+
+
+def _keyed(
+    batch: pa.RecordBatch,
+    time: str,
+    windows: Mapping[str, Window],
+    schema: pa.Schema,
+    column: str,
+) -> pa.RecordBatch:
+    """A batch with the key of the window that each row's time falls into."""
+    starts = [start for start, _ in windows.values()]
+    keys = _keys_of(batch[time], list(windows), starts)
+    return batch.append_column(column, keys).select(schema.names).cast(schema)
 
 
 def _keys_of(

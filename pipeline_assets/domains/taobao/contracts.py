@@ -40,7 +40,7 @@ class RejectedRows(Contract):
     source_uri: String = Field(description="The archive and, after `#`, the file in it.")
     member: String = Field(description="`sample_skeleton` or `common_features`.")
     line_number: Long = Field(ge=1, description="Line of that file, from 1.")
-    reason: String = Field(description="What is wrong with it.")
+    reason: String = Field(description="All that is wrong with it, joined by commas.")
     raw: String = Field(description="The line as stored; escaped where it is not plain text.")
     split: String = _SPLIT
 

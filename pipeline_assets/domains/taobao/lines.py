@@ -6,11 +6,14 @@ Format: the data set's own description. A skeleton line is
 ``field_id \x02 feature_id \x03 value``. There is no header and no quoting.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import ibis
 import ibis.expr.types as ir
+
+from pipeline_assets.landing.fields import reasons
 
 ESCAPED: Final = "\x1a"
 _SEPARATOR: Final = "\x01"
@@ -19,12 +22,12 @@ _BEFORE_VALUE: Final = "\x03"
 _TEXT: Final = r"[^\x00-\x1f\x7f]+"
 _NUMBER: Final = r"-?[0-9]{1,18}([.][0-9]{1,18})?([eE][-+]?[0-9]{1,2})?"
 _TOKEN: Final = rf"^{_TEXT}\x02[0-9]{{1,18}}\x03{_NUMBER}\z"
+_CUT: Final = "cut_line"
 _FAULTS: Final = (
-    ("sample_id", r"^[0-9]{1,18}\z", "bad_sample_id"),
-    ("click", r"^[01]\z", "bad_label"),
-    ("conversion", r"^[01]\z", "bad_label"),
-    ("index", rf"^{_TEXT}\z", "bad_index"),
-    ("feature_num", r"^[0-9]{1,9}\z", "bad_feature_num"),
+    (("sample_id",), r"^[0-9]{1,18}\z", "bad_sample_id"),
+    (("click", "conversion"), r"^[01]\z", "bad_label"),
+    (("index",), rf"^{_TEXT}\z", "bad_index"),
+    (("feature_num",), r"^[0-9]{1,9}\z", "bad_feature_num"),
 )
 
 
@@ -57,10 +60,31 @@ LAYOUTS: Final = (SKELETON, COMMON)
 
 
 def accepted(lines: ir.Table, rejected_rows: ir.Table, layout: Layout) -> ir.Table:
-    """Lines of one kind that are not rejected; equal lines of a file have equal verdicts."""
+    """Lines of one kind that are not rejected; equal lines of a file have equal verdicts.
+
+    There is one exception: a file may end in a copy of one of its lines, as retried uploads do.
+    The copy is rejected because the file ends in it, and the line itself is not.
+    """
     own = lines.filter(lines.member == layout.member)
     damaged = rejected_rows.filter(rejected_rows.member == layout.member)
-    return own.anti_join(damaged, [own.line == damaged.raw, own.split == damaged.split])
+    kept = own.anti_join(damaged, _is_text_of(own, damaged))
+    return kept.union(_copied(own, damaged))
+
+
+def _copied(own: ir.Table, damaged: ir.Table) -> ir.Table:
+    """Lines with the text of one that is rejected for nothing but the file's end, except that one.
+
+    A file is only read for them if it has such a line: an engine does not probe an empty table.
+    """
+    others = damaged.filter(damaged.reason != _CUT)
+    cut = damaged.filter(damaged.reason == _CUT).anti_join(others, ["raw", "split"])
+    copies = own.semi_join(cut, _is_text_of(own, cut))
+    place = ibis.row_number().over(group_by=["split", "line"], order_by="line")
+    return copies.mutate(place=place).filter(ibis._.place > 0).drop("place")
+
+
+def _is_text_of(own: ir.Table, damaged: ir.Table) -> list[ir.BooleanValue]:
+    return [own.line == damaged.raw, own.split == damaged.split]
 
 
 def columns(lines: ir.Table, layout: Layout) -> ir.Table:
@@ -91,10 +115,11 @@ def tokens(table: ir.Table, key: str) -> ir.Table:
 
 
 def rejected(lines: ir.Table, layout: Layout) -> ir.Table:
-    """Lines of one kind that cannot be read, with the first reason that applies.
+    """Lines of one kind that cannot be read, with all reasons that apply.
 
     A last line without newline may be cut: it is rejected where anything is wrong with it,
-    including a token count that is not its ``feature_num``, and accepted otherwise.
+    including a token count that is not its ``feature_num``, and accepted otherwise. What else is
+    wrong with it follows from the cut, and is not told.
     """
     own = lines.filter(lines.member == layout.member)
     fault = _fault(own.line, layout)
@@ -104,7 +129,7 @@ def rejected(lines: ir.Table, layout: Layout) -> ir.Table:
         "source_uri",
         "member",
         "line_number",
-        reason=ibis.cases((is_cut, "cut_line"), else_=fault),
+        reason=ibis.cases((is_cut, _CUT), else_=fault),
         raw=own.line,
         split=own.split,
     )
@@ -112,17 +137,25 @@ def rejected(lines: ir.Table, layout: Layout) -> ir.Table:
 
 
 def _fault(line: ir.StringValue, layout: Layout) -> ir.StringValue:
-    faults: list[tuple[ir.BooleanValue, str]] = [
+    """What is wrong with a line; only one that can be split is looked at column by column."""
+    of_columns: list[tuple[ir.BooleanValue, str]] = [
+        (_any_unlike(line, layout, names, pattern), reason)
+        for names, pattern, reason in _FAULTS
+        if names[0] in layout.columns
+    ]
+    is_bad = _has_bad_token(layout.column(line, "features"))
+    return ibis.cases(
+        (line == "", "empty_line"),
         (line.startswith(ESCAPED), "undecodable"),
         (line.split(",").length() != len(layout.columns), "field_count"),
-        *(
-            (~layout.column(line, name).re_search(pattern), reason)
-            for name, pattern, reason in _FAULTS
-            if name in layout.columns
-        ),
-        (_has_bad_token(layout.column(line, "features")), "bad_token"),
-    ]
-    return ibis.cases(*faults)
+        else_=reasons(*of_columns, (is_bad, "bad_token")),
+    )
+
+
+def _any_unlike(
+    line: ir.StringValue, layout: Layout, names: Sequence[str], pattern: str
+) -> ir.BooleanValue:
+    return ibis.or_(*(~layout.column(line, name).re_search(pattern) for name in names))
 
 
 def _has_bad_token(features: ir.StringValue) -> ir.BooleanValue:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from pipeline_assets.dataset.sql import Dialect
+from pipeline_assets.dataset.values.dialect import Dialect
 from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.embedded import duckdb_sql
 from pipeline_assets.engines.embedded.audits import OUTPUT, evaluate, rows_of

@@ -35,10 +35,21 @@ def entries_of(manifests: Iterable[ManifestFile], io: FileIO) -> Iterator[Manife
         PipelineError: A manifest cannot be read; the message names it.
     """
     for manifest in manifests:
-        try:
-            yield from manifest.fetch_manifest_entry(io, discard_deleted=True)
-        except Exception as error:
-            raise _unreadable(manifest.manifest_path, error) from error
+        yield from manifest_entries(manifest, io)
+
+
+def manifest_entries(
+    manifest: ManifestFile, io: FileIO, *, deleted: bool = False
+) -> list[ManifestEntry]:
+    """The entries of one manifest, also those of files that were deleted if asked for.
+
+    Raises:
+        PipelineError: It cannot be read; the message names it.
+    """
+    try:
+        return manifest.fetch_manifest_entry(io, discard_deleted=not deleted)
+    except Exception as error:
+        raise _unreadable(manifest.manifest_path, error) from error
 
 
 def _unreadable(uri: str, error: Exception) -> PipelineError:

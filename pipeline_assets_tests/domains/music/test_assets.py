@@ -173,6 +173,35 @@ def test_run_config_decides_the_length_of_vectors_and_who_gets_one(world: World)
     assert vectors(world, "artist_embeddings", "artist_name").keys() == heard
 
 
+def test_who_has_no_context_has_no_vector_and_is_counted(world: World) -> None:
+    world.land("users.csv", USERS + "".join(f"u{n},Chad,1\n" for n in range(6)))
+    together = "".join(
+        f"u{n},{rank},{name},9,\n" for n in range(3) for rank, name in ((1, "A"), (2, "B"))
+    )
+    alone = "".join(f"u{n},1,Hermit,9,\n" for n in range(3, 6))
+    world.land("user_top_artists.csv", TOP_ARTISTS + together + alone)
+    result = world.materialize(
+        *("raw_users", "raw_user_top_artists", "users", "user_top_artists"),
+        *("artist_embeddings", "user_embeddings", "similar_artists"),
+        artist_embeddings={"min_count": 2, "epochs": 1},
+    )
+    assert set(vectors(world, "artist_embeddings", "artist_name")) == {"A", "B"}
+    assert set(vectors(world, "user_embeddings", "user_id")) == {"u0", "u1", "u2"}
+    failed = {
+        check.check_name: check.metadata["failed_rows"].value
+        for check in result.get_asset_check_evaluations()
+        if not check.passed
+    }
+    assert failed == {"artists_have_a_context": 1, "listeners_have_a_vector": 3}
+    cosine = "list_cosine_similarity(a.embedding, b.embedding)"
+    for left in ("artist_embeddings", "user_embeddings"):
+        for right in ("artist_embeddings", "user_embeddings"):
+            (count,) = world.query(
+                f"select count(*) from music.{left} a, music.{right} b where isnan({cosine})"
+            )
+            assert count == (0,)
+
+
 @pytest.mark.parametrize(
     ("asset", "config", "told"),
     [

@@ -52,6 +52,11 @@ def test_artists_without_a_vector_do_not_count() -> None:
     assert means(plays, {"A": [1.0, 2.0]}) == {"u": [1.0, 2.0]}
 
 
+def test_listeners_whose_artists_cancel_out_have_no_vector() -> None:
+    plays = {("u", "A"): 10, ("u", "B"): 10, ("v", "A"): 1}
+    assert means(plays, {"A": [1.0, -2.0], "B": [-1.0, 2.0]}) == {"v": [1.0, -2.0]}
+
+
 @pytest.mark.parametrize(("playcount", "weight"), [(1, 1), (3, 1), (4, 2), (31, 2), (32, 3)])
 def test_a_weight_is_rounded_half_up(playcount: int, weight: int) -> None:
     (mean,) = means({("u", "A"): 1, ("u", "B"): playcount}, {"A": [0.0], "B": [1.0]}).values()

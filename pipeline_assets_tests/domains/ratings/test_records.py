@@ -67,7 +67,10 @@ def test_an_empty_field_is_a_null_and_no_fault(duckdb: ibis.BaseBackend) -> None
             ("star_rating", value)
             for value in ("0", "6", "4.5", "five", " 4", "4 ", "+4", "٤", "4\n")
         ),
-        *(("helpful_votes", value) for value in ("-1", "1.0", "1e3", "1_0", "1,234", "9999999999")),
+        *(
+            ("helpful_votes", value)
+            for value in ("-1", "1.5", "1.", "1e3", "1_0", "1,234", "9999999999")
+        ),
         ("total_votes", "many"),
         *(
             ("review_date", value)
@@ -89,6 +92,18 @@ def test_a_value_that_is_not_as_described_rejects_its_record(
         "raw": text,
         "category": "Books",
     }
+
+
+def test_whole_numbers_as_pandas_writes_them_are_numbers(duckdb: ibis.BaseBackend) -> None:
+    record = {"star_rating": "5.0", "helpful_votes": "12.0", "total_votes": "100.00"}
+    (row,) = rows(duckdb, typed(raw(record)))
+    assert [row[name] for name in record] == [5, 12, 100]
+    assert rows(duckdb, rejected(raw(record))) == []
+
+
+def test_all_reasons_are_kept(duckdb: ibis.BaseBackend) -> None:
+    (row,) = rows(duckdb, rejected(raw({"star_rating": "6", "total_votes": "x"})))
+    assert row["reason"] == "bad_star_rating, bad_total_votes"
 
 
 def test_a_record_that_could_not_be_split_keeps_its_problem_and_text(
@@ -135,22 +150,22 @@ def test_every_record_is_accepted_or_rejected_as_plain_python_would(
 
 
 def judge(record: Mapping[str, str]) -> tuple[Any, ...] | str:
-    """The typed values of a record, or the first reason to reject it."""
+    """The typed values of a record, or all reasons to reject it."""
     values: list[Any] = []
+    found: list[str] = []
     for name in TYPED:
         text = record[name]
-        pattern = {"star_rating": "[1-5]", "review_date": r"[12][0-9]{3}(-[0-9]{2}){2}"}
-        if text and not re.fullmatch(pattern.get(name, "[0-9]{1,9}"), text):
-            return f"bad_{name}"
-        values.append(value_of(name, text) if text else None)
+        pattern = {"star_rating": r"[1-5](\.0+)?", "review_date": r"[12][0-9]{3}(-[0-9]{2}){2}"}
+        is_written_so = re.fullmatch(pattern.get(name, r"[0-9]{1,9}(\.0+)?"), text)
+        values.append(value_of(name, text) if is_written_so else None)
         if text and values[-1] is None:
-            return f"bad_{name}"
-    return tuple(values)
+            found.append(f"bad_{name}")
+    return ", ".join(found) or tuple(values)
 
 
 def value_of(name: str, text: str) -> Any:  # noqa: ANN401 - a number or a date
     if name != "review_date":
-        return int(text)
+        return int(float(text))
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -2,16 +2,24 @@
 
 from decimal import Decimal
 
+import dagster as dg
 import pytest
 
 from pipeline_assets.command.postgres_server import ensure_database
 from pipeline_assets.dataset.computation import compile_computation
 from pipeline_assets.dataset.inputs import unbound
-from pipeline_assets.dataset.sql import Dialect
+from pipeline_assets.dataset.values.dialect import Dialect
 from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
+from pipeline_assets.domains.rentals.assets import (
+    film_rentals,
+    sentiment_model,
+    user_behavior_metric,
+    user_purchases,
+    viewing_similarity,
+)
 from pipeline_assets.staleness.versions import evaluate
 from pipeline_assets_tests.domains.rentals.conftest import MakeWorld
-from pipeline_assets_tests.domains.rentals.world import ASSETS, World, pay, sql
+from pipeline_assets_tests.domains.rentals.world import ASSETS, HEADER, World, pay, sql
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
 
@@ -82,6 +90,7 @@ def test_without_databases_nothing_is_expected_of_what_needs_them(make_world: Ma
     world = make_world()
     land_training(world)
     assert world.updater.outside().idle == {
+        "rentals/film_rentals": "PIPELINE_OLTP_DSN is not set",
         "rentals/user_purchases": "PIPELINE_OLTP_DSN is not set",
         "warehouse/user_behavior_metric": "PIPELINE_WAREHOUSE_DSN is not set",
     }
@@ -115,8 +124,8 @@ def test_bad_reviews_are_explained(make_world: MakeWorld, shop: SecretDsn) -> No
     world = make_world(oltp_dsn=shop.reveal())
     text = 'He said "see it",\nand I did'
     world.land(
-        DAY, (1, text, 5), (1, text, 5), (7, "who?", 4), ("C-1", "x", 1), (1, "zero", 0),
-        (1, "six", 6), (1, "five", "five"), (1, "nul\0", 3), (2, "", ""),
+        DAY, (1, text, 5), (7, "who?", 4), ("C-1", "x", 1), (1, "zero", 0),
+        (7, "six", 6), (1, "five", "five"), (1, "nul\0", 3), (2, "", ""), ("1.5", "x", ""), (),
     )  # fmt: skip
     world.run("raw_movie_reviews", "movie_reviews", "rejected_rows", keys=[DAY])
     assert world.query("select cid, review_str, score from rentals.movie_reviews order by 1") == [
@@ -124,14 +133,50 @@ def test_bad_reviews_are_explained(make_world: MakeWorld, shop: SecretDsn) -> No
         (2, "", None),
     ]
     assert world.query("select row_number, reason from rentals.rejected_rows order by 1") == [
-        (2, "duplicate_review"),
-        (3, "unknown_cid"),
-        (4, "bad_cid"),
-        (5, "bad_score"),
+        (2, "unknown_cid"),
+        (3, "bad_cid"),
+        (4, "bad_score"),
+        (5, "bad_score, unknown_cid"),
         (6, "bad_score"),
-        (7, "bad_score"),
-        (8, "nul_byte"),
+        (7, "nul_byte"),
+        (9, "bad_cid"),
+        (10, "empty_line"),
     ]
+
+
+def test_whole_numbers_as_pandas_writes_them_are_numbers(
+    make_world: MakeWorld, shop: SecretDsn
+) -> None:
+    world = make_world(oltp_dsn=shop.reveal())
+    world.land(DAY, ("2.0", "known", "5.0"), ("7.0", "unknown", "5"))
+    world.run("raw_movie_reviews", "movie_reviews", "rejected_rows", keys=[DAY])
+    assert world.query("select cid, score from rentals.movie_reviews") == [(2, 5)]
+    assert world.query("select reason, raw from rentals.rejected_rows") == [
+        ("unknown_cid", "7.0,unknown,5")
+    ]
+
+
+def test_reviews_that_are_written_again_are_kept_and_counted(make_world: MakeWorld) -> None:
+    world = make_world()
+    words, again = WORDS[5], "nothing new"
+    rows = [(1, words, 5, "Heat"), (1, words, 5, "Ran"), (1, again, 3, "Ran"), (1, again, 3, "Ran")]
+    world.land(DAY, *rows, header=(*HEADER, "film"))
+    world.land(NEXT, (1, words, 5), (1, words, 5), (1, words, 5))
+    told = {}
+    for day in (DAY, NEXT):
+        result = world.run("raw_movie_reviews", "movie_reviews", "rejected_rows", keys=[day])
+        (check,) = (
+            each
+            for each in result.get_asset_check_evaluations()
+            if each.check_name == "reviews_are_written_once"
+        )
+        told[day] = (check.passed, check.severity, check.metadata["failed_rows"].value)
+    assert told == dict.fromkeys((DAY, NEXT), (False, dg.AssetCheckSeverity.WARN, 1))
+    assert world.query(
+        "select insert_date::text, film, count(*) from rentals.movie_reviews group by all "
+        "order by all"
+    ) == [(DAY, "Heat", 1), (DAY, "Ran", 3), (NEXT, None, 3)]
+    assert world.query("select count(*) from rentals.rejected_rows") == [(0,)]
 
 
 def test_a_file_without_header_is_named_and_the_day_before_stays(make_world: MakeWorld) -> None:
@@ -179,7 +224,7 @@ def test_the_model_page_shows_report_and_confusion_matrix(make_world: MakeWorld)
     world = make_world()
     land_training(world)
     world.update()
-    (event,) = world.instance.fetch_materializations(ASSETS[4].key, limit=1).records
+    (event,) = world.instance.fetch_materializations(sentiment_model.key, limit=1).records
     assert event.asset_materialization is not None
     metadata = event.asset_materialization.metadata
     assert "| positive |" in str(metadata["report"].value)
@@ -203,6 +248,73 @@ def test_similarity_is_cumulative(make_world: MakeWorld, shop: SecretDsn) -> Non
     world.run("viewing_similarity", keys=[NEXT])
     assert world.query(f"{rows} order by 4, 1") == expected
     assert world.stale() == []
+
+
+@pytest.mark.parametrize("column", ["rental_date timestamptz", "rental_period tstzrange", ""])
+def test_similarity_counts_rentals_in_the_order_of_their_dates_paid_or_not(
+    make_world: MakeWorld, shop: SecretDsn, column: str
+) -> None:
+    """Paid for are rentals 1 (days later) and 4; without dates the others count beside rental 1."""
+    world = make_world(oltp_dsn=shop.reveal())
+    at = {1: f"{DAY} 05:00+00", 2: f"{DAY} 03:00+00", 3: f"{DAY} 04:00+00", 4: f"{NEXT} 01:00+00"}
+    film = {1: 1, 2: 1, 3: 2, 4: 1}
+    sql(shop, f"ALTER TABLE rental ADD {column}" if column else "SELECT 1 AS one")
+    for number, inventory in film.items():
+        date = f"'{at[number]}'" if "timestamptz" in column else f"tstzrange('{at[number]}', NULL)"
+        extra = f", {date}" if column else ""
+        sql(shop, f"INSERT INTO rental VALUES ({number}, {inventory}, 1{extra})")
+    paid = DAY if not column else "2026-01-05"
+    sql(shop, f"INSERT INTO payment VALUES (9, 1, 1, 1.00, '{paid} 09:00')")
+    sql(shop, f"INSERT INTO payment VALUES (8, 1, 4, 1.00, '{NEXT} 09:00')")
+    assert world.update() == ()
+    similarity = 1 / 2 if not column else 0.0
+    assert world.query(
+        "select rental_count, consecutive_similarity from rentals.viewing_similarity "
+        f"where insert_date = '{DAY}'"
+    ) == [(3, similarity)]
+    assert world.query(
+        "select rental_count, consecutive_similarity from rentals.viewing_similarity "
+        f"where insert_date = '{NEXT}'"
+    ) == [(4, 1 / 3)]
+    assert world.stale() == []
+
+
+def test_every_daily_table_has_the_days_that_only_have_reviews(
+    make_world: MakeWorld, shop: SecretDsn
+) -> None:
+    world = make_world(oltp_dsn=shop.reveal())
+    pay(shop, 1, 1, 1, "1.00", f"{NEXT} 01:00")
+    land_training(world)
+    world.land("2026-01-05", (2, WORDS[5], 5))
+    assert world.update() == ()
+    days = {"2025-12-01", NEXT, "2026-01-05"}
+    for asset in (film_rentals, user_purchases, viewing_similarity, user_behavior_metric):
+        assert set(world.updater.deployment.lake.records(asset.table)) == days
+    assert world.query(
+        "select insert_date::text, rental_count from rentals.viewing_similarity order by 1"
+    ) == [(NEXT, 1), ("2026-01-05", 1)]
+    assert world.stale() == []
+    sql(shop, f"UPDATE payment SET payment_date = '{DAY}'; UPDATE rental SET customer_id = 2")
+    assert world.update() == ()
+    assert world.query("select insert_date::text from rentals.user_purchases order by 1") == [
+        (DAY,),
+        (NEXT,),
+    ]
+
+
+def test_payments_before_the_first_window_are_counted_and_told(
+    make_world: MakeWorld, shop: SecretDsn
+) -> None:
+    world = make_world(oltp_dsn=shop.reveal(), rentals_start=NEXT)
+    for number, day in enumerate(("2025-12-30", DAY, DAY, NEXT)):
+        pay(shop, number, 1, 1, "1.00", f"{day} 01:00")
+    told = "3 rows are older than the first window 2026-01-02 and left out"
+    notes = world.updater.outside().notes
+    assert [note.partition(";")[0] for note in notes] == [
+        f"rentals/user_purchases: {told}",
+        f"rentals/film_rentals: {told}",
+    ]
+    assert world.update() == ()
 
 
 def test_a_database_that_is_down_is_one_line_and_leaves_what_there_is(

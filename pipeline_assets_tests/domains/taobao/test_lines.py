@@ -211,6 +211,10 @@ def test_a_field_that_repeats_gives_a_row_each_time() -> None:
         ({"features": b"205\x021\x031.0,"}, "field_count"),
         ({"index": b"\xff"}, "undecodable"),
         ({"index": b"a\rb"}, "undecodable"),
+        (
+            {"click": b"2", "conversion": b"", "index": b"", "features": b"x"},
+            "bad_label, bad_index, bad_token",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_line(change: dict[str, bytes], reason: str | None) -> None:
@@ -230,6 +234,26 @@ def test_what_is_wrong_with_a_line(change: dict[str, bytes], reason: str | None)
 def test_a_file_that_ends_inside_a_line(last: bytes, is_cut: bool) -> None:
     text = changed(SKELETON, sample_id=b"11") + b"\n" + last
     assert reasons(text) == ({2: "cut_line"} if is_cut else {})
+
+
+def test_an_empty_line_has_a_reason_of_its_own() -> None:
+    assert reasons(GOOD[SKELETON] + b"\n\n\r\n") == {2: "empty_line", 3: "empty_line"}
+
+
+@pytest.mark.parametrize(("copies", "kept"), [(0, 1), (1, 2), (3, 4)])
+def test_a_line_that_the_file_ends_in_a_copy_of_is_kept(copies: int, kept: int) -> None:
+    line = changed(SKELETON, feature_num=b"9")
+    text = changed(SKELETON, sample_id=b"11") + b"\n" + (line + b"\n") * copies + line
+    damaged, found = read(text, SKELETON, "kept")
+    assert [(row["line_number"], row["reason"]) for row in damaged] == [(copies + 2, "cut_line")]
+    assert len(found) == kept
+
+
+def test_copies_of_a_cut_line_that_are_damaged_themselves_stay_rejected() -> None:
+    text = b"12,1\n12,1\n12,1"
+    damaged, found = read(text, SKELETON, "kept")
+    assert [row["reason"] for row in damaged] == ["field_count", "field_count", "cut_line"]
+    assert found == []
 
 
 def test_rejected_lines_are_kept_with_their_place() -> None:

@@ -1,0 +1,6 @@
+"""The dialects of SQL that expressions are compiled to."""
+
+from typing import Literal, TypeAlias
+
+Dialect: TypeAlias = Literal["duckdb", "pyspark"]
+"""Ibis' names for the SQL of the embedded engine and of Spark."""

@@ -1,0 +1,8 @@
+"""What settings may say of windows of time; the partitionings themselves need Dagster."""
+
+from datetime import date
+from typing import Final, Literal, TypeAlias
+
+Granularity: TypeAlias = Literal["daily", "hourly"]
+FIRST_DAY: Final = date(2005, 1, 1)
+"""The first window, unless the settings say otherwise."""

@@ -1,0 +1,103 @@
+"""What storage holds of a table, whatever a catalog says: its metadata and its files.
+
+One listing of the lake finds everything.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from pyiceberg.io import FileIO
+from pyiceberg.serializers import FromInputFile
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.snapshots import Snapshot
+
+from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.agreement import MetadataFile, metadata_files
+from pipeline_assets.iceberg.upkeep.manifests import entries_of, manifests_of
+from pipeline_assets.iceberg.upkeep.relocation import Relocation
+
+
+@dataclass(frozen=True)
+class HeldTable:
+    """A table as storage holds it.
+
+    Attributes:
+        name: ``namespace.table``.
+        location: Where it lies.
+        metadata: Its metadata files, newest first.
+        sizes: Size of each of its files, by URI.
+    """
+
+    name: str
+    location: str
+    metadata: tuple[MetadataFile, ...]
+    sizes: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class State:
+    """What a metadata file says of a table, if it can be read with all that it leads to.
+
+    Attributes:
+        file: The metadata file.
+        relocation: From where the table was written to where it lies.
+        metadata: Its content, for readers at the new place.
+        absent: Data files of the present snapshot that are missing or have another size.
+        files: Number of data files of the present snapshot.
+    """
+
+    file: MetadataFile
+    relocation: Relocation
+    metadata: TableMetadata
+    absent: tuple[str, ...]
+    files: int
+
+
+def held_tables(store: ObjectStore, lake_uri: str) -> Iterator[HeldTable]:
+    """Every table of which metadata lies in the lake, ordered by name."""
+    found = (item for item in store.list(lake_uri) if len(_place(item, lake_uri)) > 2)
+    for (namespace, name), items in groupby(found, lambda item: _place(item, lake_uri)[:2]):
+        listed, location = list(items), f"{lake_uri}/{namespace}/{name}"
+        metadata = list(metadata_files(it for it in listed if f"{location}/metadata/" in it.uri))
+        # The first metadata file is written before anything is published.
+        if any(file.version > 0 for file in metadata):
+            newest_first = sorted(
+                metadata, key=lambda file: (file.version, file.stored.modified), reverse=True
+            )
+            sizes = {item.uri: item.size for item in listed}
+            yield HeldTable(f"{namespace}.{name}", location, tuple(newest_first), sizes)
+
+
+def _place(item: StoredObject, lake_uri: str) -> list[str]:
+    return item.uri.removeprefix(f"{lake_uri}/").split("/")
+
+
+def state_in(table: HeldTable, file: MetadataFile, io: FileIO) -> State:
+    """Read a metadata file and the manifests of its present snapshot.
+
+    Raises:
+        PipelineError: One of them is damaged or missing; the message names it.
+    """
+    try:
+        written = FromInputFile.table_metadata(io.new_input(file.stored.uri))
+    except Exception as error:  # whatever the bytes of a damaged file make of the parser
+        what = next(iter(str(error).splitlines()), type(error).__name__)
+        raise PipelineError(f"{file.stored.uri} is damaged ({what})") from error
+    relocation = Relocation(written.location, table.location)
+    metadata = relocation.metadata(written) if relocation.is_needed else written
+    current = metadata.current_snapshot()
+    sizes = _data_files(current, relocation, io) if current else {}
+    absent = tuple(uri for uri, size in sizes.items() if table.sizes.get(uri) != size)
+    return State(file, relocation, metadata, absent, len(sizes))
+
+
+def _data_files(snapshot: Snapshot, relocation: Relocation, io: FileIO) -> dict[str, int]:
+    """Size of each data file of a snapshot, by the URI where it must lie now."""
+    manifests = manifests_of([snapshot], io).values()
+    entries = entries_of(map(relocation.manifest, manifests), io)
+    return {
+        relocation.uri(entry.data_file.file_path): entry.data_file.file_size_in_bytes
+        for entry in entries
+    }

@@ -1,0 +1,159 @@
+"""Rebuilding the catalog from what storage holds.
+
+A catalog is one pointer for each table: to the metadata file that is in force. Storage holds the
+metadata of the last commits, so the pointers can be found again. For each table the newest metadata
+is taken that can be read with its manifests; where newer ones are damaged, the message says so.
+
+Nothing in the lake is changed or removed. A table that was moved, or whose newest metadata is
+damaged, gets new metadata beside the old, with the next number. Stop whatever publishes first.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError, ValidationError
+from pyiceberg.io import FileIO, load_file_io
+from pyiceberg.serializers import ToOutputFile
+
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.catalog import CatalogAccess, one_line_errors, sqlite_path
+from pipeline_assets.iceberg.upkeep.held_tables import HeldTable, State, held_tables, state_in
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What became of one table, or would.
+
+    Attributes:
+        name: The table.
+        details: What the catalog says of it now.
+        is_changed: Whether the catalog said something else before.
+        losses: What is lost, a line each.
+    """
+
+    name: str
+    details: str
+    is_changed: bool = False
+    losses: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name:<36} {self.details}"
+
+
+def set_damaged_aside(access: CatalogAccess) -> Path | None:
+    """Rename a SQLite catalog that is no database any more, so that a new one can be created.
+
+    Returns:
+        Its new name; None if the catalog can be opened, or is kept by a server.
+
+    Raises:
+        PipelineError: The catalog cannot be reached.
+    """
+    from sqlalchemy.exc import DatabaseError, OperationalError  # noqa: PLC0415
+
+    path = sqlite_path(access.uri)
+    with one_line_errors("open the catalog"):
+        try:
+            access.open().list_namespaces()
+        except DatabaseError as error:
+            # A lock, or a disk that is full, says nothing about the file.
+            if path is None or isinstance(error, OperationalError):
+                raise
+            aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S}")
+            for file in path.parent.glob(f"{path.name}-*"):  # a journal of the damaged file
+                file.rename(aside.with_name(aside.name + file.name.removeprefix(path.name)))
+            return path.rename(aside)
+    return None
+
+
+def recover(access: CatalogAccess, *, is_dry: bool = False) -> Iterator[Recovered]:
+    """Register every table that storage holds.
+
+    Args:
+        access: To the catalog and to the lake.
+        is_dry: Only say what would be done.
+
+    Raises:
+        PipelineError: Catalog or storage cannot be reached.
+    """
+    with one_line_errors("recover the catalog"):
+        catalog = access.open()
+        for table in held_tables(access.store, access.warehouse):
+            yield _Recovery(catalog, table, is_dry=is_dry).perform()
+
+
+@dataclass(frozen=True)
+class _Recovery:
+    catalog: Catalog
+    table: HeldTable
+    is_dry: bool
+
+    def perform(self) -> Recovered:
+        io = load_file_io(self.catalog.properties, self.table.location)
+        known, damaged = self._known(), list[str]()
+        # Of two commits with the same number only one came into force: the one the catalog names.
+        candidates = sorted(
+            self.table.metadata, key=lambda it: (it.version, it.stored.uri == known), reverse=True
+        )
+        for file in candidates:
+            try:
+                state = state_in(self.table, file, io)
+            except PipelineError as error:
+                damaged.append(f"commit {file.version} is lost: {error}")
+                continue
+            return self._register(state, known, damaged, io)
+        return Recovered(self.table.name, "cannot be recovered", losses=tuple(damaged))
+
+    def _register(
+        self, state: State, known: str | None, damaged: list[str], io: FileIO
+    ) -> Recovered:
+        uri = state.file.stored.uri
+        losses = [*damaged, *(f"{file} is missing or cut: {_REPAIR}" for file in state.absent)]
+        is_whole = not damaged and not state.relocation.is_needed
+        is_changed = known != uri or not is_whole
+        if is_changed and not self.is_dry:
+            self._point_to(uri if is_whole else self._rewritten(state, io), known)
+        return Recovered(self.table.name, _details(state, known, uri), is_changed, tuple(losses))
+
+    def _known(self) -> str | None:
+        """The metadata that the catalog names; empty if it names some that cannot be read."""
+        try:
+            return self.catalog.load_table(self.table.name).metadata_location
+        except NoSuchTableError:
+            return None
+        except (FileNotFoundError, ValueError, ValidationError):
+            return ""
+
+    def _rewritten(self, state: State, io: FileIO) -> str:
+        """Write the state as the newest, because nobody reads what has lower numbers."""
+        metadata = state.metadata
+        if state.relocation.is_needed:
+            metadata = state.relocation.rewrite(metadata, io)
+        version = self.table.metadata[0].version + 1
+        uri = f"{self.table.location}/metadata/{version:05d}-{uuid4()}.metadata.json"
+        ToOutputFile.table_metadata(metadata, io.new_output(uri))
+        return uri
+
+    def _point_to(self, uri: str, known: str | None) -> None:
+        namespace = self.table.name.partition(".")[0]
+        self.catalog.create_namespace_if_not_exists(namespace)
+        if known is not None:
+            self.catalog.drop_table(self.table.name)
+        self.catalog.register_table(self.table.name, uri)
+
+
+_REPAIR = "pipeline-assets update --repair"
+
+
+def _details(state: State, known: str | None, uri: str) -> str:
+    snapshots = len(state.metadata.snapshots)
+    what = f"commit {state.file.version}, {snapshots} snapshots, {state.files} files"
+    if state.relocation.is_needed:
+        return f"moved here from {state.relocation.former}: {what}"
+    if known == uri:
+        return f"as the catalog says: {what}"
+    return f"{'registered' if known is None else 'registered anew'}: {what}"

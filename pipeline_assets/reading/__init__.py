@@ -1,0 +1,1 @@
+"""Reading published tables from Python, without Dagster and without changing anything."""

@@ -1,0 +1,209 @@
+"""Open a lake from Python: its tables, now or as they were, as Ibis, Arrow, Polars or pandas.
+
+All that is read comes from the catalog and the storage. So no code of the domains is imported, and
+a lake can be read by whoever has its files.
+"""
+
+import difflib
+import weakref
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
+
+from pipeline_assets.engines.embedded.engine import EmbeddedEngine
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.catalog import CatalogAccess, one_line_errors, sqlite_uri
+from pipeline_assets.iceberg.history import ancestry, committed_at, records_at
+from pipeline_assets.reading.published_table import PublishedTable
+from pipeline_assets.settings import Settings
+from pipeline_assets.storage.s3_access import S3_SCHEME
+
+if TYPE_CHECKING:
+    import duckdb
+    from ibis.backends.duckdb import Backend
+
+
+@dataclass(frozen=True)
+class OpenLake:
+    """The published tables of a lake, to read.
+
+    Use it as a context manager, or leave it to the end of the process: what it holds is one DuckDB
+    connection in memory, which opens with the first rows that somebody asks for.
+
+    Attributes:
+        access: The catalog.
+        engine: The limits of memory and threads.
+    """
+
+    access: CatalogAccess
+    engine: EmbeddedEngine
+    _resources: ExitStack = field(default_factory=ExitStack, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, self._resources.close)
+
+    def __enter__(self) -> "OpenLake":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; tables that were read from it cannot be read any more."""
+        self._resources.close()
+
+    def __getitem__(self, name: str) -> PublishedTable:
+        """The table ``domain.name`` as it is now; see :meth:`table`."""
+        return self.table(name)
+
+    def tables(self) -> tuple[str, ...]:
+        """The names of all tables, as ``domain.name``.
+
+        Raises:
+            PipelineError: The catalog cannot be read.
+        """
+        with one_line_errors("list the tables of the lake"):
+            catalog = self.access.open()
+            return tuple(
+                sorted(
+                    ".".join(table)
+                    for namespace in catalog.list_namespaces()
+                    for table in catalog.list_tables(namespace)
+                )
+            )
+
+    def table(
+        self,
+        name: str,
+        *,
+        partition: str | Sequence[str] | None = None,
+        snapshot: int | None = None,
+        as_of: datetime | str | None = None,
+    ) -> PublishedTable:
+        """One snapshot of a table. What is published later does not change it.
+
+        Args:
+            name: ``domain.name``.
+            partition: Only this partition, or only these.
+            snapshot: The id of a snapshot; see :meth:`PublishedTable.history`.
+            as_of: What was published at this moment. A moment without a time zone is in UTC.
+
+        Raises:
+            PipelineError: There is no such table, partition or snapshot, or it cannot be read.
+        """
+        if snapshot is not None and as_of is not None:
+            raise PipelineError("Name a snapshot or a moment, not both")
+        with one_line_errors(f"read {name}"):
+            iceberg = self._load(name)
+            found = _snapshot(iceberg, name, snapshot, as_of)
+            records = records_at(iceberg, found.snapshot_id)
+            keys = (partition,) if isinstance(partition, str) else partition
+            if keys is not None:
+                _require_known(keys, records, f"partition of {name}")
+                records = {key: records[key] for key in keys}
+            return PublishedTable(
+                lake=self, name=name, iceberg=iceberg, snapshot=found, records=records, keys=keys
+            )
+
+    @cached_property
+    def connection(self) -> "duckdb.DuckDBPyConnection":
+        """The DuckDB connection that reads the files; it holds nothing but views."""
+        uses_s3 = self.access.warehouse.startswith(S3_SCHEME)
+        return self._resources.enter_context(self.engine.connect(uses_s3=uses_s3))
+
+    @cached_property
+    def ibis(self) -> "Backend":
+        """The Ibis backend of all tables of this lake, so that they can be joined."""
+        import ibis
+
+        return ibis.duckdb.from_connection(self.connection)
+
+    def _load(self, name: str) -> Table:
+        try:
+            return self.access.open().load_table(name)
+        except (NoSuchTableError, ValueError):
+            _require_known([name], self.tables(), f"table in the lake {self.access.warehouse}")
+            raise
+
+
+def open_lake(uri: str | Path | None = None, *, catalog: str | None = None) -> OpenLake:
+    """Open a lake to read it. Nothing is created or changed.
+
+    >>> from pipeline_assets import open_lake
+    >>> with open_lake("lake") as lake:  # doctest: +SKIP
+    ...     lake["music.users"].to_polars()
+
+    Args:
+        uri: Folder or ``s3://`` prefix of the lake; by default that of the settings.
+        catalog: ``glue`` or a SQLAlchemy URL; by default that of the settings for the lake of the
+            settings, and the SQLite file in the folder for any other.
+
+    Raises:
+        PipelineError: There is no lake, or a setting is wrong.
+    """
+    settings = Settings.from_environment()
+    lake_uri = settings.lake_uri if uri is None else str(uri).rstrip("/")
+    own = settings.catalog_uri if lake_uri == settings.lake_uri else None
+    access = CatalogAccess(catalog or own or _catalog_in(lake_uri), lake_uri, settings.s3)
+    engine = EmbeddedEngine(
+        settings.memory_limit_mib, settings.threads, settings.spill_dir, settings.s3
+    )
+    return OpenLake(access, engine)
+
+
+def _catalog_in(lake_uri: str) -> str:
+    if lake_uri.startswith(S3_SCHEME):
+        raise PipelineError(f"Name the catalog of {lake_uri}: open_lake(…, catalog='glue')")
+    file = Path(lake_uri) / "catalog.db"
+    if not file.is_file():
+        raise PipelineError(f"There is no lake in {Path(lake_uri).resolve()}: it has no catalog.db")
+    return sqlite_uri(file)
+
+
+def _snapshot(
+    iceberg: Table, name: str, snapshot_id: int | None, as_of: datetime | str | None
+) -> Snapshot:
+    """The snapshot that is asked for, by default the present one."""
+    chain = ancestry(iceberg, iceberg.metadata.current_snapshot_id)
+    if not chain:
+        raise PipelineError(f"{name} was never published")
+    if as_of is not None:
+        moment = _moment(as_of)
+        before = [each for each in chain if committed_at(each) <= moment]
+        if not before:
+            raise PipelineError(
+                f"The history of {name} begins at {committed_at(chain[0]):%Y-%m-%d %H:%M:%S} UTC"
+            )
+        return before[-1]
+    if snapshot_id is None:
+        return chain[-1]
+    found = iceberg.snapshot_by_id(snapshot_id)
+    if found is None:
+        ids = ", ".join(str(each.snapshot_id) for each in chain[-3:])
+        raise PipelineError(f"{name} has no snapshot {snapshot_id}; its last ones are {ids}")
+    return found
+
+
+def _moment(as_of: datetime | str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
+    except ValueError:
+        raise PipelineError(f"{as_of!r} is no moment, such as 2024-05-01T12:00") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _require_known(names: Iterable[str], known: Iterable[str], what: str) -> None:
+    known = list(known)
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {len(known)}"
+            raise PipelineError(f"There is no {what} called {name!r}; {hint}")

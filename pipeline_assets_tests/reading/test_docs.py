@@ -1,0 +1,54 @@
+"""Every snippet of docs/reading.md does what it says, in the order of the page."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline_assets.dataset.contract import TableContract
+from pipeline_assets.dataset.values.table import LakeTable
+from pipeline_assets.domains.music.contracts import Users
+from pipeline_assets_tests.landing.plays import local_lake, record
+from spark_resources.runners.jvm import choose_java, environment
+
+PAGE = Path(__file__).parents[2] / "docs" / "reading.md"
+SNIPPETS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def lake_folder(tmp_path: Path) -> Path:
+    """A folder with a lake in it; whoever reads the page starts Python there."""
+    lake = local_lake(tmp_path / "lake")
+    users = LakeTable("music", "users", TableContract.of(Users), "snapshot")
+    file = tmp_path / "lake" / "music" / "users" / "data" / "attempt" / "0.parquet"
+    file.parent.mkdir(parents=True)
+    rows = {
+        "user_id": ["u1", "u2"],
+        "country": ["Poland", "Brazil"],
+        "total_scrobbles": [3, 4],
+        "snapshot": ["2026-01-01"] * 2,
+    }
+    pq.write_table(pa.table(rows, schema=lake.arrow_schema(users)), file)
+    lake.publish(users, [str(file)], {"2026-01-01": record()})
+    return tmp_path
+
+
+def test_every_snippet_runs(lake_folder: Path) -> None:
+    java = environment(choose_java(None, lake_folder / "java").home, sys.executable)
+    # A process of its own: the page's Spark session would be that of the other tests.
+    page = subprocess.run(
+        [sys.executable, "-c", "\n".join(SNIPPETS)],
+        cwd=lake_folder,
+        env={**os.environ, **java},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert page.returncode == 0, page.stderr
+    assert page.stdout.startswith("('music.users',)\n")
+    assert len(SNIPPETS) == 7
