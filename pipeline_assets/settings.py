@@ -5,10 +5,9 @@ They are environment variables, which only this module reads, from the environme
 otherwise be ignored and the default would count. `docs/settings.md` is generated from here.
 """
 
-import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
@@ -27,13 +26,15 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from pipeline_assets.dataset.values.dsn import parse_dsn
+from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION
 from pipeline_assets.dataset.values.windows import FIRST_DAY, Granularity
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.setting_faults import one_line, refuse_unknown_names
 from pipeline_assets.storage.s3_access import S3Access
-from spark_resources.runners.emr_config import InstanceRate
+from spark_resources.runners.emr_config import InstanceRate, ServerlessRates
 
-EngineName: TypeAlias = Literal["embedded", "spark", "emr", "emr-serverless"]
 PREFIX = "PIPELINE_"
+EngineName: TypeAlias = Literal["embedded", "spark", "emr", "emr-serverless"]
 ENV_FILE = ".env"
 MEBIBYTE = 1024 * 1024
 ALERT_SCHEMES: Final = {
@@ -121,6 +122,12 @@ class Settings(BaseSettings):
         'JSON: `{"m7g.xlarge": {"vcpus": 4, "memory_gb": 16, "usd_per_hour": 0.2}}`. Without it '
         "the cost of a step is not estimated.",
     )
+    emr_serverless_rates: ServerlessRates | None = Field(
+        None,
+        description="What EMR Serverless costs in the application's region on its architecture, as "
+        'JSON: `{"usd_per_vcpu_hour": 0.04, "usd_per_memory_gb_hour": 0.005}`. Without it the cost '
+        "of a job run is not estimated.",
+    )
     job_poll_seconds: float = Field(
         2, gt=0, description="First pause between two polls of a remote job; later ones are longer."
     )
@@ -160,6 +167,12 @@ class Settings(BaseSettings):
     )
     landing_objects_per_look: int = Field(
         20_000, ge=1000, description="How many landing objects a sensor lists per tick."
+    )
+    landing_expansion: int = Field(
+        LANDING_EXPANSION,
+        ge=1,
+        description="A compressed delivery is refused if it unfolds to more than 64 MiB and to "
+        "more than so many times its size.",
     )
     landing_queue_url: str | None = Field(
         None,
@@ -268,29 +281,14 @@ class Settings(BaseSettings):
         Raises:
             PipelineError: A variable is unknown or its value is unusable; the message names it.
         """
-        _refuse_unknown_names([*os.environ, *dotenv_values(ENV_FILE)])
+        names = [*os.environ, *dotenv_values(ENV_FILE)]
+        refuse_unknown_names(names, list(cls.model_fields), PREFIX)
         try:
             return cls()
         except ValidationError as error:
             # Not chained: the original error may quote a password.
-            raise PipelineError(_one_line(error)) from None
+            raise PipelineError(one_line(error, PREFIX)) from None
         except SettingsError as error:
             # pydantic-settings says only in its text which variable holds no JSON.
             (field,) = re.findall(r'field "(\w+)"', str(error))
             raise PipelineError(f"Setting {PREFIX}{field.upper()}: not valid JSON") from None
-
-
-def _refuse_unknown_names(names: Iterable[str]) -> None:
-    known = [name.upper() for name in Settings.model_fields]
-    given = [name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX)]
-    for name in (name for name in given if name not in known):
-        close = difflib.get_close_matches(name, known, n=1)
-        all_names = ", ".join(PREFIX + each for each in known)
-        hint = f"did you mean {PREFIX}{close[0]}?" if close else f"known: {all_names}"
-        raise PipelineError(f"Unknown setting {PREFIX}{name}; {hint}")
-
-
-def _one_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = PREFIX + str(first["loc"][0]).upper() if first["loc"] else PREFIX + "…"
-    return f"Setting {name}: {first['msg']}"

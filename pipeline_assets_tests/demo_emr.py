@@ -21,13 +21,14 @@ from pipeline_assets.command.demo import shop_and_samples, update_all
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.doubles.emr import KEYS, LOGS, ROLE, AwsDouble, aws_account, aws_server
 from pipeline_assets_tests.doubles.emr_spark import in_process
-from spark_resources.runners.emr_config import InstanceRate
+from spark_resources.runners.emr_config import InstanceRate, ServerlessRates
 from spark_resources.runners.local import LocalConfig, LocalRunner
 
 RATES: Final = {
     "m7g.xlarge": InstanceRate(vcpus=4, memory_gb=16, usd_per_hour=0.2),
     "m7g.2xlarge": InstanceRate(vcpus=8, memory_gb=32, usd_per_hour=0.4),
 }
+PRICES: Final = ServerlessRates(usd_per_vcpu_hour=0.05, usd_per_memory_gb_hour=0.006)
 SESSION: Final = {"spark.sql.shuffle.partitions": "2"}
 
 
@@ -73,6 +74,7 @@ def on_serverless(settings: Settings, account: AwsDouble) -> Settings:
         emr_serverless_application_id=account.start_application(),
         emr_execution_role_arn=ROLE,
         emr_log_uri=LOGS,
+        emr_serverless_rates=PRICES,
     )
 
 

@@ -95,9 +95,8 @@ def history(session: Session, table: str) -> None:
             f"{key or 'whole table'} {told(record)}" if record else f"{key} removed"
             for key, record in entry.records.items()
         )
-        click.echo(
-            f"{mark} {entry.snapshot_id:<20} {entry.committed_at:%Y-%m-%d %H:%M:%S} {changes}"
-        )
+        line = f"{mark} {entry.snapshot_id:<20} {entry.committed_at:%Y-%m-%d %H:%M:%S} {changes}"
+        click.echo(printable(line))
 
 
 @cli.command()
@@ -131,7 +130,7 @@ def restore(session: Session, table: str, snapshot: int, partition: tuple[str, .
     restored = session.deployment.lake.restore(chosen, snapshot, list(partition) or None)
     for key, record in restored.items():
         what = f"{record.rows:,} rows" if record else "removed: it did not exist then"
-        click.echo(f"{table} {key or 'whole table'}: {what}")
+        click.echo(printable(f"{table} {key or 'whole table'}: {what}"))
 
 
 @cli.command()
@@ -152,7 +151,7 @@ def missing(session: Session) -> None:
     for item in stale:
         by_reason.setdefault((item.asset.name, item.reason), []).append(item.key)
     for (name, reason), keys in by_reason.items():
-        click.echo(f"{name:<36} {first_and_last(sorted(keys)):<24} {reason}")
+        click.echo(printable(f"{name:<36} {first_and_last(sorted(keys)):<24} {reason}"))
     counts = Counter(item.asset.name for item in stale)
     click.echo(
         f"{sum(counts.values())} partitions of {len(counts)} assets have to be materialised."

@@ -1,16 +1,21 @@
 """What the command line shows: progress bars, and the answers of queries."""
 
-import csv
 import json
+import math
+import re
 import sys
-from itertools import islice
+from collections.abc import Iterable
+from itertools import chain, count, islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
+
+from pipeline_assets.dataset.values.texts import printable
 
 if TYPE_CHECKING:
     from pipeline_assets.iceberg.query import Answer
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
 
 Format: TypeAlias = Literal["table", "csv", "json"]
 TABLE_ROWS: Final = 1000
+_NEEDS_NO_QUOTES: Final = re.compile(r'[^",\r\n]+')
+_NOT_IN_JSON: Final = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class ProgressBars:
@@ -66,14 +73,19 @@ class ProgressBars:
 
 
 def show(answer: "Answer", format_: Format) -> None:
-    """Write an answer to standard output, numbers at full precision."""
+    """Write an answer to standard output, numbers at full precision.
+
+    Control characters in values, which a terminal would obey, reach none: a table shows them as
+    escapes, JSON writes them as escapes, and CSV writes them as they are only where standard output
+    is no terminal.
+    """
     {"table": _show_table, "csv": _show_csv, "json": _show_json}[format_](answer)
 
 
 def _show_table(answer: "Answer") -> None:
-    table = Table(*answer.columns)
+    table = Table(*(Column(Text(printable(name))) for name in answer.columns))
     for row in islice(answer.rows, TABLE_ROWS):
-        table.add_row(*("" if value is None else str(value) for value in row))
+        table.add_row(*(Text(printable(_text(value) or "")) for value in row))
     console = Console()
     console.print(table, highlight=False, markup=False)
     # Rows stream, so that only asking for one more shows whether any were left out.
@@ -82,16 +94,59 @@ def _show_table(answer: "Answer") -> None:
 
 
 def _show_csv(answer: "Answer") -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(answer.columns)
-    writer.writerows(answer.rows)
+    """Write as Postgres does: a null is an empty field, and an empty text is ``""``."""
+    clean = printable if sys.stdout.isatty() else str
+    for row in chain([answer.columns], answer.rows):
+        sys.stdout.write(clean(",".join(map(_csv_field, row))) + "\n")
+
+
+def _csv_field(value: object) -> str:
+    text = _text(value)
+    if text is None:
+        return ""
+    return text if _NEEDS_NO_QUOTES.fullmatch(text) else '"' + text.replace('"', '""') + '"'
+
+
+def _text(value: object) -> str | None:
+    """A value as text: what is nested as JSON, truth as SQL and JSON write it."""
+    if isinstance(value, bool | list | dict):
+        return _json(value)
+    return None if value is None else str(value)
 
 
 def _show_json(answer: "Answer") -> None:
     # Written row by row, because an answer may be larger than memory.
+    names = different(answer.columns)
     separator = "[\n"
     for row in answer.rows:
-        record = dict(zip(answer.columns, row, strict=True))
-        sys.stdout.write(separator + json.dumps(record, default=str, ensure_ascii=False))
+        sys.stdout.write(separator + _json(dict(zip(names, row, strict=True))))
         separator = ",\n"
     sys.stdout.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+def different(names: Iterable[str]) -> list[str]:
+    """Names of which none occurs twice, for a JSON object would keep only the last of them.
+
+    >>> different(["n", "n", "n_2", "n"])
+    ['n', 'n_2', 'n_2_2', 'n_3']
+    """
+    found: list[str] = []
+    for name in names:
+        candidates = chain([name], (f"{name}_{number}" for number in count(2)))
+        found.append(next(each for each in candidates if each not in found))
+    return found
+
+
+def _json(value: object) -> str:
+    text = json.dumps(_storable(value), default=str, ensure_ascii=False, allow_nan=False)
+    # Within JSON such a character can only stand in a text, where an escape means the same.
+    return _NOT_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _storable(value: object) -> object:
+    """A value without what JSON has no word for: NaN and infinities become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _storable(each) for key, each in value.items()}
+    return [_storable(each) for each in value] if isinstance(value, list | tuple) else value

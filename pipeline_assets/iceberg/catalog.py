@@ -91,7 +91,9 @@ class CatalogAccess:
         if self.uri == GLUE:
             from pyiceberg.catalog import load_catalog
 
-            return load_catalog(_NAME, type=GLUE, **properties)
+            # boto3 needs a region for Glue, and the setting names it, not the environment.
+            region = {"glue.region": self.s3.region_name}
+            return load_catalog(_NAME, type=GLUE, **properties, **region)
         if path := sqlite_path(self.uri):
             path.parent.mkdir(parents=True, exist_ok=True)
         return _open_sql(self.uri, properties)

@@ -6,6 +6,7 @@ from typing import Any, BinaryIO, cast
 
 from isal import igzip, isal_zlib
 
+from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION, ExpansionLimit
 from pipeline_assets.errors import PipelineError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -19,6 +20,7 @@ class _Raw(io.RawIOBase):
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
+        self.total = 0
 
     def readable(self) -> bool:
         return True
@@ -28,16 +30,33 @@ class _Raw(io.RawIOBase):
         while data := self._stream.read(len(buffer) - filled):
             buffer[filled : filled + len(data)] = data
             filled += len(data)
+        self.total += filled
         return filled
 
 
-def inflated_chunks(source_uri: str, stream: BinaryIO, size: int) -> Iterator[bytes]:
-    """The file's text in chunks of a size, decompressed, without its byte order mark."""
-    buffered = io.BufferedReader(_Raw(stream), 1 << 20)
+def inflated_chunks(
+    source_uri: str, stream: BinaryIO, size: int, expansion: int = LANDING_EXPANSION
+) -> Iterator[bytes]:
+    """The file's text in chunks of a size, decompressed, without its byte order mark.
+
+    Args:
+        source_uri: The file's, for errors.
+        stream: Its bytes.
+        size: Of the chunks.
+        expansion: How many bytes one compressed byte may unfold to.
+
+    Raises:
+        PipelineError: It is no whole gzip file, or unfolds to more than that.
+    """
+    raw, limit = _Raw(stream), ExpansionLimit(source_uri, expansion)
+    buffered = io.BufferedReader(raw, 1 << 20)
     text = _decompressed(buffered) if buffered.peek(2)[:2] == _GZIP_MAGIC else buffered
     try:
         yield text.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
+        unfolded = 0
         while chunk := text.read(size):
+            unfolded += len(chunk)
+            limit.require(unfolded, raw.total)
             yield chunk
     except (EOFError, igzip.BadGzipFile, _IsalError) as error:
         raise PipelineError(

@@ -27,6 +27,7 @@ from typing import BinaryIO, Final, TypeAlias
 import numpy as np
 import pyarrow as pa
 
+from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.byte_stream import inflated_chunks
 from pipeline_assets.landing.quotes import Text
@@ -122,6 +123,7 @@ def read_delimited(
     dialect: Dialect,
     on_file: Callable[[FileReport], object],
     block_bytes: int = BLOCK_BYTES,
+    expansion: int = LANDING_EXPANSION,
 ) -> Iterator[pa.RecordBatch]:
     """Read the files of one table, one after the other, in memory that does not grow with them.
 
@@ -131,17 +133,19 @@ def read_delimited(
         dialect: How the files are written.
         on_file: Told the account of each file after its last batch.
         block_bytes: How much to read, and so about how much text a batch holds.
+        expansion: How many bytes one byte of a compressed file may unfold to.
 
     Yields:
         Batches of :attr:`Columns.schema` in file order, none of them empty.
 
     Raises:
         PipelineError: A file has no header, lacks a required column, has a wanted one twice, is a
-            truncated or corrupt gzip stream, or has a record of more than 16 MiB.
+            truncated or corrupt gzip stream, unfolds too far, or has a record of more than 16 MiB.
     """
     for source_uri, opener in files:
         with closing(opener()) as stream:
-            blocks = _blocks(source_uri, inflated_chunks(source_uri, stream, block_bytes), dialect)
+            chunks = inflated_chunks(source_uri, stream, block_bytes, expansion)
+            blocks = _blocks(source_uri, chunks, dialect)
             yield from _read_file(source_uri, blocks, columns, on_file)
 
 

@@ -24,7 +24,13 @@ def read_landed(
         PipelineError: A file cannot be read at all.
     """
     files = [(item.uri, _opener(item, store, workspace)) for item in objects]
-    return read_delimited(files, columns, dialect, lambda report: workspace.log(account(report)))
+    return read_delimited(
+        files,
+        columns,
+        dialect,
+        lambda report: workspace.log(account(report)),
+        expansion=workspace.landing_expansion,
+    )
 
 
 def as_rows(

@@ -6,6 +6,7 @@ into the block, so that only the wanted columns are ever copied, each by one Arr
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -38,12 +39,6 @@ _SOUND = 0
 _FLAGS: Final = {name: 1 << place for place, name in enumerate(_NAMES)}
 _CUT: Final = _FLAGS["text_after_quote"] | _FLAGS["unterminated_quote"] | _FLAGS["empty_line"]
 """Problems of records whose fields cannot be counted."""
-_COMBINED: Final = pa.array(
-    [
-        BETWEEN_REASONS.join(name for name, flag in _FLAGS.items() if flags & flag)
-        for flags in range(1 << len(_NAMES))
-    ]
-)
 _QUOTE, _NEWLINE, _RETURN = b'"\n\r'
 
 
@@ -107,12 +102,14 @@ class Records:
 
     def problems(self) -> pa.StringArray:
         """Per record, its problems joined, null if it is sound."""
-        return _COMBINED.take(pa.array(self.verdicts, mask=self.verdicts == _SOUND))
+        return _combined().take(pa.array(self.verdicts, mask=self.verdicts == _SOUND))
 
     def problem_counts(self) -> dict[str, int]:
         """How many have which problems."""
         codes, counts = np.unique(self.verdicts[self.verdicts != _SOUND], return_counts=True)
-        return dict(zip(_COMBINED.take(pa.array(codes)).to_pylist(), counts.tolist(), strict=True))
+        return dict(
+            zip(_combined().take(pa.array(codes)).to_pylist(), counts.tolist(), strict=True)
+        )
 
     def raw(self) -> pa.StringArray:
         """Per record, its text if it has a problem, else null."""
@@ -267,3 +264,14 @@ def _decodes(record: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+@cache
+def _combined() -> pa.StringArray:
+    """The text of every combination of flags; built when needed, because Arrow loads pandas."""
+    return pa.array(
+        [
+            BETWEEN_REASONS.join(name for name, flag in _FLAGS.items() if flags & flag)
+            for flags in range(1 << len(_NAMES))
+        ]
+    )

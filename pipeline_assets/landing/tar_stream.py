@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
 
 from isal import igzip, isal_zlib
 
+from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION, ExpansionLimit
 from pipeline_assets.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -59,7 +60,11 @@ class TarMember:
 
 
 def stream_members(
-    stream: BinaryIO, uri: str, expected: Sequence[str], progress: Callable[[int], None]
+    stream: BinaryIO,
+    uri: str,
+    expected: Sequence[str],
+    progress: Callable[[int], None],
+    expansion: int = LANDING_EXPANSION,
 ) -> Generator[TarMember, None, None]:
     """Yield the members of a `.tar.gz`, which must be exactly the expected regular files.
 
@@ -72,11 +77,14 @@ def stream_members(
         uri: The archive's, for errors.
         expected: Names of the members that must be there, each once, in any order.
         progress: Called in the caller's thread with the archive bytes read since the last call.
+        expansion: How many bytes one byte of the archive may unfold to.
 
     Raises:
-        PipelineError: The archive is truncated or corrupt, lacks a member or holds anything else.
+        PipelineError: The archive is truncated or corrupt, unfolds too far, lacks a member or holds
+            anything else.
     """
-    with closing(_inflate(stream, uri, progress)) as chunks:
+    limit = ExpansionLimit(uri, expansion)
+    with closing(_inflate(stream, limit, progress)) as chunks:
         tar = _TarStream(chunks, uri)
         guard = _Guard(uri, expected)
         for header in _headers(tar, uri):
@@ -101,19 +109,21 @@ def in_order(futures: Iterable[Future[T]], ahead: int) -> Iterator[T]:
 
 
 def _inflate(
-    stream: BinaryIO, uri: str, progress: Callable[[int], None]
+    stream: BinaryIO, limit: ExpansionLimit, progress: Callable[[int], None]
 ) -> Generator[bytes, None, None]:
     """Decompressed chunks, inflated ahead; they end only if the checksums were right."""
     source = _CountingReader(stream)
-    reported = 0
+    reported = unfolded = 0
     with _open_gzip(source) as inflated, ThreadPoolExecutor(1, "inflate") as pool:
-        reads = (pool.submit(_read_chunk, inflated, uri) for _ in itertools.count())
+        reads = (pool.submit(_read_chunk, inflated, limit.uri) for _ in itertools.count())
         for chunk in in_order(reads, _CHUNKS_AHEAD):
             total = source.total
             progress(total - reported)
             reported = total
             if not chunk:
                 return
+            unfolded += len(chunk)
+            limit.require(unfolded, total)
             yield chunk
 
 

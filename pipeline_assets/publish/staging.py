@@ -97,6 +97,7 @@ class Stager:
         store: Writes raw files there.
         engines: Compute.
         part_bytes: Size of raw text parts.
+        landing_expansion: How many bytes one byte of a compressed delivery may unfold to.
         progress: Shown to whoever waits.
         databases: What ingesting functions may ask for by parameter name.
         exporters: What writes to destinations outside the lake, by their kind.
@@ -106,6 +107,7 @@ class Stager:
     store: ObjectStore
     engines: Engines
     part_bytes: int
+    landing_expansion: int
     progress: Progress
     databases: Mapping[str, Database] = field(default_factory=dict)
     exporters: Mapping[str, Exporter[Any]] = field(default_factory=dict)
@@ -205,6 +207,7 @@ class Stager:
             store=self.store,
             location=f"{attempt.location}/raw",
             part_bytes=self.part_bytes,
+            landing_expansion=self.landing_expansion,
             progress=self.progress,
             log=attempt.request.log,
             schema=pa.schema(asset.table.contract.schema.to_pyarrow()),

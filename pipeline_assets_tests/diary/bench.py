@@ -52,6 +52,7 @@ def resources(settings: Settings, assets: Sequence[LakeAsset] = ASSETS) -> dict[
             store=store,
             engines=deployment.engines,
             part_bytes=settings.raw_part_bytes,
+            landing_expansion=settings.landing_expansion,
             progress=SILENT,
             databases=deployment.databases,
             exporters=exporters(

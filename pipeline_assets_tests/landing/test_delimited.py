@@ -214,6 +214,19 @@ def test_gzip_is_recognised_by_content() -> None:
     assert read(gzip.compress(text) + member).values == [("1", "2"), ("3", "4")]
 
 
+def test_a_gzip_file_that_unfolds_too_far_is_refused_unless_the_settings_allow_it() -> None:
+    packed = gzip.compress(b"a,b\n" + b"1,2\n" * (20 << 20))
+
+    def rows(expansion: int) -> int:
+        files = [("f0", lambda: io.BytesIO(packed))]
+        batches = read_delimited(files, AB, RFC_4180, lambda _: None, expansion=expansion)
+        return sum(batch.num_rows for batch in batches)
+
+    with pytest.raises(PipelineError, match=r"^f0 unfolds to more than 100 times .*_EXPANSION$"):
+        rows(100)
+    assert rows(2000) == 20 << 20
+
+
 @pytest.mark.parametrize("spoil", ["truncated", "flipped", "header only"])
 def test_a_damaged_gzip_file_is_an_error(spoil: str) -> None:
     packed = gzip.compress(b"a,b\n" + b"".join(b"%d,%d\n" % (n, n * n) for n in range(9999)))

@@ -234,7 +234,19 @@ def test_memory_does_not_grow_with_the_archive() -> None:
 
 
 def members_of(tgz: bytes) -> Iterator[TarMember]:
-    return stream_members(io.BytesIO(tgz), "x.tar.gz", EXPECTED, lambda _: None)
+    return stream_members(io.BytesIO(tgz), "x.tar.gz", EXPECTED, lambda _: None, expansion=2000)
+
+
+def test_an_archive_that_unfolds_too_far_is_refused_long_before_its_end() -> None:
+    newlines = gzip.compress(b"\n" * (1 << 20))
+    entry = Entry("a.csv", claimed=1 << 30).pack(tarfile.GNU_FORMAT)
+    tgz = io.BytesIO(gzip.compress(entry) + newlines * 1024)
+    members = stream_members(tgz, "x.tar.gz", EXPECTED, lambda _: None)
+    member = next(members)
+    sizes: list[int] = []
+    with pytest.raises(PipelineError, match=r"unfolds to more than 100 times its size: .* raise"):
+        sizes.extend(len(chunk) for chunk in member.chunks)
+    assert sum(sizes) <= 110 << 20
 
 
 def test_a_reader_that_stops_early_leaves_no_thread() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
+from uuid import uuid4
 
 from pyspark.sql import SparkSession
 
@@ -90,8 +91,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(spark: SparkSession, job_uri: str, manifest_uri: str) -> None:
-    """Run the job that lies at a URI, and write its manifest after everything else."""
-    manifest = execute(spark, Job.from_json(read_text(spark, job_uri)))
+    """Run the job that lies at a URI, and write its manifest after everything else.
+
+    The driver writes into a folder of its own. If the answer to a start is lost, the service may
+    have started the job twice, and no driver may write among the files that another one lists.
+    """
+    job = Job.from_json(read_text(spark, job_uri))
+    own = f"{job.destination.uri.rstrip('/')}/{uuid4().hex}"
+    manifest = execute(spark, replace(job, destination=replace(job.destination, uri=own)))
     write_text(spark, manifest_uri, manifest.to_json())
 
 

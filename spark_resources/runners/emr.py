@@ -17,8 +17,10 @@ from spark_resources.runners.emr_config import (
     ClusterById,
     ClusterByName,
     EmrStepConfig,
+    Span,
     TransientCluster,
     cost,
+    shared_seconds,
 )
 from spark_resources.runners.service import Outcome, RemoteJob, Status, Submission
 from spark_resources.runners.tokens import token_of, token_suffix
@@ -59,12 +61,16 @@ class EmrSteps:
     name: Final = "emr"
 
     def find(self, token: str) -> RemoteJob | None:
-        """See :class:`.runner.Service`."""
+        """See :class:`.runner.Service`; of two steps of one attempt, one that did not fail."""
+        failed: RemoteJob | None = None
         for cluster_id in self._clusters(token_suffix(token)):
             for step in self._recent_steps(cluster_id):
                 if step.get("Name", "").endswith(token_suffix(token)):
-                    return RemoteJob(cluster_id, step["Id"], _labels(step))
-        return None
+                    found = RemoteJob(cluster_id, step["Id"], _labels(step))
+                    if _OUTCOMES.get(step["Status"]["State"]) != "failed":
+                        return found
+                    failed = failed or found
+        return failed
 
     def start(self, submission: Submission) -> RemoteJob:
         """See :class:`.runner.Service`.
@@ -223,23 +229,32 @@ class EmrSteps:
                 yield step  # type: ignore[misc]
 
     def _usage(self, job: RemoteJob) -> dict[str, Any]:
-        """Usage of the whole cluster for as long as the step ran."""
-        step = self.emr.describe_step(ClusterId=job.parent, StepId=job.id)["Step"]["Status"]
-        times = step.get("Timeline", {})
-        if "StartDateTime" not in times:
+        """The step's share of the cluster: of an hour in which two steps ran, half an hour."""
+        now = datetime.now(UTC)
+        spans = {each["Id"]: _span(each, now) for each in self._recent_steps(job.parent)}
+        own = spans.pop(job.id, None)
+        if own is None:
             return {}
-        end = times.get("EndDateTime") or datetime.now(UTC)
-        hours = (end - times["StartDateTime"]).total_seconds() / 3600
+        whole = (own[1] - own[0]).total_seconds()
+        hours = shared_seconds(own, list(filter(None, spans.values()))) / 3600
         pages = self.emr.get_paginator("list_instances").paginate(
             ClusterId=job.parent, InstanceStates=["RUNNING"]
         )
         types = Counter(i.get("InstanceType", "") for page in pages for i in page["Instances"])
-        return {"duration_seconds": round(hours * 3600, 1), **cost(types, self.config.rates, hours)}
+        return {"duration_seconds": round(whole, 1), **cost(types, self.config.rates, hours)}
 
 
 def tag_value(text: str) -> str:
     """Turn a text into a tag's value: up to 256 of the characters that AWS allows."""
     return "".join(c if c.isalnum() or c in " _.:/=+-@" else "_" for c in text)[:256]
+
+
+def _span(step: "StepTypeDef", now: datetime) -> Span | None:
+    """When a step ran; None if it has not started."""
+    times = step["Status"]["Timeline"]
+    if "StartDateTime" not in times:
+        return None
+    return times["StartDateTime"], times.get("EndDateTime") or now
 
 
 def _message(status: Any) -> str | None:  # noqa: ANN401 - of a step or of a cluster

@@ -1,9 +1,13 @@
-"""Configuration of EMR on EC2: which cluster runs the steps, and what its instances cost."""
+"""Configuration of EMR: which cluster runs the steps, and what instances and job runs cost."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+Span: TypeAlias = tuple[datetime, datetime]
+"""When something began and ended."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,21 @@ class InstanceRate:
 
 
 @dataclass(frozen=True)
+class ServerlessRates:
+    """Amazon's prices, which differ by region and by the application's architecture.
+
+    Attributes:
+        usd_per_vcpu_hour: For a virtual CPU.
+        usd_per_memory_gb_hour: For memory.
+        usd_per_storage_gb_hour: For storage beyond what is free.
+    """
+
+    usd_per_vcpu_hour: float
+    usd_per_memory_gb_hour: float
+    usd_per_storage_gb_hour: float = 0
+
+
+@dataclass(frozen=True)
 class EmrStepConfig:
     """Which cluster, and how Spark runs on it.
 
@@ -72,3 +91,18 @@ def cost(
         "memory_gb_hours": round(sum(rate.memory_gb * used for rate, used in total), 4),
         "estimated_cost_usd": round(sum(rate.usd_per_hour * used for rate, used in total), 4),
     }
+
+
+def shared_seconds(own: Span, others: Sequence[Span]) -> float:
+    """The seconds of a span, each divided by the number of spans that it lies in.
+
+    So what several steps of a cluster are charged adds up to what the cluster costs meanwhile.
+    """
+    start, end = own
+    edges = sorted({start, end, *(t for span in others for t in span if start < t < end)})
+    shares = (
+        (after - before).total_seconds()
+        / (1 + sum(begun <= before and after <= ended for begun, ended in others))
+        for before, after in pairwise(edges)
+    )
+    return sum(shares)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from spark_resources.runners.emr import tag_value
+from spark_resources.runners.emr_config import ServerlessRates
 from spark_resources.runners.service import Outcome, RemoteJob, Status, Submission
 from spark_resources.runners.tokens import token_of, token_suffix
 
@@ -38,8 +39,6 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "CANCELLED": "failed",
 }
 _MINIMUM_TIMEOUT_MINUTES: Final = 5
-# Amazon's prices in us-east-1 on x86. Those of other regions differ, so the cost is an estimate.
-_USD: Final = {"vCPUHour": 0.052624, "memoryGBHour": 0.0057785, "storageGBHour": 0.000111}
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,8 @@ class EmrServerlessConfig:
         spark_conf: Spark properties of every job.
         deadline: The service ends jobs that run longer, even if no runner is left to cancel them.
         look_back: How far back to search for a job to re-attach to.
+        rates: Prices of the application's region and architecture; without them no cost is
+            estimated.
     """
 
     application_id: str
@@ -63,6 +64,7 @@ class EmrServerlessConfig:
     spark_conf: Mapping[str, str] = field(default_factory=dict)
     deadline: timedelta = timedelta(hours=6)
     look_back: timedelta = timedelta(days=2)
+    rates: ServerlessRates | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ class EmrServerless:
             "job_run_id": job.id,
             "console_url": self._dashboard(job),
             "duration_seconds": run.get("totalExecutionDurationSeconds", 0),
-            **usage(used),
+            **usage(used, self.config.rates),
         }
 
     def active(self) -> Iterator[RemoteJob]:
@@ -180,11 +182,12 @@ class EmrServerless:
         return answer["url"]
 
 
-def usage(used: Mapping[str, Any]) -> dict[str, float]:
-    """Usage and estimated cost of a job run, from its ``billedResourceUtilization``."""
-    dollars = sum(used.get(resource, 0.0) * price for resource, price in _USD.items())
-    return {
-        "vcpu_hours": round(used.get("vCPUHour", 0.0), 4),
-        "memory_gb_hours": round(used.get("memoryGBHour", 0.0), 4),
-        "estimated_cost_usd": round(dollars, 4),
-    }
+def usage(used: Mapping[str, Any], rates: ServerlessRates | None) -> dict[str, float]:
+    """Usage of a job run from its ``billedResourceUtilization``, and its cost if it has a price."""
+    vcpus, memory = used.get("vCPUHour", 0.0), used.get("memoryGBHour", 0.0)
+    told = {"vcpu_hours": round(vcpus, 4), "memory_gb_hours": round(memory, 4)}
+    if rates is None:
+        return told
+    dollars = vcpus * rates.usd_per_vcpu_hour + memory * rates.usd_per_memory_gb_hour
+    dollars += used.get("storageGBHour", 0.0) * rates.usd_per_storage_gb_hour
+    return {**told, "estimated_cost_usd": round(dollars, 4)}

@@ -97,11 +97,15 @@ class RemoteRunner:
         with _aws_errors_as_failures(self.service):
             package = retries(lambda: self.staging.put_package(build_wheel()))
             retries(lambda: self.staging.put_job(job))
-            remote, status = self._start_and_wait(self._submission(job, package), retries, history)
+            starts: list[Submission] = []
+            submission = self._submission(job, package)
+            remote, status = self._start_and_wait(submission, retries, history, starts)
             try:
                 return self._manifest(job, remote, status, retries, history)
             finally:
                 self._try_to(lambda: self.service.release(remote), log)
+                if len(starts) > 1:
+                    self._try_to(lambda: self._cancel_twins(remote, job.token), log)
 
     def _submission(self, job: Job, package: Package) -> Submission:
         tags = {"deployment": self.deployment, **job.labels}
@@ -111,14 +115,23 @@ class RemoteRunner:
         return Submission(job.token, name, package, arguments, tags)
 
     def _start_and_wait(
-        self, submission: Submission, retries: Retries, history: dict[str, str]
+        self,
+        submission: Submission,
+        retries: Retries,
+        history: dict[str, str],
+        starts: list[Submission],
     ) -> tuple[RemoteJob, Status]:
+        def start() -> RemoteJob:
+            starts.append(submission)
+            return self.service.start(submission)
+
         remote: RemoteJob | None = None
         try:
             # The first search finds a job to re-attach to. The second one, inside what is repeated,
-            # finds a job that an earlier, unanswered request has started.
+            # finds a job that an earlier, unanswered request has started, unless the service lists
+            # it later than that. Then there are two, each with an output folder of its own.
             remote = retries(lambda: self.service.find(submission.token)) or retries(
-                lambda: self.service.find(submission.token) or self.service.start(submission)
+                lambda: self.service.find(submission.token) or start()
             )
             return remote, self._wait(remote, retries, history)
         except BaseException:
@@ -191,6 +204,13 @@ class RemoteRunner:
         target = remote or self.service.find(token)
         if target is not None:
             self.service.cancel(target)
+            self._cancel_twins(target, token)
+
+    def _cancel_twins(self, remote: RemoteJob, token: str) -> None:
+        """Cancel the job that a start whose answer was lost has started as well."""
+        for job in self.service.active():
+            if job.token == token and job.id != remote.id:
+                self.service.cancel(job)
 
     def _try_to(self, clean_up: Callable[[], None], log: Log) -> None:
         """Clean up; a failure is only logged, so that it hides no earlier error."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from pipeline_assets.dataset.partitioning import Window
+from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.dataset.values.progress import Log, Progress
 
@@ -22,6 +23,7 @@ class Workspace:
         progress: Told about bytes read.
         log: Told what people should know of what was read, a line at a time.
         schema: What the function yields.
+        landing_expansion: How many bytes one byte of a compressed delivery may unfold to.
         windows: Of each partition, half-open, in UTC, where partitions are windows of time.
     """
 
@@ -32,6 +34,7 @@ class Workspace:
     progress: Progress
     log: Log
     schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
+    landing_expansion: int = LANDING_EXPANSION
     windows: Mapping[str, Window] = field(default_factory=dict)
 
     def put(self, path: str, data: bytes) -> str:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final, TypeAlias
 import pyarrow as pa
 
 from pipeline_assets.dataset.contract import TableContract
+from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject, encode_key
 from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.taobao.contracts import RawFiles
@@ -44,6 +45,7 @@ def extract_split(
         put=lambda name, data: workspace.put(f"{encode_key(split)}/{name}", data),
         part_bytes=workspace.part_bytes,
         progress=lambda done: workspace.progress.advance(archive.uri, done, archive.size),
+        expansion=workspace.landing_expansion,
     )
     members = {layout.file_name(split): layout.member for layout in LAYOUTS}
     with closing(store.open(archive.uri, archive.etag)) as stream:
@@ -63,12 +65,14 @@ class Extractor:
         part_bytes: Size of a part.
         writers: Parts stored at a time: 1 or 2 for a disk, more for an object store.
         progress: Called in the calling thread with the archive bytes read since the last call.
+        expansion: How many bytes one byte of the archive may unfold to.
     """
 
     put: Callable[[str, bytes], str]
     part_bytes: int = DEFAULT_PART_BYTES
     writers: int = 2
     progress: Callable[[int], None] = lambda _done: None
+    expansion: int = LANDING_EXPANSION
 
     def extract(self, stream: BinaryIO, uri: str, members: Sequence[str]) -> list[Row]:
         """Read a `.tar.gz` from start to end and store its members as parts of whole lines.
@@ -89,7 +93,7 @@ class Extractor:
             PipelineError: The archive is truncated or corrupt, lacks a member or holds anything
                 else, a member has too long a line, or a part can't be stored.
         """
-        found = stream_members(stream, uri, members, self.progress)
+        found = stream_members(stream, uri, members, self.progress, self.expansion)
         with closing(found), ThreadPoolExecutor(self.writers, "store-part") as pool:
             rows = {member.name: self._extract(member, uri, pool) for member in found}
         return [row for member in members for row in rows[member]]

@@ -98,6 +98,7 @@ class ConfigurableStager(dg.ConfigurableResource[Stager]):
     """Computes partitions and audits them before anything is published."""
 
     part_bytes: int = Field(description="Size of one raw text part.")
+    landing_expansion: int = Field(description="Bytes that one compressed byte may unfold to.")
     lake_io_manager: dg.ResourceDependency[LakeIOManager]
     engines: dg.ResourceDependency[EnginesByAsset]
     oltp_database: dg.ResourceDependency[PostgresDatabase]
@@ -115,6 +116,7 @@ class ConfigurableStager(dg.ConfigurableResource[Stager]):
             store=manager.store,
             engines=engines,
             part_bytes=self.part_bytes,
+            landing_expansion=self.landing_expansion,
             progress=manager.progress,
             databases=databases,
             exporters=exporters(

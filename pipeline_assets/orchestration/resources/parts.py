@@ -110,6 +110,7 @@ class Parts:
             ),
             "stager": ConfigurableStager(
                 part_bytes=settings.raw_part_bytes,
+                landing_expansion=settings.landing_expansion,
                 lake_io_manager=lake,
                 engines=self.engines,
                 oltp_database=self.oltp_database,
@@ -144,6 +145,7 @@ def _serverless(settings: Settings, s3: S3) -> SparkOnEmrServerless:
         application_id=settings.emr_serverless_application_id,
         execution_role_arn=settings.emr_execution_role_arn,
         log_uri=settings.emr_log_uri,
+        rates=asdict(rates) if (rates := settings.emr_serverless_rates) else {},
         **_remote(settings, s3),
     )
 

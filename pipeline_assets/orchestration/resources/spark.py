@@ -21,9 +21,13 @@ from spark_resources.runners.emr_config import (
     ClusterByName,
     EmrStepConfig,
     InstanceRate,
+    ServerlessRates,
     TransientCluster,
 )
-from spark_resources.runners.emr_serverless import EmrServerless, EmrServerlessConfig
+from spark_resources.runners.emr_serverless import (
+    EmrServerless,
+    EmrServerlessConfig,
+)
 from spark_resources.runners.local import LocalConfig, LocalRunner
 from spark_resources.runners.polling import PollPolicy
 from spark_resources.runners.runner import RemoteRunner
@@ -148,6 +152,7 @@ class SparkOnEmrServerless(RemoteSpark):
     application_id: str | None = Field(None, description="The application.")
     execution_role_arn: str | None = Field(None, description="Role of its jobs.")
     log_uri: str | None = Field(None, description="s3:// prefix of the drivers' logs.")
+    rates: dict[str, float] = Field({}, description="Prices, to estimate the cost of a job run.")
 
     def engine(self) -> SparkEngine:
         """The engine.
@@ -161,6 +166,7 @@ class SparkOnEmrServerless(RemoteSpark):
             deployment=self.deployment,
             log_uri=self.log_uri,
             spark_conf=self._properties,
+            rates=ServerlessRates(**self.rates) if self.rates else None,
         )
         client = emr_serverless_client(self._region, self.endpoint_url)
         return SparkEngine("emr-serverless", self._runner(EmrServerless(client, config)))

@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from pipeline_assets_tests.spark_resources.jobs import LINES, a_job, lines, partitioned, text_file
-from spark_resources.cluster.entry_point import execute
+from spark_resources.cluster.entry_point import execute, run
 from spark_resources.cluster.hadoop import read_text, write_text
 from spark_resources.cluster.output import UnexpectedPartitionError
 from spark_resources.cluster.sources import table
@@ -229,3 +229,19 @@ def test_text_is_written_whole_or_not_at_all(spark: SparkSession, tmp_path: Path
     write_text(spark, uri, "snö\n2")
     assert read_text(spark, uri) == "snö\n2"
     assert not (tmp_path / "new folder" / "m.json.draft").exists()
+
+
+def test_two_drivers_of_one_attempt_write_into_folders_of_their_own(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """If the answer to a start is lost, the service may start the same job twice."""
+    job = partitioned(a_job(tmp_path / "out", "SELECT 1 AS n", {"n": "int"}), "n", "1")
+    (tmp_path / "job.json").write_text(job.to_json())
+    manifests = []
+    for driver in ("first", "second"):
+        run(spark, str(tmp_path / "job.json"), str(tmp_path / driver))
+        manifests.append(Manifest.from_json((tmp_path / driver).read_text()))
+    assert [rows(manifest) for manifest in manifests] == [[{"n": 1}]] * 2
+    folders = {Path(manifest.files[0].uri).parents[1] for manifest in manifests}
+    assert len(folders) == 2
+    assert {folder.parent for folder in folders} == {tmp_path / "out"}

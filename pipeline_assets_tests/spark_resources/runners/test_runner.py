@@ -3,18 +3,21 @@
 import copy
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from pipeline_assets_tests.doubles.emr import (
     LOGS,
     ROLE,
     AwsDouble,
+    Execution,
     aws_account,
     aws_server,
     cluster_template,
@@ -34,9 +37,15 @@ from spark_resources.runners.emr_config import (
     ClusterByName,
     EmrStepConfig,
     InstanceRate,
+    ServerlessRates,
     TransientCluster,
+    shared_seconds,
 )
-from spark_resources.runners.emr_serverless import EmrServerless, EmrServerlessConfig
+from spark_resources.runners.emr_serverless import (
+    EmrServerless,
+    EmrServerlessConfig,
+    usage,
+)
 from spark_resources.runners.janitor import cancel_orphans
 from spark_resources.runners.polling import PollPolicy, Retries
 from spark_resources.runners.runner import RemoteRunner
@@ -56,6 +65,7 @@ RATES = {
     "m7g.xlarge": InstanceRate(vcpus=4, memory_gb=16, usd_per_hour=0.2),
     "m7g.2xlarge": InstanceRate(vcpus=8, memory_gb=32, usd_per_hour=0.4),
 }
+PRICES = ServerlessRates(usd_per_vcpu_hour=0.05, usd_per_memory_gb_hour=0.006)
 JOB = a_job("s3://lake/tables/x", "SELECT 1 AS n", {"n": "int"})
 
 
@@ -112,7 +122,9 @@ def emr_rig(double: AwsDouble, cluster: ClusterById | ClusterByName | TransientC
 
 
 def serverless_rig(double: AwsDouble) -> Rig:
-    config = EmrServerlessConfig(double.start_application(), ROLE, "prod", log_uri=LOGS)
+    config = EmrServerlessConfig(
+        double.start_application(), ROLE, "prod", log_uri=LOGS, rates=PRICES
+    )
     return rig_of(double, EmrServerless(double.client("emr-serverless"), config))
 
 
@@ -271,6 +283,50 @@ def test_an_interruption_before_the_answer_cancels_what_was_started(
     wait_for(lambda: rig.states() == ["CANCELLED"])
 
 
+@dataclass
+class LosesAnAnswer:
+    """A client that starts a job, loses the first answer, and lists what is new only later."""
+
+    client: Any
+    lists_late: bool
+    starts: int = 0
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as the client
+        return getattr(self.client, name)
+
+    def add_job_flow_steps(self, **asked: Any) -> Any:  # noqa: ANN401 - as the client
+        self.starts += 1
+        answer = self.client.add_job_flow_steps(**asked)
+        if self.starts == 1:
+            raise ReadTimeoutError(endpoint_url="https://elasticmapreduce")
+        return answer
+
+    def get_paginator(self, name: str) -> Any:  # noqa: ANN401 - as the client
+        if name == "list_steps" and self.lists_late and self.starts < 2:
+            return SimpleNamespace(paginate=lambda **_: [{"Steps": []}])
+        return self.client.get_paginator(name)
+
+
+@pytest.mark.parametrize("lists_late", [False, True])
+def test_a_lost_answer_leaves_one_job_that_counts(double: AwsDouble, lists_late: bool) -> None:
+    """Steps run at once; the one that nobody waits for is cancelled."""
+    rig = emr_rig(double, ClusterById(double.start_cluster(at_once=2)))
+    client = LosesAnAnswer(double.client("emr"), lists_late)
+    service = replace(rig.runner.service, emr=client)  # type: ignore[type-var]
+    first: list[str] = []
+
+    def body(execution: Execution) -> int:
+        first.append("")
+        return hang(execution) if lists_late and len(first) == 1 else succeed(execution)
+
+    double.body = body
+    rig = replace(rig, runner=replace(rig.runner, service=service))
+    assert rig.run().rows == 3
+    wait_for(lambda: sorted(rig.states()) == ["CANCELLED", "COMPLETED"][1 - lists_late :])
+    assert rig.run().rows == 3, "the next process finds the step that succeeded"
+    assert len(rig.states()) == 1 + lists_late
+
+
 def test_a_retry_re_attaches_to_the_attempt_it_finds(rig: Rig) -> None:
     """The first process is killed: it neither cancels nor waits for what it started."""
     release = threading.Event()
@@ -400,6 +456,55 @@ def test_two_runs_share_one_cluster(double: AwsDouble, at_once: int) -> None:
         thread.join()
     assert sorted(tokens) == ["a", "b"]
     assert rig.states() == ["COMPLETED", "COMPLETED"]
+
+
+def test_steps_that_run_at_once_share_what_the_cluster_costs() -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    spans = {
+        name: (noon + timedelta(seconds=begun), noon + timedelta(seconds=ended))
+        for name, (begun, ended) in {
+            "a": (0, 60),
+            "b": (30, 90),
+            "c": (30, 45),
+            "d": (80, 90),
+        }.items()
+    }
+    shares = {
+        name: shared_seconds(span, [spans[other] for other in spans if other != name])
+        for name, span in spans.items()
+    }
+    assert shares == {"a": 30 + 15 / 3 + 15 / 2, "b": 15 / 3 + 15 / 2 + 20 + 5, "c": 5, "d": 5}
+    assert sum(shares.values()) == 90, "what the cluster was busy"
+
+
+def test_without_the_prices_of_its_region_a_job_run_has_no_cost() -> None:
+    used = {"vCPUHour": 2.0, "memoryGBHour": 10.0, "storageGBHour": 40.0}
+    assert usage(used, PRICES)["estimated_cost_usd"] == pytest.approx(0.16)
+    assert usage(used, None) == {"vcpu_hours": 2.0, "memory_gb_hours": 10.0}
+
+
+def test_two_steps_at_once_are_not_both_charged_the_whole_cluster(double: AwsDouble) -> None:
+    rig = emr_rig(double, ClusterById(double.start_cluster(at_once=2)))
+    both = threading.Barrier(2)
+
+    def body(execution: Execution) -> int:
+        both.wait(10)
+        time.sleep(0.5)
+        return succeed(execution)
+
+    double.body = body
+    facts: list[Mapping[str, Any]] = []
+    threads = [
+        threading.Thread(target=lambda t=t: facts.append(rig.run(replace(JOB, token=t)).facts))
+        for t in ("a", "b")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for told in facts:
+        whole_cluster = 20 * told["duration_seconds"] / 3600
+        assert told["vcpu_hours"] <= 0.75 * whole_cluster
 
 
 def test_the_janitor_cancels_jobs_of_runs_that_are_over(rig: Rig) -> None:
