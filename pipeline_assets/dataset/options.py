@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Required, TypeAlias, TypedDict
+from datetime import UTC, datetime, timedelta
+from typing import Final, Required, TypeAlias, TypedDict
 
 import dagster as dg
 
@@ -26,6 +26,9 @@ class WindowVersion:
     rows: int
     version: str
 
+
+NOWHERE: Final = datetime.min.replace(tzinfo=UTC)
+"""In the place of a window's start: rows without a date that a calendar knows."""
 
 SourceVersions: TypeAlias = Callable[
     [SecretDsn, timedelta, Window | None], Mapping[datetime, WindowVersion]

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.options import WindowVersion
+from pipeline_assets.dataset.options import NOWHERE, WindowVersion
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.values.database import Database
 from pipeline_assets.dataset.values.dsn import address
@@ -70,7 +70,9 @@ def read_outside_systems(
             idle[asset.name] = f"{database.setting} is not set"
         elif database and asset.source_versions:
             try:
-                found = _versions(asset, database, None)
+                every = _versions(asset, database, None)
+                notes += _rows_without_a_date(asset, every)
+                found = {start: held for start, held in every.items() if start != NOWHERE}
                 records = published(asset)
                 if not withdraws:
                     _refuse_another_system(found, asset, records)
@@ -169,6 +171,17 @@ def _versions(
     if asset.source_versions is None or length is None:
         return {}
     return asset.source_versions(database.require(), length, within)
+
+
+def _rows_without_a_date(
+    asset: LakeAsset, found: Mapping[datetime, WindowVersion]
+) -> Iterator[str]:
+    """What no window can hold: it must not stop the windows there are."""
+    if NOWHERE in found:
+        yield (
+            f"{asset.name}: {found[NOWHERE].rows:,} rows have no date, or one beyond any calendar, "
+            f"and are left out; correct them in the {asset.system} database"
+        )
 
 
 def _rows_before_the_start(

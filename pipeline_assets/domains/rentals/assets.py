@@ -33,6 +33,7 @@ from pipeline_assets.domains.rentals.contracts import (
     FilmRentals,
     MovieReviews,
     RawMovieReviews,
+    RejectedPurchases,
     RejectedRows,
     SentimentWeights,
     UserBehaviorMetric,
@@ -45,6 +46,7 @@ from pipeline_assets.domains.rentals.database import (
     purchases,
     rental_versions,
     rentals,
+    unusable_purchases,
 )
 from pipeline_assets.domains.rentals.plots import ACTIVITY, CONFUSION, REPORT, SPENDING
 from pipeline_assets.domains.rentals.records import COLUMNS, accepted, rejected
@@ -89,6 +91,20 @@ class SentimentConfig(dg.Config):
 def user_purchases(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """What customers paid for, from one consistent look at the shop's database."""
     return purchases(oltp.require(), workspace.windows, workspace.schema, DAYS.column)
+
+
+@ingest_asset(
+    domain=RENTALS,
+    contract=RejectedPurchases,
+    code_version="1",
+    partitions=DAYS,
+    system=OLTP,
+    source_versions=payment_versions,
+    delivery=None,
+)
+def rejected_purchases(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBatch]:
+    """Every payment that cannot be used, kept with the reason; its neighbours are published."""
+    return unusable_purchases(oltp.require(), workspace.windows, workspace.schema, DAYS.column)
 
 
 @ingest_asset(
