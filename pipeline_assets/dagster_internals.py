@@ -9,6 +9,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG, extract_dat
 from dagster._core.definitions.freshness import CronFreshnessPolicy, TimeWindowFreshnessPolicy
 from dagster._core.definitions.partitions.subset import TimeWindowPartitionsSubset
 from dagster._core.definitions.partitions.utils import PersistedTimeWindow
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
@@ -47,6 +48,7 @@ __all__ = [
     "SerializableErrorInfo",
     "TimeWindowFreshnessPolicy",
     "TimeWindowPartitionsSubset",
+    "UnresolvedAssetJobDefinition",
     "WorkerStatus",
     "extract_data_version_from_entry",
 ]

@@ -16,11 +16,16 @@ from pipeline_assets.dataset.values.progress import SILENT, Progress
 from pipeline_assets.domains.warehouse.assets import warehouse_load
 from pipeline_assets.orchestration.alerts.alert_sensor import alert_sensor
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.jobs import update_jobs
 from pipeline_assets.orchestration.pipeline_file import declared_in, with_declared
 from pipeline_assets.orchestration.policies.asset_policies import policies_for
 from pipeline_assets.orchestration.policies.completeness import completeness_checks
 from pipeline_assets.orchestration.resources.spark import remote_runners
-from pipeline_assets.orchestration.schedules import completeness_schedule, maintenance_schedule
+from pipeline_assets.orchestration.schedules import (
+    completeness_schedule,
+    maintenance_schedule,
+    verification_schedules,
+)
 from pipeline_assets.orchestration.sensors.janitor_sensor import janitor_sensor
 from pipeline_assets.orchestration.sensors.sensors import sensors_for
 from pipeline_assets.partitions import DAYS, windows
@@ -72,6 +77,7 @@ def build_definitions(
             *(source.spec() for source in landing),
             *(dagster_asset(asset, tables, policies) for asset in assets),
         ],
+        jobs=update_jobs(assets),
         asset_checks=[
             completeness,
             *(check for asset in assets for check in comparison_checks(asset, policies)),
@@ -79,6 +85,7 @@ def build_definitions(
         schedules=[
             completeness_schedule(completeness, is_hourly=settings.rentals_granularity == "hourly"),
             maintenance_schedule([*tables.values(), PROFILES], compacted=[PROFILES]),
+            *verification_schedules(assets),
         ],
         sensors=[
             *sensors_for(landing, assets, deployment),

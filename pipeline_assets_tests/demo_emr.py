@@ -16,7 +16,7 @@ from typing import Final
 
 import click
 
-from pipeline_assets.command.boundary import one_line_errors
+from pipeline_assets.command.boundary import obey_sigterm, one_line_errors
 from pipeline_assets.command.demo import shop_and_samples, update_all
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.doubles.emr import KEYS, LOGS, ROLE, AwsDouble, aws_account, aws_server
@@ -101,6 +101,7 @@ def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     # The double takes any key, and real ones must not be sent to it.
     os.environ |= {name.upper(): value for name, value in KEYS.items() if name != "region_name"}
+    obey_sigterm()
     with one_line_errors():
         run_demo(Settings.from_environment(), arguments.scale)
 

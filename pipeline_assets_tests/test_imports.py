@@ -7,8 +7,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Collection
+from pathlib import Path
 
 import pytest
+
+from pipeline_assets_tests.landing.plays import local_lake, publish
 
 LEARNING = {"gensim", "scipy", "sklearn"}
 DATABASES = {"adbc_driver_manager", "alembic", "dagster_postgres", "psycopg2", "sqlalchemy"}
@@ -19,11 +22,25 @@ TABLES = {"pyiceberg"}
 HEAVY = {*LEARNING, *DATABASES, *FRAMES, *CLOUD, *SPARK, "hypothesis", "matplotlib"}
 
 
-def loaded(program: str) -> set[str]:
+COMMAND = """
+import sys
+from pipeline_assets.command.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert end.code in (0, None), end.code
+"""
+
+
+def loaded(program: str, *arguments: str, folder: Path | None = None) -> set[str]:
     """The modules at the end of a program, packages and submodules alike."""
     told = "import json, sys; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
-        [sys.executable, "-c", f"{program}\n{told}"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", f"{program}\n{told}", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return set(json.loads(done.stdout.splitlines()[-1]))
 
@@ -42,3 +59,49 @@ def test_definitions_load_no_library_that_only_some_runs_need() -> None:
 @pytest.mark.parametrize("library", ["boto3", "pyspark", "sqlalchemy"])
 def test_a_library_that_is_loaded_is_noticed(library: str) -> None:
     assert among(loaded(f"import {library}"), HEAVY)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a command finds a lake with one table."""
+    publish(local_lake(tmp_path / "lake"), {"mon": {"ada": 3}})
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", ["", "query", "update", "history", "clean", "doctor"])
+def test_help_loads_click_and_the_declarations_of_the_commands(command: str, folder: Path) -> None:
+    modules = loaded(COMMAND, *command.split(), "--help", folder=folder)
+    bare = loaded("import click, signal, traceback", folder=folder)
+    ours = {name for name in modules - bare if name.startswith(("pipeline_assets", "spark_"))}
+    assert not {it for it in ours if not it.startswith("pipeline_assets.command")} - {
+        "pipeline_assets",
+        "pipeline_assets.dataset",
+        "pipeline_assets.dataset.values",
+        "pipeline_assets.dataset.values.progress",
+        "pipeline_assets.dataset.values.texts",
+        "pipeline_assets.errors",
+    }
+    known = {name.partition(".")[0] for name in bare} | set(sys.stdlib_module_names)
+    assert {name.partition(".")[0] for name in modules} - known <= {"pipeline_assets"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("query", "select sum(plays) from music.plays"), ("history", "music.plays")],
+    ids=["query", "history"],
+)
+def test_who_reads_the_lake_needs_neither_dagster_nor_frames(
+    arguments: tuple[str, ...], folder: Path
+) -> None:
+    modules = loaded(COMMAND, *arguments, folder=folder)
+    assert not among(modules, {*HEAVY - {"sqlalchemy"}, "dagster", "ibis", "pyarrow"})
+    assert "sqlalchemy" in modules  # the catalog's database
+
+
+@pytest.mark.parametrize("command", ["missing", "doctor"])
+def test_who_looks_at_the_graph_needs_no_frames_and_nothing_that_learns(
+    command: str, folder: Path
+) -> None:
+    (folder / "landing").mkdir()
+    modules = loaded(COMMAND, command, folder=folder)
+    assert not among(modules, {*LEARNING, *FRAMES, *CLOUD, *SPARK, "matplotlib"})

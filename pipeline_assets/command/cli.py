@@ -5,27 +5,23 @@ Whatever goes wrong ends as one line; see :mod:`pipeline_assets.command.boundary
 """
 
 import sys
-import warnings
 from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import dagster as dg
 
-from pipeline_assets.command import doctor as health
 from pipeline_assets.command.boundary import DEBUG, obey_sigterm, one_line_errors
-from pipeline_assets.command.care import clean, recover
-from pipeline_assets.command.console import Format, show
+from pipeline_assets.command.care.commands import backup, clean, recover, verify
 from pipeline_assets.command.describe import describe, told
-from pipeline_assets.command.order import Order, carry_out, withdrawn_lines
 from pipeline_assets.command.session import Session
-from pipeline_assets.dataset.plots import png
 from pipeline_assets.dataset.values.texts import first_and_last, printable
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.profiles.profile_plot import profile_plot
-from pipeline_assets.profiles.profiles import history_of
-from pipeline_assets.sample import write_samples
+
+if TYPE_CHECKING:
+    from pipeline_assets.command.console import Format
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,7 +30,6 @@ from pipeline_assets.sample import write_samples
 def cli(context: click.Context) -> None:
     """Recommender data: from landing files to published tables."""
     context.obj = context.obj or Session()
-    warnings.simplefilter("ignore", dg.BetaWarning)
 
 
 @cli.command()
@@ -42,12 +37,21 @@ def cli(context: click.Context) -> None:
 @click.option("--scale", type=click.FloatRange(min=0, min_open=True), default=1.0)
 @click.option("--seed", type=int, default=0, help="Same seed, same bytes.")
 @click.option("--damage", type=click.FloatRange(0, 1), default=0.0, help="Share of damaged rows.")
-def sample(out: Path, scale: float, seed: int, damage: float) -> None:
+@click.option(
+    "--end",
+    type=click.DateTime(["%Y-%m-%d"]),
+    default=lambda: f"{datetime.now(UTC):%Y-%m-%d}",
+    help="The day after the last daily file; today in UTC unless given.",
+)
+def sample(out: Path, scale: float, seed: int, damage: float, end: datetime) -> None:
     """Write landing files in the vendors' formats; scale 1 takes seconds, 100 is a real load.
 
-    Nothing but landing files is written, and a file that would not change is left alone.
+    Only landing files are written, and a hidden list of them. A file that would not change is left
+    alone, and a file that is no sample is never overwritten.
     """
-    write_samples(out, scale, seed, damage)
+    from pipeline_assets.sample import write_samples
+
+    write_samples(out, scale, seed, damage, end=end.date())
     click.echo(f"landing files: {out}")
 
 
@@ -58,6 +62,7 @@ def sample(out: Path, scale: float, seed: int, damage: float) -> None:
 @click.option(
     "--declared", is_flag=True, help="Forget config that runs have asked for; use the declared."
 )
+@click.option("--repair", is_flag=True, help="Read all that is published; mend what is damaged.")
 @click.option(
     "--accept", is_flag=True, help="Publish deliveries that are refused because so much is missing."
 )
@@ -67,20 +72,28 @@ def sample(out: Path, scale: float, seed: int, damage: float) -> None:
 @click.pass_obj
 def update(session: Session, /, **options: Any) -> None:  # noqa: ANN401 - the fields of an order
     """Materialise what depends on changes outside the lake; a second run finds nothing to do."""
+    from pipeline_assets.command.order import Order, carry_out
+
     if code := carry_out(session, Order(**options)):
         sys.exit(code)
+
+
+def _tell(notes: Iterable[str]) -> None:
+    for note in notes:
+        click.echo(f"note: {printable(note)}", err=True)
 
 
 @cli.command()
 @click.argument("sql")
 @click.option("--format", "format_", type=click.Choice(["table", "csv", "json"]), default="table")
 @click.pass_obj
-def query(session: Session, sql: str, format_: Format) -> None:
+def query(session: Session, sql: str, format_: "Format") -> None:
     """Run read-only SQL over the lake, such as: select count(*) from taobao.core_features."""
+    from pipeline_assets.command.console import show
     from pipeline_assets.iceberg.query import query as run_query
 
     deployment = session.deployment
-    with run_query(sql, deployment.lake, session.tables, deployment.embedded) as answer:
+    with run_query(sql, deployment.lake, session.declared(), deployment.reader) as answer:
         show(answer, format_)
 
 
@@ -89,7 +102,7 @@ def query(session: Session, sql: str, format_: Format) -> None:
 @click.pass_obj
 def history(session: Session, table: str) -> None:
     """List every publish of a table, oldest first."""
-    for entry in session.deployment.lake.history(session.table(table)):
+    for entry in session.deployment.lake.history(session.published(table)):
         mark = "*" if entry.is_current else " "
         changes = ", ".join(
             f"{key or 'whole table'} {told(record)}" if record else f"{key} removed"
@@ -105,7 +118,11 @@ def history(session: Session, table: str) -> None:
 @click.pass_obj
 def profile(session: Session, table: str, plot: Path | None) -> None:
     """Compare the partitions of a table: rows, shares of nulls, means."""
+    from pipeline_assets.command.console import show
+    from pipeline_assets.dataset.plots import png
     from pipeline_assets.iceberg.query import Answer
+    from pipeline_assets.profiles.profile_plot import profile_plot
+    from pipeline_assets.profiles.profiles import history_of
 
     chosen = session.table(table)
     found = history_of(session.deployment.lake, chosen)
@@ -137,14 +154,15 @@ def restore(session: Session, table: str, snapshot: int, partition: tuple[str, .
 @click.pass_obj
 def missing(session: Session) -> None:
     """List what `update` would materialise, and why."""
+    from pipeline_assets.command.order import withdrawn_lines
+
     updater = session.updater()
     outside = updater.outside()
     listings = updater.listings()
     stale = updater.stale(listings, outside)
     for name, reason in outside.idle.items():
         click.echo(f"{name:<36} {'':<24} not expected: {reason}")
-    for line in (*withdrawn_lines(updater.withdrawn(listings)), *outside.notes):
-        click.echo(printable(line))
+    _tell((*withdrawn_lines(updater.withdrawn(listings)), *outside.notes))
     for problem in outside.problems:
         click.echo(f"error: {printable(problem)}", err=True)
     by_reason: dict[tuple[str, str], list[str]] = {}
@@ -160,6 +178,8 @@ def missing(session: Session) -> None:
 
 cli.add_command(clean)
 cli.add_command(recover)
+cli.add_command(backup)
+cli.add_command(verify)
 
 
 @cli.command()
@@ -167,7 +187,10 @@ cli.add_command(recover)
 @click.pass_obj
 def doctor(session: Session, ui_port: int | None) -> None:
     """Check settings, storage, catalog and engines, and say how to repair what is wrong."""
-    findings = list(health.examine(session.deployment, session.settings.dagster_home))
+    from pipeline_assets.command import doctor as health
+
+    home = session.settings.dagster_home
+    findings = list(health.examine(session.deployment, home, session.assets))
     if ui_port:
         findings.append(health.ui_port(ui_port))
     for finding in findings:

@@ -1,10 +1,10 @@
-"""What the command line shows: progress bars, and the answers of queries."""
+"""What the command line shows: progress, what an update has changed, the answers of queries."""
 
 import json
 import math
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain, count, islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
@@ -15,11 +15,13 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Column, Table
 from rich.text import Text
 
-from pipeline_assets.dataset.values.texts import printable
+from pipeline_assets.dataset.values.table import WHOLE_TABLE
+from pipeline_assets.dataset.values.texts import first_and_last, printable
 
 if TYPE_CHECKING:
+    from pipeline_assets.command.runs import Outcome
+    from pipeline_assets.command.session import Session
     from pipeline_assets.iceberg.query import Answer
-
 
 Format: TypeAlias = Literal["table", "csv", "json"]
 TABLE_ROWS: Final = 1000
@@ -28,19 +30,26 @@ _NOT_IN_JSON: Final = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u20
 
 
 class ProgressBars:
-    """Bars on standard error: one counts published tables, the others the bytes of input read."""
+    """Progress on standard error: a line for whatever is published, and bars in a terminal.
 
-    def __init__(self, tables: int) -> None:
+    One bar counts published tables; there is one more for each source, of the bytes read from it.
+    Where standard error is no terminal there are only the lines, each of them whole.
+    """
+
+    def __init__(self, tables: int, landing_uri: str) -> None:
         self._tables = tables
+        self._landing = f"{landing_uri}/"
         self._done = 0
-        self._read: dict[str, int] = {}
+        self._totals: dict[str, dict[str, int]] = {}
         self._tasks: dict[str, TaskID] = {}
+        console = Console(stderr=True)
         self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[amount]}"),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[amount]}", table_column=Column(no_wrap=True)),
             TimeElapsedColumn(),
-            console=Console(stderr=True),
+            console=console,
+            disable=not console.is_terminal,
         )
 
     def __enter__(self) -> "ProgressBars":
@@ -58,18 +67,39 @@ class ProgressBars:
 
     def advance(self, what: str, amount: int, total: int | None) -> None:
         """See :class:`pipeline_assets.dataset.values.progress.Progress`."""
-        if what not in self._tasks:
-            name = what.rpartition("/")[2]
-            self._tasks[what] = self._bars.add_task(name, total=total, amount="")
-        done = self._read[what] = self._read.get(what, 0) + amount
-        of_total = f"{decimal(done)} of {decimal(total)}" if total else decimal(done)
-        self._bars.update(self._tasks[what], advance=amount, amount=of_total)
+        source = what.removeprefix(self._landing).partition("/")[0]
+        if source not in self._tasks:
+            self._tasks[source] = self._bars.add_task(source, total=None, amount="")
+        totals = self._totals.setdefault(source, {})
+        totals[what] = total or 0
+        task, whole = self._tasks[source], sum(totals.values())
+        self._bars.update(task, advance=amount, total=whole or None)
+        (found,) = (each for each in self._bars.tasks if each.id == task)
+        read = decimal(int(found.completed))
+        self._bars.update(task, amount=f"{read} of {decimal(whole)}" if whole else read)
 
     def published(self, table: str, rows: int) -> None:
         """See :class:`pipeline_assets.dataset.values.progress.Progress`."""
         self._done += 1
         self._bars.update(self._all, advance=1, amount=f"{self._done}/{self._tables}")
-        self._bars.console.print(f"published {table}: {rows:,} rows", highlight=False)
+        line = f"published {table}: {rows:,} rows"
+        self._bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def changes(session: "Session", outcomes: "Sequence[Outcome]") -> str:
+    """What runs have changed: each table with what was published of it, and the rows of that."""
+    published: dict[str, dict[str, int]] = {}
+    for outcome in outcomes:
+        for asset in outcome.batch.assets:
+            if asset.key in outcome.materialised:
+                records = session.deployment.lake.records(asset.table)
+                rows = {key: records[key].rows for key in outcome.batch.keys or (WHOLE_TABLE,)}
+                published.setdefault(str(asset.table), {}).update(rows)
+    lines = [f"Published in {session.settings.lake_uri}:"]
+    for table, rows in sorted(published.items()):
+        where = f" in {first_and_last(sorted(rows))}" if any(rows) else ""
+        lines.append(f"  {table:<36} {sum(rows.values()):>12,} rows{where}")
+    return "\n".join(lines)
 
 
 def show(answer: "Answer", format_: Format) -> None:

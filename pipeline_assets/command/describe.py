@@ -1,33 +1,36 @@
 """What `describe` and `history` print of a table: its columns, checks, config and partitions."""
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline_assets.command.session import Session
-from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.sql import type_name
-from pipeline_assets.dataset.values.config import Fields, plain
-from pipeline_assets.dataset.values.table import PartitionRecord
+if TYPE_CHECKING:
+    from pipeline_assets.command.session import Session
+    from pipeline_assets.dataset.asset import LakeAsset
+    from pipeline_assets.dataset.values.config import Fields
+    from pipeline_assets.dataset.values.table import PartitionRecord
 
 
 @click.command()
 @click.argument("table")
 @click.pass_obj
-def describe(session: Session, table: str) -> None:
+def describe(session: "Session", table: str) -> None:
     """Say what a table holds, and which config each of its partitions has."""
     asset = session.asset(table)
     for line in description(asset, session.deployment.lake.records(asset.table)):
         click.echo(line)
 
 
-def description(asset: LakeAsset, records: Mapping[str, PartitionRecord]) -> Iterator[str]:
+def description(asset: "LakeAsset", records: "Mapping[str, PartitionRecord]") -> Iterator[str]:
     """The lines of a table's description.
 
     Args:
         asset: Whose table.
         records: Its published partitions by key.
     """
+    from pipeline_assets.dataset.sql import type_name
+
     yield f"{asset.table}: {asset.description}"
     yield "columns"
     for column in asset.table.contract.columns:
@@ -41,14 +44,16 @@ def description(asset: LakeAsset, records: Mapping[str, PartitionRecord]) -> Ite
         yield f"  {key or 'whole table':<24} {told(record)}"
 
 
-def told(record: PartitionRecord) -> str:
+def told(record: "PartitionRecord") -> str:
     """How many rows a partition has, and the config that a run has asked for."""
     asked = f" with {_fields(record.override)}, which a run has asked for"
     return f"{record.rows:,} rows" + (asked if record.override else "")
 
 
-def _config(asset: LakeAsset) -> Iterator[str]:
+def _config(asset: "LakeAsset") -> Iterator[str]:
     """Every field with the value that is declared, or else its default; then the partitions'."""
+    from pipeline_assets.dataset.values.config import plain
+
     config, config_type = asset.config(), asset.config_type
     if config is None or config_type is None:
         return
@@ -61,5 +66,5 @@ def _config(asset: LakeAsset) -> Iterator[str]:
         yield f"  partition {key}: {_fields(fields)} (declared)"
 
 
-def _fields(fields: Fields) -> str:
+def _fields(fields: "Fields") -> str:
     return ", ".join(f"{name}={value}" for name, value in fields.items())

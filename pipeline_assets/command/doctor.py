@@ -5,7 +5,7 @@ examined and, if something is wrong, what to do.
 """
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.deployment import Deployment
@@ -35,7 +36,9 @@ class Finding:
     details: str
 
 
-def examine(deployment: Deployment, dagster_home: Path) -> Iterator[Finding]:
+def examine(
+    deployment: Deployment, dagster_home: Path, assets: Sequence[LakeAsset]
+) -> Iterator[Finding]:
     """Examine everything; the only change is a probe object, which is removed again."""
     settings = deployment.settings
     yield _finding("landing zone", lambda: _landing(deployment))
@@ -43,6 +46,7 @@ def examine(deployment: Deployment, dagster_home: Path) -> Iterator[Finding]:
     if logs := settings.compute_logs_uri:
         yield _finding("compute logs", lambda: _writable(deployment, logs))
     yield _finding("catalog", lambda: _catalog(deployment))
+    yield _finding("tables", lambda: _tables(deployment, assets))
     yield _finding("embedded engine", lambda: _embedded(deployment))
     yield _spark(settings)
     yield _finding("dagster", lambda: _dagster(settings, dagster_home))
@@ -93,6 +97,21 @@ def _writable(deployment: Deployment, folder: str) -> str:
 def _catalog(deployment: Deployment) -> str:
     namespaces = deployment.lake.access.open().list_namespaces()
     return f"{len(namespaces)} namespaces"
+
+
+def _tables(deployment: Deployment, assets: Sequence[LakeAsset]) -> str:
+    """Compare lengths only: reading everything may take hours."""
+    files, wrong = 0, list[str]()
+    for asset, found in deployment.verifier(deep=False).verify_all(assets):
+        if isinstance(found, PipelineError):
+            wrong.append(f"{asset.table}: {found}")
+        else:
+            files += found.files
+            wrong += [f"{asset.table}: {damage}" for damage in found.damages]
+    if wrong:
+        more = f" and {len(wrong) - 1} more; see: pipeline-assets verify" if wrong[1:] else ""
+        raise PipelineError(wrong[0] + more)
+    return f"{files} files of {len(assets)} tables are there in full length"
 
 
 def _embedded(deployment: Deployment) -> str:

@@ -7,7 +7,8 @@ import click
 
 from pipeline_assets.command.batches import batches
 from pipeline_assets.command.boundary import FAILED
-from pipeline_assets.command.console import ProgressBars
+from pipeline_assets.command.care.repair import Repair, find_damages
+from pipeline_assets.command.console import ProgressBars, changes
 from pipeline_assets.command.runs import Outcome
 from pipeline_assets.command.selection import Selection, selection
 from pipeline_assets.command.session import Session
@@ -29,6 +30,7 @@ class Order:
     declared: bool = False
     accept: bool = False
     withdraw: bool = False
+    repair: bool = False
 
 
 def carry_out(session: Session, order: Order) -> int:
@@ -48,13 +50,18 @@ def carry_out(session: Session, order: Order) -> int:
     outside = updater.outside(withdraws=order.withdraw)
     updater.register(listings)
     chosen.require_partition(updater, listings)
-    found = updater.stale(listings, outside, chosen.holds if order.again else nothing_forced)
+    damages = find_damages(session, chosen.assets(updater)) if order.repair else Repair()
+    is_forced = damages.forced(chosen.holds if order.again else nothing_forced)
+    found = updater.stale(listings, outside, is_forced)
     stale = [item for item in found if chosen.holds(item.asset, item.key)]
     outcomes = _materialised(session, stale, order) if stale else []
-    is_well = _tell((*notes, *outside.notes), _problems(listings, outside), outcomes)
-    if not is_well:
+    for note in (*notes, *outside.notes):
+        click.echo(f"note: {printable(note)}", err=True)
+    problems = [*_problems(listings, outside), *damages.problems, *damages.hopeless(found)]
+    if not _tell(problems, outcomes):
         return FAILED
-    click.echo(_summary(session) if stale else "Everything is up to date; nothing was run.")
+    nothing = _nothing_run(listings, outside, order.select)
+    click.echo(changes(session, outcomes) if stale else nothing)
     return 0
 
 
@@ -95,15 +102,15 @@ def _problems(listings: Mapping[str, Listing], outside: OutsideVersions) -> list
 
 def _materialised(session: Session, stale: Sequence[Stale], order: Order) -> list[Outcome]:
     work = batches(stale)
-    with ProgressBars(sum(len(batch.assets) for batch in work)) as bars:
+    landing = session.deployment.landing.uri
+    with ProgressBars(sum(len(batch.assets) for batch in work), landing) as bars:
         updater = session.updater(bars, keeps_overrides=not order.declared)
         return list(updater.run(work, accepts=order.accept, withdraws=order.withdraw))
 
 
-def _tell(notes: Iterable[str], problems: Iterable[str], outcomes: Iterable[Outcome]) -> bool:
+def _tell(problems: Iterable[str], outcomes: Sequence[Outcome]) -> bool:
     """Print warnings and errors, a line each; whether there were no errors."""
-    outcomes = list(outcomes)
-    for line in (*notes, *(line for outcome in outcomes for line in outcome.warnings)):
+    for line in (line for outcome in outcomes for line in outcome.warnings):
         click.echo(f"warning: {printable(line)}", err=True)
     errors = [*problems, *(line for outcome in outcomes for line in outcome.failures)]
     for line in errors:
@@ -111,10 +118,12 @@ def _tell(notes: Iterable[str], problems: Iterable[str], outcomes: Iterable[Outc
     return not errors
 
 
-def _summary(session: Session) -> str:
-    lines = [f"The lake in {session.settings.lake_uri} now holds"]
-    for asset in session.assets:
-        records = session.deployment.lake.read(asset.table).records
-        rows = sum(record.rows for record in records.values())
-        lines.append(f"  {asset.table!s:<36} {rows:>14,} rows in {len(records)} partitions")
-    return "\n".join(lines)
+def _nothing_run(
+    listings: Mapping[str, Listing], outside: OutsideVersions, select: str | None
+) -> str:
+    """Why an update had nothing to do."""
+    lines = [f"{name} is not expected: {reason}" for name, reason in outside.idle.items()]
+    if not any(listing.partitions for listing in listings.values()) and listings:
+        lines.append("Nothing has landed of what was asked for; see `doctor` for the landing zone.")
+    chosen = "Of what was chosen, nothing is stale" if select else "Everything is up to date"
+    return "\n".join([*lines, f"{chosen}; nothing was run."])

@@ -6,7 +6,7 @@ fail by themselves. The others are published.
 
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -52,12 +52,12 @@ class Runs:
     """Executes batches, one run after the other.
 
     Attributes:
-        job: Holds all assets.
+        job_of: The job of a batch.
         instance: Where runs are recorded.
         tags: Of every run.
     """
 
-    job: dg.JobDefinition
+    job_of: Callable[[Batch], dg.JobDefinition]
     instance: dg.DagsterInstance
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -94,7 +94,7 @@ class Runs:
     @one_line_errors(KEEP_RECORDS)
     def _executed(self, batch: Batch) -> Outcome:
         process = {PROCESS_TAG: f"{socket.gethostname()}/{os.getpid()}"}
-        result = self.job.execute_in_process(
+        result = self.job_of(batch).execute_in_process(
             instance=self.instance,
             asset_selection=[asset.key for asset in batch.assets],
             run_config=_QUIET,

@@ -31,6 +31,10 @@ class Selection:
         """Whether a partition of an asset was chosen."""
         return asset.name in self.names and self.partition in (None, key)
 
+    def assets(self, updater: Updater) -> list[LakeAsset]:
+        """The chosen assets, in the order of their dependencies."""
+        return [asset for asset in updater.in_order() if asset.name in self.names]
+
     def narrowed(self, updater: Updater) -> Updater:
         """An updater that knows only what was chosen and what that is computed from.
 

@@ -1,61 +1,95 @@
-"""What the commands share: settings, deployment, assets, and the instance that the UI shows."""
+"""What the commands share: settings, deployment, assets, and the instance that the UI shows.
 
+Each part is imported when a command first needs it: `query` needs no Dagster, `--help` nothing.
+"""
+
+import warnings
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import dagster as dg
-
-from pipeline_assets.command.update import Updater
-from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.progress import SILENT, Progress
-from pipeline_assets.dataset.values.table import LakeTable
-from pipeline_assets.definitions import assets_for, build_definitions, landing_for
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.orchestration.deployment import Deployment
-from pipeline_assets.orchestration.instance import open_instance
-from pipeline_assets.profiles.profiles import PROFILES
-from pipeline_assets.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from pipeline_assets.command.update import Updater
+    from pipeline_assets.dataset.asset import LakeAsset
+    from pipeline_assets.dataset.values.table import LakeTable, Readable
+    from pipeline_assets.orchestration.deployment import Deployment
+    from pipeline_assets.settings import Settings
 
 
 class Session:
     """What the commands share; each part is created when a command first needs it."""
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: "Settings | None" = None) -> None:
         self._given = settings
 
     @cached_property
-    def settings(self) -> Settings:
+    def settings(self) -> "Settings":
         """The settings that were given, or those of the environment."""
+        from pipeline_assets.settings import Settings
+
         return self._given or Settings.from_environment()
 
     @cached_property
-    def deployment(self) -> Deployment:
+    def deployment(self) -> "Deployment":
         """Storage, catalog and engines."""
+        from pipeline_assets.orchestration.deployment import Deployment
+
         return Deployment(self.settings)
 
     @cached_property
-    def assets(self) -> list[LakeAsset]:
+    def assets(self) -> "list[LakeAsset]":
         """All assets of the graph."""
+        from pipeline_assets.definitions import assets_for
+
         return assets_for(self.settings)
 
     @cached_property
-    def tables(self) -> list[LakeTable]:
+    def tables(self) -> "list[LakeTable]":
         """All tables of the lake."""
+        from pipeline_assets.profiles.profiles import PROFILES
+
         return [*(asset.table for asset in self.assets), PROFILES]
 
     @cached_property
-    def instance(self) -> dg.DagsterInstance:
+    def instance(self) -> "dg.DagsterInstance":
         """The Dagster instance that the UI shows."""
+        from pipeline_assets.orchestration.instance import open_instance
+
         return open_instance(self.settings.dagster_home, Path.cwd())
 
-    def updater(self, progress: Progress = SILENT, *, keeps_overrides: bool = True) -> Updater:
+    def updater(self, progress: Progress = SILENT, *, keeps_overrides: bool = True) -> "Updater":
         """An updater of the lake that reports to ``progress``."""
+        import dagster as dg
+
+        from pipeline_assets.command.update import Updater
+        from pipeline_assets.definitions import build_definitions, landing_for
+
+        warnings.simplefilter("ignore", dg.BetaWarning)
         definitions = build_definitions(self.settings, progress)
         sources = landing_for(self.settings)
         parts = (definitions, self.assets, sources, self.deployment, self.instance)
         return Updater(*parts, keeps_overrides)
 
-    def table(self, name: str) -> LakeTable:
+    def declared(self) -> "Iterator[LakeTable]":
+        """All tables of the lake, imported when the first of them is asked for."""
+        yield from self.tables
+
+    def published(self, name: str) -> "Readable":
+        """A table that the catalog knows, or else that the assets declare.
+
+        Raises:
+            PipelineError: There is none.
+        """
+        found = self.deployment.lake.published({name.partition(".")[0].casefold()})
+        return next((table for table in found if str(table) == name), None) or self.table(name)
+
+    def table(self, name: str) -> "LakeTable":
         """The table of that name, such as ``taobao.impressions``.
 
         Raises:
@@ -66,7 +100,7 @@ class Session:
             raise PipelineError(f"There is no table {name}; tables are {', '.join(tables)}")
         return tables[name]
 
-    def asset(self, name: str) -> LakeAsset:
+    def asset(self, name: str) -> "LakeAsset":
         """The asset whose table has that name.
 
         Raises:

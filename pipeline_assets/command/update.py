@@ -20,6 +20,7 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.landing.zone import LandingZone, Listing
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.jobs import update_job_name
 from pipeline_assets.orchestration.processes import is_alive
 from pipeline_assets.publish.delivery_check import ACCEPT_TAG
 from pipeline_assets.publish.io_managers import WITHDRAW_TAG
@@ -178,11 +179,14 @@ class Updater:
             accepts: Whether deliveries that would be refused are accepted.
             withdraws: Whether partitions are emptied of which nothing has landed any more.
         """
-        job = self.definitions.resolve_implicit_global_asset_job_def()
         declared = not self.keeps_overrides
         asked = {DECLARED_TAG: declared, ACCEPT_TAG: accepts, WITHDRAW_TAG: withdraws}
         tags = {tag: "true" for tag, is_asked in asked.items() if is_asked}
-        return Runs(job, self.instance, tags).outcomes(batches)
+        return Runs(self._job, self.instance, tags).outcomes(batches)
+
+    def _job(self, batch: Batch) -> dg.JobDefinition:
+        column = batch.assets[0].table.partition_column
+        return self.definitions.resolve_job_def(update_job_name(column))
 
     @one_line_errors(KEEP_RECORDS)
     def fail_abandoned_runs(self) -> list[str]:

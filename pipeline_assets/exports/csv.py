@@ -8,15 +8,16 @@ exported once more for an unchanged partition is the one that the listing descri
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
 import ibis.expr.types as ir
 import pyarrow as pa
 
 from pipeline_assets.dataset.sql import to_sql
+from pipeline_assets.dataset.values.damage import Damage
 from pipeline_assets.dataset.values.destinations import CsvObject
 from pipeline_assets.dataset.values.objects import ObjectStore, encode_key
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
@@ -85,6 +86,21 @@ class CsvExporter:
         objects = {key: self._write(key, destination, outgoing) for key in outgoing.versions}
         entries = {key: asdict(written) for key, written in objects.items()}
         return StagedObjects(listing_of(outgoing.table, entries), objects, self.store)
+
+    def damages(
+        self, destination: CsvObject, listed: Mapping[str, Mapping[str, Any]], *, deep: bool
+    ) -> Iterator[Damage]:
+        """See :class:`~pipeline_assets.exports.exporter.Exporter`."""
+        folder = destination.uri(self.lake_uri, "").rpartition("/")[0]
+        sizes = {item.uri: item.size for item in self.store.list(folder)}
+        for key, entry in listed.items():
+            uri = destination.uri(self.lake_uri, key)
+            if uri not in sizes:
+                yield Damage(uri, "is missing", (key,))
+            elif sizes[uri] != entry["bytes"]:
+                yield Damage(uri, f"has {sizes[uri]:,} bytes, not {entry['bytes']:,}", (key,))
+            elif deep and _measure(uri, self.store)[1] != entry["sha256"]:
+                yield Damage(uri, "was changed: its checksum differs", (key,))
 
     def _write(self, key: str, destination: CsvObject, outgoing: Outgoing) -> WrittenObject:
         rows, column = outgoing.rows, outgoing.table.partition_column

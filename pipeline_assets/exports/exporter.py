@@ -21,6 +21,7 @@ import dagster as dg
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from pipeline_assets.dataset.values.damage import Damage
 from pipeline_assets.dataset.values.destinations import Destination
 from pipeline_assets.dataset.values.table import LakeTable
 from spark_resources.job import Source
@@ -78,6 +79,21 @@ class Exporter(Protocol[D_contra]):
 
         Raises:
             PipelineError: The rows cannot be computed, or the destination not be written.
+        """
+        ...
+
+    def damages(
+        self, destination: D_contra, listed: Mapping[str, Mapping[str, Any]], *, deep: bool
+    ) -> Iterator[Damage]:
+        """What is not at the destination as it was exported.
+
+        Args:
+            destination: Where it went.
+            listed: What the lake's table lists as exported, by partition key.
+            deep: Read everything.
+
+        Raises:
+            PipelineError: The destination cannot be read.
         """
         ...
 

@@ -4,21 +4,26 @@ The partitions of a run are replaced in one transaction. Staging leaves it open,
 there see the old rows until it is committed, and for ever if it is not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import ibis.expr.datatypes as dt
 import pyarrow as pa
 
 from pipeline_assets.dataset.sql import to_sql
+from pipeline_assets.dataset.values.damage import Damage
 from pipeline_assets.dataset.values.database import WAREHOUSE, Database
 from pipeline_assets.dataset.values.destinations import PostgresTable
 from pipeline_assets.dataset.values.dsn import address
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.exports.exporter import Outgoing, listing_of
+from pipeline_assets.postgres.connection import connect, execute
 from pipeline_assets.postgres.load import PartitionValue, StagedLoad, stage_load
+from pipeline_assets.postgres.sql import identifier, literal
 from pipeline_assets.postgres.table import WarehouseTable
 
 
@@ -67,6 +72,32 @@ class PostgresExporter:
             for key, value in values.items()
         }
         return StagedPartitions(listing_of(outgoing.table, entries), load)
+
+    def damages(
+        self,
+        destination: PostgresTable,
+        listed: Mapping[str, Mapping[str, Any]],
+        *,
+        deep: bool,  # noqa: ARG002 - counting reads every row anyway
+    ) -> Iterator[Damage]:
+        """See :class:`~pipeline_assets.exports.exporter.Exporter`; rows are counted.
+
+        A warehouse that is not configured any more has nothing to answer for.
+        """
+        dsn = self.databases[WAREHOUSE].dsn
+        if dsn is None or not listed:
+            return
+        name, column = table_of(destination).sql_name, identifier(destination.partition_column)
+        with closing(connect(dsn)) as connection:
+            exists = f"SELECT to_regclass({literal(name)}) IS NOT NULL AS there"
+            (found,) = execute(connection, dsn, exists)
+            sql = f"SELECT {column}::text AS key, count(*) AS rows FROM {name} GROUP BY 1"  # noqa: S608
+            counts = execute(connection, dsn, sql) if found["there"] else []
+        rows = {row["key"]: row["rows"] for row in counts}
+        for key, entry in listed.items():
+            if entry["rows"] != rows.get(key, 0):
+                what = f"holds {rows.get(key, 0):,} rows of {key}, not {entry['rows']:,}"
+                yield Damage(f"{address(dsn)}/{destination.place}", what, (key,))
 
 
 def table_of(destination: PostgresTable) -> WarehouseTable:

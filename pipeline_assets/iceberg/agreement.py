@@ -16,7 +16,7 @@ from pyiceberg.exceptions import NoSuchTableError, ValidationError
 from pyiceberg.table import Table
 
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
-from pipeline_assets.dataset.values.table import LakeTable
+from pipeline_assets.dataset.values.table import Readable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess
 
@@ -56,7 +56,7 @@ def newest_version(store: ObjectStore, location: str) -> int:
     return max((file.version for file in files), default=-1)
 
 
-def load(access: CatalogAccess, table: LakeTable, location: str) -> Table | None:
+def load(access: CatalogAccess, table: Readable, location: str) -> Table | None:
     """The table as the catalog knows it; None where nothing was ever published.
 
     Args:
@@ -86,7 +86,7 @@ def load(access: CatalogAccess, table: LakeTable, location: str) -> Table | None
     return iceberg
 
 
-def load_to_commit(access: CatalogAccess, table: LakeTable, location: str) -> Table | None:
+def load_to_commit(access: CatalogAccess, table: Readable, location: str) -> Table | None:
     """The same for a commit, which an old catalog would let undo what was published since.
 
     Raises:
@@ -101,7 +101,7 @@ def load_to_commit(access: CatalogAccess, table: LakeTable, location: str) -> Ta
     return iceberg
 
 
-def _require_unpublished(access: CatalogAccess, table: LakeTable, location: str) -> None:
+def _require_unpublished(access: CatalogAccess, table: Readable, location: str) -> None:
     """Make sure that a table that the catalog does not know was never published.
 
     Raises:

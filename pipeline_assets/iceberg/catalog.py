@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 GLUE: Final = "glue"
 ENCRYPTING_IO: Final = "pipeline_assets.iceberg.encryption.EncryptingFileIO"
+LOCAL_IO: Final = "pipeline_assets.iceberg.local_files.LocalFileIO"
 _NAME: Final = "lake"
 # What pyiceberg raises when another process was faster; an SQL catalog adds IntegrityError.
 _LOST_RACE: Final = (
@@ -100,7 +101,7 @@ class CatalogAccess:
 
     def _storage_properties(self) -> dict[str, str]:
         if not self.warehouse.startswith(S3_SCHEME):
-            return {}
+            return {"py-io-impl": LOCAL_IO}
         credentials = self.s3.credentials()
         properties = {
             "s3.endpoint": self.s3.endpoint_url,
@@ -154,9 +155,9 @@ def _is_lost_race(error: BaseException) -> bool:
 )
 def _open_sql(uri: str, properties: dict[str, str]) -> "Catalog":
     """Connect; of several processes that create the tables, all but the first try again."""
-    from pyiceberg.catalog.sql import SqlCatalog
+    from pipeline_assets.iceberg.durable_catalog import DurableSqlCatalog
 
-    return SqlCatalog(_NAME, uri=uri, **properties)
+    return DurableSqlCatalog(_NAME, uri=uri, **properties)
 
 
 def _give_up(attempt: RetryCallState) -> None:

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In
-from pyiceberg.io.pyarrow import parquet_files_to_data_files
 from pyiceberg.manifest import DataFile as IcebergFile
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
@@ -15,7 +14,7 @@ from pyiceberg.table import Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.transforms import IdentityTransform
 
-from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
+from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord, Readable
 from pipeline_assets.iceberg.history import (
     SUMMARY_PROPERTY,
     dumped,
@@ -53,7 +52,7 @@ def partition_spec(schema: Schema, column: str | None) -> PartitionSpec:
 
 
 def data_files(
-    iceberg: Table, table: LakeTable, keys: Sequence[str] | None, snapshot_id: int | None = None
+    iceberg: Table, table: Readable, keys: Sequence[str] | None, snapshot_id: int | None = None
 ) -> Iterator[IcebergFile]:
     """The files of some partitions in a snapshot, by default the current one."""
     if iceberg.current_snapshot() is None:
@@ -63,7 +62,7 @@ def data_files(
         yield task.file
 
 
-def in_partitions(table: LakeTable, keys: Sequence[str] | None) -> BooleanExpression:
+def in_partitions(table: Readable, keys: Sequence[str] | None) -> BooleanExpression:
     """The filter that selects some partitions; None selects all."""
     if keys is None or table.partition_column is None:
         return AlwaysTrue()
@@ -82,6 +81,9 @@ def replace_files(
     The predicate names the replaced partitions. So pyiceberg finds a conflict only where another
     process has published the same ones, and need not compare files for any other publish.
     """
+    # Loads Arrow, which readers do without.
+    from pyiceberg.io.pyarrow import parquet_files_to_data_files
+
     metadata = transaction.table_metadata
     # Files that engines write carry no field ids, so readers match columns by this mapping.
     if metadata.name_mapping() is None:

@@ -7,17 +7,18 @@ holds it for the history.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
-import pyarrow as pa
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, In
 from pyiceberg.table import Table
 
-from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
+from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord, Readable, TableName
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.agreement import load, load_to_commit
 from pipeline_assets.iceberg.catalog import CatalogAccess, beside_others, one_line_errors
+from pipeline_assets.iceberg.checksums import Checksum, seal
 from pipeline_assets.iceberg.commit import (
     data_files,
     in_partitions,
@@ -35,7 +36,10 @@ from pipeline_assets.iceberg.history import (
     records_at,
     set_records,
 )
-from pipeline_assets.iceberg.schema import iceberg_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyiceberg.schema import Schema
 
 _TABLE_PROPERTIES: Final = {
     # Every commit writes a metadata file; without this, old ones would pile up for ever.
@@ -55,11 +59,13 @@ class TableState:
         snapshot_id: The snapshot; None where nothing was ever published.
         files: URIs of its Parquet files.
         records: Record by partition key; a partition that was never published has none.
+        columns: Iceberg's type of each column; empty where nothing was ever published.
     """
 
     snapshot_id: int | None
     files: tuple[str, ...]
     records: Mapping[str, PartitionRecord]
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,12 +74,29 @@ class Lake:
 
     access: CatalogAccess
 
-    def location(self, table: LakeTable) -> str:
+    def published(self, namespaces: Collection[str]) -> list[TableName]:
+        """The tables that the catalog knows in some namespaces, whose case does not matter.
+
+        Raises:
+            PipelineError: The catalog cannot be read.
+        """
+        with one_line_errors("read the catalog"):
+            catalog = self.access.open()
+            found = (
+                name for name, *_ in catalog.list_namespaces() if name.casefold() in namespaces
+            )
+            return [TableName(*it) for name in found for it in catalog.list_tables(name)]
+
+    def location(self, table: Readable) -> str:
         """Where a table's files lie."""
         return f"{self.access.warehouse}/{table.namespace}/{table.name}"
 
     def publish(
-        self, table: LakeTable, files: Sequence[str], records: Mapping[str, PartitionRecord]
+        self,
+        table: LakeTable,
+        files: Sequence[str],
+        records: Mapping[str, PartitionRecord],
+        checksums: Mapping[str, Checksum] = MappingProxyType({}),
     ) -> int:
         """Replace partitions in one commit.
 
@@ -81,6 +104,7 @@ class Lake:
             table: The table; it is created, or gets new columns, where needed.
             files: Parquet files that hold all rows of the partitions.
             records: A record for every partition that is replaced, even if it is empty now.
+            checksums: Of other files that the attempt wrote, such as raw text.
 
         Returns:
             The id of the new snapshot.
@@ -90,9 +114,10 @@ class Lake:
                 changing the same table.
         """
         with one_line_errors(f"publish {table}"):
+            seal(self.access.store, self.location(table), files, checksums)
             return self._commit(table, files, dict(records))
 
-    def read(self, table: LakeTable, keys: Sequence[str] | None = None) -> TableState:
+    def read(self, table: Readable, keys: Sequence[str] | None = None) -> TableState:
         """The files and records of some partitions, or of all, in the current snapshot.
 
         Raises:
@@ -110,9 +135,10 @@ class Lake:
                 snapshot_id=iceberg.metadata.current_snapshot_id,
                 files=tuple(file.file_path for file in data_files(iceberg, table, chosen)),
                 records=records if chosen is None else {key: records[key] for key in chosen},
+                columns={it.name: str(it.field_type) for it in iceberg.schema().fields},
             )
 
-    def records(self, table: LakeTable) -> Mapping[str, PartitionRecord]:
+    def records(self, table: Readable) -> Mapping[str, PartitionRecord]:
         """The records of all published partitions; no file is listed.
 
         Raises:
@@ -122,7 +148,7 @@ class Lake:
             iceberg = self.load(table)
             return current_records(iceberg) if iceberg else {}
 
-    def rows(self, table: LakeTable, state: TableState) -> pa.Table:
+    def rows(self, table: LakeTable, state: TableState) -> "pa.Table":
         """All rows that :meth:`read` found. They are held in memory, so the table must be small.
 
         Raises:
@@ -135,7 +161,7 @@ class Lake:
             filter_ = in_partitions(table, list(state.records))
             return iceberg.scan(row_filter=filter_, snapshot_id=state.snapshot_id).to_arrow()
 
-    def select(self, table: LakeTable, values: Mapping[str, Collection[str]]) -> pa.Table:
+    def select(self, table: LakeTable, values: Mapping[str, Collection[str]]) -> "pa.Table":
         """The rows whose columns each have one of the given values.
 
         Raises:
@@ -150,20 +176,11 @@ class Lake:
                 every = And(every, In(term=column, literals=set(found)))
             return iceberg.scan(row_filter=every).to_arrow()
 
-    def append(self, table: LakeTable, rows: pa.Table) -> None:
-        """Add rows to a table that has no partition records.
-
-        Raises:
-            PipelineError: The catalog or a file cannot be written.
-        """
-        with one_line_errors(f"append to {table}"):
-            self._append(table, rows)
-
-    def arrow_schema(self, table: LakeTable) -> pa.Schema:
+    def arrow_schema(self, table: LakeTable) -> "pa.Schema":
         """A table's schema in Arrow."""
-        return iceberg_schema(table.contract).as_arrow()
+        return _schema(table).as_arrow()
 
-    def history(self, table: LakeTable) -> list[HistoryEntry]:
+    def history(self, table: Readable) -> list[HistoryEntry]:
         """Every publish whose snapshot has not expired, oldest first.
 
         Raises:
@@ -206,7 +223,7 @@ class Lake:
             self._commit(table, files, records)
             return records
 
-    def load(self, table: LakeTable) -> Table | None:
+    def load(self, table: Readable) -> Table | None:
         """The Iceberg table as it is now; None where nothing was ever published.
 
         Raises:
@@ -241,8 +258,8 @@ class Lake:
         files: Sequence[str],
         records: Mapping[str, PartitionRecord | None],
     ) -> int:
-        iceberg = self.load_to_commit(table) or self._create(table)
-        widen(iceberg, iceberg_schema(table.contract))
+        iceberg = self.load_to_commit(table) or self.create(table)
+        widen(iceberg, _schema(table))
         # Read again at every try: the process that came first may have replaced the same files.
         replaced = list(data_files(iceberg, table, list(records)))
         iceberg.metadata = without_history(iceberg.metadata)
@@ -252,16 +269,10 @@ class Lake:
             set_records(transaction, records)
         return int(iceberg.metadata.current_snapshot_id or 0)
 
-    @beside_others
-    def _append(self, table: LakeTable, rows: pa.Table) -> None:
-        iceberg = self.load_to_commit(table) or self._create(table)
-        iceberg.metadata = without_history(iceberg.metadata)
-        with iceberg.transaction() as transaction:
-            transaction.append(rows)
-
-    def _create(self, table: LakeTable) -> Table:
+    def create(self, table: LakeTable) -> Table:
+        """A table in which nothing was published yet."""
         # Where two processes create the table, one gets an error, and its whole step is repeated.
-        catalog, schema = self.access.open(), iceberg_schema(table.contract)
+        catalog, schema = self.access.open(), _schema(table)
         catalog.create_namespace_if_not_exists(table.namespace)
         return catalog.create_table(
             str(table),
@@ -270,3 +281,10 @@ class Lake:
             partition_spec=partition_spec(schema, table.partition_column),
             properties=_TABLE_PROPERTIES,
         )
+
+
+def _schema(table: LakeTable) -> "Schema":
+    # Only writing needs Ibis, which declares the types.
+    from pipeline_assets.iceberg.schema import iceberg_schema
+
+    return iceberg_schema(table.contract)

@@ -1,7 +1,7 @@
 """The deployment: storage, catalog, engines and channels, built from the settings.
 
 Nothing connects when a deployment is created. So the definitions import without credentials, JVM or
-network, and each part connects when somebody uses it.
+network, and each part is imported and connects when somebody uses it.
 """
 
 from collections.abc import Mapping
@@ -10,25 +10,27 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
-
-from pipeline_assets.dataset.values.database import Database
-from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
-from pipeline_assets.engines.embedded.engine import EmbeddedEngine
-from pipeline_assets.engines.router import Engines
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
-from pipeline_assets.landing.zone import LandingZone
-from pipeline_assets.orchestration.alerts.channels import Channel, Email, SlackWebhook, SnsTopic
-from pipeline_assets.orchestration.resources.parts import Parts
 from pipeline_assets.settings import PREFIX, Settings
+from pipeline_assets.storage.objects import store_of
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 
 if TYPE_CHECKING:
+    import dagster as dg
+
+    from pipeline_assets.dataset.values.database import Database
+    from pipeline_assets.dataset.values.landing_source import LandingSource
+    from pipeline_assets.engines.embedded.engine import EmbeddedEngine
+    from pipeline_assets.engines.router import Engines
     from pipeline_assets.iceberg.tables import Lake
+    from pipeline_assets.landing.zone import LandingZone
+    from pipeline_assets.orchestration.alerts.channels import Channel
+    from pipeline_assets.orchestration.resources.parts import Parts
+    from pipeline_assets.publish.verification import Verifier
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Deployment:
 
     def store(self, uri: str) -> ObjectStore:
         """The object store that a URI lies in."""
-        return self.parts.s3.store(uri)
+        return store_of(uri, self.s3)
 
     @cached_property
     def lake(self) -> "Lake":
@@ -54,22 +56,35 @@ class Deployment:
         return Lake(CatalogAccess(self._catalog_uri, self.settings.lake_uri, self.s3))
 
     @property
-    def landing(self) -> LandingZone:
+    def landing(self) -> "LandingZone":
         """The landing zone that vendors deliver to."""
+        from pipeline_assets.landing.zone import LandingZone
+
         return LandingZone(self.settings.landing_uri, self.store(self.settings.landing_uri))
 
     @cached_property
-    def parts(self) -> Parts:
+    def parts(self) -> "Parts":
         """The resources of Dagster that compute and connect."""
+        from pipeline_assets.orchestration.resources.parts import Parts
+
         return Parts.of(self.settings)
 
     @property
-    def embedded(self) -> EmbeddedEngine:
+    def embedded(self) -> "EmbeddedEngine":
         """The engine that runs in this process."""
         return self.parts.embedded_engine.engine()
 
     @property
-    def engines(self) -> Engines:
+    def reader(self) -> "EmbeddedEngine":
+        """The engine of queries, which loads neither Dagster nor what jobs learn with."""
+        from pipeline_assets.engines.embedded.engine import EmbeddedEngine
+
+        settings = self.settings
+        limits = (settings.memory_limit_mib, settings.threads, settings.spill_dir)
+        return EmbeddedEngine(*limits, self.s3)
+
+    @property
+    def engines(self) -> "Engines":
         """The default engine, and the engines of assets that the settings route elsewhere.
 
         Raises:
@@ -78,14 +93,23 @@ class Deployment:
         return self.parts.engines.engines()
 
     @property
-    def databases(self) -> Mapping[str, Database]:
+    def databases(self) -> "Mapping[str, Database]":
         """The databases outside the lake, by the name that assets give them."""
         return self.parts.databases
+
+    def verifier(self, *, deep: bool) -> "Verifier":
+        """What tells whether everything published is there, by lengths or by reading all of it."""
+        from pipeline_assets.exports.registry import exporters
+        from pipeline_assets.publish.verification import Verifier
+
+        uri = self.settings.lake_uri
+        out = exporters(self.embedded, self.store(uri), uri, self.databases)
+        return Verifier(self.lake, out, deep=deep)
 
     def resources(
         self,
         tables: Mapping[str, LakeTable],
-        sources: Mapping[str, LandingSource],
+        sources: "Mapping[str, LandingSource]",
         progress: Progress,
     ) -> dict[str, Any]:
         """The resources of the code location.
@@ -98,8 +122,10 @@ class Deployment:
         return self.parts.resources(self.settings, self._catalog_uri, tables, sources, progress)
 
     @property
-    def channels(self) -> tuple[Channel, ...]:
+    def channels(self) -> "tuple[Channel, ...]":
         """The channels that alerts go through."""
+        from pipeline_assets.orchestration.alerts.channels import Email, SlackWebhook, SnsTopic
+
         settings = self.settings
         channels: list[Channel] = []
         if smtp := settings.alert_smtp_url:
@@ -112,8 +138,10 @@ class Deployment:
         return tuple(channels)
 
     @property
-    def executor(self) -> dg.ExecutorDefinition:
+    def executor(self) -> "dg.ExecutorDefinition":
         """The executor of runs: one process per step, unless the settings say otherwise."""
+        import dagster as dg
+
         if not self.settings.isolated_steps:
             return dg.in_process_executor
         # Steps are forked from a process that has imported the definitions, which takes seconds.

@@ -154,6 +154,8 @@ def append_profiles(
     Raises:
         PipelineError: The catalog or the lake cannot be written.
     """
+    from pipeline_assets.iceberg.growing_tables import append  # noqa: PLC0415
+
     origin = {
         "table_name": str(table),
         "run_id": run_id,
@@ -165,7 +167,18 @@ def append_profiles(
         for profile in found
     ]
     if rows:
-        lake.append(PROFILES, pa.Table.from_pylist(rows, schema=lake.arrow_schema(PROFILES)))
+        append(lake, PROFILES, pa.Table.from_pylist(rows, schema=lake.arrow_schema(PROFILES)))
+
+
+def drop_profiles(lake: "Lake", files: Collection[str]) -> None:
+    """Give up the statistics in damaged files, which would keep every further publish.
+
+    Raises:
+        PipelineError: The catalog or the lake cannot be written.
+    """
+    from pipeline_assets.iceberg.growing_tables import drop_files  # noqa: PLC0415
+
+    drop_files(lake, PROFILES, files)
 
 
 def published_profiles(

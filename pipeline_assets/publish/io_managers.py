@@ -1,6 +1,6 @@
 """The only doors between Dagster and storage: lazy inputs in, one commit out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -88,16 +88,20 @@ class LakeIOManager(dg.IOManager):
         """
         table = self.tables[context.asset_key.to_user_string()]
         if isinstance(staged, AlreadyPublished):
-            self.progress.published(str(table), sum(it.rows for it in staged.records.values()))
+            rows = sum(it.rows for it in staged.records.values())
+            self.progress.published(_placed(table, staged.records), rows)
             return
         with staged.discarded_on_failure():
             append_profiles(self.lake, table, staged.profiles, context.run_id)
             if staged.export:
                 staged.export.commit()
             files = [file.uri for file in staged.manifest.files]
-            snapshot = self.lake.publish(table, files, staged.records)
+            snapshot = self.lake.publish(table, files, staged.records, staged.checksums)
         context.add_output_metadata(publish_metadata(table, self.lake, staged, snapshot))
-        self.progress.published(str(table), staged.manifest.rows)
+        # The table of an export lists objects; what left the lake are the rows in them.
+        exported = staged.export.listing["rows"].to_pylist() if staged.export else None
+        rows = staged.manifest.rows if exported is None else sum(exported)
+        self.progress.published(_placed(table, staged.records), rows)
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,12 @@ class LandingIOManager(dg.IOManager):
 def _withdraws(context: dg.InputContext) -> bool:
     """Whether the run was started to empty partitions of which nothing lies there any more."""
     return WITHDRAW_TAG in context.step_context.run_tags
+
+
+def _placed(table: LakeTable, keys: Iterable[str]) -> str:
+    """A table and those of its partitions, such as ``taobao.impressions[train, test]``."""
+    named = first_and_last(sorted(filter(None, keys)))
+    return f"{table}[{named}]" if named else str(table)
 
 
 def _require(table: LakeTable, keys: tuple[str, ...], state: "TableState") -> None:

@@ -36,6 +36,7 @@ from pipeline_assets.exports.exporter import (
     StagedExport,
     discarded_on_failure,
 )
+from pipeline_assets.iceberg.checksums import Checksum
 from pipeline_assets.profiles.profiles import ColumnProfile, profiles_in
 from pipeline_assets.publish.attempt import Attempt, Request
 from pipeline_assets.staleness.outside_systems import outside_versions
@@ -58,6 +59,7 @@ class Staged:
         profiles: What each partition looks like; one without rows may have none.
         lineage: Output column to the input columns that feed it.
         export: What is to be committed at a destination outside the lake, before the table.
+        checksums: Of files beside the manifest's, computed while they were written.
     """
 
     manifest: Manifest
@@ -65,6 +67,7 @@ class Staged:
     profiles: Mapping[str, tuple[ColumnProfile, ...]]
     lineage: Lineage = field(default_factory=dict)
     export: StagedExport | None = None
+    checksums: Mapping[str, Checksum] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -143,8 +146,9 @@ class Stager:
         """
         asset = attempt.asset
         if asset.kind == "ingest":
-            manifest = self._write(attempt, asset.function(**self._arguments(attempt)))
-            return _staged(attempt, manifest)
+            sums: dict[str, Checksum] = {}
+            manifest = self._write(attempt, asset.function(**self._arguments(attempt, sums)))
+            return replace(_staged(attempt, manifest), checksums=sums)
         return self._export(attempt, asset.export) if asset.export else self._compute(attempt)
 
     def _compute(self, attempt: Attempt) -> Staged:
@@ -191,16 +195,16 @@ class Stager:
         compiled = Compiled("query", f"SELECT * FROM {RECORDS}")  # noqa: S608
         return engine.ingest(attempt.job(compiled, engine), records)
 
-    def _arguments(self, attempt: Attempt) -> dict[str, Any]:
+    def _arguments(self, attempt: Attempt, sums: dict[str, Checksum]) -> dict[str, Any]:
         available_versions: dict[str, Any] = {
             **self.databases,
             **attempt.landed,
-            WORKSPACE: self._workspace(attempt),
+            WORKSPACE: self._workspace(attempt, sums),
             CONFIG: attempt.request.config,
         }
         return {name: available_versions[name] for name in function_parameters(attempt.asset)}
 
-    def _workspace(self, attempt: Attempt) -> Workspace:
+    def _workspace(self, attempt: Attempt, sums: dict[str, Checksum]) -> Workspace:
         asset, keys = attempt.asset, attempt.request.keys
         return Workspace(
             keys=keys,
@@ -212,6 +216,7 @@ class Stager:
             log=attempt.request.log,
             schema=pa.schema(asset.table.contract.schema.to_pyarrow()),
             windows=asset.partitioning.windows(keys) if asset.partitioning else {},
+            stored=lambda uri, data: sums.setdefault(uri, Checksum.of(data)),
         )
 
 

@@ -31,7 +31,8 @@ class Review(NamedTuple):
     score: str
 
 
-# What each fault does to a review. A duplicate follows its original; the others replace it.
+# What each fault does to a review. A duplicate follows its original, which is no reason to reject
+# either, but is counted; the others replace it.
 FAULTS: Final[Mapping[str, Callable[[Review], Review]]] = {
     "unknown_cid": lambda review: review._replace(cid=f"9{review.cid:0>7}"),
     "cid_not_a_number": lambda review: review._replace(cid=f"C-{review.cid}"),

@@ -5,9 +5,10 @@ have, the two published databases with this schema. Each table's comment names t
 belongs to, so that a second call recognises its own tables and never touches those of others.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from adbc_driver_manager import dbapi
 
 MARKER: Final = "pipeline-assets sample: "
+_WRITTEN: Final = re.compile(rf"{MARKER}scale (\S+), seed (\d+), (\d+) days to (\S+)")
 
 UPDATED: Final = "last_update timestamp without time zone NOT NULL DEFAULT now()"
 NULLABLE: Final = ("email", "length")
@@ -56,6 +58,8 @@ def fill_rentals(
 ) -> bool:
     """Create the shop's tables in a database and fill them, in one transaction.
 
+    A sample of the same shop that ends earlier is written anew, with the same days and more.
+
     Args:
         dsn: The database; the tables go to its default schema.
         scale: 1 is 600 customers and some 190 payments a day.
@@ -74,19 +78,52 @@ def fill_rentals(
     with closing(connect(dsn)) as connection:
         run = partial(execute, connection, dsn)
         run(_LOCK)
-        names = ", ".join(map(literal, SCHEMAS))
-        comments = {str(row["comment"]) for row in run(_FIND_TABLES.format(names=names))}
+        comments = _comments(connection, dsn)
         _refuse_others(dsn, shop, comments)
-        if not comments:
+        is_there = comments == {_marker(shop)}
+        if not is_there:
+            for name in SCHEMAS if comments else ():
+                run(f"DROP TABLE {identifier(name)} CASCADE")
             _create(connection, dsn, shop)
         attempt(connection.commit, partial(query_fault, dsn))
-    return not comments
+    return not is_there
+
+
+def first_day_of_sample(dsn: SecretDsn, scale: float, seed: int) -> date | None:
+    """The first day of the sample of this scale and seed that a database holds, if it does."""
+    with closing(connect(dsn)) as connection:
+        shops = [_shop_of(comment) for comment in _comments(connection, dsn)]
+    found = {shop.date(0) for shop in shops if shop and (shop.scale, shop.seed) == (scale, seed)}
+    return min(found, default=None)
+
+
+def _comments(connection: "dbapi.Connection", dsn: SecretDsn) -> set[str]:
+    """What is written on the tables that have the names of a sample's."""
+    names = ", ".join(map(literal, SCHEMAS))
+    found = execute(connection, dsn, _FIND_TABLES.format(names=names))
+    return {str(row["comment"]) for row in found}
+
+
+def _shop_of(comment: str) -> Shop | None:
+    found = _WRITTEN.fullmatch(comment)
+    if found is None:
+        return None
+    scale, seed, days, end = found.groups()
+    return Shop(float(scale), int(seed), date.fromisoformat(end), int(days))
+
+
+def _goes_on_as(earlier: Shop | None, shop: Shop) -> bool:
+    """Whether a shop is an earlier one that has been open for some days more."""
+    if earlier is None or earlier.end > shop.end:
+        return False
+    more = (shop.end - earlier.end) // timedelta(days=1)
+    return shop == Shop(earlier.scale, earlier.seed, shop.end, earlier.days + more)
 
 
 def _refuse_others(dsn: SecretDsn, shop: Shop, comments: set[str]) -> None:
     if not all(comment.startswith(MARKER) for comment in comments):
         raise PipelineError(f"{dsn.where} has such tables of its own; fill an empty database")
-    if comments - {_marker(shop)}:
+    if not all(_goes_on_as(_shop_of(comment), shop) for comment in comments):
         raise PipelineError(
             f"{dsn.where} holds another sample ({min(comments).removeprefix(MARKER)}) than the "
             f"wanted one ({_marker(shop).removeprefix(MARKER)}); fill an empty database"

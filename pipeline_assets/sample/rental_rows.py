@@ -170,10 +170,11 @@ class Shop:
     @cached_property
     def counts(self) -> Ints:
         """Payments of every day; at least four."""
-        dates = [self.date(n) for n in range(self.days)]
-        usual = PAYMENTS_PER_DAY_PER_SCALE * self.scale
-        weekly = np.array([usual * WEEKDAYS[day.weekday()] for day in dates])
-        return np.maximum(4, self._rng("counts").poisson(weekly))
+        return np.array([self._count(self.date(n)) for n in range(self.days)], np.int64)
+
+    def _count(self, day: date) -> int:
+        usual = PAYMENTS_PER_DAY_PER_SCALE * self.scale * WEEKDAYS[day.weekday()]
+        return max(4, int(self._rng(f"count {day}").poisson(usual)))
 
     def date(self, number: int) -> date:
         """The date of a day by its number, from 0."""
@@ -181,7 +182,8 @@ class Shop:
 
     def day(self, number: int) -> Day:
         """The payments of a day by its number, from 0."""
-        rng, count = self._rng(f"day {number}"), int(self.counts[number])
+        # By the date, so that a shop that is open for longer has had the same days before.
+        rng, count = self._rng(f"day {self.date(number)}"), int(self.counts[number])
         # The square lets the first customers pay most often.
         customers = 1 + (rng.random(count) ** 2 * self.customer_count).astype(np.int64)
         prices = rng.choice(len(PRICES), count, p=np.array(PRICE_WEIGHTS) / sum(PRICE_WEIGHTS))

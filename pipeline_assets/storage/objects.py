@@ -19,8 +19,9 @@ from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline_assets.dataset.values.objects import OnFault, StoredObject
+from pipeline_assets.dataset.values.objects import ObjectStore, OnFault, StoredObject
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.storage.durability import persist_files
 from pipeline_assets.storage.local_listing import local_etag, local_listing
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access, split_s3_uri
 
@@ -65,11 +66,21 @@ class LocalStore:
         except OSError as error:
             raise PipelineError(f"Cannot write {uri}: {error.strerror}") from error
 
+    def persist(self, uris: Iterable[str]) -> None:
+        """See :class:`ObjectStore`."""
+        try:
+            persist_files(uris)
+        except OSError as error:
+            where = error.filename or "the disk"
+            raise PipelineError(f"Cannot persist {where}: {error.strerror}") from error
+
     def move(self, source: str, target: str) -> None:
         """See :class:`ObjectStore`; both must lie in one file system. It removes empty folders."""
+        self.persist([source])
         try:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
             Path(source).replace(target)
+            persist_files([target])
         except OSError as error:
             raise PipelineError(f"Cannot move {source} to {target}: {error.strerror}") from error
         _remove_empty_parents(Path(source))
@@ -163,6 +174,9 @@ class S3Store:
         bucket, key = split_s3_uri(uri)
         with _one_line_errors(uri):
             self.client.put_object(Bucket=bucket, Key=key, Body=data, **self._encryption)
+
+    def persist(self, uris: Iterable[str]) -> None:
+        """See :class:`ObjectStore`; S3 answers when an object is stored for good."""
 
     def move(self, source: str, target: str) -> None:
         """See :class:`ObjectStore`; S3 copies the object itself, a large one in parts."""
@@ -271,3 +285,8 @@ def free_space(uri: str) -> int | None:
         return None
     existing = next(parent for parent in [Path(uri), *Path(uri).parents] if parent.exists())
     return shutil.disk_usage(existing).free
+
+
+def store_of(uri: str, access: S3Access) -> ObjectStore:
+    """The object store that a URI lies in: S3 or a folder."""
+    return S3Store(access) if uri.startswith(S3_SCHEME) else LocalStore()

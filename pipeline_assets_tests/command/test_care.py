@@ -11,6 +11,7 @@ from pipeline_assets.command.session import Session
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.upkeep.recovery import recover
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.instance import open_instance
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.diary.bench import diary, land
 from pipeline_assets_tests.domains.ratings.world import World
@@ -98,3 +99,67 @@ def test_a_lake_on_s3_names_its_catalog() -> None:
     settings = Settings(lake_uri="s3://bucket/lake")
     with pytest.raises(PipelineError, match="CATALOG_URI is not set: a lake on S3 needs `glue`"):
         _ = Deployment(settings).lake
+
+
+def flip(path: Path, place: int = 40) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+def content(world: World) -> list[object]:
+    tables = ("raw_reviews", "reviews", "filtered_ratings", "train_ready_ratings")
+    return [world.query(f"select * from ratings.{name} order by all") for name in tables]
+
+
+def parquet_of(world: World, name: str) -> Path:
+    (path,) = Path(world.settings.lake_uri, "ratings", name, "data").rglob("*.parquet")
+    return path
+
+
+def test_damage_is_named_and_mended(world: World) -> None:
+    before = content(world)
+    assert said(world.settings, "verify", "--deep").exit_code == 0
+    flipped, gone = parquet_of(world, "raw_reviews"), parquet_of(world, "filtered_ratings")
+    csv = Path(world.settings.lake_uri, "train_ready", "amazon_reviews_us_Books.csv")
+    flip(flipped)
+    gone.unlink()
+    flip(csv)
+    quick = said(world.settings, "verify")
+    assert quick.exit_code == 1
+    assert quick.stderr == f"error: ratings.filtered_ratings: {gone} is missing\n"
+    deep = said(world.settings, "verify", "--deep").stderr.splitlines()
+    assert [line.split()[2] for line in deep] == [str(flipped), str(gone), str(csv)]
+    assert "FAIL tables" in said(world.settings, "doctor").stdout
+
+    repaired = said(world.settings, "update", "--repair", "--select", 'key:"ratings/*"')
+    assert repaired.exit_code == 0, repaired.stderr
+    assert said(world.settings, "verify", "--deep").exit_code == 0
+    assert content(world) == before
+
+
+def test_damaged_statistics_keep_nobody_from_publishing(world: World) -> None:
+    for path in Path(world.settings.lake_uri, "lake/profiles/data").rglob("*.parquet"):
+        path.write_bytes(b"")
+    assert said(world.settings, "verify", "lake.profiles").exit_code == 1
+    assert said(world.settings, "update", "--repair").exit_code in (0, 1)
+    assert said(world.settings, "verify", "lake.profiles").exit_code == 0
+
+
+def test_a_backup_brings_back_what_is_not_in_the_lake(settings: Settings, tmp_path: Path) -> None:
+    with open_instance(settings.dagster_home, tmp_path) as instance:
+        world = World(settings, instance)
+        world.land("Books", *BOOKS)
+        assert world.update().failures == ()
+        runs = instance.get_runs_count()
+    copied = said(settings, "backup", str(tmp_path / "backups"))
+    assert copied.exit_code == 0, copied.output
+    (folder,) = (tmp_path / "backups").iterdir()
+    assert "exists: move it away" in str(said(settings, "recover", "--from", str(folder)).exception)
+    shutil.rmtree(settings.dagster_home)
+    Path(settings.lake_uri, "catalog.db").unlink()
+    result = said(settings, "recover", "--from", str(folder))
+    assert result.exit_code == 0, result.output
+    with open_instance(settings.dagster_home, tmp_path) as instance:
+        assert instance.get_runs_count() == runs
+        assert World(settings, instance).update().made == ()

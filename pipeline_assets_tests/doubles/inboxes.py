@@ -3,6 +3,7 @@
 import http.server
 import json
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,30 +24,64 @@ class Inbox:
     posts: list[str] = field(default_factory=list)
 
 
+class MailSession(socketserver.StreamRequestHandler):
+    """Speaks as much SMTP (RFC 5321) as a client needs that does not log in."""
+
+    inbox: Inbox
+    tls: ssl.SSLContext | None
+    from_the_start: bool
+
+    def setup(self) -> None:
+        super().setup()
+        if self.from_the_start:
+            self._encrypt()
+
+    def handle(self) -> None:
+        self._say("220 here")
+        while line := self.rfile.readline().strip().upper():
+            if line == b"STARTTLS":
+                self._say("220 go on")
+                self._encrypt()
+            elif line.startswith(b"EHLO") and self.tls:
+                self._say("250-here\r\n250 STARTTLS")
+            else:
+                self._answer(line)
+
+    def _answer(self, line: bytes) -> None:
+        if line == b"DATA":
+            self._say("354 go on")
+            self._keep()
+        self._say("451 later" if self.inbox.refuses and b"MAIL" in line else "250 fine")
+
+    def _encrypt(self) -> None:
+        assert self.tls is not None
+        self.request = self.tls.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def _keep(self) -> None:
+        lines = iter(self.rfile.readline, b".\r\n")
+        mail = message_from_bytes(b"".join(lines), policy=policy.default)
+        assert isinstance(mail, EmailMessage)
+        self.inbox.mails.append(mail)
+
+    def _say(self, line: str) -> None:
+        self.wfile.write(f"{line}\r\n".encode())
+
+
 @contextmanager
-def mail_server() -> Iterator[Inbox]:
-    """Speaks as much SMTP (RFC 5321) as a client needs that neither encrypts nor logs in."""
+def mail_server(
+    tls: ssl.SSLContext | None = None, *, from_the_start: bool = False
+) -> Iterator[Inbox]:
+    """A mail server of this machine.
+
+    Args:
+        tls: Encrypts sessions.
+        from_the_start: Before the first word, rather than when the client asks (STARTTLS).
+    """
     inbox = Inbox()
-
-    class Session(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            self._say("220 here")
-            while line := self.rfile.readline().strip().upper():
-                if line == b"DATA":
-                    self._say("354 go on")
-                    self._keep()
-                self._say("451 later" if inbox.refuses and b"MAIL" in line else "250 fine")
-
-        def _keep(self) -> None:
-            lines = iter(self.rfile.readline, b".\r\n")
-            mail = message_from_bytes(b"".join(lines), policy=policy.default)
-            assert isinstance(mail, EmailMessage)
-            inbox.mails.append(mail)
-
-        def _say(self, line: str) -> None:
-            self.wfile.write(f"{line}\r\n".encode())
-
-    with _serving(socketserver.ThreadingTCPServer((HOST, 0), Session), inbox):
+    members = {"inbox": inbox, "tls": tls, "from_the_start": from_the_start}
+    session = type("Session", (MailSession,), members)
+    with _serving(socketserver.ThreadingTCPServer((HOST, 0), session), inbox):
         yield inbox
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline_assets.iceberg.upkeep.cleaning import compact
+from pipeline_assets.iceberg.growing_tables import compact
 from pipeline_assets.orchestration.resources.spark import encryption
 from pipeline_assets.profiles.profiles import PROFILES
 from pipeline_assets.storage.objects import S3Store

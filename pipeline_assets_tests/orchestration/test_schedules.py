@@ -1,4 +1,5 @@
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -6,9 +7,10 @@ from dagster._core.events import EngineEventData
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from pipeline_assets.orchestration import launcher, schedules
-from pipeline_assets.orchestration.schedules import maintenance_schedule
+from pipeline_assets.orchestration.schedules import maintenance_schedule, verification_schedules
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.diary.bench import diary, land, resources
+from pipeline_assets_tests.workbench import failures
 
 
 def test_maintenance_lets_go_of_what_was_replaced(
@@ -31,6 +33,30 @@ def test_maintenance_lets_go_of_what_was_replaced(
     assert len(bench.lake.history(table)) == 1
     assert lost not in {item.uri for item in bench.store.list(bench.lake.location(table))}
     assert bench.query("SELECT who FROM diary.entries") == [("bob",)]
+
+
+def test_a_scheduled_verification_fails_where_something_is_damaged(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    bench = diary(settings)
+    land(bench, "mon", one="ada: hello")
+    assert bench.run("mon").success
+    quick, deep = verification_schedules(bench.assets)
+    jobs = [
+        dg.Definitions(schedules=[it], resources=resources(settings)).resolve_job_def(it.job_name)
+        for it in (quick, deep)
+    ]
+    assert all(job.execute_in_process(instance=instance).success for job in jobs)
+    (uri,) = bench.lake.read(bench.tables["diary.entries"]).files
+    data = bytearray(Path(uri).read_bytes())
+    data[20] ^= 1
+    Path(uri).write_bytes(data)
+    results = [job.execute_in_process(instance=instance, raise_on_error=False) for job in jobs]
+    assert [result.success for result in results] == [True, False]
+    assert failures(results[1]) == [
+        f"diary.entries: {uri} is damaged: its checksum differs; "
+        "to mend it: pipeline-assets update --repair"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_doctor_tells_which_java_and_why_not(make_settings: MakeSettings) -> Non
     found = {}
     for engine in ("embedded", "spark"):
         settings = make_settings(engine=engine, java_home="/no/such/java")
-        for finding in examine(Deployment(settings), settings.dagster_home):
+        for finding in examine(Deployment(settings), settings.dagster_home, []):
             found[engine, finding.what] = finding
     told = found["spark", "local spark"].details
     assert "not JAVA_HOME" in told

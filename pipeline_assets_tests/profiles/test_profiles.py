@@ -21,8 +21,8 @@ from pipeline_assets.dataset.contract import (
     TableContract,
 )
 from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
+from pipeline_assets.iceberg.growing_tables import compact
 from pipeline_assets.iceberg.tables import Lake
-from pipeline_assets.iceberg.upkeep.cleaning import compact
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.profiles.drift import Drift, drifts
 from pipeline_assets.profiles.profiles import (

@@ -11,13 +11,14 @@ def times(landing: Path) -> dict[str, int]:
     return {path.relative_to(landing).as_posix(): path.stat().st_mtime_ns for path in files}
 
 
-def test_the_command_writes_landing_files_and_nothing_else(tmp_path: Path) -> None:
+def test_the_command_writes_landing_files_and_a_list_of_them(tmp_path: Path) -> None:
     landing = tmp_path / "landing"
     arguments = ["sample", "--out", str(landing), "--scale", "0.01"]
     result = CliRunner().invoke(cli, arguments)
     assert result.output == f"landing files: {landing}\n"
     written = [file for file in sorted(times(landing)) if not file.startswith("movie_review/")]
     assert written == [
+        ".pipeline-samples.json",
         "amazon_reviews/amazon_reviews_us_Digital_Video_Download_v1_00.tsv.gz",
         "amazon_reviews/amazon_reviews_us_Gift_Card_v1_00.tsv",
         "music/2026-01-01/user_top_artists.csv",

@@ -57,6 +57,10 @@ class ObjectStore(Protocol):
         """Write an object; readers see all of it or nothing."""
         ...
 
+    def persist(self, uris: Iterable[str]) -> None:
+        """Make sure that objects outlive a power cut; a storage that always does does nothing."""
+        ...
+
     def move(self, source: str, target: str) -> None:
         """Give an object another name; readers of that name see the old or the new, whole."""
         ...

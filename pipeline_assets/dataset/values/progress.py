@@ -12,7 +12,7 @@ class Progress(Protocol):
         ...
 
     def published(self, table: str, rows: int) -> None:
-        """Partitions of a table with so many rows are published."""
+        """Partitions of a table, named in brackets behind it, are published with so many rows."""
         ...
 
 

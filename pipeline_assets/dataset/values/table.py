@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     # Contracts need Ibis; who only reads tables needs neither.
@@ -30,6 +30,21 @@ class LakeTable:
 
     def __str__(self) -> str:
         return f"{self.namespace}.{self.name}"
+
+
+@dataclass(frozen=True)
+class TableName:
+    """A table of the lake that is only read, so that nobody need know what it promises."""
+
+    namespace: str
+    name: str
+    partition_column: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.namespace}.{self.name}"
+
+
+Readable: TypeAlias = LakeTable | TableName
 
 
 @dataclass(frozen=True)

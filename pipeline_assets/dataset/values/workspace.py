@@ -1,6 +1,6 @@
 """What an ingesting function may use besides its landed objects."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -9,6 +9,10 @@ from pipeline_assets.dataset.partitioning import Window
 from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.dataset.values.progress import Log, Progress
+
+
+def _nobody(_uri: str, _data: bytes) -> None:
+    """Nobody needs to know."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Workspace:
         schema: What the function yields.
         landing_expansion: How many bytes one byte of a compressed delivery may unfold to.
         windows: Of each partition, half-open, in UTC, where partitions are windows of time.
+        stored: Called with the URI and the bytes of whatever is stored.
     """
 
     keys: tuple[str, ...]
@@ -36,9 +41,11 @@ class Workspace:
     schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
     landing_expansion: int = LANDING_EXPANSION
     windows: Mapping[str, Window] = field(default_factory=dict)
+    stored: Callable[[str, bytes], object] = _nobody
 
     def put(self, path: str, data: bytes) -> str:
         """Store bytes below the location, and return their URI."""
         uri = f"{self.location}/{path}"
         self.store.put(uri, data)
+        self.stored(uri, data)
         return uri

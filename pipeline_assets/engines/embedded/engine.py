@@ -10,10 +10,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
-import pyarrow as pa
 
 from pipeline_assets.dataset.values.dialect import Dialect
 from pipeline_assets.dataset.values.progress import Log
@@ -34,6 +33,10 @@ from spark_resources.job import (
     SourceFile,
     fresh_token,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 RECORDS: Final = "records"
 """The table that an ingest's SQL selects from."""
@@ -79,7 +82,7 @@ class EmbeddedEngine:
         with _one_line_errors(), self.connect(uses_s3=is_remote) as connection:
             return _run(connection, job, self.kinds, log, self._facts)
 
-    def ingest(self, job: Job, records: Iterable[pa.RecordBatch]) -> Manifest:
+    def ingest(self, job: Job, records: "Iterable[pa.RecordBatch]") -> Manifest:
         """Write records that come from this process, then audit them as :meth:`run` does.
 
         The records are read in the caller's own thread, so their errors reach the caller as they
@@ -125,7 +128,9 @@ class EmbeddedEngine:
             return int(copied[0]) if copied else 0
 
     @contextmanager
-    def stream(self, inputs: Mapping[str, Source], sql: str) -> Iterator[Iterator[pa.RecordBatch]]:
+    def stream(
+        self, inputs: Mapping[str, Source], sql: str
+    ) -> "Iterator[Iterator[pa.RecordBatch]]":
         """The rows of a query, in batches of bounded size.
 
         Args:
@@ -241,7 +246,7 @@ def _write(connection: duckdb.DuckDBPyConnection, sql: str, job: Job) -> tuple[D
 
 
 def _write_records(
-    connection: duckdb.DuckDBPyConnection, job: Job, records: pa.RecordBatchReader
+    connection: duckdb.DuckDBPyConnection, job: Job, records: "pa.RecordBatchReader"
 ) -> tuple[DataFile, ...]:
     with _one_line_errors():
         connection.execute("SET preserve_insertion_order = false")
@@ -249,7 +254,7 @@ def _write_records(
         return _write(connection, job.sql, job)
 
 
-def _one_line_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+def _one_line_batches(reader: "pa.RecordBatchReader") -> "Iterator[pa.RecordBatch]":
     with _one_line_errors():
         yield from reader
 

@@ -10,9 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain, takewhile
 from queue import Full, Queue
-from typing import Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 T = TypeVar("T")
 Feed: TypeAlias = "Queue[pa.RecordBatch | None]"
@@ -22,7 +24,7 @@ _SECONDS_BETWEEN_LOOKS: Final = 0.1
 
 
 def consume_beside(
-    batches: Iterable[pa.RecordBatch], consume: Callable[[pa.RecordBatchReader], T]
+    batches: "Iterable[pa.RecordBatch]", consume: "Callable[[pa.RecordBatchReader], T]"
 ) -> T | None:
     """Pull batches in this thread while another one consumes them.
 
@@ -38,6 +40,9 @@ def consume_beside(
     if first is None:
         return None
     feed: Feed = Queue(_BATCHES_AHEAD)
+
+    import pyarrow as pa  # noqa: PLC0415 - queries do without it
+
     reader = pa.RecordBatchReader.from_batches(first.schema, _taken(feed))
     with ThreadPoolExecutor(1, "consume-batches") as pool:
         consuming = pool.submit(consume, reader)
@@ -45,12 +50,12 @@ def consume_beside(
         return consuming.result()
 
 
-def _taken(feed: Feed) -> Iterator[pa.RecordBatch]:
+def _taken(feed: Feed) -> "Iterator[pa.RecordBatch]":
     while (batch := feed.get()) is not None:
         yield batch
 
 
-def _fill(feed: Feed, batches: Iterable[pa.RecordBatch], consuming: Future[T]) -> None:
+def _fill(feed: Feed, batches: "Iterable[pa.RecordBatch]", consuming: Future[T]) -> None:
     """Offer all batches and then the end, to a consumer that may give up at any time."""
     try:
         for batch in takewhile(lambda _: not consuming.done(), batches):
@@ -59,7 +64,7 @@ def _fill(feed: Feed, batches: Iterable[pa.RecordBatch], consuming: Future[T]) -
         _offer(feed, None, consuming)
 
 
-def _offer(feed: Feed, item: pa.RecordBatch | None, consuming: Future[T]) -> None:
+def _offer(feed: Feed, item: "pa.RecordBatch | None", consuming: Future[T]) -> None:
     while not consuming.done():
         with suppress(Full):
             feed.put(item, timeout=_SECONDS_BETWEEN_LOOKS)

@@ -21,7 +21,8 @@ from pipeline_assets.iceberg.agreement import (
     metadata_files,
     version_of,
 )
-from pipeline_assets.iceberg.catalog import beside_others, one_line_errors
+from pipeline_assets.iceberg.catalog import one_line_errors
+from pipeline_assets.iceberg.growing_tables import compact
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.iceberg.upkeep.condemned import read_condemned, write_condemned
 from pipeline_assets.iceberg.upkeep.expiry import Expired, expirable, expire
@@ -176,27 +177,3 @@ def _require_agreement(lake: Lake, table: LakeTable, listed: Iterable[StoredObje
             f"commit {newest} of {table} is under way, was interrupted, or is unknown to an old "
             f"catalog; if it stays so, {RECOVER}"
         )
-
-
-def compact(lake: Lake, table: LakeTable) -> None:
-    """Rewrite a table of many small files as a few large ones, if it has more than it needs.
-
-    No row is lost that another process appends meanwhile: the commit is refused and repeated.
-
-    Raises:
-        PipelineError: The table cannot be read or written.
-    """
-    with one_line_errors(f"compact {table}"):
-        _compact(lake, table)
-
-
-@beside_others
-def _compact(lake: Lake, table: LakeTable) -> None:
-    iceberg = lake.load_to_commit(table)
-    if iceberg is None:
-        return
-    scan = iceberg.scan()
-    partitions = [str(task.file.partition) for task in scan.plan_files()]
-    if len(partitions) > len(set(partitions)):
-        with iceberg.transaction() as transaction:
-            transaction.overwrite(scan.to_arrow())

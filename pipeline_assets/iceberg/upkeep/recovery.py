@@ -53,7 +53,7 @@ def set_damaged_aside(access: CatalogAccess) -> Path | None:
     Raises:
         PipelineError: The catalog cannot be reached.
     """
-    from sqlalchemy.exc import DatabaseError, OperationalError  # noqa: PLC0415
+    from sqlalchemy.exc import DatabaseError, OperationalError
 
     path = sqlite_path(access.uri)
     with one_line_errors("open the catalog"):

@@ -2,6 +2,7 @@
 
 import json
 import smtplib
+import ssl
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -44,7 +45,8 @@ class Email:
 
     Attributes:
         server: ``smtp://[user:password@]host[:port]``, encrypted by STARTTLS where the server
-            offers it, or ``smtps://…``, encrypted from the start.
+            offers it, or ``smtps://…``, encrypted from the start. An encrypted session is with a
+            server whose certificate names it and is signed by an authority that OpenSSL knows.
         sender: Address of the sender.
         recipients: Addresses of the recipients.
     """
@@ -71,7 +73,9 @@ class Email:
         url = urlsplit(self.server)
         host, port = url.hostname or "", url.port or 0
         if url.scheme == "smtps":
-            session: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=TIMEOUT)
+            # smtplib's own default encrypts, but to whoever answers.
+            verified = ssl.create_default_context()
+            session: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=TIMEOUT, context=verified)
         else:
             session = smtplib.SMTP(host, port, timeout=TIMEOUT)
             _encrypt(session, has_password=url.password is not None)
@@ -129,7 +133,7 @@ def _encrypt(session: smtplib.SMTP, *, has_password: bool) -> None:
     """Encrypt the session where the server can; a password is never sent in clear text."""
     session.ehlo()
     if session.has_extn("starttls"):
-        session.starttls()
+        session.starttls(context=ssl.create_default_context())
         session.ehlo()
     elif has_password:
         raise PipelineError("the server offers no encryption, so the password is not sent")

@@ -18,8 +18,8 @@ from pipeline_assets.dataset.values.database import Database
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.learning.kinds import KINDS
-from pipeline_assets.storage.objects import LocalStore, S3Store
-from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
+from pipeline_assets.storage.objects import store_of
+from pipeline_assets.storage.s3_access import S3Access
 
 Value = TypeVar("Value")
 
@@ -44,7 +44,7 @@ class S3(dg.ConfigurableResource[Any]):
 
     def store(self, uri: str) -> ObjectStore:
         """The object store that a URI lies in: S3 or a folder."""
-        return S3Store(self.access()) if uri.startswith(S3_SCHEME) else LocalStore()
+        return store_of(uri, self.access())
 
 
 class PostgresDatabase(dg.ConfigurableResource[Any]):

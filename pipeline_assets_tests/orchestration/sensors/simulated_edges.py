@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeline_assets.dataset.values.objects import OnFault, StoredObject
-from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
+from pipeline_assets.dataset.values.table import PartitionRecord, Readable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess
 from pipeline_assets.iceberg.tables import Lake
@@ -50,7 +50,7 @@ class Published(Lake):
 
     world: World
 
-    def records(self, table: LakeTable) -> Mapping[str, PartitionRecord]:
+    def records(self, table: Readable) -> Mapping[str, PartitionRecord]:
         if self.world.down == "lake":
             raise PipelineError("The lake does not answer")
         return dict(self.world.records[str(table)])

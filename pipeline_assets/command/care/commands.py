@@ -1,4 +1,4 @@
-"""The commands that keep a lake sound: cleaning.
+"""The commands that keep a lake sound: clean, recover, backup, verify.
 
 What they need is imported when they run, so that other commands start without it.
 """
@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from pipeline_assets.errors import PipelineError
+
 if TYPE_CHECKING:
     from pipeline_assets.command.session import Session
+    from pipeline_assets.iceberg.upkeep.verification import Verified
 
 KEPT_HOURS: Final = 168.0
 """A week: how long what was replaced can be restored, and how long garbage is kept."""
@@ -74,16 +77,20 @@ def clean(session: "Session", older_than: float, dry_run: bool) -> None:
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--from", "place", help="A backup: what is missing of catalog and Dagster home.")
 @click.pass_obj
-def recover(session: "Session", dry_run: bool) -> None:
+def recover(session: "Session", dry_run: bool, place: str | None) -> None:
     """Rebuild the catalog from the metadata that lies in the lake; no file of the lake is removed.
 
     Also for a lake that was moved, and for a catalog that is damaged or older than the lake. Stop
     whatever publishes first.
     """
+    from pipeline_assets.command.care.backup import take_back
     from pipeline_assets.iceberg.upkeep import recovery
 
     access = session.deployment.lake.access
+    if place and not dry_run:
+        click.echo(f"{take_back(session, place)} files taken from {place}")
     if not dry_run and (aside := recovery.set_damaged_aside(access)):
         click.echo(f"the catalog was no database any more: it is kept as {aside}")
     found = list(recovery.recover(access, is_dry=dry_run))
@@ -97,3 +104,50 @@ def recover(session: "Session", dry_run: bool) -> None:
     )
     if lossy:
         sys.exit(1)
+
+
+@click.command()
+@click.argument("to")
+@click.pass_obj
+def backup(session: "Session", to: str) -> None:
+    """Copy what is not in the lake, catalog and Dagster home, into a new folder below TO."""
+    from pipeline_assets.command.care.backup import back_up
+
+    folder, copied = back_up(session, to)
+    click.echo(f"{copied} files in {folder}; to use them: pipeline-assets recover --from {folder}")
+
+
+@click.command()
+@click.argument("table", required=False)
+@click.option("--deep", is_flag=True, help="Read every file and compare its checksum.")
+@click.pass_obj
+def verify(session: "Session", table: str | None, deep: bool) -> None:
+    """Compare what is published with what is there: files, exports, rows in the warehouse.
+
+    Without --deep only existence and lengths are compared, which takes seconds.
+    """
+    from pipeline_assets.profiles.profiles import PROFILES
+
+    verifier = session.deployment.verifier(deep=deep)
+    if table:
+        session.table(table)  # or it says which tables there are
+    chosen, damages = [it for it in session.assets if table in (None, str(it.table))], 0
+    for asset, found in verifier.verify_all(chosen):
+        damages += _told(str(asset.table), found, deep=deep)
+    if table in (None, str(PROFILES)):
+        damages += _told(str(PROFILES), verifier.verify_table(PROFILES), deep=deep)
+    if damages:
+        click.echo(f"{damages} damages; to mend what can be: pipeline-assets update --repair")
+        sys.exit(1)
+
+
+def _told(name: str, found: "Verified | PipelineError", *, deep: bool) -> int:
+    """Say what was found of a table, and return the number of damages."""
+    if isinstance(found, PipelineError):
+        click.echo(f"error: {name}: {found}", err=True)
+        return 1
+    how = " (decoded in full instead)" if deep and found.unsealed else ""
+    click.echo(f"{'FAIL' if found.damages else 'ok  '} {found}{how}")
+    for damage in found.damages:
+        click.echo(f"error: {name}: {damage}", err=True)
+    return len(found.damages)

@@ -1,0 +1,1 @@
+"""Commands that keep a lake sound: clean, recover, verify, backup, and what `--repair` finds."""
