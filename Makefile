@@ -12,7 +12,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster
 SINCE := [ -n "$$PIPELINE_RENTALS_START" ] || [ ! -f "$$DAGSTER_HOME/sample_start" ] \
 	|| { read -r PIPELINE_RENTALS_START < "$$DAGSTER_HOME/sample_start"; export PIPELINE_RENTALS_START; }
 
-.PHONY: help demo demo-emr dev test lint format docs bench chaos mutants clean test-daemon test-machines
+.PHONY: help demo demo-emr dev test lint format docs lock audit bench chaos mutants clean test-daemon test-machines
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -22,7 +22,8 @@ $(READY): pyproject.toml constraints.txt
 		|| (echo "Python 3.11 or later is needed; say which: make PYTHON=python3.11" && exit 1)
 	@echo "Installing into $(VENV): about 800 MB from the package index, 2.3 GB on disk; some minutes, once."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
 demo: $(READY) ## write sample landing files and a Postgres, bring the whole graph up to date, say what was made
@@ -61,6 +62,14 @@ format: $(READY) ## let ruff mend what it can
 
 docs: $(READY) ## renew the generated pages of docs/
 	$(BIN)/python -m pipeline_assets.command.docs
+	$(BIN)/python -m pipeline_assets_tests.dependencies.licences
+
+lock: ## renew constraints.txt after a change of pyproject.toml; versions that still fit stay; needs uv
+	uv pip compile --quiet pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url -o constraints.txt
+
+audit: $(READY) ## ask the public registry whether a pinned package has a known vulnerability; needs the internet
+	$(BIN)/pre-commit run --hook-stage manual audit --all-files
 
 bench: $(READY) ## side-by-side timings against hand-written peers; see benchmarks/README.md
 	$(BIN)/python -m benchmarks

@@ -25,6 +25,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from pipeline_assets.api_token import ApiToken
 from pipeline_assets.dataset.values.dsn import parse_dsn
 from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION
 from pipeline_assets.dataset.values.windows import FIRST_DAY, Granularity
@@ -171,7 +172,7 @@ class Settings(BaseSettings):
     landing_expansion: int = Field(
         LANDING_EXPANSION,
         ge=1,
-        description="A compressed delivery is refused if it unfolds to more than 64 MiB and to "
+        description="A compressed delivery is refused if it unfolds to more than 8 MiB and to "
         "more than so many times its size.",
     )
     landing_queue_url: str | None = Field(
@@ -194,6 +195,12 @@ class Settings(BaseSettings):
         "the bucket decides.",
     )
     ui_url: str = Field("http://localhost:3000", description="Root of the UI, for links in alerts.")
+    api_tokens: Mapping[str, ApiToken] = Field(
+        default_factory=dict,
+        repr=False,
+        description="Who may ask `pipeline-assets serve`, as JSON of name to "
+        '`{"sha256": …, "tables": ["music.*"], "concurrency": 4}`; without any, only this machine.',
+    )
     alert_smtp_url: SecretStr | None = Field(
         None,
         description="Alert by e-mail over `smtp://[user:password@]host[:port]` or `smtps://…`.",
@@ -270,9 +277,8 @@ class Settings(BaseSettings):
     @property
     def alert_recipients(self) -> tuple[str, ...]:
         """The e-mail addresses that alerts go to."""
-        return tuple(
-            each.strip() for each in (self.alert_email_to or "").split(",") if each.strip()
-        )
+        addresses = map(str.strip, (self.alert_email_to or "").split(","))
+        return tuple(filter(None, addresses))
 
     @classmethod
     def from_environment(cls) -> "Settings":

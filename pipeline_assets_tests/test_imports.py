@@ -80,6 +80,8 @@ def test_help_loads_click_and_the_declarations_of_the_commands(command: str, fol
         "pipeline_assets.dataset.values.progress",
         "pipeline_assets.dataset.values.texts",
         "pipeline_assets.errors",
+        "pipeline_assets.serving",
+        "pipeline_assets.serving.command",
     }
     known = {name.partition(".")[0] for name in bare} | set(sys.stdlib_module_names)
     assert {name.partition(".")[0] for name in modules} - known <= {"pipeline_assets"}

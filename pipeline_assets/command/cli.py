@@ -19,6 +19,7 @@ from pipeline_assets.command.describe import describe, told
 from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.values.texts import first_and_last, printable
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.serving.command import serve
 
 if TYPE_CHECKING:
     from pipeline_assets.command.console import Format
@@ -89,6 +90,7 @@ def _tell(notes: Iterable[str]) -> None:
 @click.pass_obj
 def query(session: Session, sql: str, format_: "Format") -> None:
     """Run read-only SQL over the lake, such as: select count(*) from taobao.core_features."""
+    session.require_lake()
     from pipeline_assets.command.console import show
     from pipeline_assets.iceberg.query import query as run_query
 
@@ -102,6 +104,7 @@ def query(session: Session, sql: str, format_: "Format") -> None:
 @click.pass_obj
 def history(session: Session, table: str) -> None:
     """List every publish of a table, oldest first."""
+    session.require_lake()
     for entry in session.deployment.lake.history(session.published(table)):
         mark = "*" if entry.is_current else " "
         changes = ", ".join(
@@ -118,6 +121,7 @@ def history(session: Session, table: str) -> None:
 @click.pass_obj
 def profile(session: Session, table: str, plot: Path | None) -> None:
     """Compare the partitions of a table: rows, shares of nulls, means."""
+    session.require_lake()
     from pipeline_assets.command.console import show
     from pipeline_assets.dataset.plots import png
     from pipeline_assets.iceberg.query import Answer
@@ -127,7 +131,11 @@ def profile(session: Session, table: str, plot: Path | None) -> None:
     chosen = session.table(table)
     found = history_of(session.deployment.lake, chosen)
     if plot:
-        plot.write_bytes(png(profile_plot(table), found.to_pylist()))
+        divided = session.asset(table).partitioning
+        picture = profile_plot(table, is_ordered=divided is None or divided.is_ordered)
+        if not plot.resolve().parent.is_dir():
+            raise PipelineError(f"--plot {plot}: there is no folder {plot.resolve().parent}")
+        plot.write_bytes(png(picture, found.to_pylist()))
         click.echo(f"{plot}: {table}, each measure relative to its median")
         return
     columns = found.column_names
@@ -142,6 +150,7 @@ def profile(session: Session, table: str, plot: Path | None) -> None:
 @click.pass_obj
 def restore(session: Session, table: str, snapshot: int, partition: tuple[str, ...]) -> None:
     """Publish again what a snapshot held; the present snapshot stays in the history."""
+    session.require_lake()
     _refuse_exports(session, table)
     chosen = session.table(table)
     restored = session.deployment.lake.restore(chosen, snapshot, list(partition) or None)
@@ -156,6 +165,7 @@ def missing(session: Session) -> None:
     """List what `update` would materialise, and why."""
     from pipeline_assets.command.order import withdrawn_lines
 
+    session.require_lake()
     updater = session.updater()
     outside = updater.outside()
     listings = updater.listings()
@@ -194,12 +204,14 @@ def doctor(session: Session, ui_port: int | None) -> None:
     if ui_port:
         findings.append(health.ui_port(ui_port))
     for finding in findings:
-        click.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.what}: {finding.details}")
+        line = f"{'ok  ' if finding.ok else 'FAIL'} {finding.what}: {finding.details}"
+        click.echo(printable(line))
     if not all(finding.ok for finding in findings):
         sys.exit(1)
 
 
 cli.add_command(describe)
+cli.add_command(serve)
 
 
 def _refuse_exports(session: Session, name: str) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.definitions import DATASETS
+from pipeline_assets.orchestration.policies.asset_policies import tags_of
 from pipeline_assets.orchestration.policies.completeness import NAME as COMPLETE
 from pipeline_assets.orchestration.policies.freshness import (
     cadence_of,
@@ -38,7 +39,16 @@ def pages() -> dict[str, str]:
 
 def catalogue() -> Iterator[str]:
     """Describe the graph, then each dataset with its grain, inputs, columns and checks."""
-    yield from ("# Datasets", "", "```mermaid", *_graph(), "```", "")
+    yield from (
+        "# Datasets",
+        "",
+        "Every asset has tags by which the UI, `update --select` and `dg list defs` choose: "
+        "`tag:layer=raw`, `tag:domain=music`, `tag:personal_data=yes`, `tag:tier=1` (what leaves "
+        "the lake). All that holds personal data, and what is computed from it, is "
+        "`pipeline-assets update --select 'tag:personal_data=yes+'`.",
+        "",
+    )
+    yield from ("```mermaid", *_graph(), "```", "")
     for asset in ASSETS:
         yield from _dataset(asset)
 
@@ -102,11 +112,15 @@ def _dataset(asset: LakeAsset) -> Iterator[str]:
     cut = f"by `{asset.table.partition_column}`" if asset.partitioning else "no"
     yield from (f"## {asset.table}", "", own, "", f"- **Grain:** {grain}", f"- **From:** {inputs}")
     yield f"- **Partitions:** {cut}"
+    yield "- **Tags:** " + ", ".join(f"`{name}={value}`" for name, value in tags_of(asset).items())
     if asset.export:
         yield f"- **Goes to:** {asset.export.told}"
     yield ""
-    columns = ([f"`{c.name}`", str(c.type), c.description] for c in contract.columns)
-    yield from (*_table(["column", "type", "meaning"], columns), "")
+    columns = (
+        [f"`{c.name}`", str(c.type), "yes" if c.personal else "", c.description]
+        for c in contract.columns
+    )
+    yield from (*_table(["column", "type", "personal", "meaning"], columns), "")
     yield from (*_table(["check", "rule", "severity", "what holds"], _checks(asset)), "")
 
 

@@ -42,6 +42,19 @@ class Session:
 
         return Deployment(self.settings)
 
+    def require_lake(self) -> None:
+        """Refuse to read a lake that is not there, which would look like an empty one.
+
+        Raises:
+            PipelineError: There is none; the message says where it was looked for.
+        """
+        uri = self.settings.lake_uri
+        if "://" not in uri and not Path(uri).exists():
+            raise PipelineError(
+                f"There is no lake in {Path(uri).resolve()}: PIPELINE_LAKE_URI, or the folder you "
+                "are in, says where it is looked for; `update` makes one"
+            )
+
     @cached_property
     def assets(self) -> "list[LakeAsset]":
         """All assets of the graph."""

@@ -47,6 +47,7 @@ class Declaration:
     description: str = ""
     severity: Severity = "error"
     rules: tuple[Rule, ...] = ()
+    personal: bool = False
 
 
 def Field(  # noqa: N802 - it declares a column, as in pydantic and dataclasses
@@ -54,6 +55,7 @@ def Field(  # noqa: N802 - it declares a column, as in pydantic and dataclasses
     description: str = "",
     nullable: bool = False,
     raise_warning: bool = False,
+    personal: bool = False,
     **rules: object,
 ) -> Any:  # noqa: ANN401 - it stands where a value of the column's type would
     """Declare a column.
@@ -63,6 +65,7 @@ def Field(  # noqa: N802 - it declares a column, as in pydantic and dataclasses
         nullable: Whether nulls are allowed.
         raise_warning: Whether a broken rule only warns, instead of keeping the table from being
             published.
+        personal: Whether it is personal data: who somebody is, or what one person wrote or did.
         rules: What its values satisfy: bounds (``ge``, ``gt``, ``le``, ``lt``), ``isin`` a list,
             ``in_range`` with ``min_value`` and ``max_value``, or ``str_matches`` a regular
             expression from the first character on.
@@ -74,7 +77,7 @@ def Field(  # noqa: N802 - it declares a column, as in pydantic and dataclasses
         raise TypeError(f"no such rule: {', '.join(sorted(unknown))}; rules are {', '.join(RULES)}")
     severity: Severity = "warn" if raise_warning else "error"
     found = tuple(RULES[name](value) for name, value in rules.items())
-    return Declaration(nullable, description, severity, found)
+    return Declaration(nullable, description, severity, found, personal)
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class Column:
         nullable: Whether nulls are allowed.
         description: What it means.
         classes: The values it may have, if these are all there are.
+        personal: Whether it is personal data.
     """
 
     name: str
@@ -94,6 +98,7 @@ class Column:
     nullable: bool
     description: str
     classes: tuple[Any, ...] = ()
+    personal: bool = False
 
 
 @dataclass(frozen=True)
@@ -186,7 +191,12 @@ def _data_type(annotation: Any) -> dt.DataType:  # noqa: ANN401 - annotations ar
 def _column(name: str, type_: dt.DataType, declaration: Declaration) -> Column:
     classes = next((rule.values for rule in declaration.rules if rule.values), ())
     return Column(
-        name, type_, declaration.nullable, declaration.description, tuple(sorted(classes))
+        name,
+        type_,
+        declaration.nullable,
+        declaration.description,
+        tuple(sorted(classes)),
+        declaration.personal,
     )
 
 
@@ -208,7 +218,7 @@ def _column_checks(declared: Mapping[str, Declaration]) -> Iterator[Check]:
         for rule in declaration.rules:
             yield Check(
                 name=f"{name}_{rule.name}",
-                description=f"Every `{name}` satisfies {rule.text}.",
+                description=f"`{name}` {rule.text}.",
                 severity=declaration.severity,
                 failing=_violations(name, rule.holds),
                 columns=(name,),

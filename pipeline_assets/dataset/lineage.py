@@ -5,12 +5,13 @@ output column down to the columns of the input tables.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 InputColumn: TypeAlias = tuple[str, str]
+LINE: Final = "line"
 Seen: TypeAlias = dict[tuple[ops.Relation, str], frozenset[InputColumn]]
 
 
@@ -23,7 +24,8 @@ def column_lineage(table: ir.Table) -> Mapping[str, frozenset[InputColumn]]:
         table: An expression over unbound tables.
 
     Returns:
-        Output column to pairs of input table name and input column name.
+        Output column to pairs of input table name and input column name. A column that is one
+        field of a line is named after it: ``line.sample_id``.
     """
     seen: Seen = {}
     return {name: _trace(table.op(), name, seen) for name in table.columns}
@@ -39,7 +41,20 @@ def _trace_anew(relation: ops.Relation, name: str, seen: Seen) -> frozenset[Inpu
     if isinstance(relation, ops.UnboundTable):
         return frozenset({(relation.name, name)})
     steps = [_trace(parent, column, seen) for parent, column in _parents(relation, name)]
-    return frozenset().union(*steps)
+    found = frozenset[InputColumn]().union(*steps)
+    if _is_field_of_text(relation.values.get(name)):
+        return frozenset((table, f"{of}.{name}" if of == LINE else of) for table, of in found)
+    return found
+
+
+def _is_field_of_text(value: ops.Value | None) -> bool:
+    """Whether a column is one of the fields of a text that was split at a delimiter."""
+    if not isinstance(value, ops.ArrayIndex) or not isinstance(value.index, ops.Literal):
+        return False
+    split = value.arg
+    if isinstance(split, ops.Field):
+        split = split.rel.values.get(split.name)
+    return isinstance(split, ops.StringSplit)
 
 
 def _parents(relation: ops.Relation, name: str) -> Iterator[tuple[ops.Relation, str]]:

@@ -34,4 +34,6 @@ class RawRecords(Contract):
         nullable=True,
         description="All reasons why the record could not be split into columns, if any.",
     )
-    raw: String = Field(nullable=True, description="Text of a record that could not be split.")
+    raw: String = Field(
+        personal=True, nullable=True, description="Text of a record that could not be split."
+    )

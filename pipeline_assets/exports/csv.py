@@ -60,7 +60,9 @@ class StagedObjects:
 
     def discard(self) -> None:
         """Delete the objects that have no name yet."""
-        self.store.delete(written.staged_uri for written in self.objects.values())
+        for written in self.objects.values():
+            attempts = written.staged_uri.rsplit("/", 2)[0]
+            self.store.delete([written.staged_uri], below=attempts)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ DuckDB reads the Parquet files of one snapshot of each table. Before the user's 
 connection is locked to the lake's own folder.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 
@@ -20,6 +22,7 @@ from pipeline_assets.storage.s3_access import S3_SCHEME
 from spark_resources.job import Source, SourceFile
 
 Row = tuple[Any, ...]
+_EXPLAIN: Final = re.compile(r"^\s*explain(\s+analyze)?\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -46,21 +49,49 @@ def query(
     Raises:
         PipelineError: It is not a single SELECT, or the engine cannot run it.
     """
+    asked: list[LakeTable] = []
     with engine.connect(uses_s3=lake.access.warehouse.startswith(S3_SCHEME)) as connection:
         try:
             _lock(connection, lake)
-            kinds = [statement.type for statement in connection.extract_statements(sql)]
+            explained = _EXPLAIN.sub("", sql)
+            kinds = [statement.type for statement in connection.extract_statements(explained)]
             if kinds != [duckdb.StatementType.SELECT]:
                 raise PipelineError(
-                    "query takes a single SELECT; the lake is changed by assets only"
+                    "query takes a single SELECT, or EXPLAIN and a SELECT; the lake is changed by "
+                    "assets only"
                 )
-            for table in _mentioned(connection, sql, lake, declared):
+            for table in _mentioned(connection, explained, lake, _noted(declared, asked)):
                 _add_view(connection, lake, table)
             connection.execute(sql)
+        except duckdb.CatalogException as error:
+            raise PipelineError(_unknown_table(error, sorted(map(str, asked)))) from error
         except duckdb.Error as error:
-            raise PipelineError(str(error).splitlines()[0]) from error
+            raise PipelineError(_in_one_line(error)) from error
         names = tuple(column[0] for column in connection.description or ())
         yield Answer(names, _rows(connection))
+
+
+def _noted(tables: Iterable[LakeTable], asked: list[LakeTable]) -> Iterator[LakeTable]:
+    for table in tables:
+        asked.append(table)
+        yield table
+
+
+def _unknown_table(error: duckdb.Error, known: Sequence[str]) -> str:
+    """What is wrong with a name, and which table may have been meant."""
+    found = re.search(r'Table with name "?([^" ]+)"?', str(error))
+    if found is None:
+        return _in_one_line(error)
+    near = difflib.get_close_matches(found[1], known, n=1)
+    others = f"there are {', '.join(known)}" if known else "write it as in music.users"
+    hint = f"did you mean {near[0]}?" if near else others
+    return f"There is no table {found[1]}; {hint}"
+
+
+def _in_one_line(error: duckdb.Error) -> str:
+    """What DuckDB says, with the columns it proposes, and without the picture of the place."""
+    said, _, _ = str(error).partition("\n\nLINE ")
+    return " ".join(said.split())
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
@@ -74,14 +105,21 @@ def _mentioned(
     connection: duckdb.DuckDBPyConnection, sql: str, lake: Lake, declared: Iterable[LakeTable]
 ) -> Iterator[Readable]:
     """The tables of the lake that a statement reads; SQL does not tell capitals apart."""
-    # DuckDB writes a name as `namespace.name AS alias`, with quotes where SQL needs them.
-    written = connection.get_table_names(sql, qualified=True)
-    names = {each.partition(" AS ")[0].replace('"', "").casefold() for each in written}
-    namespaces = {name.partition(".")[0] for name in names}
-    known = {str(table).casefold(): table for table in lake.published(namespaces)}
+    names = _names(connection, sql)
+    known = {str(table).casefold(): table for table in lake.published(_namespaces(names))}
     yield from (known[name] for name in names & known.keys())
     if unknown := {name for name in names - known.keys() if "." in name}:
         yield from (table for table in declared if str(table).casefold() in unknown)
+
+
+def _names(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
+    # DuckDB writes a name as `namespace.name AS alias`, with quotes where SQL needs them.
+    written = connection.get_table_names(sql, qualified=True)
+    return {each.partition(" AS ")[0].replace('"', "").casefold() for each in written}
+
+
+def _namespaces(names: Iterable[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
 
 
 def _add_view(connection: duckdb.DuckDBPyConnection, lake: Lake, table: Readable) -> None:

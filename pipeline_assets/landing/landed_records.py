@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from pipeline_assets.dataset.contract import Contract, TableContract
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
+from pipeline_assets.dataset.values.texts import printable
 from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.landing.delimited import Columns, Dialect, FileReport, Opener, read_delimited
 
@@ -57,7 +58,8 @@ def account(report: FileReport) -> str:
         "optional columns absent": ", ".join(report.absent_columns),
     }
     told = [f"{what}: {which}" for what, which in remarks.items() if which]
-    return "; ".join([f"{report.source_uri}: {report.records:,} records", *told])
+    # Names of columns and files are a vendor's, and the daemon's log is read in terminals.
+    return printable("; ".join([f"{report.source_uri}: {report.records:,} records", *told]))
 
 
 def _opener(item: StoredObject, store: ObjectStore, workspace: Workspace) -> Opener:

@@ -14,24 +14,26 @@ _CURVES: Final = 10
 """matplotlib has so many colours."""
 
 
-def profile_plot(title: str) -> Plot:
+def profile_plot(title: str, *, is_ordered: bool = True) -> Plot:
     """The plot of what :func:`pipeline_assets.profiles.profiles.history_of` returns.
 
     It draws every measure over the partitions, relative to its median: an unchanged measure is a
     line at 1. A share whose median is 0 has no such ratio: it is added to 1, unless it is 0
-    everywhere.
+    everywhere. Partitions that do not follow one another, such as train and test, are points
+    without a line between them.
     """
-    return Plot(title, lambda profiles: profiles, _draw(title))
+    return Plot(title, lambda profiles: profiles, _draw(title, "-" if is_ordered else "none"))
 
 
-def _draw(title: str) -> "Callable[[Axes, Rows], None]":
+def _draw(title: str, line: str) -> "Callable[[Axes, Rows], None]":
     def draw(axes: "Axes", rows: Rows) -> None:
         partitions = list(dict.fromkeys(str(row[PARTITION]) for row in rows))
         curves = {name: _relative(values) for name, values in _curves(rows).items()}
         drawn = {name: values for name, values in curves.items() if values}
         for name, values in list(drawn.items())[:_CURVES]:
             places = [partitions.index(key) for key in values]
-            axes.plot(places, list(values.values()), marker=".", alpha=0.8, label=name)
+            heights = list(values.values())
+            axes.plot(places, heights, marker=".", linestyle=line, alpha=0.8, label=name)
         _label_partitions(axes, partitions)
         axes.set_title(f"{title}, relative to the median")
         if rows:

@@ -77,7 +77,8 @@ class Comparer:
         try:
             (result,) = engine.run(job, log).audits
         finally:
-            self.store.delete(found.uri for found in list(self.store.list(location)))
+            left = [found.uri for found in self.store.list(location)]
+            self.store.delete(left, below=self.lake.location(asset.table))
         return result
 
 

@@ -60,6 +60,7 @@ class Policies:
     freshness: Callable[[LakeAsset], dg.FreshnessPolicy | None]
     automation: Callable[[LakeAsset], dg.AutomationCondition[Any] | None]
     kinds: Callable[[LakeAsset], set[str]]
+    tags: Callable[[LakeAsset], Mapping[str, str]]
     pool: Callable[[LakeAsset], str]
 
 
@@ -83,7 +84,7 @@ def dagster_asset(
             owners=list(asset.owners),
             kinds=policies.kinds(asset),
             pool=policies.pool(asset),
-            tags=dict(asset.tags or {}),
+            tags={**policies.tags(asset), **(asset.tags or {})},
             metadata=definition_metadata(asset),
             partitions_def=asset.partitioning.definition if asset.partitioning else None,
             check_specs=[
@@ -171,7 +172,8 @@ def _execute(
         with dagster_failures():
             yield _drift_result(asset, stager.lake, staged.profiles)
         for key in keys:
-            metadata = partition_metadata(staged.records[key], staged.profiles.get(key, ()))
+            profile = staged.profiles.get(key, ())
+            metadata = partition_metadata(asset, staged.records[key], profile)
             context.add_asset_metadata(metadata, partition_key=key)
         yield dg.Output(
             staged,

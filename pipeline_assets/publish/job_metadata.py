@@ -8,6 +8,7 @@ import dagster as dg
 Metadata = dict[str, Any]
 
 _IDS: Final = ("cluster_id", "step_id", "application_id", "job_run_id")
+_ELSEWHERE: Final = ("state_history", "log_uri", "console_url")
 _FIGURES: Final[Mapping[str, str]] = {
     "duration_seconds": "job/duration_seconds",
     "vcpu_hours": "job/vcpu_hours",
@@ -18,7 +19,7 @@ _FIGURES: Final[Mapping[str, str]] = {
 
 def job_metadata(facts: Mapping[str, Any]) -> Metadata:
     """What an engine tells of a remote job; nothing of one that ran in this process."""
-    if not any(name in facts for name in _IDS):
+    if not _is_remote(facts):
         return {}
     ids = " / ".join(str(facts[name]) for name in _IDS if facts.get(name))
     return {
@@ -27,6 +28,18 @@ def job_metadata(facts: Mapping[str, Any]) -> Metadata:
         **_links(facts),
         **{shown: facts[name] for name, shown in _FIGURES.items() if name in facts},
     }
+
+
+def other_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What else an engine tells: nothing that :func:`job_metadata` shows by itself."""
+    shown = (
+        {*_IDS, *_FIGURES, "state_history", "log_uri", "console_url"} if _is_remote(facts) else ()
+    )
+    return {name: value for name, value in facts.items() if name not in shown}
+
+
+def _is_remote(facts: Mapping[str, Any]) -> bool:
+    return any(name in facts for name in _IDS)
 
 
 def _history(states: Mapping[str, str]) -> Metadata:

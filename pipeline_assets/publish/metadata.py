@@ -16,7 +16,7 @@ from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
 from pipeline_assets.profiles.drift import Drift
 from pipeline_assets.profiles.profiles import ColumnProfile
 from pipeline_assets.publish.asset_audit import PREVIEW
-from pipeline_assets.publish.job_metadata import Metadata, job_metadata
+from pipeline_assets.publish.job_metadata import Metadata, job_metadata, other_facts
 from pipeline_assets.publish.staging import Lineage, Staged
 from spark_resources.job import AuditResult
 
@@ -32,6 +32,7 @@ def column_schema(contract: TableContract) -> dg.TableSchema:
                 name=column.name,
                 type=type_name(column.type),
                 description=column.description or None,
+                tags={"personal_data": "yes"} if column.personal else {},
                 constraints=dg.TableColumnConstraints(
                     nullable=column.nullable,
                     unique=contract.unique == (column.name,),
@@ -65,26 +66,33 @@ def staged_metadata(asset: LakeAsset, staged: Staged) -> Metadata:
     """Known once it is written: lineage, preview, plots and what the engine tells."""
     reports = staged.manifest.reports
     return {
-        "dagster/column_schema": column_schema(asset.table.contract),
-        **_lineage(asset.inputs, staged.lineage),
         "preview": metadata_table(reports[PREVIEW]),
         **{
             plot.name: dg.MetadataValue.md(markdown(plot, reports[plot.name]))
             for plot in asset.plots
         },
+        "dagster/column_schema": column_schema(asset.table.contract),
+        **_lineage(asset.inputs, staged.lineage),
         **{f"seconds/{name}": round(took, 3) for name, took in staged.manifest.timings.items()},
         **job_metadata(staged.manifest.facts),
-        "engine": dg.MetadataValue.json(dict(staged.manifest.facts)),
+        "engine": dg.MetadataValue.json(other_facts(staged.manifest.facts)),
     }
 
 
-def partition_metadata(record: PartitionRecord, profile: Iterable[ColumnProfile]) -> Metadata:
-    """What is true of one partition only; its numbers become curves over partitions in the UI."""
-    return {
-        "dagster/partition_row_count": record.rows,
-        "bytes": record.bytes,
-        **{_curve(each): value for each in profile if (value := _told(each)) is not None},
-    }
+def partition_metadata(
+    asset: LakeAsset, record: PartitionRecord, profile: Iterable[ColumnProfile]
+) -> Metadata:
+    """What is true of one partition only.
+
+    Its numbers become curves over partitions in the UI. Where partitions do not follow one another,
+    as train and test, there is a table instead of a line that would join them.
+    """
+    found = {_curve(each): value for each in profile if (value := _told(each)) is not None}
+    rows = {"dagster/partition_row_count": record.rows, "bytes": record.bytes}
+    if asset.partitioning is None or asset.partitioning.is_ordered:
+        return {**rows, **found}
+    figures = [{"figure": name.partition("/")[2], "value": value} for name, value in found.items()]
+    return {**rows, "profile": metadata_table(figures)}
 
 
 def drift_metadata(drifts: Iterable[Drift], compared: int) -> Metadata:
@@ -153,7 +161,10 @@ def _dotted(key: dg.AssetKey, column: str) -> str:
 
 
 def _stored_column(spec: InputSpec, column: str) -> str:
-    """Lines are read from the file that the raw table names in ``part_uri``."""
+    """Lines are read from the file that the raw table names in ``part_uri``.
+
+    A column that is a field of the line is named after it, such as ``line.sample_id``.
+    """
     is_text = spec.read_as != "table" and column in {"line", "line_number"}
     return "part_uri" if is_text else column
 

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
 
+class UnknownNameError(PipelineError):
+    """There is no table, partition or snapshot of that name."""
+
+
 @dataclass(frozen=True)
 class OpenLake:
     """The published tables of a lake, to read.
@@ -105,7 +109,7 @@ class OpenLake:
             iceberg = self._load(name)
             found = _snapshot(iceberg, name, snapshot, as_of)
             records = records_at(iceberg, found.snapshot_id)
-            keys = (partition,) if isinstance(partition, str) else partition
+            keys = None if partition is None else _keys(partition)
             if keys is not None:
                 _require_known(keys, records, f"partition of {name}")
                 records = {key: records[key] for key in keys}
@@ -130,7 +134,7 @@ class OpenLake:
         try:
             return self.access.open().load_table(name)
         except (NoSuchTableError, ValueError):
-            _require_known([name], self.tables(), f"table in the lake {self.access.warehouse}")
+            _require_known([name], self.tables(), "table in this lake")
             raise
 
 
@@ -188,8 +192,12 @@ def _snapshot(
     found = iceberg.snapshot_by_id(snapshot_id)
     if found is None:
         ids = ", ".join(str(each.snapshot_id) for each in chain[-3:])
-        raise PipelineError(f"{name} has no snapshot {snapshot_id}; its last ones are {ids}")
+        raise UnknownNameError(f"{name} has no snapshot {snapshot_id}; its last ones are {ids}")
     return found
+
+
+def _keys(partition: str | Sequence[str]) -> tuple[str, ...]:
+    return (partition,) if isinstance(partition, str) else tuple(partition)
 
 
 def _moment(as_of: datetime | str) -> datetime:
@@ -206,4 +214,4 @@ def _require_known(names: Iterable[str], known: Iterable[str], what: str) -> Non
         if name not in known:
             near = difflib.get_close_matches(name, known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else f"there are {len(known)}"
-            raise PipelineError(f"There is no {what} called {name!r}; {hint}")
+            raise UnknownNameError(f"There is no {what} called {name!r}; {hint}")

@@ -1,6 +1,6 @@
 """One snapshot of a published table, and the ways to read its rows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -63,7 +63,7 @@ class PublishedTable:
     iceberg: Table = field(repr=False)
     snapshot: Snapshot = field(repr=False)
     records: Mapping[str, PartitionRecord] = field(repr=False)
-    keys: Sequence[str] | None = None
+    keys: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         """Number of rows, as counted when they were published."""
@@ -121,8 +121,15 @@ class PublishedTable:
         name = f"{self.name}@{self.snapshot_id}"
         if self.keys is not None:
             name += f"/{','.join(self.keys)}"
-        self.lake.connection.execute(f"CREATE OR REPLACE VIEW {identifier(name)} AS {self._sql}")
+        self.lake.connection.execute(f"CREATE OR REPLACE VIEW {identifier(name)} AS {self.sql}")
         return self.lake.ibis.table(name)
+
+    @cached_property
+    def sql(self) -> str:
+        """A SELECT of DuckDB over its files, with exactly its columns."""
+        types = {column.name: column.type.replace(" ", "") for column in self.columns}
+        files = tuple(SourceFile(uri) for uri in self.files)
+        return source_query(Source("parquet", types, files))
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """The rows in batches, of which only a few are in memory at a time.
@@ -164,12 +171,6 @@ class PublishedTable:
         assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table never becomes a series
         return frame
 
-    @cached_property
-    def _sql(self) -> str:
-        types = {column.name: column.type.replace(" ", "") for column in self.columns}
-        files = tuple(SourceFile(uri) for uri in self.files)
-        return source_query(Source("parquet", types, files))
-
     @contextmanager
     def _reader(self, rows: int) -> Iterator[pa.RecordBatchReader]:
         import duckdb
@@ -177,7 +178,7 @@ class PublishedTable:
         try:
             # A cursor of its own: several tables may be read at once.
             with self.lake.connection.cursor() as cursor:
-                yield cursor.execute(self._sql).to_arrow_reader(rows)
+                yield cursor.execute(self.sql).to_arrow_reader(rows)
         except (duckdb.Error, pa.ArrowException) as error:
             line = str(error).splitlines()[0]
             raise PipelineError(f"Cannot read {self.name}: {line}") from error

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, takewhile
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
@@ -83,14 +83,16 @@ class LocalStore:
             persist_files([target])
         except OSError as error:
             raise PipelineError(f"Cannot move {source} to {target}: {error.strerror}") from error
-        _remove_empty_parents(Path(source))
+        # Nothing above the first folder that both share is empty: the target lies there.
+        _remove_empty_parents(Path(source), Path("/"))
 
-    def delete(self, uris: Iterable[str]) -> None:
-        """See :class:`ObjectStore`; folders left empty are removed."""
+    def delete(self, uris: Iterable[str], below: str | None = None) -> None:
+        """See :class:`ObjectStore`; folders left empty below that folder are removed."""
         for uri in uris:
             path = Path(uri)
             path.unlink(missing_ok=True)
-            _remove_empty_parents(path)
+            if below is not None:
+                _remove_empty_parents(path, Path(below))
 
 
 def _opened(uri: str) -> BinaryIO:
@@ -117,10 +119,11 @@ def _overwritten(uri: str) -> PipelineError:
     return PipelineError(f"{uri} was overwritten while it was read; run again")
 
 
-def _remove_empty_parents(path: Path) -> None:
+def _remove_empty_parents(path: Path, below: Path) -> None:
+    """Remove the folders above a path that are empty, none of them at or above ``below``."""
     # The first folder that cannot be removed is not empty, or belongs to somebody else.
     with suppress(OSError):
-        for folder in path.parents:
+        for folder in takewhile(lambda it: it.is_relative_to(below) and it != below, path.parents):
             folder.rmdir()
 
 
@@ -188,7 +191,7 @@ class S3Store:
             )
             self.client.delete_object(Bucket=bucket, Key=key)
 
-    def delete(self, uris: Iterable[str]) -> None:
+    def delete(self, uris: Iterable[str], below: str | None = None) -> None:  # noqa: ARG002 - S3 has no folders
         """See :class:`ObjectStore`."""
         for bucket, keys in _deletions(uris):
             with _one_line_errors(f"{S3_SCHEME}{bucket}"):

@@ -41,7 +41,6 @@ IDLE = {
     "s3:GetBucketLocation",  # only clients of Amazon's own S3
     "kms:Decrypt",  # S3 asks for it, on behalf of whoever reads
     "kms:GenerateDataKey",
-    "glue:GetTables",
     "elasticmapreduce:RemoveTags",  # denied
 }
 """What the policy of Dagster's role names and no request of the test needs."""

@@ -1,6 +1,9 @@
 import socket
+from pathlib import Path
 
-from pipeline_assets.command.doctor import ui_port
+from pipeline_assets.command.doctor import examine, ui_port
+from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets_tests.conftest import MakeSettings
 
 
 def test_a_free_port_is_told(closed_port: int) -> None:
@@ -17,3 +20,13 @@ def test_a_port_that_somebody_listens_on_is_told_with_the_remedy() -> None:
     assert finding.details == (
         f"{port}: address already in use; choose another, as in make dev PORT=3001"
     )
+
+
+def test_examining_an_empty_folder_leaves_the_folder(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    lake = tmp_path / "mine" / "lake"
+    lake.mkdir(parents=True)
+    settings = make_settings(lake_uri=str(lake))
+    list(examine(Deployment(settings), settings.dagster_home, []))
+    assert lake.exists()

@@ -74,6 +74,18 @@ def test_columns_come_from_columns(table: ir.Table, expected: dict[str, set[str]
     assert sources(table) == expected
 
 
+def test_a_field_of_a_line_is_named_after_its_column() -> None:
+    lines = ibis.table({"line": "string", "split": "string"}, name="raw_files")
+    fields = lines.select("split", fields=_.line.split(","))
+    named = fields.select("split", who=_.fields[0], what=_.fields[1])
+    parsed = named.select("split", who=_.who.try_cast("int64"), words=_.what.split(" ").length())
+    assert sources(parsed) == {
+        "split": {"raw_files.split"},
+        "who": {"raw_files.line.who"},
+        "words": {"raw_files.line.what"},
+    }
+
+
 def test_a_long_chain_is_walked_once() -> None:
     table = PLAYS.select("plays")
     for _round in range(60):

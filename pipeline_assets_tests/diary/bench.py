@@ -16,6 +16,7 @@ from pipeline_assets_tests.diary.assets import ASSETS, PAGES
 from pipeline_assets_tests.workbench import Workbench
 
 POLICIES = Policies(
+    tags=lambda _: {},
     freshness=lambda _: None,
     automation=lambda _: None,
     kinds=lambda asset: {asset.kind},

@@ -78,3 +78,8 @@ def test_reads_files_in_order_and_tells_how_far_it_is(
 
 def test_an_account_of_a_sound_file_is_its_number_of_records() -> None:
     assert account(FileReport("a.tsv", 1_234, {}, 0, (), ())) == "a.tsv: 1,234 records"
+
+
+def test_an_account_shows_control_characters_of_a_header_as_escapes() -> None:
+    report = FileReport("a.tsv", 1, {}, 0, ("age\x1b[2J",), ())
+    assert account(report) == "a.tsv: 1 records; columns left out: age\\x1b[2J"

@@ -34,3 +34,12 @@ def test_a_share_that_was_always_none_is_seen_to_jump() -> None:
 
 def test_what_is_nothing_everywhere_takes_no_colour() -> None:
     assert "score null" not in drawn(row("1", 10, 0), row("2", 10, 0))
+
+
+@pytest.mark.parametrize(("is_ordered", "style"), [(True, "-"), (False, "None")])
+def test_partitions_that_do_not_follow_one_another_are_not_joined(
+    is_ordered: bool, style: str
+) -> None:
+    axes = Figure().subplots()
+    profile_plot("t.t", is_ordered=is_ordered).draw(axes, [row("test", 1, 0), row("train", 2, 0)])
+    assert {line.get_linestyle() for line in axes.lines} == {style}

@@ -36,13 +36,12 @@ def test_each_broken_rule_is_named_and_counted() -> None:
     found = result(who_isin=1200, letters_not_null=3)
     assert not found.passed
     assert found.description == (
-        "Every `who` satisfies isin(['ada', 'bob']) (1,200 rows do not); "
-        "`letters` is never null (3 rows do not)"
+        "`who` is one of ada, bob (1,200 rows do not); `letters` is never null (3 rows do not)"
     )
     assert rows(found)["who_isin"] == {
         "column": "who",
         "rule": "who_isin",
-        "holds": "Every `who` satisfies isin(['ada', 'bob']).",
+        "holds": "`who` is one of ada, bob.",
         "severity": "error",
         "failed rows": 1200,
         "examples": "who = eve, letters = 5",

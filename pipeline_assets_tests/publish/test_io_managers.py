@@ -153,7 +153,7 @@ def test_a_broken_promise_keeps_the_last_good_partition(bench: Workbench) -> Non
     assert entries(bench, "sat") == good
     (failed,) = (e for e in result.get_asset_check_evaluations() if not e.passed)
     assert failed.check_name == "contract"
-    assert failed.description == "Every `who` satisfies isin(['ada', 'bob']) (1 rows do not)"
+    assert failed.description == "`who` is one of ada, bob (1 rows do not)"
     assert not result.asset_materializations_for_node("diary__entries")
 
 

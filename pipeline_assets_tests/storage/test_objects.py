@@ -103,8 +103,19 @@ def test_what_cannot_be_reached_is_told_in_one_line(place: Place) -> None:
 def test_folders_left_empty_go_with_their_last_file(tmp_path: Path) -> None:
     LocalStore().put(f"{tmp_path}/data/one/raw/1", b"")
     LocalStore().put(f"{tmp_path}/data/two/1", b"")
-    LocalStore().delete([f"{tmp_path}/data/one/raw/1"])
+    LocalStore().delete([f"{tmp_path}/data/one/raw/1"], below=str(tmp_path))
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["two"]
+
+
+def test_no_folder_goes_that_may_be_somebody_elses(tmp_path: Path) -> None:
+    store, lake = LocalStore(), tmp_path / "mine" / "lake"
+    lake.mkdir(parents=True)
+    store.put(f"{lake}/data/attempt/1", b"")
+    store.delete([f"{lake}/data/attempt/1"], below=str(lake))
+    assert list(lake.iterdir()) == []
+    store.put(f"{lake}/probe", b"")
+    store.delete([f"{lake}/probe"])
+    assert lake.exists()
 
 
 def test_nothing_is_left_of_a_write_that_failed(tmp_path: Path) -> None:
@@ -121,7 +132,7 @@ def test_a_folder_can_be_listed_while_files_go(tmp_path: Path) -> None:
     def come_and_go() -> None:
         while not done.is_set():
             LocalStore().put(f"{tmp_path}/a/b", b"")
-            LocalStore().delete([f"{tmp_path}/a/b"])
+            LocalStore().delete([f"{tmp_path}/a/b"], below=str(tmp_path))
 
     busy = threading.Thread(target=come_and_go)
     busy.start()

@@ -12,7 +12,7 @@ from pipeline_assets.errors import PipelineError
 LANDING_EXPANSION: Final = 100
 """How many bytes one byte of a compressed delivery may unfold to, unless the settings differ."""
 
-FREE_BYTES: Final = 64 << 20
+FREE_BYTES: Final = 8 << 20
 """So much any delivery may hold: small files of few different lines compress extremely well."""
 
 

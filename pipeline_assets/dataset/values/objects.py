@@ -65,8 +65,14 @@ class ObjectStore(Protocol):
         """Give an object another name; readers of that name see the old or the new, whole."""
         ...
 
-    def delete(self, uris: Iterable[str]) -> None:
-        """Delete objects; a missing one is no error."""
+    def delete(self, uris: Iterable[str], below: str | None = None) -> None:
+        """Delete objects; a missing one is no error.
+
+        Args:
+            uris: The objects.
+            below: In a file system, folders below this one go when they are left empty. Without it
+                none goes, since a folder may be somebody else's.
+        """
         ...
 
 

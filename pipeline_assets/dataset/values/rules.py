@@ -15,7 +15,7 @@ class Rule:
 
     Attributes:
         name: Of the kind of rule.
-        text: For people: the name with its arguments.
+        text: For people, behind the name of a column.
         holds: From the column to whether the condition holds.
         values: What the column may hold, if the rule lists it.
     """
@@ -28,36 +28,42 @@ class Rule:
 
 def _at_least(least: Any) -> Rule:  # noqa: ANN401 - anything that can be compared
     name = "greater_than_or_equal_to"
-    return Rule(name, f"{name}({least})", lambda value: value >= least)
+    return Rule(name, f"is at least {least}", lambda value: value >= least)
 
 
 def _above(bound: Any) -> Rule:  # noqa: ANN401 - as above
-    return Rule("greater_than", f"greater_than({bound})", lambda value: value > bound)
+    return Rule("greater_than", f"is above {bound}", lambda value: value > bound)
 
 
 def _at_most(most: Any) -> Rule:  # noqa: ANN401 - as above
     name = "less_than_or_equal_to"
-    return Rule(name, f"{name}({most})", lambda value: value <= most)
+    return Rule(name, f"is at most {most}", lambda value: value <= most)
 
 
 def _below(bound: Any) -> Rule:  # noqa: ANN401 - as above
-    return Rule("less_than", f"less_than({bound})", lambda value: value < bound)
+    return Rule("less_than", f"is below {bound}", lambda value: value < bound)
 
 
 def _among(values: Collection[Any]) -> Rule:
     listed = list(values)
     holds: Condition = lambda value: value.isin(listed)  # noqa: E731 - as its siblings
-    return Rule("isin", f"isin({listed})", holds, tuple(listed))
+    return Rule("isin", f"is one of {', '.join(map(str, listed))}", holds, tuple(listed))
 
 
 def _within(bounds: Mapping[str, Any]) -> Rule:
     least, most = bounds["min_value"], bounds["max_value"]
-    return Rule("in_range", f"in_range({least}, {most})", lambda value: value.between(least, most))
+    return Rule(
+        "in_range", f"lies from {least} to {most}", lambda value: value.between(least, most)
+    )
 
 
 def _matching(pattern: str) -> Rule:
     anchored = f"^(?:{pattern})"
-    return Rule("str_matches", f"str_matches({pattern!r})", lambda value: value.re_search(anchored))
+    return Rule(
+        "str_matches",
+        f"starts with a match of {pattern!r}",
+        lambda value: value.re_search(anchored),
+    )
 
 
 RULES: Final[Mapping[str, Callable[[Any], Rule]]] = {

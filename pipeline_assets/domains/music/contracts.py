@@ -9,7 +9,7 @@ MUSIC: Final = "music"
 """Namespace of the domain's tables."""
 
 _SNAPSHOT = Field(description="Date of the delivery, as in its folder's name.")
-_USER = Field(description="The listener.")
+_USER = Field(personal=True, description="The listener.")
 _ARTIST = Field(description="The artist's name, as the vendor writes it.")
 _COUNTRY = Field(description="Country of the listener.")
 _TOTAL = Field(ge=0, description="Plays of the artist by listeners of the country.")
@@ -17,16 +17,16 @@ _RANK = Field(ge=1, description="From 1, without gaps or ties.")
 _EMBEDDING = Field(description="Fifty dimensions unless configured otherwise.")
 
 
-def _text() -> Any:  # noqa: ANN401 - as Field
+def _text(*, personal: bool = False) -> Any:  # noqa: ANN401 - as Field
     """A column as delivered; every column needs a declaration of its own."""
-    return Field(nullable=True, description="As delivered.")
+    return Field(personal=personal, nullable=True, description="As delivered.")
 
 
 class RawUsers(RawRecords):
     """One row per record of `users.csv`, as delivered."""
 
-    user_id: String = _text()
-    country: String = _text()
+    user_id: String = _text(personal=True)
+    country: String = _text(personal=True)
     total_scrobbles: String = _text()
     snapshot: String = _SNAPSHOT
 
@@ -34,7 +34,7 @@ class RawUsers(RawRecords):
 class RawUserTopArtists(RawRecords):
     """One row per record of `user_top_artists.csv`, as delivered."""
 
-    user_id: String = _text()
+    user_id: String = _text(personal=True)
     rank: String = _text()
     artist_name: String = _text()
     playcount: String = _text()
@@ -48,7 +48,9 @@ class RejectedRows(Contract):
     source_uri: String = Field(description="The file.")
     row_number: Long = Field(ge=1, description="Place of the record in its file, from 1.")
     reason: String = Field(description="All that is wrong with it, joined by commas.")
-    raw: String = Field(description="The record's text; its fields joined by commas if it has any.")
+    raw: String = Field(
+        personal=True, description="The record's text; its fields joined by commas if it has any."
+    )
     snapshot: String = _SNAPSHOT
 
 
@@ -57,7 +59,9 @@ class Users(Contract):
 
     user_id: String = _USER
     country: String = Field(
-        nullable=True, description="Null where the vendor has none, however that is written."
+        personal=True,
+        nullable=True,
+        description="Null where the vendor has none, however that is written.",
     )
     total_scrobbles: Long = Field(ge=0, nullable=True, description="Plays of all time.")
     snapshot: String = _SNAPSHOT
@@ -137,7 +141,9 @@ class UserEmbeddings(Contract):
     """One row per listener whose artists with a vector have a mean that is not zero."""
 
     user_id: String = _USER
-    embedding: FloatList = _EMBEDDING
+    embedding: FloatList = Field(
+        personal=True, description="Fifty dimensions unless configured otherwise."
+    )
     snapshot: String = _SNAPSHOT
 
     class Config:

@@ -17,8 +17,10 @@ RATINGS: Final = "ratings"
 """Namespace of the domain's tables."""
 
 
-def _delivered() -> Any:  # noqa: ANN401 - as Field
-    return Field(nullable=True, description="As delivered; see the column of `reviews`.")
+def _delivered(*, personal: bool = False) -> Any:  # noqa: ANN401 - as Field
+    return Field(
+        personal=personal, nullable=True, description="As delivered; see the column of `reviews`."
+    )
 
 
 def _category() -> Any:  # noqa: ANN401 - as Field
@@ -33,7 +35,7 @@ class RawReviews(RawRecords):
     """One row per record of a category's file, as text."""
 
     marketplace: String = _delivered()
-    customer_id: String = _delivered()
+    customer_id: String = _delivered(personal=True)
     review_id: String = _delivered()
     product_id: String = _delivered()
     product_parent: String = _delivered()
@@ -44,8 +46,8 @@ class RawReviews(RawRecords):
     total_votes: String = _delivered()
     vine: String = _delivered()
     verified_purchase: String = _delivered()
-    review_headline: String = _delivered()
-    review_body: String = _delivered()
+    review_headline: String = _delivered(personal=True)
+    review_body: String = _delivered(personal=True)
     review_date: String = _delivered()
     category: String = _category()
 
@@ -57,8 +59,9 @@ class RejectedRows(Contract):
     row_number: Long = Field(ge=1, description="Place of the record in its file, from 1.")
     reason: String = Field(description="All that is wrong with it, joined by commas.")
     raw: String = Field(
+        personal=True,
         description="The record's text. Of one that could be split, its fields joined by tabs in "
-        "the order of `reviews`. At most 4,096 characters."
+        "the order of `reviews`. At most 4,096 characters.",
     )
     category: String = _category()
 
@@ -67,7 +70,7 @@ class Reviews(Contract):
     """One row per review that a customer wrote of a product."""
 
     marketplace: String = Field(nullable=True, description="Country code of the shop.")
-    customer_id: String = Field(nullable=True, description="Who wrote it.")
+    customer_id: String = Field(personal=True, nullable=True, description="Who wrote it.")
     review_id: String = Field(nullable=True, description="Identifies the review.")
     product_id: String = Field(nullable=True, description="What it is about, an ASIN.")
     product_parent: String = Field(
@@ -82,8 +85,8 @@ class Reviews(Contract):
     verified_purchase: String = Field(
         nullable=True, description="`Y` if the customer bought the product here."
     )
-    review_headline: String = Field(nullable=True, description="Its title.")
-    review_body: String = Field(nullable=True, description="Its text.")
+    review_headline: String = Field(personal=True, nullable=True, description="Its title.")
+    review_body: String = Field(personal=True, nullable=True, description="Its text.")
     review_date: Date = Field(nullable=True, description="When it was written.")
     category: String = _category()
 
@@ -91,7 +94,7 @@ class Reviews(Contract):
 class FilteredRatings(Contract):
     """One row per review whose customer and whose product have enough reviews."""
 
-    customer_id: String = Field(description="Who rated.")
+    customer_id: String = Field(personal=True, description="Who rated.")
     product_id: String = Field(description="What was rated.")
     star_rating: Int = _stars()
     product_title: String = Field(nullable=True, description="What the product is called.")

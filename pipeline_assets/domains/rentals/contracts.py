@@ -33,8 +33,12 @@ def _window() -> Any:  # noqa: ANN401 - as Field
     return Field(description="The UTC day; the hour, as 2026-01-01T05, where settings say hourly.")
 
 
-def _delivered() -> Any:  # noqa: ANN401 - as Field
-    return Field(nullable=True, description="As delivered; see the column of `movie_reviews`.")
+def _delivered(*, personal: bool = False) -> Any:  # noqa: ANN401 - as Field
+    return Field(
+        personal=personal,
+        nullable=True,
+        description="As delivered; see the column of `movie_reviews`.",
+    )
 
 
 def _share(meaning: str) -> Any:  # noqa: ANN401 - as Field
@@ -49,7 +53,7 @@ class UserPurchases(Contract):
     """One row per payment that a customer made in the window."""
 
     payment_id: Long = Field(description="Identifies the payment in the shop's database.")
-    customer_id: Int = Field(description="Who paid.")
+    customer_id: Int = Field(personal=True, description="Who paid.")
     film_id: Int = Field(nullable=True, description="What for; null if the database cannot tell.")
     title: String = Field(nullable=True, description="Of the film.")
     category: String = Field(
@@ -69,7 +73,7 @@ class FilmRentals(Contract):
     """One row per film that a customer rented in the window, paid for or not."""
 
     rental_id: Int = Field(description="Identifies the rental in the shop's database.")
-    customer_id: Int = Field(description="Who rented.")
+    customer_id: Int = Field(personal=True, description="Who rented.")
     film_id: Int = Field(nullable=True, description="What; null if the database cannot tell.")
     title: String = Field(nullable=True, description="Of the film.")
     category: String = Field(
@@ -89,8 +93,8 @@ class FilmRentals(Contract):
 class RawMovieReviews(RawRecords):
     """One row per record of a reviews file, as text."""
 
-    cid: String = _delivered()
-    review_str: String = _delivered()
+    cid: String = _delivered(personal=True)
+    review_str: String = _delivered(personal=True)
     score: String = _delivered()
     film: String = _delivered()
     customer_known: Boolean = Field(
@@ -122,8 +126,9 @@ class RejectedRows(Contract):
     row_number: Long = Field(ge=1, description="Place of the record in its file, from 1.")
     reason: String = Field(description="All that is wrong with it, joined by commas.")
     raw: String = Field(
+        personal=True,
         description="The record's text. Of one that could be split, its fields joined by commas. "
-        "At most 4,096 characters."
+        "At most 4,096 characters.",
     )
     insert_date: Date = _window()
 
@@ -131,8 +136,10 @@ class RejectedRows(Contract):
 class MovieReviews(Contract):
     """One row per review that a customer wrote, as often as it was written."""
 
-    cid: Int = Field(ge=0, description="The customer's id in the shop's database.")
-    review_str: String = Field(description="The text, in any language; may be empty.")
+    cid: Int = Field(personal=True, ge=0, description="The customer's id in the shop's database.")
+    review_str: String = Field(
+        personal=True, description="The text, in any language; may be empty."
+    )
     score: Int = _score()
     film: String = Field(
         nullable=True, description="Which film, as the vendor names it, if he does."
@@ -162,8 +169,8 @@ class SentimentWeights(Contract):
 class ClassifiedMovieReviews(Contract):
     """One row per review, with the tone that the model hears in it."""
 
-    cid: Int = Field(ge=0, description="The customer's id in the shop's database.")
-    review_str: String = Field(description="The text.")
+    cid: Int = Field(personal=True, ge=0, description="The customer's id in the shop's database.")
+    review_str: String = Field(personal=True, description="The text.")
     sentiment: Int = Field(
         isin=[NEGATIVE, NEUTRAL, POSITIVE], description="0 negative, 1 neutral, 2 positive."
     )
@@ -175,7 +182,7 @@ class ClassifiedMovieReviews(Contract):
 class UserBehaviorMetric(Contract):
     """One row per customer who paid or wrote a review in the window."""
 
-    customer_id: Int = Field(description="The customer.")
+    customer_id: Int = Field(personal=True, description="The customer.")
     amount_spent: Money = Field(description="Sum of the customer's payments; 0 without any.")
     purchase_count: Int = Field(ge=0, description="Number of the customer's payments.")
     review_score: Int = Field(ge=0, description="Number of the customer's positive reviews.")
@@ -191,7 +198,7 @@ class UserBehaviorMetric(Contract):
 class ViewingSimilarity(Contract):
     """One row per customer who ever rented a film up to the end of the window, paid for or not."""
 
-    customer_id: Int = Field(description="The customer.")
+    customer_id: Int = Field(personal=True, description="The customer.")
     rental_count: Int = Field(ge=1, description="Rentals up to then, not payments.")
     consecutive_similarity: Double = Field(
         in_range={"min_value": 0, "max_value": 1},

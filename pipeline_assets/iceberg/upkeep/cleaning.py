@@ -133,7 +133,7 @@ class _Cleaning:
         """Remove what was condemned before, expire, and condemn what has no reference now."""
         already, now = self._already(), datetime.now(UTC)
         rest, due = self._divided(self._orphans(), already)
-        self.store.delete(item.uri for item in due)
+        self.store.delete((item.uri for item in due), below=self.location)
         expired = expire(self.lake, self.table, self.older_than)
         gone = {item.uri for item in due}
         condemned = [item for item in self._orphans() if item.uri not in gone]

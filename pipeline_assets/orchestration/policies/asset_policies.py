@@ -12,7 +12,7 @@ import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.engines.router import Engines
-from pipeline_assets.orchestration.policies.freshness import freshness_of
+from pipeline_assets.orchestration.policies.freshness import freshness_of, layer_of
 from pipeline_assets.publish.dagster_assets import Policies
 
 RENEWAL: Final = "0 4 1 * *"
@@ -62,6 +62,24 @@ def kinds_of(asset: LakeAsset) -> set[str]:
     return {"iceberg", *computed_by, *comes_from, *goes_to}
 
 
+def tags_of(asset: LakeAsset) -> dict[str, str]:
+    """What assets are selected by, such as `tag:layer=raw` or `tag:personal_data=yes`.
+
+    Tier 1 leaves the lake: somebody outside waits for it. Tier 2 are the tables it may come from,
+    and tier 3 what was delivered, which is there as long as the landing zone is.
+    """
+    layer = layer_of(asset)
+    columns = (*asset.table.contract.columns, *asset.result.columns)
+    is_personal = any(column.personal for column in columns)
+    leaves = layer == "outgoing" or asset.to_warehouse
+    return {
+        "layer": layer,
+        "domain": asset.table.namespace,
+        "personal_data": "yes" if is_personal else "no",
+        "tier": "1" if leaves else "3" if layer == "raw" else "2",
+    }
+
+
 def pool_of(asset: LakeAsset, engines: Engines) -> str:
     """The pool that limits how many assets run at once, named after the engine that computes them.
 
@@ -88,6 +106,7 @@ def policies_for(systems: Collection[str], engines: Engines) -> Policies:
         freshness=freshness_of,
         automation=automation,
         kinds=kinds_of,
+        tags=tags_of,
         pool=partial(pool_of, engines=engines),
     )
 

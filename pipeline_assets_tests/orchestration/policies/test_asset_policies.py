@@ -52,5 +52,29 @@ def test_what_reads_landing_objects_is_left_to_the_sensors(make_settings: MakeSe
         "music/raw_user_top_artists",
         "rentals/raw_movie_reviews",
         "rentals/user_purchases",
+        "rentals/film_rentals",
         *(key for key in readers if key.startswith("warehouse/")),
     }
+
+
+def test_assets_are_selected_by_layer_domain_personal_data_and_tier(
+    make_settings: MakeSettings,
+) -> None:
+    graph = build_definitions(make_settings()).resolve_asset_graph()
+
+    def chosen(selection: str) -> set[str]:
+        found = dg.AssetSelection.from_string(selection).resolve(graph)
+        return {key.to_user_string() for key in found}
+
+    assert chosen("tag:layer=raw and tag:domain=music") == {
+        "music/raw_users",
+        "music/raw_user_top_artists",
+    }
+    personal = chosen("tag:personal_data=yes")
+    assert {"music/users", "rentals/movie_reviews", "ratings/train_ready_ratings"} <= personal
+    assert {
+        "music/similar_artists",
+        "rentals/sentiment_model",
+        "taobao/impressions",
+    } & personal == set()
+    assert chosen("tag:tier=1") >= {"ratings/train_ready_ratings", "warehouse/impressions"}

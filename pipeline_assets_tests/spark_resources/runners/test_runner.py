@@ -295,22 +295,31 @@ class LosesAnAnswer:
         return getattr(self.client, name)
 
     def add_job_flow_steps(self, **asked: Any) -> Any:  # noqa: ANN401 - as the client
+        return self._lost(self.client.add_job_flow_steps(**asked))
+
+    def run_job_flow(self, **asked: Any) -> Any:  # noqa: ANN401 - as the client
+        return self._lost(self.client.run_job_flow(**asked))
+
+    def _lost(self, answer: Any) -> Any:  # noqa: ANN401 - as the client
         self.starts += 1
-        answer = self.client.add_job_flow_steps(**asked)
         if self.starts == 1:
             raise ReadTimeoutError(endpoint_url="https://elasticmapreduce")
         return answer
 
     def get_paginator(self, name: str) -> Any:  # noqa: ANN401 - as the client
-        if name == "list_steps" and self.lists_late and self.starts < 2:
-            return SimpleNamespace(paginate=lambda **_: [{"Steps": []}])
+        if self.lists_late and self.starts < 2:
+            return SimpleNamespace(paginate=lambda **_: [{"Steps": [], "Clusters": []}])
         return self.client.get_paginator(name)
 
 
+@pytest.mark.parametrize("kind", ["attached", "transient"])
 @pytest.mark.parametrize("lists_late", [False, True])
-def test_a_lost_answer_leaves_one_job_that_counts(double: AwsDouble, lists_late: bool) -> None:
+def test_a_lost_answer_leaves_one_job_that_counts(
+    double: AwsDouble, lists_late: bool, kind: str
+) -> None:
     """Steps run at once; the one that nobody waits for is cancelled."""
-    rig = emr_rig(double, ClusterById(double.start_cluster(at_once=2)))
+    shared = ClusterById(double.start_cluster(at_once=2)) if kind == "attached" else None
+    rig = emr_rig(double, shared or TransientCluster(cluster_template()))
     client = LosesAnAnswer(double.client("emr"), lists_late)
     service = replace(rig.runner.service, emr=client)  # type: ignore[type-var]
     first: list[str] = []

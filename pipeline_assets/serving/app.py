@@ -1,0 +1,255 @@
+"""The API as a FastAPI application: statements, tables, and lookups by key.
+
+Endpoints are plain functions, so FastAPI runs each in a thread: DuckDB computes without the
+interpreter's lock, and a long statement holds up nobody.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped] # has no types
+
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.reading.published_table import Column
+from pipeline_assets.serving.answers import page_response, problem, refusal, version
+from pipeline_assets.serving.formats import MEDIA_TYPES, Format
+from pipeline_assets.serving.lookups import LOOKUPS, Lookup, filterable, rows_sql
+from pipeline_assets.serving.measures import Measures
+from pipeline_assets.serving.service import Page, QueryService, is_allowed
+from pipeline_assets.serving.service import Query as Statement
+from pipeline_assets.serving.tokens import Caller, Callers
+
+Limit = Annotated[int | None, Query(ge=1, description="Rows of a page.")]
+AsOf = Annotated[str | None, Query(description="Read what was published at this moment.")]
+PageToken = Annotated[str | None, Query(description="`next` of the page before.")]
+_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    status.value: {"description": status.phrase, "content": {"application/problem+json": {}}}
+    for status in (
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    )
+}
+
+
+class QueryRequest(BaseModel):
+    """A statement; see `POST /query`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sql: str = Field(description="A single SELECT over tables named `domain.name`.")
+    parameters: list[Any] | dict[str, Any] = Field(
+        default_factory=list, description="Values of `?`, or by name of `$name`."
+    )
+    limit: int | None = Field(None, ge=1, description="Rows of a page.")
+    as_of: str | None = Field(None, description="Read what was published at this moment.")
+    page: str | None = Field(None, description="`next` of the page before: the same snapshots.")
+    format: Format | None = Field(None, description="Instead of the header `Accept`.")
+
+
+def create_app(service: QueryService, callers: Callers) -> FastAPI:
+    """The application.
+
+    Args:
+        service: Answers over the lake.
+        callers: Who may ask.
+    """
+    app = FastAPI(
+        title="Published tables",
+        description="SQL and lookups over the lake; every answer names the snapshots it has read.",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        responses=_PROBLEMS,
+    )
+    measures = Measures()
+    _add_errors(app)
+    _add_operations(app, service, measures)
+
+    def caller(authorization: Annotated[str | None, Header()] = None) -> Iterator[Caller]:
+        known = callers.caller(authorization)
+        with callers.slot(known), measures.answering(known.name):
+            yield known
+
+    known = Annotated[Caller, Depends(caller)]
+
+    @app.post("/query", summary="Execute a SELECT.")
+    def query(body: QueryRequest, request: Request, who: known) -> Response:
+        statement = Statement(
+            body.sql, body.parameters, body.limit, body.as_of, body.page, who.token.tables
+        )
+        return page_response(service.answer(statement), request, body.format or accepted(request))
+
+    @app.get("/tables", summary="The tables that the token allows to read.")
+    def tables(who: known) -> list[str]:
+        return [name for name in service.lake.tables() if is_allowed(name, who.token.tables)]
+
+    for name in service.lake.tables():
+        columns = service.lake[name].columns
+        _add_table(app, service, name, columns, caller)
+    for lookup in LOOKUPS:
+        if lookup.table in service.lake.tables():
+            _add_lookup(app, service, lookup, caller)
+    return app
+
+
+def accepted(request: Request) -> Format:
+    """The format that the header `Accept` asks for first; JSON if it names none of ours."""
+    wanted = request.headers.get("Accept", "")
+    places = {
+        format_: wanted.find(media.partition(";")[0]) for format_, media in MEDIA_TYPES.items()
+    }
+    named = {format_: place for format_, place in places.items() if place >= 0}
+    return min(named, key=named.__getitem__) if named else "json"
+
+
+def _add_table(
+    app: FastAPI,
+    service: QueryService,
+    name: str,
+    columns: tuple[Column, ...],
+    caller: Callable[..., Iterator[Caller]],
+) -> None:
+    """What a table is, and its rows by the values of its columns."""
+    filters = filterable(columns)
+
+    def about(who: Caller) -> Response:
+        table = service.lake[name]
+        if not is_allowed(name, who.token.tables):
+            return problem(HTTPStatus.FORBIDDEN, f"This token does not allow to read {name}")
+        described = [
+            {"name": it.name, "type": it.type, "meaning": it.meaning} for it in table.columns
+        ]
+        content = version(table) | {"columns": described, "partitions": list(table.partitions)}
+        return JSONResponse(content)
+
+    def rows(
+        request: Request,
+        who: Caller,
+        limit: int | None,
+        as_of: str | None,
+        page: str | None,
+        **values: str | None,
+    ) -> Response:
+        given = [value for value in values.values() if value is not None]
+        chosen = [
+            it for it, value in zip(filters, values.values(), strict=True) if value is not None
+        ]
+        sql = rows_sql(name, chosen, ())
+        found = service.answer(Statement(sql, given, limit, as_of, page, who.token.tables))
+        return page_response(found, request, accepted(request))
+
+    known = Annotated[Caller, Depends(caller)]
+    who = inspect.Parameter("who", inspect.Parameter.KEYWORD_ONLY, annotation=known)
+    of_columns = [_filter(number, column) for number, column in enumerate(filters)]
+    about.__signature__ = inspect.Signature([who])  # type: ignore[attr-defined] # FastAPI reads it
+    rows.__signature__ = inspect.Signature([who, *_page_parameters(), *of_columns])  # type: ignore[attr-defined] # see above
+    app.add_api_route(f"/tables/{name}", about, tags=[name], summary=f"What {name} is.")
+    app.add_api_route(
+        f"/tables/{name}/rows", rows, tags=[name], summary=f"Rows of {name} by its columns."
+    )
+
+
+def _page_parameters() -> list[inspect.Parameter]:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    optional = {"limit": Limit, "as_of": AsOf, "page": PageToken}
+    return [
+        inspect.Parameter("request", kind, annotation=Request),
+        *(
+            inspect.Parameter(name, kind, default=None, annotation=annotation)
+            for name, annotation in optional.items()
+        ),
+    ]
+
+
+def _filter(number: int, column: Column) -> inspect.Parameter:
+    """The parameter for a column; a column's own name may be no name of Python."""
+    said = Query(alias=f"column.{column.name}", description=f"{column.meaning} ({column.type})")
+    return inspect.Parameter(
+        f"column_{number}",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[str | None, said],
+    )
+
+
+def _add_lookup(
+    app: FastAPI, service: QueryService, lookup: Lookup, caller: Callable[..., Iterator[Caller]]
+) -> None:
+    columns = {column.name: column for column in service.lake[lookup.table].columns}
+    sql = rows_sql(lookup.table, [columns[lookup.key]], lookup.order)
+
+    @app.get(lookup.path, summary=lookup.summary, tags=["by key"])
+    def find(
+        key: str,
+        request: Request,
+        who: Annotated[Caller, Depends(caller)],
+        limit: Limit = None,
+        as_of: AsOf = None,
+        page: PageToken = None,
+    ) -> Response:
+        found: Page = service.answer(Statement(sql, [key], limit, as_of, page, who.token.tables))
+        if not len(found.rows) and page is None:
+            return problem(HTTPStatus.NOT_FOUND, f"{lookup.table} has no {lookup.key} {key!r}")
+        return page_response(found, request, accepted(request))
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Every error is a problem of RFC 9457, and none shows a stack trace or a path."""
+
+    @app.exception_handler(PipelineError)
+    def refuse(_request: Request, error: PipelineError) -> Response:
+        return refusal(error)
+
+    @app.exception_handler(RequestValidationError)
+    def malformed(_request: Request, error: RequestValidationError) -> Response:
+        said = "; ".join(
+            f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()
+        )
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, said)
+
+    @app.exception_handler(HTTPException)
+    def unknown(_request: Request, error: HTTPException) -> Response:
+        return problem(HTTPStatus(error.status_code), str(error.detail))
+
+    @app.exception_handler(Exception)
+    def fault(_request: Request, _error: Exception) -> Response:
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "This is a fault of the server")
+
+
+def _add_operations(app: FastAPI, service: QueryService, measures: Measures) -> None:
+    """Health, metrics, and the documentation, which needs nothing from the internet."""
+
+    @app.get("/health", include_in_schema=False)
+    def health() -> dict[str, Any]:
+        return {"tables": len(service.lake.tables())}
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        return measures.response()
+
+    app.mount("/static", StaticFiles(directory=swagger_ui_path), name="static")
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="Published tables",
+            swagger_js_url="/static/swagger-ui-bundle.js",
+            swagger_css_url="/static/swagger-ui.css",
+            swagger_favicon_url="/static/favicon-32x32.png",
+        )

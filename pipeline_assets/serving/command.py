@@ -1,0 +1,33 @@
+"""`serve`: the published tables over HTTP."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline_assets.errors import PipelineError
+
+if TYPE_CHECKING:
+    from pipeline_assets.command.session import Session
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+@click.option("--new-token", metavar="NAME", help="Print a new token and its setting, and end.")
+@click.pass_obj
+def serve(session: "Session", host: str, port: int, new_token: str | None) -> None:
+    """Answer SQL and lookups over HTTP; /docs of the server describes every route.
+
+    Needs `pip install pipeline-assets[serve]`.
+    """
+    try:
+        from pipeline_assets.serving import server
+    except ModuleNotFoundError as error:
+        message = f"serve needs {error.name}: pip install 'pipeline-assets[serve]'"
+        raise PipelineError(message) from error
+    if new_token:
+        token, setting = server.new_token(new_token)
+        click.echo(f"Give this token to whoever shall ask; it is not stored: {token}\n{setting}")
+        return
+    click.echo(f"http://{host}:{port}/docs")
+    server.serve(session.settings, host, port)

@@ -1,0 +1,88 @@
+"""The questions that people ask by key, each over one table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline_assets.engines.embedded.duckdb_sql import identifier, sql_type
+from pipeline_assets.reading.published_table import Column
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Rows of a table by a key.
+
+    Attributes:
+        path: Of the route; its variable is the key.
+        table: ``domain.name``.
+        key: The column that the key is compared with.
+        order: Columns that the rows are ordered by.
+        summary: What the rows are.
+    """
+
+    path: str
+    table: str
+    key: str
+    order: tuple[str, ...]
+    summary: str
+
+
+LOOKUPS: Final = (
+    Lookup(
+        "/countries/{key}/artists",
+        "music.artist_rank_in_country",
+        "country",
+        ("snapshot", "rank"),
+        "The artists of a country, most played first.",
+    ),
+    Lookup(
+        "/artists/{key}/countries",
+        "music.country_rank_per_artist",
+        "artist_name",
+        ("snapshot", "rank"),
+        "The countries of an artist, the most devoted first.",
+    ),
+    Lookup(
+        "/artists/{key}/neighbours",
+        "music.similar_artists",
+        "artist_name",
+        ("snapshot", "rank"),
+        "The artists that are listened to most like an artist.",
+    ),
+    Lookup(
+        "/customers/{key}/behaviour",
+        "rentals.user_behavior_metric",
+        "customer_id",
+        ("insert_date",),
+        "What a customer rented and wrote, day by day.",
+    ),
+    Lookup(
+        "/products/{key}/ratings",
+        "ratings.filtered_ratings",
+        "product_id",
+        ("category", "customer_id"),
+        "The ratings of a product.",
+    ),
+)
+
+
+def rows_sql(table: str, filters: Sequence[Column], order: Sequence[str]) -> str:
+    """A statement for the rows whose columns equal its parameters.
+
+    Args:
+        table: ``domain.name``.
+        filters: The columns, in the order of the parameters, which are text.
+        order: Columns that the rows are ordered by.
+    """
+    domain, _, name = table.partition(".")
+    rows = f"FROM {identifier(domain)}.{identifier(name)}"
+    if filters:
+        rows += " WHERE " + " AND ".join(
+            f"{identifier(it.name)} = CAST(? AS {sql_type(it.type)})" for it in filters
+        )
+    return rows + (f" ORDER BY {', '.join(map(identifier, order))}" if order else "")
+
+
+def filterable(columns: Sequence[Column]) -> list[Column]:
+    """The columns that rows can be asked for by; lists and bytes are none."""
+    return [it for it in columns if not it.type.startswith("list") and it.type != "binary"]

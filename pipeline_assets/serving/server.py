@@ -1,0 +1,53 @@
+"""The API of a lake, as a web server."""
+
+import secrets
+from dataclasses import replace
+from hashlib import sha256
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.reading.open_lake import open_lake
+from pipeline_assets.reading.sandbox import Sandboxes
+from pipeline_assets.serving.app import create_app
+from pipeline_assets.serving.service import QueryService
+from pipeline_assets.serving.tokens import Callers
+from pipeline_assets.settings import PREFIX, Settings
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+MEMORY_MIB: Final = 512
+"""Of one sandbox; several may be open at once."""
+
+
+def api(settings: Settings) -> FastAPI:
+    """The application over the lake of the settings.
+
+    Raises:
+        PipelineError: There is no lake, or its catalog cannot be read.
+    """
+    lake = open_lake(settings.lake_uri, catalog=settings.catalog_uri)
+    memory = min(MEMORY_MIB, settings.memory_limit_mib)
+    sandboxes = Sandboxes(replace(lake.engine, memory_limit_mib=memory))
+    return create_app(QueryService(lake, sandboxes), Callers(settings.api_tokens))
+
+
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Answer until the process is told to stop.
+
+    Raises:
+        PipelineError: The host can be reached from outside, and no token is set.
+    """
+    if host not in LOOPBACK and not settings.api_tokens:
+        raise PipelineError(
+            f"{host} can be reached from outside this machine: set {PREFIX}API_TOKENS first"
+        )
+    uvicorn.run(api(settings), host=host, port=port, log_level="warning")
+
+
+def new_token(name: str) -> tuple[str, str]:
+    """A token that nobody has, and the setting that allows it."""
+    token = secrets.token_urlsafe(32)
+    digest = sha256(token.encode()).hexdigest()
+    return token, f'{PREFIX}API_TOKENS={{"{name}": {{"sha256": "{digest}"}}}}'
