@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias, Unpack
 import dagster as dg
 import ibis.expr.types as ir
 
+from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.comparison import Comparison, divided
 from pipeline_assets.dataset.contract import Check, Contract, Severity, TableContract
 from pipeline_assets.dataset.inputs import InputSpec, table_parameters
@@ -24,7 +25,6 @@ from pipeline_assets.dataset.parameters import CONFIG, Kind, require_known_param
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.plots import Plot, Text
 from pipeline_assets.dataset.values.config import DeclaredConfig, Fields, problem_of
-from pipeline_assets.dataset.values.deliveries import Delivery
 from pipeline_assets.dataset.values.destinations import Destination
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.table import WHOLE_TABLE, LakeTable
@@ -54,8 +54,7 @@ class LakeAsset:
         partitions_per_run: How many partitions one run may materialise.
         code_version: Of an ingest function; an expression's version is derived from its SQL.
         export: Where the rows of an export asset go.
-        system: Setting of the outside system it needs, such as ``oltp``; where that is not set,
-            `update` leaves the asset alone.
+        system: The outside system it needs, such as ``oltp``; where it is not set, it is idle.
         source_versions: For an asset that reads such a system: from its connection string, the
             length of windows and the span to look at (None for all of it) to the version of each
             window that the system holds anything of, by the window's start in UTC.

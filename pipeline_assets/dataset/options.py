@@ -7,10 +7,10 @@ from typing import Final, Required, TypeAlias, TypedDict
 
 import dagster as dg
 
+from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.contract import Check
 from pipeline_assets.dataset.partitioning import Partitioning, Window
 from pipeline_assets.dataset.plots import Plot, Text
-from pipeline_assets.dataset.values.deliveries import Delivery
 from pipeline_assets.dataset.values.dsn import SecretDsn
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 import dagster as dg
 import pyarrow.compute as pc
 
+from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.values.deliveries import Delivery
 from pipeline_assets.dataset.values.objects import NOTHING
 from pipeline_assets.dataset.values.table import WHOLE_TABLE, LakeTable
 from pipeline_assets.publish.metadata import metadata_table

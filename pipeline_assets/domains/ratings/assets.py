@@ -7,11 +7,11 @@ from itertools import groupby
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.asset import export_asset, ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Computation
 from pipeline_assets.dataset.contract import TableContract
 from pipeline_assets.dataset.inputs import Landed
-from pipeline_assets.dataset.values.deliveries import Delivery
 from pipeline_assets.dataset.values.destinations import CsvObject, FurtherColumns
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.objects import StoredObject

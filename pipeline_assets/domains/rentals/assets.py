@@ -11,11 +11,11 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from pydantic import Field
 
+from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Learn
 from pipeline_assets.dataset.inputs import Landed
 from pipeline_assets.dataset.values.database import OLTP, Database
-from pipeline_assets.dataset.values.deliveries import Delivery
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.rentals.checks import (

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.inputs import Landed, NumberedLines, RawLines
-from pipeline_assets.dataset.values.deliveries import Delivery
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.taobao.archive import extract_split

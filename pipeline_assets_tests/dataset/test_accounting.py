@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline_assets.dataset.values.deliveries import Delivery
+from pipeline_assets.dataset.accounting import Delivery
 
 
 @pytest.mark.parametrize(
