@@ -31,7 +31,7 @@ class Delivery:
     read: str | None = None
     holds: Literal["accepted", "rejected"] = "accepted"
     counted_by: str | None = None
-    rejected: float = 0.9
+    rejected: float = 0.95
     fall: float = 0.5
     fall_from: int = 100
     may_end: bool = False

@@ -31,11 +31,11 @@ def test_a_source_of_truth_may_say_that_there_is_nothing_any_more() -> None:
 @pytest.mark.parametrize(
     ("holds", "rows", "complaint"),
     [
-        ("accepted", 10, None),
-        ("accepted", 9, "91 of 100 records are rejected, more than 90%"),
-        ("accepted", 0, "100 of 100 records are rejected, more than 90%"),
-        ("rejected", 90, None),
-        ("rejected", 91, "91 of 100 records are rejected, more than 90%"),
+        ("accepted", 5, None),
+        ("accepted", 4, "96 of 100 records are rejected, more than 95%"),
+        ("accepted", 0, "100 of 100 records are rejected, more than 95%"),
+        ("rejected", 95, None),
+        ("rejected", 96, "96 of 100 records are rejected, more than 95%"),
     ],
 )
 def test_how_many_records_may_be_rejected(holds: str, rows: int, complaint: str | None) -> None:
@@ -52,4 +52,4 @@ def test_limits_are_told_in_words() -> None:
         "A partition that is published keeps some rows; one of 100 rows or more loses at most 50% "
         "of them."
     )
-    assert str(Delivery(read="raw")) == "At most 90% of the records of `raw` are rejected."
+    assert str(Delivery(read="raw")) == "At most 95% of the records of `raw` are rejected."

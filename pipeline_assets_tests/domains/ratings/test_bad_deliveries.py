@@ -36,7 +36,7 @@ def reviews(world: World) -> int:
 @pytest.mark.parametrize(
     ("rows", "table", "told"),
     [
-        (EVERY_RECORD_BAD, "reviews", "120 of 120 records are rejected, more than 90%"),
+        (EVERY_RECORD_BAD, "reviews", "120 of 120 records are rejected, more than 95%"),
         ([], "raw_reviews", "it holds no rows in place of 120"),
         (GOOD[:40], "raw_reviews", "it holds 40 rows in place of 120, 67% less"),
     ],
