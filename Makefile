@@ -12,7 +12,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster
 SINCE := [ -n "$$PIPELINE_RENTALS_START" ] || [ ! -f "$$DAGSTER_HOME/sample_start" ] \
 	|| { read -r PIPELINE_RENTALS_START < "$$DAGSTER_HOME/sample_start"; export PIPELINE_RENTALS_START; }
 
-.PHONY: help demo demo-emr dev test lint format docs lock audit bench chaos mutants clean test-daemon test-machines
+.PHONY: help demo demo-emr dev test lint format docs snapshots lock audit bench chaos mutants clean test-daemon test-machines
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -70,6 +70,11 @@ lock: ## renew constraints.txt after a change of pyproject.toml; versions that s
 
 audit: $(READY) ## ask the public registry whether a pinned package has a known vulnerability; needs the internet
 	$(BIN)/pre-commit run --hook-stage manual audit --all-files
+
+snapshots: $(READY) ## renew what tests compare with after an expected change: generated pages, the graph
+	$(BIN)/python -m pipeline_assets.command.docs
+	$(BIN)/python -m pytest -q --update-snapshots pipeline_assets_tests/test_definitions.py
+	git diff --stat -- docs pipeline_assets_tests
 
 bench: $(READY) ## side-by-side timings against hand-written peers; see benchmarks/README.md
 	$(BIN)/python -m benchmarks

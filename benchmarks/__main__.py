@@ -5,6 +5,7 @@ import sys
 from typing import Final
 
 ALL: Final = (
+    "startup",
     "taobao.extraction",
     "taobao.transforms",
     "taobao.scaling",

@@ -10,7 +10,13 @@ import dagster as dg
 from pipeline_assets import defs as scaffold_folder
 from pipeline_assets import domains
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.discovery import Datasets, datasets_in
+from pipeline_assets.dataset.binding.declarations import require_declared
+from pipeline_assets.dataset.discovery import (
+    Datasets,
+    datasets_in,
+    packages_of_others,
+    require_registered,
+)
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.progress import SILENT, Progress
 from pipeline_assets.domains.warehouse.assets import warehouse_load
@@ -34,40 +40,51 @@ from pipeline_assets.publish.comparison_checks import comparison_checks
 from pipeline_assets.publish.dagster_assets import dagster_asset
 from pipeline_assets.settings import Settings
 
-FOUND: Final = datasets_in(domains)
-DATASETS: Final = Datasets(
-    (*FOUND.assets, *(warehouse_load(asset) for asset in FOUND.assets if asset.to_warehouse)),
-    FOUND.landing,
-)
-"""What the modules of the domains define, and the loads into the warehouse that they ask for."""
+
+def with_loads(found: Datasets) -> Datasets:
+    """Datasets, and the loads into the warehouse that they ask for."""
+    loads = (warehouse_load(asset) for asset in found.assets if asset.to_warehouse)
+    return Datasets((*found.assets, *loads), found.landing)
 
 
-def assets_for(
-    settings: Settings, assets: Sequence[LakeAsset] = DATASETS.assets
-) -> list[LakeAsset]:
-    """The assets, cut into the windows of time and with the config that settings ask for."""
+DATASETS: Final = with_loads(datasets_in(domains))
+"""What the modules of our domains define."""
+
+
+def datasets_for(settings: Settings) -> Datasets:
+    """Ours, and those of the packages that are installed or that settings name."""
+    others = packages_of_others(settings.domains)
+    return with_loads(datasets_in(domains, *others)) if others else DATASETS
+
+
+def assets_for(settings: Settings, assets: Sequence[LakeAsset] | None = None) -> list[LakeAsset]:
+    """Assets, by default all, cut into the windows of time and with the config of the settings."""
     cut = windows(settings.rentals_granularity, settings.rentals_start)
-    known = [asset.name for asset in (*DATASETS.assets, *assets)]
+    every = datasets_for(settings).assets
+    chosen = every if assets is None else assets
+    known = [asset.name for asset in (*every, *chosen)]
     declared = declared_in(settings.config_file)
-    return with_declared([it.with_partitioning(DAYS, cut) for it in assets], declared, known)
+    return with_declared([it.with_partitioning(DAYS, cut) for it in chosen], declared, known)
 
 
 def landing_for(settings: Settings) -> list[LandingSource]:
     """The landing sources, cut likewise."""
     cut = windows(settings.rentals_granularity, settings.rentals_start)
-    return [source.with_partitioning(DAYS, cut) for source in DATASETS.landing]
+    return [source.with_partitioning(DAYS, cut) for source in datasets_for(settings).landing]
 
 
 def build_definitions(
     settings: Settings,
     progress: Progress = SILENT,
-    assets: Sequence[LakeAsset] = DATASETS.assets,
+    assets: Sequence[LakeAsset] | None = None,
 ) -> dg.Definitions:
     """The code location for some settings."""
     deployment = Deployment(settings)
     assets, landing = assets_for(settings, assets), landing_for(settings)
     tables = {asset.name: asset.table for asset in assets}
     sources = {source.key.to_user_string(): source for source in landing}
+    for asset in assets:
+        require_declared(asset, [*tables, *sources])
     completeness = completeness_checks(assets)
     engines = deployment.engines
     systems = {name for name, base in deployment.databases.items() if base.dsn}
@@ -106,8 +123,8 @@ def build_definitions(
 @dg.definitions
 def defs() -> dg.Definitions:
     """The code location that Dagster loads: settings are those of the environment."""
-    ours = build_definitions(Settings.from_environment())
-    return dg.Definitions.merge(ours, scaffolded(scaffold_folder))
+    all_domains = build_definitions(Settings.from_environment())
+    return dg.Definitions.merge(all_domains, scaffolded(scaffold_folder))
 
 
 def scaffolded(package: ModuleType) -> dg.Definitions:
@@ -118,4 +135,6 @@ def scaffolded(package: ModuleType) -> dg.Definitions:
     """
     folder = Path(str(package.__file__)).parent
     tree = dg.ComponentTree.from_module(package, project_root=folder.parents[1])
-    return tree.build_defs_at_path(folder)
+    found = tree.build_defs_at_path(folder)
+    require_registered(package, DATASETS.assets)
+    return found

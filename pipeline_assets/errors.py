@@ -16,6 +16,13 @@ class PipelineError(Exception):
     """
 
 
+class DeclarationError(PipelineError, ValueError):
+    """A dataset is declared in a way that cannot be; the definitions do not load.
+
+    The message names the asset and says what to write instead.
+    """
+
+
 MACHINE_REFUSALS: Final = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 )

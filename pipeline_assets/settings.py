@@ -73,10 +73,9 @@ class Settings(BaseSettings):
         None,
         description="s3:// prefix for what steps print; by default it stays in the Dagster home.",
     )
+    domains: tuple[str, ...] = Field((), description="Packages with further domains, as JSON.")
     config_file: Path | None = Field(
-        None,
-        description="YAML file with the config of assets and partitions; by default "
-        "`pipeline.yaml` in the working folder, if there is one.",
+        None, description="Config of assets and partitions; by default a `pipeline.yaml` here."
     )
     engine: EngineName = Field("embedded", description="Engine that computes every asset.")
     engine_overrides: Mapping[str, EngineName] = Field(

@@ -14,7 +14,7 @@ from pipeline_assets.dataset.values.dialect import Dialect
 from pipeline_assets.definitions import DATASETS
 from pipeline_assets.publish.asset_audit import audit_of, partition_checks
 from pipeline_assets.publish.audit import build_audit
-from pipeline_assets.publish.comparison_checks import PUBLISHED
+from pipeline_assets.publish.published_checks import PUBLISHED
 from pipeline_assets.staleness.versions import evaluate
 
 ASSETS = DATASETS.assets

@@ -11,6 +11,7 @@ from pipeline_assets.definitions import assets_for
 from pipeline_assets.iceberg.query import query
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.settings import Settings
+from pipeline_assets.staleness.stale_partitions import IsForced, nothing_forced
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,13 @@ class Updated:
     warnings: tuple[str, ...] = ()
 
 
-def update(updater: Updater, *names: str, accepts: bool = False) -> Updated:
-    """Bring everything, or the tables of these names, up to date."""
+def update(
+    updater: Updater, *names: str, is_forced: IsForced = nothing_forced, accepts: bool = False
+) -> Updated:
+    """Bring everything, or the tables of these names, up to date, and what is forced again."""
     listings, outside = updater.listings(), updater.outside()
     updater.register(listings)
-    found = updater.stale(listings, outside)
+    found = updater.stale(listings, outside, is_forced)
     stale = [item for item in found if not names or item.asset.table.name in names]
     outcomes = list(updater.run(batches(stale), accepts=accepts))
     unplaced = [line for listing in listings.values() for line in listing.problems]

@@ -15,8 +15,10 @@ import click
 
 from pipeline_assets.command.boundary import DEBUG, obey_sigterm, one_line_errors
 from pipeline_assets.command.care.commands import backup, clean, recover, verify
-from pipeline_assets.command.describe import describe, told
+from pipeline_assets.command.projects.commands import init, new
 from pipeline_assets.command.session import Session
+from pipeline_assets.command.tables.audit import audit
+from pipeline_assets.command.tables.describe import describe, told
 from pipeline_assets.dataset.values.texts import first_and_last, printable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.serving.command import serve
@@ -181,6 +183,8 @@ def missing(session: Session) -> None:
     for (name, reason), keys in by_reason.items():
         click.echo(printable(f"{name:<36} {first_and_last(sorted(keys)):<24} {reason}"))
     counts = Counter(item.asset.name for item in stale)
+    for asset in updater.unaudited():
+        click.echo(f"{asset.name:<36} {'':<24} its checks changed: it will be audited again")
     click.echo(
         f"{sum(counts.values())} partitions of {len(counts)} assets have to be materialised."
     )
@@ -211,6 +215,9 @@ def doctor(session: Session, ui_port: int | None) -> None:
 
 
 cli.add_command(describe)
+cli.add_command(audit)
+cli.add_command(init)
+cli.add_command(new)
 cli.add_command(serve)
 
 

@@ -19,8 +19,8 @@ from pipeline_assets.orchestration.policies.freshness import (
     layer_of,
     settle_of,
 )
+from pipeline_assets.publish.checks.delivery import DELIVERY
 from pipeline_assets.publish.contract_check import CONTRACT
-from pipeline_assets.publish.delivery_check import DELIVERY
 from pipeline_assets.settings import PREFIX, Settings
 
 ASSETS: Final = DATASETS.assets

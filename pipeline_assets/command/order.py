@@ -12,7 +12,9 @@ from pipeline_assets.command.console import ProgressBars, changes
 from pipeline_assets.command.runs import Outcome
 from pipeline_assets.command.selection import Selection, selection
 from pipeline_assets.command.session import Session
+from pipeline_assets.command.tables.audit import audited_again
 from pipeline_assets.command.update import Updater
+from pipeline_assets.dataset.values.table import WHOLE_TABLE
 from pipeline_assets.dataset.values.texts import first_and_last, printable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.zone import Listing
@@ -58,10 +60,16 @@ def carry_out(session: Session, order: Order) -> int:
     for note in (*notes, *outside.notes):
         click.echo(f"note: {printable(note)}", err=True)
     problems = [*_problems(listings, outside), *damages.problems, *damages.hopeless(found)]
+    key = order.partition or WHOLE_TABLE
+    unaudited = [asset for asset in whole.unaudited() if chosen.holds(asset, key)]
+    problems += audited_again(whole, unaudited)
     if not _tell(problems, outcomes):
         return FAILED
-    nothing = _nothing_run(listings, outside, order.select)
-    click.echo(changes(session, outcomes) if stale else nothing)
+    for asset in unaudited:
+        click.echo(f"{asset.table}: its checks changed, and what is published passes them")
+    if stale or not unaudited:
+        nothing = _nothing_run(listings, outside, order.select)
+        click.echo(changes(session, outcomes) if stale else nothing)
     return 0
 
 

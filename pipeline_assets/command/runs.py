@@ -6,14 +6,17 @@ fail by themselves. The others are published.
 
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import dagster as dg
 
 from pipeline_assets.command.batches import Batch
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
+from pipeline_assets.publish.contract_check import CONTRACT
 from pipeline_assets.publish.failures import is_interruption, root_message
 
 PROCESS_TAG: Final = "pipeline/process"
@@ -92,14 +95,43 @@ class Runs:
             yield from self._isolated(half, unchanged + 1 if is_same else 0)
 
     @one_line_errors(KEEP_RECORDS)
+    def audit(self, asset: LakeAsset, job: dg.JobDefinition) -> Sequence[dg.AssetCheckEvaluation]:
+        """Evaluate an asset's checks on what is published, in a run that computes nothing.
+
+        Args:
+            asset: The asset.
+            job: Holds all checks.
+
+        Raises:
+            PipelineError: The lake or an engine failed.
+        """
+        names = (CONTRACT, *(check.name for check in asset.checks))
+        chosen = {dg.AssetCheckKey(asset.key, name) for name in names}
+        checks = job.get_subset(asset_selection=set(), asset_check_selection=chosen)
+        result = checks.execute_in_process(
+            instance=self.instance,
+            run_config=_QUIET,
+            raise_on_error=False,
+            tags={**self._process, **self.tags},
+        )
+        found = result.get_asset_check_evaluations()
+        # A broken promise fails the run, too, after every check has been evaluated.
+        for name, fault in _faults(result) if len(found) < len(chosen) else ():
+            raise PipelineError(f"{name}: {fault}")
+        return found
+
+    @property
+    def _process(self) -> Mapping[str, str]:
+        return {PROCESS_TAG: f"{socket.gethostname()}/{os.getpid()}"}
+
+    @one_line_errors(KEEP_RECORDS)
     def _executed(self, batch: Batch) -> Outcome:
-        process = {PROCESS_TAG: f"{socket.gethostname()}/{os.getpid()}"}
         result = self.job_of(batch).execute_in_process(
             instance=self.instance,
             asset_selection=[asset.key for asset in batch.assets],
             run_config=_QUIET,
             raise_on_error=False,
-            tags={**process, **self.tags, **batch.range_tags},
+            tags={**self._process, **self.tags, **batch.range_tags},
             partition_key=batch.keys[0] if len(batch.keys) == 1 else None,
         )
         done = frozenset(event.asset_key for event in result.get_asset_materialization_events())

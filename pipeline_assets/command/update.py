@@ -6,7 +6,7 @@ by comparing versions, never dates, and records its runs in the instance that th
 
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import dagster as dg
@@ -22,9 +22,10 @@ from pipeline_assets.landing.zone import LandingZone, Listing
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.jobs import update_job_name
 from pipeline_assets.orchestration.processes import is_alive
-from pipeline_assets.publish.delivery_check import ACCEPT_TAG
+from pipeline_assets.publish.checks.delivery import ACCEPT_TAG
 from pipeline_assets.publish.io_managers import WITHDRAW_TAG
 from pipeline_assets.publish.run_config import DECLARED_TAG
+from pipeline_assets.staleness.audits import has_passed_other_checks
 from pipeline_assets.staleness.outside_systems import OutsideVersions, read_outside_systems
 from pipeline_assets.staleness.stale_partitions import (
     GraphState,
@@ -179,14 +180,36 @@ class Updater:
             accepts: Whether deliveries that would be refused are accepted.
             withdraws: Whether partitions are emptied of which nothing has landed any more.
         """
-        declared = not self.keeps_overrides
-        asked = {DECLARED_TAG: declared, ACCEPT_TAG: accepts, WITHDRAW_TAG: withdraws}
+        asked = {ACCEPT_TAG: accepts, WITHDRAW_TAG: withdraws}
         tags = {tag: "true" for tag, is_asked in asked.items() if is_asked}
-        return Runs(self._job, self.instance, tags).outcomes(batches)
+        return replace(self._runs, tags={**self._runs.tags, **tags}).outcomes(batches)
+
+    @property
+    def _runs(self) -> Runs:
+        tags = {} if self.keeps_overrides else {DECLARED_TAG: "true"}
+        return Runs(self._job, self.instance, tags)
 
     def _job(self, batch: Batch) -> dg.JobDefinition:
         column = batch.assets[0].table.partition_column
         return self.definitions.resolve_job_def(update_job_name(column))
+
+    def unaudited(self) -> list[LakeAsset]:
+        """The assets whose published partitions have passed other checks than today's.
+
+        Raises:
+            PipelineError: The lake cannot be read.
+        """
+        tables = {asset.name: asset.table for asset in self.assets}
+        lake = self.deployment.lake
+        return [
+            asset
+            for asset in self.assets
+            if has_passed_other_checks(asset, lake.records(asset.table), tables)
+        ]
+
+    def audit(self, asset: LakeAsset) -> Sequence[dg.AssetCheckEvaluation]:
+        """Audit what is published of an asset; see :meth:`pipeline_assets.command.runs.Runs`."""
+        return self._runs.audit(asset, self.definitions.resolve_implicit_global_asset_job_def())
 
     @one_line_errors(KEEP_RECORDS)
     def fail_abandoned_runs(self) -> list[str]:

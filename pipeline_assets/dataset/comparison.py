@@ -7,6 +7,7 @@ import dagster as dg
 
 from pipeline_assets.dataset.contract import Check
 from pipeline_assets.dataset.inputs import InputSpec
+from pipeline_assets.errors import DeclarationError
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def divided(
     """Checks that are audited with what the function reads, and those that need other tables.
 
     Raises:
-        ValueError: A check that keeps its asset from being published needs another table.
+        DeclarationError: A check that keeps its asset from being published needs another table.
     """
     audited, others = [], []
     for each in checks:
@@ -41,7 +42,7 @@ def divided(
             specs = [InputSpec(name, dg.AssetKey([domain, name]), "table") for name in each.inputs]
             others.append(Comparison(each, tuple(specs)))
         else:
-            raise ValueError(
+            raise DeclarationError(
                 f"Check {each.name} decides what is published, so it may only look at what the "
                 f"function reads; make {' and '.join(unread)} a parameter or the check a warning"
             )

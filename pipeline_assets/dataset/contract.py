@@ -14,7 +14,9 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
+from pipeline_assets.dataset.binding.casts import is_lossless
 from pipeline_assets.dataset.values.rules import RULES, Condition, Rule
+from pipeline_assets.errors import DeclarationError
 
 Severity: TypeAlias = Literal["error", "warn"]
 
@@ -171,15 +173,29 @@ class TableContract:
         """Order and cast a table's columns as declared.
 
         Raises:
-            ValueError: The table lacks a declared column or has one too many.
+            DeclarationError: The table lacks a declared column or has one too many, or a cast could
+                lose something.
         """
-        declared, actual = set(self.schema.names), set(table.columns)
+        self.require(table.schema())
+        return table.select(_cast(table[column.name], column) for column in self.columns)
+
+    def require(self, rows: Mapping[str, dt.DataType]) -> None:
+        """Refuse rows that are not what is declared, or that a cast could change.
+
+        Args:
+            rows: The types of their columns by name.
+
+        Raises:
+            DeclarationError: It names the columns.
+        """
+        declared, actual = set(self.schema.names), set(rows)
         if declared != actual:
-            raise ValueError(
+            raise DeclarationError(
                 f"{self.name}: missing columns {sorted(declared - actual)}, "
                 f"undeclared columns {sorted(actual - declared)}"
             )
-        return table.select(_cast(table[column.name], column) for column in self.columns)
+        for column in self.columns:
+            _require_lossless(self.name, rows[column.name], column)
 
 
 def _data_type(annotation: Any) -> dt.DataType:  # noqa: ANN401 - annotations are any object
@@ -198,6 +214,15 @@ def _column(name: str, type_: dt.DataType, declaration: Declaration) -> Column:
         tuple(sorted(classes)),
         declaration.personal,
     )
+
+
+def _require_lossless(contract: str, actual: dt.DataType, column: Column) -> None:
+    if not is_lossless(actual, column.type):
+        raise DeclarationError(
+            f"{contract}: `{column.name}` is {column.type} by contract, and the function returns "
+            f"{actual}, which may lose something: cast it in the function as you mean it, "
+            f'such as .round().cast("{column.type}"), or change the contract'
+        )
 
 
 def _cast(value: ir.Value, column: Column) -> ir.Value:

@@ -95,6 +95,11 @@ class InputSpec:
         """The upstream asset as ``domain/name``."""
         return self.key.to_user_string()
 
+    @property
+    def is_table(self) -> bool:
+        """Whether it is a table of the lake, and not what has landed."""
+        return self.read_as != "landed"
+
     def asset_in(self) -> dg.AssetIn:
         """The same for Dagster."""
         return dg.AssetIn(

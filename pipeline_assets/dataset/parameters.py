@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from pipeline_assets.dataset.inputs import ReadAs, read_as
 from pipeline_assets.dataset.values.database import OLTP, WAREHOUSE
+from pipeline_assets.errors import DeclarationError
 
 Kind: TypeAlias = Literal["expression", "ingest", "export"]
 
@@ -49,12 +50,12 @@ def require_known_parameters(function: Callable[..., Any], kind: Kind) -> None:
         kind: What the asset is declared as.
 
     Raises:
-        TypeError: A parameter has neither an annotation nor a name that says what it gets.
+        DeclarationError: A parameter has neither an annotation nor a name that says what it gets.
     """
     for name, parameter in inspect.signature(function).parameters.items():
         is_data = read_as(parameter.annotation) in _ANNOTATIONS[kind]
         if not is_data and name not in NAMED[kind]:
-            raise TypeError(_unknown(function.__name__, name, kind))
+            raise DeclarationError(_unknown(function.__name__, name, kind))
 
 
 def _unknown(function: str, name: str, kind: Kind) -> str:

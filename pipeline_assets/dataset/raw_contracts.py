@@ -37,3 +37,15 @@ class RawRecords(Contract):
     raw: String = Field(
         personal=True, nullable=True, description="Text of a record that could not be split."
     )
+
+
+class RejectedRecords(Contract):
+    """One row per record that could not be used; subclasses add the partition."""
+
+    source_uri: String = Field(description="The vendor's file.")
+    row_number: Long = Field(ge=1, description="Place of the record in its file, from 1.")
+    reason: String = Field(description="All that is wrong with it.")
+    raw: String = Field(
+        personal=True,
+        description="Its text, at most 4,096 characters; fields joined by tabs.",
+    )

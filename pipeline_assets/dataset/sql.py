@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import ibis
 import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from pipeline_assets.dataset.values.dialect import Dialect
@@ -42,9 +44,18 @@ def rows_where(condition: ir.BooleanValue) -> ir.IntegerScalar:
 
 
 def to_sql(table: ir.Table, dialect: Dialect) -> str:
-    """Compile without a connection; Ibis needs a backend's options registered before it can."""
-    getattr(ibis, dialect)  # registers the backend's options
-    return _stable(str(ibis.to_sql(table, dialect=dialect, pretty=False)))
+    """Compile without a connection, and an expression that was compiled before not again.
+
+    Runs of one process audit many partitions alike, and compiling was a seventh of what a small
+    asset cost.
+    """
+    return _compiled(table.op(), dialect)
+
+
+@lru_cache(maxsize=2048)
+def _compiled(operation: ops.Node, dialect: Dialect) -> str:
+    getattr(ibis, dialect)  # registers the backend's options, without which Ibis cannot compile
+    return _stable(str(ibis.to_sql(operation.to_expr(), dialect=dialect, pretty=False)))
 
 
 def _stable(sql: str) -> str:

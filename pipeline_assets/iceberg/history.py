@@ -20,6 +20,7 @@ FORGOTTEN: Final = "pipeline.forgotten"
 """Table property with the records in force before the first snapshot that has not expired."""
 _PROPERTY: Final = "pipeline.partition."
 SUMMARY_PROPERTY: Final = "pipeline.partitions"
+_OFTEN_EMPTY: Final = {"config", "override", "audit"}
 
 
 @dataclass(frozen=True)
@@ -140,14 +141,15 @@ def pinned(past: PartitionRecord | None, present: PartitionRecord | None) -> Par
     return replace(
         today,
         code_version=present.code_version,
+        audit=present.audit,
         config=present.config,
         override=present.override,
     )
 
 
 def dumped(record: PartitionRecord | None) -> dict[str, object] | None:
-    """A record as JSON; null for a removed partition. Most have no config, so it is left out."""
+    """A record as JSON, without what most records do not have; null for a removed partition."""
     if record is None:
         return None
     fields = asdict(record)
-    return {name: it for name, it in fields.items() if it or name not in {"config", "override"}}
+    return {name: it for name, it in fields.items() if it or name not in _OFTEN_EMPTY}

@@ -123,6 +123,7 @@ def _namespaces(names: Iterable[str]) -> set[str]:
 
 
 def _add_view(connection: duckdb.DuckDBPyConnection, lake: Lake, table: Readable) -> None:
+    lake.require_newest([table])
     state = lake.read(table)
     files = tuple(SourceFile(uri) for uri in state.files)
     source = Source("parquet", _columns(state, table), files)

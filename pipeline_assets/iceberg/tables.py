@@ -59,7 +59,7 @@ class TableState:
         snapshot_id: The snapshot; None where nothing was ever published.
         files: URIs of its Parquet files.
         records: Record by partition key; a partition that was never published has none.
-        columns: Iceberg's type of each column; empty where nothing was ever published.
+        columns: Iceberg's type of each column; empty where there is no table yet.
     """
 
     snapshot_id: int | None
@@ -125,8 +125,11 @@ class Lake:
         """
         with one_line_errors(f"read {table}"):
             iceberg = self.load(table)
-            if iceberg is None or iceberg.current_snapshot() is None:
+            if iceberg is None:
                 return TableState(None, (), {})
+            columns = {it.name: str(it.field_type) for it in iceberg.schema().fields}
+            if iceberg.current_snapshot() is None:
+                return TableState(None, (), {}, columns)
             records = current_records(iceberg)
             # A backfill may ask for thousands of windows of which few exist: a filter on all their
             # keys would make the scan slow.
@@ -135,7 +138,7 @@ class Lake:
                 snapshot_id=iceberg.metadata.current_snapshot_id,
                 files=tuple(file.file_path for file in data_files(iceberg, table, chosen)),
                 records=records if chosen is None else {key: records[key] for key in chosen},
-                columns={it.name: str(it.field_type) for it in iceberg.schema().fields},
+                columns=columns,
             )
 
     def records(self, table: Readable) -> Mapping[str, PartitionRecord]:
@@ -232,7 +235,7 @@ class Lake:
         """
         return load(self.access, table, self.location(table))
 
-    def require_newest(self, tables: Iterable[LakeTable]) -> None:
+    def require_newest(self, tables: Iterable[Readable]) -> None:
         """Make sure that readers would see what was published last.
 
         Raises:
@@ -243,7 +246,7 @@ class Lake:
             with one_line_errors(f"read {table}"):
                 self.load_to_commit(table)
 
-    def load_to_commit(self, table: LakeTable) -> Table | None:
+    def load_to_commit(self, table: Readable) -> Table | None:
         """The same for a commit, which an old catalog would let undo what was published since.
 
         Raises:

@@ -31,6 +31,7 @@ class Request:
         config: Its config, if it has any.
         log: Told about progress.
         override: The part of the config that a run has asked for against the declaration.
+        audit_version: Of the asset's checks.
     """
 
     keys: tuple[str, ...]
@@ -39,6 +40,7 @@ class Request:
     config: Any
     log: Log
     override: Fields = field(default_factory=dict)
+    audit_version: str = ""
 
     @property
     def plain_config(self) -> Fields | None:
@@ -170,4 +172,5 @@ class Attempt:
             bytes=size,
             config=self.request.plain_config,
             override=self.request.override,
+            audit=self.request.audit_version,
         )

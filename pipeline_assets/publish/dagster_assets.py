@@ -1,7 +1,7 @@
 """From lake assets to Dagster assets: the one place where the two meet."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,16 +11,9 @@ from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.contract import Check
 from pipeline_assets.dataset.values.config import Fields, with_defaults
 from pipeline_assets.dataset.values.table import WHOLE_TABLE, LakeTable
-from pipeline_assets.profiles.drift import Drift, drift_of
-from pipeline_assets.profiles.profiles import ColumnProfile
+from pipeline_assets.profiles.profiles import published_profiles
 from pipeline_assets.publish.attempt import Request
-from pipeline_assets.publish.contract_check import (
-    CONTRACT,
-    contract_result,
-    contract_rules,
-    contract_spec,
-)
-from pipeline_assets.publish.delivery_check import (
+from pipeline_assets.publish.checks.delivery import (
     ACCEPT_TAG,
     DELIVERY,
     counts_of,
@@ -28,28 +21,30 @@ from pipeline_assets.publish.delivery_check import (
     delivery_spec,
     refuse_delivery,
 )
+from pipeline_assets.publish.checks.results import DRIFT, LIKE_BEFORE, check_results, drift_result
+from pipeline_assets.publish.contract_check import (
+    CONTRACT,
+    contract_rules,
+    contract_spec,
+)
 from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import (
-    check_metadata,
     config_metadata,
     definition_metadata,
-    drift_metadata,
     partition_metadata,
     staged_metadata,
 )
+from pipeline_assets.publish.published_checks import PublishedChecks
 from pipeline_assets.publish.repeated_runs import checks_of, is_repeat
 from pipeline_assets.publish.run_config import DECLARED_TAG, given_fields, run_config
 from pipeline_assets.publish.staging import AlreadyPublished, Staged, Stager
+from pipeline_assets.staleness.audits import audit_version
 from pipeline_assets.staleness.versions import code_version
 
 if TYPE_CHECKING:
-    from pipeline_assets.iceberg.tables import Lake
+    pass
 
-LIKE_BEFORE: Final = "like_before"
-_NAMED: Final = 3
-_DRIFT: Final = (
-    "Rows, nulls, classes, means and deviations are like those of the partitions before."
-)
+RESULT: Final = "result"
 IO_RETRIES = dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL)
 
 
@@ -70,36 +65,43 @@ def dagster_asset(
     """Build the Dagster asset whose body stages and whose output publishes.
 
     Raises:
-        ValueError: The function's expression does not have the contract's columns.
+        DeclarationError: The function's expression is not what the contract promises.
     """
-    version = code_version(asset, tables)
     with warnings.catch_warnings():
         # Backfill policies are still called beta; we rely on them knowingly.
         warnings.simplefilter("ignore", dg.BetaWarning)
-        decorate = dg.asset(
+        output = dg.AssetOut(
             key=asset.key,
-            ins={spec.name: spec.asset_in() for spec in asset.inputs},
             description=asset.description,
-            group_name=asset.table.namespace,
-            owners=list(asset.owners),
-            kinds=policies.kinds(asset),
-            pool=policies.pool(asset),
-            tags={**policies.tags(asset), **(asset.tags or {})},
+            # A run of checks alone audits what is published, and has no output.
+            is_required=False,
+            io_manager_key="lake_io_manager",
             metadata=definition_metadata(asset),
+            group_name=asset.table.namespace,
+            code_version=code_version(asset, tables),
+            freshness_policy=policies.freshness(asset),
+            automation_condition=policies.automation(asset),
+            owners=list(asset.owners),
+            tags={**policies.tags(asset), **(asset.tags or {})},
+            kinds=policies.kinds(asset),
+        )
+        decorate = dg.multi_asset(
+            name="__".join(asset.key.path),
+            ins={spec.name: spec.asset_in() for spec in asset.inputs},
+            outs={RESULT: output},
+            description=asset.description,
+            pool=policies.pool(asset),
             partitions_def=asset.partitioning.definition if asset.partitioning else None,
             check_specs=[
                 contract_spec(asset),
                 *(_check_spec(asset, check) for check in asset.checks),
                 *delivery_spec(asset),
-                dg.AssetCheckSpec(LIKE_BEFORE, asset=asset.key, description=_DRIFT),
+                dg.AssetCheckSpec(LIKE_BEFORE, asset=asset.key, description=DRIFT),
             ],
-            io_manager_key="lake_io_manager",
+            can_subset=True,
             required_resource_keys={"stager"},
-            code_version=version,
             backfill_policy=_backfill_policy(asset),
             retry_policy=IO_RETRIES,
-            freshness_policy=policies.freshness(asset),
-            automation_condition=policies.automation(asset),
         )
         return decorate(_body(asset, tables))
 
@@ -146,6 +148,9 @@ def _execute(
     given: Fields,
 ) -> Iterator[Any]:
     """Stage; report every check; then fail, or hand over to the IO manager."""
+    if RESULT not in context.op_execution_context.selected_output_names:
+        yield from _audit_again(asset, tables, context)
+        return
     keys = tuple(context.partition_keys) if asset.partitioning else ()
     stager: Stager = context.resources.stager
     with dagster_failures(keys):
@@ -160,7 +165,7 @@ def _execute(
         staged = stager.stage(attempt)
     # The IO manager publishes while this function waits in the middle of its last yield.
     with staged.discarded_on_failure():
-        yield from _check_results(asset, staged)
+        yield from check_results(asset, {it.name: it for it in staged.manifest.audits})
         _refuse_broken(asset, staged)
         with dagster_failures():
             counts = counts_of(asset, tables, stager.lake, staged)
@@ -170,13 +175,14 @@ def _execute(
         if not is_accepted:
             refuse_delivery(asset, counts)
         with dagster_failures():
-            yield _drift_result(asset, stager.lake, staged.profiles)
+            yield drift_result(asset, stager.lake, staged.profiles)
         for key in keys:
             profile = staged.profiles.get(key, ())
             metadata = partition_metadata(asset, staged.records[key], profile)
             context.add_asset_metadata(metadata, partition_key=key)
         yield dg.Output(
             staged,
+            RESULT,
             metadata={
                 **staged_metadata(asset, staged),
                 **config_metadata(request.plain_config, request.override),
@@ -197,8 +203,15 @@ def _request(
         stager: Stager = context.resources.stager
         record = stager.lake.records(asset.table).get(key)
     used = run_config(asset, key, given, record)
-    version = code_version(asset, tables, used.config)
-    return Request(keys, context.run.run_id, version, used.config, context.log.info, used.override)
+    return Request(
+        keys=keys,
+        run_id=context.run.run_id,
+        code_version=code_version(asset, tables, used.config),
+        config=used.config,
+        log=context.log.info,
+        override=used.override,
+        audit_version=audit_version(asset, tables),
+    )
 
 
 def _check_names(asset: LakeAsset) -> list[str]:
@@ -221,44 +234,32 @@ def _carried_over(
         )
     yield dg.Output(
         done,
+        RESULT,
         metadata={"already_published_by": runs},
         data_version=dg.DataVersion(done.version),
     )
 
 
-def _check_results(asset: LakeAsset, staged: Staged) -> Iterator[dg.AssetCheckResult]:
-    audits = {result.name: result for result in staged.manifest.audits}
-    yield contract_result(asset, audits)
-    for check in asset.checks:
-        result = audits[check.name]
-        is_error = check.severity == "error"
-        yield dg.AssetCheckResult(
-            passed=result.failed == 0,
-            check_name=result.name,
-            severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
-            description=check.description if result.failed else None,  # alerts tell it
-            metadata=check_metadata(result),
-        )
-
-
-def _drift_result(
-    asset: LakeAsset, lake: "Lake", profiles: Mapping[str, Sequence[ColumnProfile]]
-) -> dg.AssetCheckResult:
-    """Only warns: what is new may well be right."""
-    found, compared = drift_of(asset, lake, profiles)
-    return dg.AssetCheckResult(
-        passed=not found,
-        check_name=LIKE_BEFORE,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=_drifted(found) if found else None,
-        metadata=drift_metadata(found, compared),
-    )
-
-
-def _drifted(found: Sequence[Drift]) -> str:
-    named = [f"{it.measure} {it.now:,.4g} after {it.before:,.4g}" for it in found[:_NAMED]]
-    more = [f"{len(found) - _NAMED} more"] if len(found) > _NAMED else []
-    return f"{_DRIFT.rstrip('.')}; these are not: {', '.join([*named, *more])}"
+def _audit_again(
+    asset: LakeAsset, tables: Mapping[str, LakeTable], context: dg.AssetExecutionContext
+) -> Iterator[dg.AssetCheckResult]:
+    """Evaluate checks on what is published; that of drift, on what was published last."""
+    stager: Stager = context.resources.stager
+    asked = {key.name for key in context.selected_asset_check_keys}
+    with dagster_failures():
+        published = PublishedChecks(stager.lake, stager.store, stager.engines)
+        audits = published.audit_again(asset, tables, context.log.info)
+        found = [each for each in check_results(asset, audits) if each.check_name in asked]
+        if LIKE_BEFORE in asked:
+            records = stager.lake.records(asset.table)
+            last = sorted(records, key=lambda key: records[key].published_at)[-1:]
+            chosen = {key: records[key] for key in last}
+            profiles = published_profiles(stager.lake, asset.table, chosen)
+            found.append(drift_result(asset, stager.lake, profiles))
+        if DELIVERY in asked:
+            # It judges what arrives; what is published has been judged, or accepted.
+            found.append(dg.AssetCheckResult(passed=True, check_name=DELIVERY))
+    yield from found
 
 
 def _refuse_broken(asset: LakeAsset, staged: Staged) -> None:

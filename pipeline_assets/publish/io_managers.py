@@ -1,6 +1,6 @@
 """The only doors between Dagster and storage: lazy inputs in, one commit out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -64,19 +64,17 @@ class LakeIOManager(dg.IOManager):
         table = self.tables[context.asset_key.to_user_string()]
         keys = tuple(context.asset_partition_keys) if context.has_asset_partitions else None
         metadata = context.definition_metadata
-        spec = InputSpec(context.name, context.asset_key, metadata.get(READ_AS, "table"))
-        state = self.lake.read(table, keys)
         is_optional = bool(metadata.get(OPTIONAL))
-        if keys is not None and metadata.get(ALIGNED) and not is_optional:
-            _require(table, keys, state)
-        rows, lines = stored(spec, table), unbound(spec, table)
-        sources = {rows.get_name(): _parquet(state, rows)}
-        if spec.read_as != "table":
-            home = self.lake.location(table)
-            sources[lines.get_name()] = _text(self.lake.rows(table, state), lines, home)
-        absent = dict.fromkeys(keys or (), ABSENT) if is_optional else {}
-        versions = absent | {key: record.version for key, record in state.records.items()}
-        return LazyTable(lines, sources, versions, rows)
+        spec = InputSpec(
+            context.name,
+            context.asset_key,
+            metadata.get(READ_AS, "table"),
+            optional=is_optional,
+        )
+        loaded = lazy_table(self.lake, spec, table, keys)
+        if keys is not None and metadata.get(ALIGNED) and _has_partitions(context):
+            _require(table, keys, loaded.versions)
+        return loaded
 
     @dagster_failures()
     def handle_output(self, context: dg.OutputContext, staged: Staged | AlreadyPublished) -> None:
@@ -104,6 +102,27 @@ class LakeIOManager(dg.IOManager):
         self.progress.published(_placed(table, staged.records), rows)
 
 
+def lazy_table(
+    lake: "Lake", spec: InputSpec, table: LakeTable, keys: tuple[str, ...] | None
+) -> LazyTable:
+    """Some partitions of a table, or all of them, as they are published now; no row is read.
+
+    Args:
+        lake: Where it is published.
+        spec: How it is read, and by which name.
+        table: The table.
+        keys: The partitions; None for all.
+    """
+    state = lake.read(table, keys)
+    rows, lines = stored(spec, table), unbound(spec, table)
+    sources = {rows.get_name(): _parquet(state, rows)}
+    if spec.read_as != "table":
+        sources[lines.get_name()] = _text(lake.rows(table, state), lines, lake.location(table))
+    absent = dict.fromkeys(keys or (), ABSENT) if spec.optional else {}
+    versions = absent | {key: record.version for key, record in state.records.items()}
+    return LazyTable(lines, sources, versions, rows)
+
+
 @dataclass(frozen=True)
 class LandingIOManager(dg.IOManager):
     """Hands out landed objects; vendors, not we, put them there."""
@@ -115,7 +134,9 @@ class LandingIOManager(dg.IOManager):
     def load_input(self, context: dg.InputContext) -> LandedInput:
         """The objects of the partitions that feed this step, as they lie there now."""
         source = self.sources[context.asset_key.to_user_string()]
-        objects = self._delivered(source, list(context.asset_partition_keys))
+        # A run that only audits what is published asks for no partition.
+        keys = list(context.asset_partition_keys) if _has_partitions(context) else []
+        objects = self._delivered(source, keys)
         missing = [key for key, items in objects.items() if not items]
         if missing and not _withdraws(context):
             raise PipelineError(
@@ -142,14 +163,20 @@ def _withdraws(context: dg.InputContext) -> bool:
     return WITHDRAW_TAG in context.step_context.run_tags
 
 
+def _has_partitions(context: dg.InputContext) -> bool:
+    """Whether the run is one for partitions; to Dagster, any other one reads all there are."""
+    step = context.step_context
+    return step.has_partition_key or step.has_partition_key_range
+
+
 def _placed(table: LakeTable, keys: Iterable[str]) -> str:
     """A table and those of its partitions, such as ``taobao.impressions[train, test]``."""
     named = first_and_last(sorted(filter(None, keys)))
     return f"{table}[{named}]" if named else str(table)
 
 
-def _require(table: LakeTable, keys: tuple[str, ...], state: "TableState") -> None:
-    missing = [key for key in keys if key not in state.records]
+def _require(table: LakeTable, keys: tuple[str, ...], published: Collection[str]) -> None:
+    missing = [key for key in keys if key not in published]
     if missing:
         raise PipelineError(
             f"{table} has no published partition {first_and_last(missing)}; materialise it first"

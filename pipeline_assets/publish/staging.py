@@ -1,11 +1,12 @@
 """Write and audit: from an asset and its loaded inputs to files that only need a commit."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
@@ -29,7 +30,7 @@ from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.engines.embedded.engine import RECORDS
 from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.router import Engines
-from pipeline_assets.errors import PipelineError
+from pipeline_assets.errors import DeclarationError, PipelineError
 from pipeline_assets.exports.exporter import (
     Exporter,
     Outgoing,
@@ -193,7 +194,7 @@ class Stager:
         """Write and audit rows that come from this process."""
         engine = self.engines.embedded
         compiled = Compiled("query", f"SELECT * FROM {RECORDS}")  # noqa: S608
-        return engine.ingest(attempt.job(compiled, engine), records)
+        return engine.ingest(attempt.job(compiled, engine), _as_declared(attempt.asset, records))
 
     def _arguments(self, attempt: Attempt, sums: dict[str, Checksum]) -> dict[str, Any]:
         available_versions: dict[str, Any] = {
@@ -218,6 +219,23 @@ class Stager:
             windows=asset.partitioning.windows(keys) if asset.partitioning else {},
             stored=lambda uri, data: sums.setdefault(uri, Checksum.of(data)),
         )
+
+
+def _as_declared(asset: LakeAsset, records: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches of an ingest, whose types nobody knows before they come.
+
+    Raises:
+        DeclarationError: A batch is not what the contract promises.
+    """
+    if not isinstance(records, Iterable):
+        kind = type(records).__name__
+        raise DeclarationError(f"{asset.name}: its function returns {kind}; yield record batches")
+    known: pa.Schema | None = None
+    for batch in records:
+        if batch.schema != known:
+            asset.table.contract.require(dict(ibis.Schema.from_pyarrow(batch.schema).items()))
+            known = batch.schema
+        yield batch
 
 
 def _staged(

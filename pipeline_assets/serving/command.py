@@ -1,13 +1,22 @@
 """`serve`: the published tables over HTTP."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
 from pipeline_assets.errors import PipelineError
 
 if TYPE_CHECKING:
-    from pipeline_assets.command.session import Session
+    from pipeline_assets.settings import Settings
+
+
+class HasSettings(Protocol):
+    """What the command needs of the session that all commands share."""
+
+    @property
+    def settings(self) -> "Settings":
+        """The settings."""
+        ...
 
 
 @click.command()
@@ -15,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 @click.option("--new-token", metavar="NAME", help="Print a new token and its setting, and end.")
 @click.pass_obj
-def serve(session: "Session", host: str, port: int, new_token: str | None) -> None:
+def serve(session: HasSettings, host: str, port: int, new_token: str | None) -> None:
     """Answer SQL and lookups over HTTP; /docs of the server describes every route.
 
     Needs `pip install pipeline-assets[serve]`.

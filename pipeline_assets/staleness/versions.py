@@ -15,6 +15,8 @@ import ibis.expr.types as ir
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.computation import (
     Computation,
+    Fixpoint,
+    Learn,
     compile_computation,
     kind_of,
     structure_of_computation,
@@ -23,6 +25,7 @@ from pipeline_assets.dataset.inputs import Input, unbound
 from pipeline_assets.dataset.parameters import CONFIG, PARTITIONS
 from pipeline_assets.dataset.sql import schema_names
 from pipeline_assets.dataset.values.table import LakeTable
+from pipeline_assets.errors import DeclarationError
 from spark_resources.job import KERNEL_VERSIONS
 
 VERSION_DIGITS = 16
@@ -51,13 +54,17 @@ def code_version(
         config: The config it computes with; by default the declared one.
 
     Raises:
-        ValueError: The expression's columns are not those of the contract.
+        DeclarationError: The expression is not what the contract promises, or cannot be built.
     """
     if asset.code_version is not None:
         return digest([asset.code_version, schema_names(asset.table.contract.schema)])
     exported = [asset.export.place] if asset.export else []
-    computation = _configured(asset, tables, config)
-    structure = structure_of_computation(computation, asset.result)
+    try:
+        computation = _configured(asset, tables, config)
+        structure = structure_of_computation(computation, asset.result)
+    except Exception as error:
+        line = " ".join(str(error).split())
+        raise DeclarationError(f"{asset.name}: {line}") from error
     return digest([structure, *_kernel_version(computation), *exported])
 
 
@@ -84,8 +91,12 @@ def _kernel_version(computation: Computation) -> list[int]:
 def _configured(
     asset: LakeAsset, tables: Mapping[str, LakeTable], config: dg.Config | None
 ) -> Computation:
+    """What the asset's function returns for its inputs."""
     inputs = {spec.name: unbound(spec, tables[spec.upstream]) for spec in asset.inputs}
-    computation: Computation = evaluate(asset, inputs, config or asset.config())
+    computation = evaluate(asset, inputs, config or asset.config())
+    if not isinstance(computation, ir.Table | Fixpoint | Learn):
+        kind = type(computation).__name__
+        raise DeclarationError(f"its function returns {kind}, not a table: return the table")
     return computation
 
 

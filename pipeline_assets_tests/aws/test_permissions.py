@@ -76,6 +76,8 @@ def everyday_work(site: Deployed) -> None:
     site.run("history", str(reviews))
     site.run("restore", str(reviews), "--snapshot", str(entry.snapshot_id))
     site.run("clean")
+    site.run("verify", str(reviews), "--deep")
+    site.run("recover", "--dry-run")
 
 
 def failing_jobs(site: Deployed) -> None:

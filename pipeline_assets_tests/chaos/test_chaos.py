@@ -10,10 +10,12 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.sample.ratings import write_ratings
 from pipeline_assets.storage.objects import S3Store
 from pipeline_assets.storage.s3_access import S3Access
-from pipeline_assets_tests.chaos.trial import Expected
+from pipeline_assets_tests.chaos.mishaps import MISHAPS
+from pipeline_assets_tests.chaos.trial import Expected, Plan
 from pipeline_assets_tests.chaos.trials import Trials, expected_in, settings_in
 from pipeline_assets_tests.chaos.updates import Order, Update
 from pipeline_assets_tests.chaos.weather import TRUNCATED, Weather, in_weather
+from pipeline_assets_tests.chaos.zone import CATEGORIES, Delivery
 
 VARIANTS, TABLES = 2, 3
 
@@ -41,6 +43,28 @@ def test_whatever_happens_to_a_lake_on_s3(
     assert found.violations == []
     assert found.looks
     assert found.faults
+
+
+@pytest.mark.parametrize("kind", MISHAPS)
+def test_whatever_befalls_a_lake_is_noticed_and_mended(
+    kind: str, expected: Expected, tmp_path: Path
+) -> None:
+    plans = [
+        Plan(Delivery(CATEGORIES[0], 0)),
+        Plan(Delivery(CATEGORIES[0], 1), mishap=kind),
+    ]
+    found = Trials(tmp_path, expected, rounds=2).play(plans)
+    assert found.violations == []
+    assert found.faults[kind] == 1
+
+
+def test_after_a_power_cut_what_is_published_is_whole(expected: Expected, tmp_path: Path) -> None:
+    plans = [
+        Plan(Delivery(CATEGORIES[0], number % 2), kill_at=0.5 + number / 5, power_cut=True)
+        for number in range(3)
+    ]
+    found = Trials(tmp_path, expected, rounds=3).play(plans)
+    assert found.violations == []
 
 
 @pytest.mark.parametrize("largest_file", [100_000, 140_000, 180_000])

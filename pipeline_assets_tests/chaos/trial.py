@@ -19,6 +19,7 @@ from pipeline_assets.iceberg.upkeep.cleaning import clean
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.profiles.profiles import PROFILES
 from pipeline_assets.settings import Settings
+from pipeline_assets_tests.chaos.mishaps import MISHAPS, Mishap, catalog_of, drop_unsynced
 from pipeline_assets_tests.chaos.updates import Order, Outcome, Update
 from pipeline_assets_tests.chaos.vendors import bad_day
 from pipeline_assets_tests.chaos.weather import Weather
@@ -28,12 +29,13 @@ ASSETS = datasets_in(ratings).assets
 
 _ALWAYS = datetime.max.replace(tzinfo=UTC)
 _DAY = 86_400.0
-SKEW, FULL, OVERWRITTEN, MEANWHILE, KILLED = (
+SKEW, FULL, OVERWRITTEN, MEANWHILE, KILLED, POWER = (
     "landing object with a clock ahead or far behind",
     "full disk",
     "landing object overwritten between updates",
     "landing object overwritten while it is read",
     "process killed",
+    "power cut: unsynced writes lost",
 )
 
 
@@ -71,6 +73,8 @@ class Plan:
         next_: Lands in the midst of the update.
         largest_file: What the disk has room for.
         storms: Share of the requests to S3 that something happens to.
+        power_cut: Whether the power goes with a killed update.
+        mishap: What befalls the lake after the update.
     """
 
     delivery: Delivery
@@ -80,6 +84,8 @@ class Plan:
     next_: Delivery | None = None
     largest_file: int | None = None
     storms: float = 0.0
+    power_cut: bool = False
+    mishap: str | None = None
 
     @property
     def is_calm(self) -> bool:
@@ -107,6 +113,8 @@ def draw(chance: Random, variants: int, *, on_s3: bool) -> Plan:
         next_=Delivery(first.category, second.variant) if "next" in faults else None,
         largest_file=int(10 ** chance.uniform(2, 5.3)) if full else None,
         storms=chance.uniform(0.01, 0.3) if "place" in faults and on_s3 else 0.0,
+        power_cut=chance.random() < 0.5 and not on_s3,
+        mishap=chance.choice([None, *MISHAPS]),
     )
 
 
@@ -168,8 +176,12 @@ class Trial:
         self.findings.faults[SKEW] += abs(plan.age) > 1
         self.land(plan.delivery, plan.age)
         self.weather.rate = plan.storms
+        catalog = catalog_of(self.settings)
+        saved = catalog.read_bytes() if catalog.exists() else None
+        synced = self.settings.dagster_home / "synced.txt" if plan.power_cut else None
         with _timers() as later:
-            update = Update(Order(self.exposed, self.expected.tables, plan.largest_file))
+            order = Order(self.exposed, self.expected.tables, plan.largest_file, synced=synced)
+            update = Update(order)
             if plan.kill_at is not None:
                 later(plan.kill_at * self.expected.seconds, update.kill)
             if plan.next_:
@@ -177,8 +189,22 @@ class Trial:
             while not update.is_over(0.2):
                 self._look("during an update")
         self.weather.rate = 0.0
-        self._note(plan, update.outcome())
+        outcome = update.outcome()
+        self._note(plan, outcome)
+        if synced and outcome.ending == "killed":
+            self.findings.faults[POWER] += bool(drop_unsynced(self.settings, synced))
         self._look("after an update")
+        self._check_accounts()
+        if plan.mishap:
+            self._befall(plan.mishap, saved)
+
+    def _befall(self, kind: str, saved: bytes | None) -> None:
+        self.findings.faults[kind] += 1
+        # A random generator of its own: what it draws depends on what is published by then.
+        chance = Random(f"{kind} {self.findings.looks}")
+        mishap = Mishap(self.settings, tuple(self.expected.assets), chance, saved)
+        self.findings.violations += mishap.befall(kind)
+        self._look(f"after: {kind}")
         self._check_accounts()
 
     def settle(self) -> None:

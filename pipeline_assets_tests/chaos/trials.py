@@ -1,6 +1,6 @@
 """Trials in a folder and on S3, by seed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.objects import S3Store
 from pipeline_assets.storage.s3_access import S3Access
-from pipeline_assets_tests.chaos.trial import Expected, Findings, Trial, draw, expect
+from pipeline_assets_tests.chaos.trial import Expected, Findings, Plan, Trial, draw, expect
 from pipeline_assets_tests.chaos.weather import Weather, in_weather
 from pipeline_assets_tests.chaos.zone import Zone, write_variants
 
@@ -52,7 +52,11 @@ class Trials:
         chance = Random(f"{seed} {self.s3 is not None}")
         variants = len(self.expected.marks)
         plans = [draw(chance, variants, on_s3=self.s3 is not None) for _ in range(self.rounds)]
-        with self._trial(seed, Weather(chance)) as trial:
+        return self.play(plans, seed, chance)
+
+    def play(self, plans: Sequence[Plan], seed: int = 0, chance: Random | None = None) -> Findings:
+        """The findings of a plan for every round."""
+        with self._trial(seed, Weather(chance or Random(seed))) as trial:
             return trial.run(plans)
 
     @contextmanager

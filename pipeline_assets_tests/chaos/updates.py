@@ -3,13 +3,14 @@
 import os
 import resource
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline_assets.command.update import Updater
+from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.definitions import build_definitions
 from pipeline_assets.domains import ratings
@@ -18,6 +19,7 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.instance import open_instance
 from pipeline_assets.settings import Settings
+from pipeline_assets.staleness.stale_partitions import IsForced
 from pipeline_assets_tests.processes import CONTEXT
 from pipeline_assets_tests.updating import Updated, update
 
@@ -50,11 +52,17 @@ class Order:
         settings: Of the lake.
         tables: How many of the domain's assets there are.
         largest_file: No file can grow beyond so many bytes, as on a disk that is full.
+        repair: Read everything, and materialise what is damaged.
+        again: An asset to materialise although nothing has changed.
+        synced: Where to record what is brought to the disk.
     """
 
     settings: Settings
     tables: int
     largest_file: int | None = None
+    repair: bool = False
+    again: str | None = None
+    synced: Path | None = None
 
 
 class Update:
@@ -112,9 +120,40 @@ def _update(order: Order, environment: Mapping[str, str], answer: Connection) ->
 def _updated(order: Order) -> Updated:
     if order.largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (order.largest_file, order.largest_file))
+    if order.synced:
+        record_syncs(order.synced)
     settings, assets = order.settings, ASSETS[: order.tables]
     with open_instance(settings.dagster_home, Path.cwd()) as instance:
         definitions = build_definitions(settings, assets=assets)
         updater = Updater(definitions, assets, [FILES], Deployment(settings), instance)
         updater.fail_abandoned_runs()
-        return update(updater)
+        return update(updater, is_forced=_forced(order, assets))
+
+
+def _forced(order: Order, assets: Sequence[LakeAsset]) -> IsForced:
+    if order.repair:
+        found = Deployment(order.settings).verifier(deep=True).verify_all(assets)
+        damaged = {
+            (asset.name, key)
+            for asset, result in found
+            if not isinstance(result, PipelineError)
+            for damage in result.damages
+            for key in damage.keys
+        }
+        return lambda asset, key: (asset.name, key) in damaged
+    return lambda asset, _: asset.name == order.again
+
+
+def record_syncs(journal: Path) -> None:
+    """Record inode and size of every file that this process brings to the disk from now on."""
+    journal.unlink(missing_ok=True)
+    journal.with_suffix(".start").touch()
+    to_disk = os.fsync
+
+    def recorded(descriptor: Any) -> None:  # noqa: ANN401 - as os.fsync takes it
+        to_disk(descriptor)
+        status = os.fstat(descriptor)
+        with journal.open("a") as lines:
+            lines.write(f"{status.st_ino} {status.st_size}\n")
+
+    os.fsync = recorded  # type: ignore[assignment]

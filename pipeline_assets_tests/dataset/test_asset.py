@@ -10,6 +10,7 @@ import pytest
 from pipeline_assets.dataset.asset import Declare, check, ingest_asset, lake_asset
 from pipeline_assets.dataset.inputs import Landed, NumberedLines, RawLines, read_as
 from pipeline_assets.dataset.values.workspace import Workspace
+from pipeline_assets.errors import DeclarationError
 from pipeline_assets.publish.asset_audit import partition_checks
 from pipeline_assets_tests.diary.assets import (
     DAYS,
@@ -121,7 +122,7 @@ def unreadable(workspace: Workspace, entries: ir.Table) -> Iterator[pa.RecordBat
 def test_a_parameter_that_nothing_is_known_of_is_refused_where_it_is_declared(
     declare: Declare, function: Callable[..., object], complaint: str
 ) -> None:
-    with pytest.raises(TypeError, match=f"^{function.__name__}: .*{complaint}"):
+    with pytest.raises(DeclarationError, match=f"^{function.__name__}: .*{complaint}"):
         declare(function)
 
 

@@ -173,7 +173,7 @@ def test_dagster_shows_descriptions_and_constraints() -> None:
 
 
 def test_results_are_ordered_and_cast_as_declared() -> None:
-    table = ibis.memtable([{"b": 1, "a": "7"}], schema={"b": "int8", "a": "string"})
+    table = ibis.memtable([{"b": 1, "a": 7}], schema={"b": "int8", "a": "int32"})
 
     class Two(Contract):
         """One row."""

@@ -103,7 +103,11 @@ def entries(pages: NumberedLines) -> ir.Table:
     """What was written, by whom."""
     fields = pages.line.split(": ")
     return pages.select(
-        "line_number", "day", page=pages.member, who=fields[0], letters=fields[1].length()
+        "day",
+        page=pages.member,
+        line_number=pages.line_number.cast("int32"),
+        who=fields[0],
+        letters=fields[1].length(),
     )
 
 

@@ -8,6 +8,7 @@ from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.progress import SILENT
 from pipeline_assets.exports.registry import exporters
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.jobs import update_jobs
 from pipeline_assets.publish.dagster_assets import Policies, dagster_asset
 from pipeline_assets.publish.io_managers import LakeIOManager, LandingIOManager
 from pipeline_assets.publish.staging import Stager
@@ -34,6 +35,7 @@ def diary(
     tables = {asset.name: asset.table for asset in assets}
     definitions = dg.Definitions(
         assets=[PAGES.spec(), *(dagster_asset(asset, tables, POLICIES) for asset in assets)],
+        jobs=update_jobs(assets),
         resources={**resources(settings, assets), **replaced},
     )
     return Workbench(settings, definitions, assets)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipeline_assets.dataset.contract import Double, Field, TableContract
+from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.query import query
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets_tests.landing.plays import (
     ALL_PLAYS,
@@ -34,6 +36,19 @@ def test_a_table_that_was_never_published_is_empty(lake: Lake) -> None:
     assert (state.snapshot_id, state.files, state.records) == (None, (), {})
     assert lake.rows(PLAYS, state).num_rows == 0
     assert lake.history(PLAYS) == []
+
+
+def test_a_table_between_its_creation_and_its_first_commit_is_empty(lake: Lake) -> None:
+    lake.create(PLAYS)
+    state = lake.read(PLAYS)
+    assert (state.snapshot_id, state.files, list(state.columns)) == (
+        None,
+        (),
+        ["listener", "plays", "day"],
+    )
+    engine = EmbeddedEngine(memory_limit_mib=256, threads=1)
+    with query("select count(*) from music.plays", lake, [], engine) as answer:
+        assert list(answer.rows) == [(0,)]
 
 
 def test_what_is_published_can_be_read(lake: Lake) -> None:

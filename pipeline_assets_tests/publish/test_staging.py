@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from pipeline_assets.dataset.asset import ingest_asset
 from pipeline_assets.dataset.values.progress import Log, Progress
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
@@ -18,6 +19,7 @@ from pipeline_assets.iceberg.upkeep.cleaning import clean
 from pipeline_assets.publish.io_managers import LakeIOManager
 from pipeline_assets.publish.staging import AlreadyPublished, Staged
 from pipeline_assets.settings import Settings
+from pipeline_assets_tests.diary.assets import DIARY, Letters
 from pipeline_assets_tests.diary.bench import diary, land, resources
 from pipeline_assets_tests.processes import (
     CONTEXT,
@@ -213,3 +215,15 @@ def test_what_an_ingesting_function_complains_of_is_what_is_told(bench: Workbenc
     assert run_day(diary(bench.settings, stager=stager), "sat") == [
         "The vendor sent a picture; ask for the text"
     ]
+
+
+def test_an_ingest_whose_batches_would_be_rounded_publishes_nothing(settings: Settings) -> None:
+    @ingest_asset(domain=DIARY, contract=Letters, code_version="1")
+    def averages() -> Iterator[pa.RecordBatch]:
+        """Halves."""
+        yield pa.RecordBatch.from_pylist([{"who": "ada", "letters": 1.5}])
+
+    bench = diary(settings, (averages,))
+    (told,) = failures(bench.run())
+    assert "Letters: `letters` is int64 by contract, and the function returns float64" in told
+    assert bench.lake.records(averages.table) == {}

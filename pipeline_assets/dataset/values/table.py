@@ -62,6 +62,7 @@ class PartitionRecord:
         config: The config it was materialised with, as JSON values; None if its asset has none, or
             if version 0.1 published it.
         override: What a run has asked for although the deployment declares something else.
+        audit: Version of the checks that it has passed; empty if version 0.1 published it.
     """
 
     version: str
@@ -73,3 +74,4 @@ class PartitionRecord:
     published_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
     config: Mapping[str, Any] | None = None
     override: Mapping[str, Any] = field(default_factory=dict)
+    audit: str = ""

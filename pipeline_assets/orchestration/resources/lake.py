@@ -1,4 +1,4 @@
-"""The lake as resources of Dagster: IO managers, the routing of engines, stager and comparer."""
+"""The lake as resources of Dagster: IO managers, the routing of engines, stager and checks."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,8 +26,8 @@ from pipeline_assets.orchestration.resources.spark import (
     SparkOnEmr,
     SparkOnEmrServerless,
 )
-from pipeline_assets.publish.comparison_checks import Comparer
 from pipeline_assets.publish.io_managers import LakeIOManager, LandingIOManager
+from pipeline_assets.publish.published_checks import PublishedChecks
 from pipeline_assets.publish.staging import Stager
 
 
@@ -125,13 +125,13 @@ class ConfigurableStager(dg.ConfigurableResource[Stager]):
         )
 
 
-class ConfigurableComparer(dg.ConfigurableResource[Comparer]):
-    """Evaluates the checks that compare published tables."""
+class ConfigurablePublishedChecks(dg.ConfigurableResource[PublishedChecks]):
+    """Evaluates checks on what is published."""
 
     lake_io_manager: dg.ResourceDependency[LakeIOManager]
     engines: dg.ResourceDependency[EnginesByAsset]
 
-    def create_resource(self, context: dg.InitResourceContext) -> Comparer:  # noqa: ARG002
-        """The comparer; nothing connects yet."""
+    def create_resource(self, context: dg.InitResourceContext) -> PublishedChecks:  # noqa: ARG002
+        """What evaluates them; nothing connects yet."""
         manager = self.lake_io_manager
-        return Comparer(manager.lake, manager.store, self.engines.engines())
+        return PublishedChecks(manager.lake, manager.store, self.engines.engines())

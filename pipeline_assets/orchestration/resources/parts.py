@@ -19,9 +19,9 @@ from pipeline_assets.orchestration.resources.basics import (
     PostgresDatabase,
 )
 from pipeline_assets.orchestration.resources.lake import (
-    ConfigurableComparer,
     ConfigurableLakeIOManager,
     ConfigurableLandingIOManager,
+    ConfigurablePublishedChecks,
     ConfigurableStager,
     EnginesByAsset,
 )
@@ -116,7 +116,9 @@ class Parts:
                 oltp_database=self.oltp_database,
                 warehouse_database=self.warehouse_database,
             ),
-            "comparer": ConfigurableComparer(lake_io_manager=lake, engines=self.engines),
+            "published_checks": ConfigurablePublishedChecks(
+                lake_io_manager=lake, engines=self.engines
+            ),
         }
 
 

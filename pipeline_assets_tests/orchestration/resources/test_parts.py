@@ -52,7 +52,7 @@ def configured(shown: RepositorySnap, name: str) -> dict[str, Any]:
 
 def test_parts_are_found_by_name_with_their_configuration(shown: RepositorySnap) -> None:
     assert {resource.name for resource in shown.resources or []} == {
-        *("s3", "lake_io_manager", "landing_io_manager", "stager", "comparer", "engines"),
+        *("s3", "lake_io_manager", "landing_io_manager", "stager", "published_checks", "engines"),
         *("embedded_engine", "spark_local", "spark_emr", "spark_emr_serverless"),
         *("oltp_database", "warehouse_database"),
     }

@@ -1,0 +1,102 @@
+"""What commands cost before they do anything: CPU seconds and memory of fresh processes.
+
+    python -m benchmarks.startup --before ../an-older-checkout
+
+Each command runs in a new process, in turn with ``import dagster``, so that a busy machine slows
+both alike; a ratio is the median over the rounds. The lake holds one small domain. With `--before`,
+the code of another checkout takes its turns as well, on a lake of its own.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from benchmarks.harness import markdown
+
+HERE: Final = Path(__file__).parents[1]
+CLI: Final = "from pipeline_assets.command.cli import main; main()"
+COUNT: Final = "select count(*) from {}"
+FILES: Final = "'lake/music/users/data/**/*.parquet'"
+SELECT: Final = ("--select", 'key:"music/raw_users" or key:"music/users"')
+PEERS: Final[Mapping[str, Sequence[str]]] = {
+    "import dagster": ("-c", "import dagster"),
+    "import dagster, ibis": ("-c", "import dagster, ibis"),
+    "the query in DuckDB alone": (
+        "-c",
+        f'import duckdb; print(duckdb.sql("{COUNT.format(FILES)}").fetchall())',
+    ),
+}
+OURS: Final[Mapping[str, Sequence[str]]] = {
+    "import of the definitions": ("-c", "import pipeline_assets.definitions"),
+    "--help": ("-c", CLI, "--help"),
+    "query": ("-c", CLI, "query", COUNT.format("music.users")),
+    "history": ("-c", CLI, "history", "music.users"),
+    "missing": ("-c", CLI, "missing"),
+    "doctor": ("-c", CLI, "doctor"),
+    "update with nothing to do": ("-c", CLI, "update", *SELECT),
+}
+
+
+def measured(arguments: Sequence[str], folder: Path, code: Path) -> tuple[float, float]:
+    """CPU seconds of a fresh Python, and its peak of memory in MiB."""
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(code)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(arguments)} ended with {process.returncode}")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def prepare(folder: Path, code: Path) -> None:
+    """A lake with the listeners of the sample."""
+    folder.mkdir()
+    measured(("-c", CLI, "sample", "--out", "landing", "--scale", "0.1"), folder, code)
+    measured(("-c", CLI, "update", *SELECT), folder, code)
+
+
+def races(folder: Path, code: Path, rounds: int) -> list[list[str]]:
+    """A row for each command: seconds, memory, and how often `import dagster` they take."""
+    taken: dict[str, list[tuple[float, float]]] = {}
+    for _ in range(rounds):
+        for name, arguments in {**PEERS, **OURS}.items():
+            taken.setdefault(name, []).append(measured(arguments, folder, code))
+    rows = []
+    for name, found in taken.items():
+        ratios = [
+            own[0] / peer[0] for own, peer in zip(found, taken["import dagster"], strict=True)
+        ]
+        seconds, peak = (median(each[place] for each in found) for place in (0, 1))
+        rows.append([name, f"{seconds:.2f}", f"{median(ratios):.2f}", f"{peak:.0f}"])
+    return rows
+
+
+def main() -> None:
+    """Take turns, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--before", type=Path, help="a checkout to compare with")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    codes = {"now": HERE, **({"before": arguments.before} if arguments.before else {})}
+    with TemporaryDirectory() as name:
+        for label, code in codes.items():
+            prepare(Path(name) / label, code.resolve())
+        for label, code in codes.items():
+            rows = races(Path(name) / label, code.resolve(), arguments.rounds)
+            print(f"\n{label}\n")
+            print(markdown(["process", "CPU s", "x import dagster", "peak MiB"], rows))
+
+
+if __name__ == "__main__":
+    main()

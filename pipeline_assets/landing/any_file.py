@@ -1,0 +1,151 @@
+"""Records of CSV, TSV, Parquet and JSON Lines files, all as text with an account of each record.
+
+Whatever the format, a raw table has the same form, so the same expressions type its records and
+reject what is broken: see :mod:`pipeline_assets.landing.typed_text`.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, BinaryIO, Final, Literal, TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline_assets.dataset.values.objects import StoredObject
+from pipeline_assets.dataset.values.workspace import Workspace
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.landing.byte_stream import inflated_chunks
+from pipeline_assets.landing.delimited import RFC_4180, TSV, Columns
+from pipeline_assets.landing.landed_records import as_rows, read_landed
+from pipeline_assets.landing.records import MAX_RAW_CHARACTERS
+
+FileFormat: TypeAlias = Literal["csv", "tsv", "parquet", "jsonl"]
+Row: TypeAlias = dict[str, Any]
+
+_BATCH_ROWS: Final = 20_000
+_CHUNK_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class FileRecords:
+    """How the files of one table are read.
+
+    Attributes:
+        format: Of every file.
+        fields: What each column is called in the files, by the column's name.
+    """
+
+    format: FileFormat
+    fields: Mapping[str, str]
+
+    def rows(
+        self, objects: Mapping[str, tuple[StoredObject, ...]], partition: str, workspace: Workspace
+    ) -> Iterator[pa.RecordBatch]:
+        """All records as rows of a raw table, whose schema the workspace holds.
+
+        Args:
+            objects: The landed files by partition key.
+            partition: The partition column.
+            workspace: What the ingest was given.
+
+        Raises:
+            PipelineError: A file cannot be read, or lacks a column.
+        """
+        for key, files in objects.items():
+            for batch in self.batches(files, workspace):
+                yield as_rows(batch, workspace.schema, **{partition: key})
+
+    def batches(
+        self, files: tuple[StoredObject, ...], workspace: Workspace
+    ) -> Iterator[pa.RecordBatch]:
+        """The records of some files, without a partition.
+
+        Raises:
+            PipelineError: A file cannot be read, or lacks a column.
+        """
+        if self.format in {"csv", "tsv"}:
+            dialect = TSV if self.format == "tsv" else RFC_4180
+            columns = Columns(tuple(self.fields.values()))
+            names = {field: column for column, field in self.fields.items()}
+            for batch in read_landed(files, workspace.store, columns, dialect, workspace):
+                yield batch.rename_columns([names.get(it, it) for it in batch.schema.names])
+            return
+        for file in files:
+            read = self._parquet if self.format == "parquet" else self._json
+            with closing(workspace.store.open(file.uri, file.etag)) as stream:
+                yield from _numbered(file.uri, read(file.uri, stream))
+            workspace.progress.advance(file.uri, file.size, file.size)
+
+    def _parquet(self, uri: str, stream: BinaryIO) -> Iterator[pa.RecordBatch]:
+        """Parquet is read from its end, so what comes from S3 is stored for a moment."""
+        with tempfile.TemporaryFile() as local:
+            shutil.copyfileobj(stream, local, _CHUNK_BYTES)
+            try:
+                parquet = pq.ParquetFile(local)
+            except pa.ArrowException as error:
+                raise PipelineError(f"{uri} is no whole Parquet file: {error}") from error
+            missing = [it for it in self.fields.values() if it not in parquet.schema_arrow.names]
+            if missing:
+                raise PipelineError(f"{uri} lacks column {', '.join(missing)}")
+            for batch in parquet.iter_batches(_BATCH_ROWS, columns=list(self.fields.values())):
+                columns = [_as_text(batch.column(name)) for name in self.fields.values()]
+                nothing = pa.nulls(len(batch), pa.string())
+                names = [*self.fields, "problem", "raw"]
+                yield pa.RecordBatch.from_arrays([*columns, nothing, nothing], names)
+
+    def _json(self, uri: str, stream: BinaryIO) -> Iterator[pa.RecordBatch]:
+        names = [*self.fields, "problem", "raw"]
+        schema = pa.schema([(name, pa.string()) for name in names])
+        rows = (self._row(line) for line in _lines(inflated_chunks(uri, stream, _CHUNK_BYTES)))
+        while found := list(islice(rows, _BATCH_ROWS)):
+            yield pa.RecordBatch.from_pylist(found, schema=schema)
+
+    def _row(self, line: bytes) -> Row:
+        """The fields of one line, numbers as they are written; or what is wrong with the line."""
+        try:
+            found = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
+        except ValueError:
+            return _broken("no_json", line)
+        if not isinstance(found, dict):
+            return _broken("no_object", line)
+        return {column: _as_json(found.get(field)) for column, field in self.fields.items()}
+
+
+def _numbered(uri: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    before = 0
+    for batch in batches:
+        numbers = pa.array(range(before + 1, before + len(batch) + 1), pa.int64())
+        numbered = batch.append_column("row_number", numbers)
+        yield numbered.append_column("source_uri", pa.repeat(pa.scalar(uri), len(batch)))
+        before += len(batch)
+
+
+def _as_text(column: pa.Array) -> pa.Array:
+    """A column as text; what Arrow does not write itself, such as a list, as JSON."""
+    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+        return pa.array([_as_json(it) for it in column.to_pylist()], pa.string())
+    return column.cast(pa.string())
+
+
+def _as_json(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines that hold something."""
+    rest = b""
+    for chunk in chain(chunks, [b"\n"]):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from (line for line in lines if line.strip())
+
+
+def _broken(problem: str, line: bytes) -> Row:
+    text = line[:MAX_RAW_CHARACTERS].decode(errors="backslashreplace").replace("\0", "\\x00")
+    return {"problem": problem, "raw": text}
