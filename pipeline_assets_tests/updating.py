@@ -21,20 +21,24 @@ class Updated:
     made: tuple[str, ...]
     problems: tuple[str, ...]
     failures: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
-def update(updater: Updater, *names: str, is_forced: IsForced = nothing_forced) -> Updated:
+def update(
+    updater: Updater, *names: str, is_forced: IsForced = nothing_forced, accepts: bool = False
+) -> Updated:
     """Bring everything, or the tables of these names, up to date, and what is forced again."""
     listings, outside = updater.listings(), updater.outside()
     updater.register(listings)
     found = updater.stale(listings, outside, is_forced)
     stale = [item for item in found if not names or item.asset.table.name in names]
-    outcomes = list(updater.run(batches(stale)))
+    outcomes = list(updater.run(batches(stale), accepts=accepts))
     unplaced = [line for listing in listings.values() for line in listing.problems]
     return Updated(
         made=tuple(f"{item.asset.table.name}[{item.key}]" for item in stale),
         problems=(*unplaced, *outside.problems),
         failures=tuple(line for outcome in outcomes for line in outcome.failures),
+        warnings=tuple(line for outcome in outcomes for line in outcome.warnings),
     )
 
 

@@ -6,18 +6,18 @@ Whatever goes wrong ends as one line; see :mod:`pipeline_assets.command.boundary
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
+from pipeline_assets.command.boundary import DEBUG, obey_sigterm, one_line_errors
 from pipeline_assets.command.care.commands import backup, clean, recover, verify
 from pipeline_assets.command.projects.commands import init, new
 from pipeline_assets.command.session import Session
-from pipeline_assets.command.tables.audit import audit, audited_again
+from pipeline_assets.command.tables.audit import audit
 from pipeline_assets.command.tables.describe import describe, told
 from pipeline_assets.dataset.values.texts import first_and_last, printable
 from pipeline_assets.errors import PipelineError
@@ -25,10 +25,6 @@ from pipeline_assets.serving.command import serve
 
 if TYPE_CHECKING:
     from pipeline_assets.command.console import Format
-    from pipeline_assets.command.runs import Outcome
-    from pipeline_assets.landing.zone import Listing
-    from pipeline_assets.staleness.outside_systems import OutsideVersions
-    from pipeline_assets.staleness.stale_partitions import Stale
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -70,82 +66,24 @@ def sample(out: Path, scale: float, seed: int, damage: float, end: datetime) -> 
     "--declared", is_flag=True, help="Forget config that runs have asked for; use the declared."
 )
 @click.option("--repair", is_flag=True, help="Read all that is published; mend what is damaged.")
+@click.option(
+    "--accept", is_flag=True, help="Publish deliveries that are refused because so much is missing."
+)
+@click.option(
+    "--withdraw", is_flag=True, help="Empty partitions that vendors or databases have withdrawn."
+)
 @click.pass_obj
-def update(
-    session: Session,
-    select: str | None,
-    partition: str | None,
-    again: bool,
-    declared: bool,
-    repair: bool,
-) -> None:
+def update(session: Session, /, **options: Any) -> None:  # noqa: ANN401 - the fields of an order
     """Materialise what depends on changes outside the lake; a second run finds nothing to do."""
-    from pipeline_assets.command.care.repair import Repair, find_damages
-    from pipeline_assets.command.console import changes
-    from pipeline_assets.command.selection import selection
-    from pipeline_assets.dataset.values.table import WHOLE_TABLE
-    from pipeline_assets.staleness.stale_partitions import nothing_forced
+    from pipeline_assets.command.order import Order, carry_out
 
-    if again and not (select or partition):
-        raise PipelineError("--again alone would materialise all: add --select or --partition")
-    whole = session.updater(keeps_overrides=not declared)
-    chosen = selection(whole, select, partition)
-    updater = chosen.narrowed(whole)
-    listings = chosen.of(updater.listings())
-    outside = updater.outside()
-    # A run whose process was killed would otherwise count as running for ever.
-    updater.fail_abandoned_runs()
-    updater.register(listings)
-    chosen.require_partition(updater, listings)
-    problems = [problem for listing in listings.values() for problem in listing.problems]
-    _tell(outside.notes)
-    damages = find_damages(session, chosen.assets(updater)) if repair else Repair()
-    is_forced = damages.forced(chosen.holds if again else nothing_forced)
-    found = updater.stale(listings, outside, is_forced)
-    stale = [item for item in found if chosen.holds(item.asset, item.key)]
-    problems += [*outside.problems, *damages.problems, *damages.hopeless(found)]
-    outcomes = _materialised(session, stale, keeps_overrides=not declared) if stale else []
-    for line in (warning for outcome in outcomes for warning in outcome.warnings):
-        click.echo(f"warning: {printable(line)}", err=True)
-    failures = [failure for outcome in outcomes for failure in outcome.failures]
-    unaudited = [it for it in whole.unaudited() if chosen.holds(it, partition or WHOLE_TABLE)]
-    failures += audited_again(whole, unaudited)
-    for line in (*problems, *failures):
-        click.echo(f"error: {printable(line)}", err=True)
-    if problems or failures:
-        sys.exit(FAILED)
-    for asset in unaudited:
-        click.echo(f"{asset.table}: its checks changed, and what is published passes them")
-    if stale or not unaudited:
-        click.echo(changes(session, outcomes) if stale else _nothing_run(listings, outside, select))
-
-
-def _materialised(
-    session: Session, stale: "Sequence[Stale]", *, keeps_overrides: bool
-) -> "list[Outcome]":
-    from pipeline_assets.command.batches import batches
-    from pipeline_assets.command.console import ProgressBars
-
-    work = batches(stale)
-    landing = session.deployment.landing.uri
-    with ProgressBars(sum(len(batch.assets) for batch in work), landing) as bars:
-        return list(session.updater(bars, keeps_overrides=keeps_overrides).run(work))
+    if code := carry_out(session, Order(**options)):
+        sys.exit(code)
 
 
 def _tell(notes: Iterable[str]) -> None:
     for note in notes:
         click.echo(f"note: {printable(note)}", err=True)
-
-
-def _nothing_run(
-    listings: "Mapping[str, Listing]", outside: "OutsideVersions", select: str | None
-) -> str:
-    """Why an update had nothing to do."""
-    lines = [f"{name} is not expected: {reason}" for name, reason in outside.idle.items()]
-    if not any(listing.partitions for listing in listings.values()) and listings:
-        lines.append("Nothing has landed of what was asked for; see `doctor` for the landing zone.")
-    chosen = "Of what was chosen, nothing is stale" if select else "Everything is up to date"
-    return "\n".join([*lines, f"{chosen}; nothing was run."])
 
 
 @cli.command()
@@ -227,13 +165,16 @@ def restore(session: Session, table: str, snapshot: int, partition: tuple[str, .
 @click.pass_obj
 def missing(session: Session) -> None:
     """List what `update` would materialise, and why."""
+    from pipeline_assets.command.order import withdrawn_lines
+
     session.require_lake()
     updater = session.updater()
     outside = updater.outside()
-    stale = updater.stale(updater.listings(), outside)
+    listings = updater.listings()
+    stale = updater.stale(listings, outside)
     for name, reason in outside.idle.items():
         click.echo(f"{name:<36} {'':<24} not expected: {reason}")
-    _tell(outside.notes)
+    _tell((*withdrawn_lines(updater.withdrawn(listings)), *outside.notes))
     for problem in outside.problems:
         click.echo(f"error: {printable(problem)}", err=True)
     by_reason: dict[tuple[str, str], list[str]] = {}

@@ -19,6 +19,7 @@ from pipeline_assets.orchestration.policies.freshness import (
     layer_of,
     settle_of,
 )
+from pipeline_assets.publish.checks.delivery import DELIVERY
 from pipeline_assets.publish.contract_check import CONTRACT
 from pipeline_assets.settings import PREFIX, Settings
 
@@ -128,6 +129,8 @@ def _checks(asset: LakeAsset) -> Iterator[list[str]]:
         yield [f"`{CONTRACT}`", f"`{rule.name}`", rule.severity, rule.description]
     for check in (*asset.checks, *(each.check for each in asset.comparisons)):
         yield [f"`{check.name}`", "", check.severity, check.description]
+    if asset.delivery:
+        yield [f"`{DELIVERY}`", "", "error", str(asset.delivery)]
 
 
 def _table(header: list[str], rows: Iterable[list[str]]) -> Iterator[str]:

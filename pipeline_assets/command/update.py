@@ -6,7 +6,7 @@ by comparing versions, never dates, and records its runs in the instance that th
 
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import dagster as dg
@@ -15,13 +15,15 @@ from pipeline_assets.command.batches import Batch
 from pipeline_assets.command.runs import KEEP_RECORDS, PROCESS_TAG, Outcome, Runs
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.landing_source import LandingSource
-from pipeline_assets.dataset.values.objects import fingerprint
+from pipeline_assets.dataset.values.objects import NOTHING, fingerprint
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.landing.zone import LandingZone, Listing
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.jobs import update_job_name
 from pipeline_assets.orchestration.processes import is_alive
+from pipeline_assets.publish.checks.delivery import ACCEPT_TAG
+from pipeline_assets.publish.io_managers import WITHDRAW_TAG
 from pipeline_assets.publish.run_config import DECLARED_TAG
 from pipeline_assets.staleness.audits import has_passed_other_checks
 from pipeline_assets.staleness.outside_systems import OutsideVersions, read_outside_systems
@@ -72,9 +74,43 @@ class Updater:
         zone.store.require(zone.uri)
         return {source.key.to_user_string(): _listing(zone, source) for source in self.sources}
 
-    def outside(self) -> OutsideVersions:
-        """Ask the databases for their versions; one that does not answer becomes a problem."""
-        return read_outside_systems(self.assets, self.deployment.databases)
+    def outside(self, *, withdraws: bool = False) -> OutsideVersions:
+        """Ask the databases for their versions; one that does not answer becomes a problem.
+
+        Args:
+            withdraws: Whether somebody knows that a database has lost most of what is published.
+
+        Raises:
+            PipelineError: The lake cannot be read.
+        """
+        lake = self.deployment.lake
+        return read_outside_systems(
+            self.assets,
+            self.deployment.databases,
+            lambda asset: lake.records(asset.table),
+            withdraws=withdraws,
+        )
+
+    def withdrawn(self, listings: Mapping[str, Listing]) -> dict[str, list[str]]:
+        """Partitions that are published although nothing of them lies in the landing zone any more.
+
+        Returns:
+            Partition keys by landing asset.
+
+        Raises:
+            PipelineError: The lake cannot be read.
+        """
+        found: dict[str, set[str]] = {name: set() for name in listings}
+        for asset in self.assets:
+            for spec in (spec for spec in asset.inputs if spec.upstream in listings):
+                listing = listings[spec.upstream]
+                records = self.deployment.lake.records(asset.table) if listing.is_whole else {}
+                found[spec.upstream].update(
+                    key
+                    for key, record in records.items()
+                    if key not in listing.partitions and record.inputs.get(spec.name) != NOTHING
+                )
+        return {name: sorted(keys) for name, keys in found.items() if keys}
 
     @one_line_errors(KEEP_RECORDS)
     def register(self, listings: Mapping[str, Listing]) -> None:
@@ -134,9 +170,19 @@ class Updater:
             )
         )
 
-    def run(self, batches: Iterable[Batch]) -> Iterator[Outcome]:
-        """Materialise batches; see :meth:`pipeline_assets.command.runs.Runs.outcomes`."""
-        return self._runs.outcomes(batches)
+    def run(
+        self, batches: Iterable[Batch], *, accepts: bool = False, withdraws: bool = False
+    ) -> Iterator[Outcome]:
+        """Materialise batches; see :meth:`pipeline_assets.command.runs.Runs.outcomes`.
+
+        Args:
+            batches: What to materialise.
+            accepts: Whether deliveries that would be refused are accepted.
+            withdraws: Whether partitions are emptied of which nothing has landed any more.
+        """
+        asked = {ACCEPT_TAG: accepts, WITHDRAW_TAG: withdraws}
+        tags = {tag: "true" for tag, is_asked in asked.items() if is_asked}
+        return replace(self._runs, tags={**self._runs.tags, **tags}).outcomes(batches)
 
     @property
     def _runs(self) -> Runs:

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias, Unpack
 import dagster as dg
 import ibis.expr.types as ir
 
+from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.comparison import Comparison, divided
 from pipeline_assets.dataset.contract import Check, Contract, Severity, TableContract
 from pipeline_assets.dataset.inputs import InputSpec, table_parameters
@@ -53,8 +54,7 @@ class LakeAsset:
         partitions_per_run: How many partitions one run may materialise.
         code_version: Of an ingest function; an expression's version is derived from its SQL.
         export: Where the rows of an export asset go.
-        system: Setting of the outside system it needs, such as ``oltp``; where that is not set,
-            `update` leaves the asset alone.
+        system: The outside system it needs, such as ``oltp``; where it is not set, it is idle.
         source_versions: For an asset that reads such a system: from its connection string, the
             length of windows and the span to look at (None for all of it) to the version of each
             window that the system holds anything of, by the window's start in UTC.
@@ -62,6 +62,7 @@ class LakeAsset:
             somebody has to ask for a new one.
         to_warehouse: Whether its partitions are also loaded into the relational warehouse.
         declared: The config that the deployment declares for it.
+        delivery: Which deliveries may not take the place of what is published unasked.
     """
 
     kind: Kind
@@ -82,6 +83,7 @@ class LakeAsset:
     refreshes_on_request: bool = False
     to_warehouse: bool = False
     declared: DeclaredConfig = field(default_factory=DeclaredConfig)
+    delivery: Delivery | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
         """Call the function itself."""
@@ -225,9 +227,10 @@ def ingest_asset(
         partitions: How it is cut.
         landing: Where the function's parameter of type ``Landed`` comes from.
         checks: Promises beyond the contract's.
-        plots: Pictures for the asset's page.
+        plots: Pictures.
         options: Other fields of :class:`LakeAsset`.
     """
+    options.setdefault("delivery", Delivery())
 
     def declare(function: Callable[..., Any]) -> LakeAsset:
         require_known_parameters(function, "ingest")

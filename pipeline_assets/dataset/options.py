@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Required, TypeAlias, TypedDict
+from datetime import UTC, datetime, timedelta
+from typing import Final, Required, TypeAlias, TypedDict
 
 import dagster as dg
 
+from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.contract import Check
 from pipeline_assets.dataset.partitioning import Partitioning, Window
 from pipeline_assets.dataset.plots import Plot, Text
@@ -26,6 +27,9 @@ class WindowVersion:
     version: str
 
 
+NOWHERE: Final = datetime.min.replace(tzinfo=UTC)
+"""In the place of a window's start: rows without a date that a calendar knows."""
+
 SourceVersions: TypeAlias = Callable[
     [SecretDsn, timedelta, Window | None], Mapping[datetime, WindowVersion]
 ]
@@ -41,6 +45,7 @@ class Options(TypedDict, total=False):
     source_versions: SourceVersions
     refreshes_on_request: bool
     to_warehouse: bool
+    delivery: Delivery | None
 
 
 class TableOptions(Options, total=False):

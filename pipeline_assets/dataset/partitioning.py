@@ -36,10 +36,14 @@ class Partitioning:
 
     def has_key(self, key: str, instance: dg.DagsterInstance) -> bool:
         """Whether there is such a key now; one of a window of time must have ended."""
-        if self.in_time is not None:
-            # To write out all windows takes seconds where there are many.
-            return self._is_time(key) and self.in_time.has_partition_key(key)
-        return key in self.keys(instance)
+        # To write out all windows takes seconds where there are many.
+        return self.is_window(key) if self.in_time else key in self.keys(instance)
+
+    def is_window(self, key: str) -> bool:
+        """Whether it is the key of a window of time that has ended, from the first one on."""
+        definition = self.in_time
+        is_time = definition is not None and self._is_time(key)
+        return is_time and definition is not None and definition.has_partition_key(key)
 
     def upstream_keys(
         self,

@@ -93,13 +93,16 @@ class LandingZone:
         """
         found: dict[str, list[StoredObject]] = defaultdict(list)
         problems: list[str] = []
+        is_whole = True
         for sighting in self.scan(source):
+            is_whole = is_whole and not sighting.fault
             problem = _complaint(source, sighting)
             if problem or sighting.key is None:
                 problems.append(problem or "")
             elif not source.partitioning.is_open(sighting.key):
                 found[sighting.key].append(sighting.item)
-        return Listing({key: tuple(items) for key, items in found.items()}, tuple(problems))
+        partitions = {key: tuple(items) for key, items in found.items()}
+        return Listing(partitions, tuple(problems), is_whole)
 
     def deliveries(
         self, source: LandingSource, keys: Sequence[str]

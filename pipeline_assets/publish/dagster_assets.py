@@ -1,7 +1,7 @@
 """From lake assets to Dagster assets: the one place where the two meet."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,21 +11,26 @@ from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.contract import Check
 from pipeline_assets.dataset.values.config import Fields, with_defaults
 from pipeline_assets.dataset.values.table import WHOLE_TABLE, LakeTable
-from pipeline_assets.profiles.drift import drift_of
-from pipeline_assets.profiles.profiles import ColumnProfile, published_profiles
+from pipeline_assets.profiles.profiles import published_profiles
 from pipeline_assets.publish.attempt import Request
+from pipeline_assets.publish.checks.delivery import (
+    ACCEPT_TAG,
+    DELIVERY,
+    counts_of,
+    delivery_result,
+    delivery_spec,
+    refuse_delivery,
+)
+from pipeline_assets.publish.checks.results import DRIFT, LIKE_BEFORE, check_results, drift_result
 from pipeline_assets.publish.contract_check import (
     CONTRACT,
-    contract_result,
     contract_rules,
     contract_spec,
 )
 from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import (
-    check_metadata,
     config_metadata,
     definition_metadata,
-    drift_metadata,
     partition_metadata,
     staged_metadata,
 )
@@ -35,16 +40,11 @@ from pipeline_assets.publish.run_config import DECLARED_TAG, given_fields, run_c
 from pipeline_assets.publish.staging import AlreadyPublished, Staged, Stager
 from pipeline_assets.staleness.audits import audit_version
 from pipeline_assets.staleness.versions import code_version
-from spark_resources.job import AuditResult
 
 if TYPE_CHECKING:
-    from pipeline_assets.iceberg.tables import Lake
+    pass
 
 RESULT: Final = "result"
-LIKE_BEFORE: Final = "like_before"
-_DRIFT: Final = (
-    "Rows, nulls, classes, means and deviations are like those of the partitions before."
-)
 IO_RETRIES = dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL)
 
 
@@ -95,7 +95,8 @@ def dagster_asset(
             check_specs=[
                 contract_spec(asset),
                 *(_check_spec(asset, check) for check in asset.checks),
-                dg.AssetCheckSpec(LIKE_BEFORE, asset=asset.key, description=_DRIFT),
+                *delivery_spec(asset),
+                dg.AssetCheckSpec(LIKE_BEFORE, asset=asset.key, description=DRIFT),
             ],
             can_subset=True,
             required_resource_keys={"stager"},
@@ -164,10 +165,17 @@ def _execute(
         staged = stager.stage(attempt)
     # The IO manager publishes while this function waits in the middle of its last yield.
     with staged.discarded_on_failure():
-        yield from _check_results(asset, {it.name: it for it in staged.manifest.audits})
+        yield from check_results(asset, {it.name: it for it in staged.manifest.audits})
         _refuse_broken(asset, staged)
         with dagster_failures():
-            yield _drift_result(asset, stager.lake, staged.profiles)
+            counts = counts_of(asset, tables, stager.lake, staged)
+        is_accepted = ACCEPT_TAG in context.run.tags
+        if asset.delivery:
+            yield delivery_result(asset, counts, accepted=is_accepted)
+        if not is_accepted:
+            refuse_delivery(asset, counts)
+        with dagster_failures():
+            yield drift_result(asset, stager.lake, staged.profiles)
         for key in keys:
             profile = staged.profiles.get(key, ())
             metadata = partition_metadata(asset, staged.records[key], profile)
@@ -207,7 +215,8 @@ def _request(
 
 
 def _check_names(asset: LakeAsset) -> list[str]:
-    return [CONTRACT, *(check.name for check in asset.checks), LIKE_BEFORE]
+    own = [check.name for check in asset.checks]
+    return [CONTRACT, *own, *([DELIVERY] if asset.delivery else []), LIKE_BEFORE]
 
 
 def _carried_over(
@@ -240,44 +249,17 @@ def _audit_again(
     with dagster_failures():
         published = PublishedChecks(stager.lake, stager.store, stager.engines)
         audits = published.audit_again(asset, tables, context.log.info)
-        found = [each for each in _check_results(asset, audits) if each.check_name in asked]
+        found = [each for each in check_results(asset, audits) if each.check_name in asked]
         if LIKE_BEFORE in asked:
             records = stager.lake.records(asset.table)
             last = sorted(records, key=lambda key: records[key].published_at)[-1:]
             chosen = {key: records[key] for key in last}
             profiles = published_profiles(stager.lake, asset.table, chosen)
-            found.append(_drift_result(asset, stager.lake, profiles))
+            found.append(drift_result(asset, stager.lake, profiles))
+        if DELIVERY in asked:
+            # It judges what arrives; what is published has been judged, or accepted.
+            found.append(dg.AssetCheckResult(passed=True, check_name=DELIVERY))
     yield from found
-
-
-def _check_results(
-    asset: LakeAsset, audits: Mapping[str, AuditResult]
-) -> Iterator[dg.AssetCheckResult]:
-    yield contract_result(asset, audits)
-    for check in asset.checks:
-        result = audits[check.name]
-        is_error = check.severity == "error"
-        yield dg.AssetCheckResult(
-            passed=result.failed == 0,
-            check_name=result.name,
-            severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
-            description=check.description if result.failed else None,  # alerts tell it
-            metadata=check_metadata(result),
-        )
-
-
-def _drift_result(
-    asset: LakeAsset, lake: "Lake", profiles: Mapping[str, Sequence[ColumnProfile]]
-) -> dg.AssetCheckResult:
-    """Only warns: what is new may well be right."""
-    found, compared = drift_of(asset, lake, profiles)
-    return dg.AssetCheckResult(
-        passed=not found,
-        check_name=LIKE_BEFORE,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=_DRIFT if found else None,
-        metadata=drift_metadata(found, compared),
-    )
 
 
 def _refuse_broken(asset: LakeAsset, staged: Staged) -> None:

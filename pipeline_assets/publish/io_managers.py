@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 import ibis.expr.types as ir
@@ -36,6 +36,10 @@ from spark_resources.job import Source, SourceFile
 
 if TYPE_CHECKING:
     from pipeline_assets.iceberg.tables import Lake, TableState
+
+
+WITHDRAW_TAG: Final = "pipeline/withdraw"
+"""Tag of a run that empties partitions whose objects a vendor has withdrawn."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ class LandingIOManager(dg.IOManager):
         keys = list(context.asset_partition_keys) if _has_partitions(context) else []
         objects = self._delivered(source, keys)
         missing = [key for key, items in objects.items() if not items]
-        if missing:
+        if missing and not _withdraws(context):
             raise PipelineError(
                 f"Nothing has landed for {source.partitioning.column} {first_and_last(missing)}: "
                 f"expected {self.zone.uri}/{source.shape}"
@@ -152,6 +156,11 @@ class LandingIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, _obj: object) -> None:
         """Never called: landing assets are external."""
         raise PipelineError(f"{context.asset_key.to_user_string()} is delivered, not computed")
+
+
+def _withdraws(context: dg.InputContext) -> bool:
+    """Whether the run was started to empty partitions of which nothing lies there any more."""
+    return WITHDRAW_TAG in context.step_context.run_tags
 
 
 def _has_partitions(context: dg.InputContext) -> bool:

@@ -6,18 +6,21 @@ the version among its inputs under the system's name, and so a change outside th
 partition stale like any other changed input.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.options import WindowVersion
+from pipeline_assets.dataset.options import NOWHERE, WindowVersion
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.values.database import Database
 from pipeline_assets.dataset.values.dsn import address
+from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.errors import PipelineError
 
+FEW_WINDOWS: Final = 2
+"""So many windows may lose most of what is published before the system is doubted."""
 EMPTY: Final = "empty"
 """The version of a window for which a system holds no rows."""
 
@@ -42,9 +45,20 @@ class OutsideVersions:
 
 
 def read_outside_systems(
-    assets: Iterable[LakeAsset], databases: Mapping[str, Database]
+    assets: Iterable[LakeAsset],
+    databases: Mapping[str, Database],
+    published: Callable[[LakeAsset], Mapping[str, PartitionRecord]],
+    *,
+    withdraws: bool = False,
 ) -> OutsideVersions:
-    """Ask every system that assets need; one that does not answer makes no partition stale."""
+    """Ask every system that assets need; one that does not answer makes no partition stale.
+
+    Args:
+        assets: The assets.
+        databases: The systems by name.
+        published: The records of an asset's partitions.
+        withdraws: Whether somebody knows that a system has lost most of what is published.
+    """
     versions: dict[str, Mapping[str, str]] = {}
     destinations: dict[str, str] = {}
     idle: dict[str, str] = {}
@@ -56,8 +70,13 @@ def read_outside_systems(
             idle[asset.name] = f"{database.setting} is not set"
         elif database and asset.source_versions:
             try:
-                found = _versions(asset, database, None)
-                versions[asset.name] = available_versions(asset, found)
+                every = _versions(asset, database, None)
+                notes += _rows_without_a_date(asset, every)
+                found = {start: held for start, held in every.items() if start != NOWHERE}
+                records = published(asset)
+                if not withdraws:
+                    _refuse_another_system(found, asset, records)
+                versions[asset.name] = available_versions(asset, found, records)
                 notes += _rows_before_the_start(asset, found)
             except PipelineError as error:
                 versions[asset.name] = {}
@@ -67,23 +86,58 @@ def read_outside_systems(
     return OutsideVersions(versions, destinations, idle, tuple(problems), tuple(notes))
 
 
-def available_versions(asset: LakeAsset, found: Mapping[datetime, WindowVersion]) -> dict[str, str]:
-    """The version of every closed window, from the first to the last window that has rows.
+def available_versions(
+    asset: LakeAsset,
+    found: Mapping[datetime, WindowVersion],
+    records: Mapping[str, PartitionRecord],
+) -> dict[str, str]:
+    """The version of every closed window from the first to the last that has rows.
 
-    Windows before the first and after the last stay as they are published: if the settings name the
-    wrong database, an update must not empty the lake.
+    Windows that are published count as well, wherever they lie: what the system no longer holds of
+    them is gone, and they have to follow.
 
     Args:
         asset: An asset that reads the system and has time windows.
         found: What the system holds for each window, by the window's start.
+        records: The published windows.
 
     Returns:
         Version by partition key.
     """
     partitioning = asset.partitioning
-    if not found or partitioning is None:
+    if partitioning is None:
         return {}
-    return _by_key(partitioning, sorted(partitioning.closed_keys(min(found), max(found))), found)
+    held = partitioning.closed_keys(min(found), max(found)) if found else frozenset()
+    keys = held.union(key for key in records if partitioning.is_window(key))
+    return _by_key(partitioning, sorted(keys), found)
+
+
+def _refuse_another_system(
+    found: Mapping[datetime, WindowVersion],
+    asset: LakeAsset,
+    records: Mapping[str, PartitionRecord],
+) -> None:
+    """Refuse a system that holds so little of what is published that it may be the wrong one.
+
+    Raises:
+        PipelineError: It holds none of it, or less than half of it and many windows are concerned.
+    """
+    partitioning = asset.partitioning
+    known = [key for key in records if partitioning and partitioning.is_window(key)]
+    windows = partitioning.windows(known) if partitioning else {}
+    starts = {key: start for key, (start, _) in windows.items()}
+    lacking = {
+        key: records[key].rows - (found[start].rows if start in found else 0)
+        for key, start in starts.items()
+    }
+    lost = {key: rows for key, rows in lacking.items() if rows > 0}
+    total, gone = sum(records[key].rows for key in known), sum(lost.values())
+    is_most = 2 * gone > total and len(lost) > FEW_WINDOWS
+    if gone and (gone == total or is_most):
+        raise PipelineError(
+            f"the {asset.system} database lacks {gone:,} of the {total:,} rows that are published: "
+            "is it the right one? Nothing is withdrawn. If it is: pipeline-assets update --withdraw"
+        )
 
 
 def outside_versions(
@@ -117,6 +171,17 @@ def _versions(
     if asset.source_versions is None or length is None:
         return {}
     return asset.source_versions(database.require(), length, within)
+
+
+def _rows_without_a_date(
+    asset: LakeAsset, found: Mapping[datetime, WindowVersion]
+) -> Iterator[str]:
+    """What no window can hold: it must not stop the windows there are."""
+    if NOWHERE in found:
+        yield (
+            f"{asset.name}: {found[NOWHERE].rows:,} rows have no date, or one beyond any calendar, "
+            f"and are left out; correct them in the {asset.system} database"
+        )
 
 
 def _rows_before_the_start(

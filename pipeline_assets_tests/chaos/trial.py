@@ -21,6 +21,7 @@ from pipeline_assets.profiles.profiles import PROFILES
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.chaos.mishaps import MISHAPS, Mishap, catalog_of, drop_unsynced
 from pipeline_assets_tests.chaos.updates import Order, Outcome, Update
+from pipeline_assets_tests.chaos.vendors import bad_day
 from pipeline_assets_tests.chaos.weather import Weather
 from pipeline_assets_tests.chaos.zone import CATEGORIES, Delivery, Mark, Zone, marks
 
@@ -173,7 +174,7 @@ class Trial:
         if plan.delivery.category in self.present:
             self.findings.faults[OVERWRITTEN] += 1
         self.findings.faults[SKEW] += abs(plan.age) > 1
-        self._land(plan.delivery, plan.age)
+        self.land(plan.delivery, plan.age)
         self.weather.rate = plan.storms
         catalog = catalog_of(self.settings)
         saved = catalog.read_bytes() if catalog.exists() else None
@@ -208,32 +209,35 @@ class Trial:
 
     def settle(self) -> None:
         """Undisturbed, the next update converges, the one after it makes nothing."""
-        self._require(self._undisturbed().ending == "done", "an undisturbed update failed")
-        self._require_current("after an undisturbed update")
-        self._require(self._undisturbed().made == (), "a further update made something")
+        self.require(self.undisturbed().ending == "done", "an undisturbed update failed")
+        self.require_current("after an undisturbed update")
+        self.require(self.undisturbed().made == (), "a further update made something")
         self._clean_up()
-        self._require_current("after cleaning up")
+        self.require_current("after cleaning up")
+        bad_day(self, self.weather.chance)
 
-    def _land(self, delivery: Delivery, age: float = 0.0) -> None:
+    def land(self, delivery: Delivery, age: float = 0.0) -> None:
+        """Have the vendor deliver, and remember what."""
         version = self.zone.land(delivery, age)
         self.landed[delivery.category, version] = delivery.variant
         self.present[delivery.category] = delivery.variant
 
     def _overwrite(self, delivery: Delivery) -> None:
         self.findings.faults[MEANWHILE] += 1
-        self._land(delivery)
+        self.land(delivery)
 
     def _note(self, plan: Plan, outcome: Outcome) -> None:
         self.findings.endings[outcome.ending] += 1
         self.findings.faults[KILLED] += outcome.ending == "killed"
         self.findings.faults[FULL] += bool(plan.largest_file and outcome.ending == "failed")
-        self._require(outcome.ending != "crashed", f"not told in one line: {outcome.said}")
+        self.require(outcome.ending != "crashed", f"not told in one line: {outcome.said}")
         for line in outcome.said:
-            self._require("\n" not in line, f"not told in one line: {line!r}")
+            self.require("\n" not in line, f"not told in one line: {line!r}")
         is_well = outcome.ending == "done" or not plan.is_calm
-        self._require(is_well, f"failed for no reason: {outcome.said}")
+        self.require(is_well, f"failed for no reason: {outcome.said}")
 
-    def _undisturbed(self) -> Outcome:
+    def undisturbed(self) -> Outcome:
+        """An update that nothing happens to."""
         outcome = Update(Order(self.settings, self.expected.tables)).outcome()
         self.findings.endings[outcome.ending] += 1
         return outcome
@@ -244,11 +248,11 @@ class Trial:
         try:
             seen = marks(self.settings, self.expected.assets)
         except PipelineError as error:
-            self._require(False, f"a reader failed {when}: {error}")
+            self.require(False, f"a reader failed {when}: {error}")
             return
         for place, mark in seen.items():
             known = [made.get(place) for made in self.expected.marks]
-            self._require(mark in known, f"{place} is no version that ever was, {when}: {mark}")
+            self.require(mark in known, f"{place} is no version that ever was, {when}: {mark}")
 
     def _check_accounts(self) -> None:
         """A raw partition is the delivery it says; what is read from it is all accounted for."""
@@ -259,16 +263,17 @@ class Trial:
         for category, record in raw.items():
             (version,) = record.inputs.values()
             variant = self.landed.get((category, version))
-            self._require(variant is not None, f"raw_reviews[{category}] names no delivery")
+            self.require(variant is not None, f"raw_reviews[{category}] names no delivery")
             made = self.expected.marks[variant or 0]
             says = seen.get(("raw_reviews", category)) == made["raw_reviews", category]
-            self._require(says, f"raw_reviews[{category}] is not the delivery that it says")
+            self.require(says, f"raw_reviews[{category}] is not the delivery that it says")
             parts = [it[category] for it in (rejected, read) if category in it]
             if len(parts) == 2 and all(record.version in it.inputs.values() for it in parts):
                 total = sum(it.rows for it in parts)
-                self._require(total == record.rows, f"{category}: {total} of {record.rows} rows")
+                self.require(total == record.rows, f"{category}: {total} of {record.rows} rows")
 
-    def _require_current(self, when: str) -> None:
+    def require_current(self, when: str) -> None:
+        """Every table is what the deliveries that lie there now become."""
         wanted = {
             (table, category): mark
             for category, variant in self.present.items()
@@ -278,7 +283,7 @@ class Trial:
         found = marks(self.settings, self.expected.assets)
         wrong = sorted(key for key, mark in wanted.items() if found.get(key) != mark)
         said = [(key, found.get(key), wanted[key]) for key in wrong]
-        self._require(not wrong and found.keys() == wanted.keys(), f"wrong {when}: {said}")
+        self.require(not wrong and found.keys() == wanted.keys(), f"wrong {when}: {said}")
 
     def _clean_up(self) -> None:
         lake, store = Deployment(self.settings).lake, self._store
@@ -290,13 +295,14 @@ class Trial:
         named = tuple(f"{self.settings.lake_uri}/{name}" for name in ("train_ready/am", "catalog."))
         listed = [it.uri for it in store.list(self.settings.lake_uri)]
         left += [uri for uri in listed if not uri.startswith((*homes, *named))]
-        self._require(not left, f"left after cleaning up: {left}")
+        self.require(not left, f"left after cleaning up: {left}")
 
     @property
     def _store(self) -> ObjectStore:
         return Deployment(self.settings).store(self.settings.lake_uri)
 
-    def _require(self, holds: bool, violation: str) -> None:
+    def require(self, holds: bool, violation: str) -> None:
+        """Note a violation unless something holds."""
         if not holds:
             self.findings.violations.append(violation)
 

@@ -1,5 +1,6 @@
 """What vendors deliver to the lake of a trial, and what each delivery has to become."""
 
+import gzip
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +43,8 @@ class Delivery:
 def write_variants(folder: Path, variants: int) -> Path:
     """Write so many versions of the categories' files, of different sizes and with other faults."""
     for variant in range(variants):
-        scale, damage = 0.01 * (1 + variant), 0.02 * variant
+        # Of like sizes: what loses half of its rows would be refused as a bad delivery.
+        scale, damage = 0.01 * (1 + variant / 4), 0.02 * variant
         write_ratings(folder / str(variant), scale, seed=variant, damage=damage)
     return folder
 
@@ -71,7 +73,28 @@ class Zone:
         Returns:
             The version that this gives the partition.
         """
-        data = (self.variants / str(delivery.variant) / delivery.path).read_bytes()
+        return self._put(delivery, self._content(delivery), age)
+
+    def spoil(self, delivery: Delivery, *, header_only: bool) -> None:
+        """Overwrite an object by one that holds nothing of use: a header, or nonsense for stars."""
+        content = self._content(delivery)
+        is_gzip = content.startswith(b"\x1f\x8b")
+        header, *lines = (gzip.decompress(content) if is_gzip else content).splitlines(
+            keepends=True
+        )
+        stars = header.split(b"\t").index(b"star_rating")
+        spoilt = [] if header_only else [_without_stars(line, stars) for line in lines]
+        data = b"".join([header, *spoilt])
+        self._put(delivery, gzip.compress(data) if is_gzip else data, 0.0)
+
+    def remove(self, delivery: Delivery) -> None:
+        """Take an object back."""
+        self.store.delete([f"{self.uri}/{delivery.path}"])
+
+    def _content(self, delivery: Delivery) -> bytes:
+        return (self.variants / str(delivery.variant) / delivery.path).read_bytes()
+
+    def _put(self, delivery: Delivery, data: bytes, age: float) -> str:
         uri = f"{self.uri}/{delivery.path}"
         if isinstance(self.store, LocalStore):
             _replace(Path(uri), data, time.time() - age)
@@ -80,6 +103,11 @@ class Zone:
         return fingerprint(
             it for it in self.store.list(f"{self.uri}/{FILES.prefix}") if it.uri == uri
         )
+
+
+def _without_stars(line: bytes, place: int) -> bytes:
+    fields = line.split(b"\t")
+    return b"\t".join([*fields[:place], b"many", *fields[place + 1 :]])
 
 
 def _replace(path: Path, data: bytes, modified: float) -> None:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, Protocol, TypeAlias
+from typing import BinaryIO, Final, Protocol, TypeAlias
 from urllib.parse import quote
 
 
@@ -90,3 +90,7 @@ def fingerprint(objects: Iterable[StoredObject]) -> str:
     """Sixteen hex digits that change whenever an object appears, goes or is overwritten."""
     identities = sorted(f"{item.uri}@{item.etag}" for item in objects)
     return hashlib.sha256("\n".join(identities).encode()).hexdigest()[:16]
+
+
+NOTHING: Final = fingerprint(())
+"""The fingerprint of a delivery whose objects have been withdrawn."""

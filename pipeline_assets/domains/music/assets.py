@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from pydantic import Field
 
+from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Learn
 from pipeline_assets.dataset.inputs import Landed
@@ -105,7 +106,13 @@ def raw_user_top_artists(deliveries: Landed, workspace: Workspace) -> Iterator[p
     return delivered_records(TOP_ARTISTS, deliveries, workspace)
 
 
-@lake_asset(domain=MUSIC, contract=Users, partitions=SNAPSHOTS, checks=[every_user_accounted])
+@lake_asset(
+    domain=MUSIC,
+    contract=Users,
+    partitions=SNAPSHOTS,
+    checks=[every_user_accounted],
+    delivery=Delivery(read="raw_users"),
+)
 def users(raw_users: ir.Table) -> ir.Table:
     """Listeners and where they live."""
     found = sound(judged_users(raw_users))
@@ -122,6 +129,7 @@ def users(raw_users: ir.Table) -> ir.Table:
     contract=UserTopArtists,
     partitions=SNAPSHOTS,
     checks=[every_top_artist_accounted, every_play_accounted, artists_are_listed_once],
+    delivery=Delivery(read="raw_user_top_artists"),
 )
 def user_top_artists(raw_user_top_artists: ir.Table, users: ir.Table) -> ir.Table:
     """Whom everyone listens to most; plays of an artist that a list names again are added up."""

@@ -61,6 +61,8 @@ def delivered_records(
         PipelineError: A snapshot lacks either table, or a file cannot be read at all.
     """
     for snapshot, objects in deliveries.objects.items():
+        if not objects:  # withdrawn by the vendor, and somebody has asked to follow
+            continue
         files = _by_table(snapshot, objects)[table.name]
         for batch in read_landed(files, deliveries.store, table.columns, RFC_4180, workspace):
             yield as_rows(batch, table.contract, snapshot=snapshot)

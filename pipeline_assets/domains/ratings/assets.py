@@ -7,6 +7,7 @@ from itertools import groupby
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.asset import export_asset, ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Computation
 from pipeline_assets.dataset.contract import TableContract
@@ -77,6 +78,7 @@ def rejected_rows(raw_reviews: ir.Table) -> ir.Table:
         customer_and_product_are_known,
         helpful_votes_within_total,
     ],
+    delivery=Delivery(read="raw_reviews"),
 )
 def reviews(raw_reviews: ir.Table) -> ir.Table:
     """Who wrote what about which product; an empty field is null."""

@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from pydantic import Field
 
+from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Learn
 from pipeline_assets.dataset.inputs import Landed
@@ -32,6 +33,7 @@ from pipeline_assets.domains.rentals.contracts import (
     FilmRentals,
     MovieReviews,
     RawMovieReviews,
+    RejectedPurchases,
     RejectedRows,
     SentimentWeights,
     UserBehaviorMetric,
@@ -44,6 +46,7 @@ from pipeline_assets.domains.rentals.database import (
     purchases,
     rental_versions,
     rentals,
+    unusable_purchases,
 )
 from pipeline_assets.domains.rentals.plots import ACTIVITY, CONFUSION, REPORT, SPENDING
 from pipeline_assets.domains.rentals.records import COLUMNS, accepted, rejected
@@ -83,10 +86,25 @@ class SentimentConfig(dg.Config):
     checks=[every_payment_has_a_film],
     system=OLTP,
     source_versions=payment_versions,
+    delivery=Delivery(may_end=True),
 )
 def user_purchases(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """What customers paid for, from one consistent look at the shop's database."""
     return purchases(oltp.require(), workspace.windows, workspace.schema, DAYS.column)
+
+
+@ingest_asset(
+    domain=RENTALS,
+    contract=RejectedPurchases,
+    code_version="1",
+    partitions=DAYS,
+    system=OLTP,
+    source_versions=payment_versions,
+    delivery=None,
+)
+def rejected_purchases(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBatch]:
+    """Every payment that cannot be used, kept with the reason; its neighbours are published."""
+    return unusable_purchases(oltp.require(), workspace.windows, workspace.schema, DAYS.column)
 
 
 @ingest_asset(
@@ -97,6 +115,7 @@ def user_purchases(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBa
     checks=[every_rental_has_a_film],
     system=OLTP,
     source_versions=rental_versions,
+    delivery=Delivery(may_end=True),
 )
 def film_rentals(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """What customers rented, paid for or not, from one consistent look at the shop's database."""
@@ -128,6 +147,7 @@ def rejected_rows(raw_movie_reviews: ir.Table) -> ir.Table:
     contract=MovieReviews,
     partitions=DAYS,
     checks=[every_record_accounted, reviews_are_written_once],
+    delivery=Delivery(read="raw_movie_reviews"),
 )
 def movie_reviews(raw_movie_reviews: ir.Table) -> ir.Table:
     """What customers wrote about films."""

@@ -105,6 +105,20 @@ class RawMovieReviews(RawRecords):
     insert_date: Date = _window()
 
 
+class RejectedPurchases(Contract):
+    """One row per payment of the window that cannot be used, with the reason."""
+
+    payment_id: Long = Field(description="Identifies the payment in the shop's database.")
+    reason: String = Field(description="`no_customer`, or `bad_amount` if it is no sum of money.")
+    raw: String = Field(description="The payment as the database writes it.")
+    insert_date: Date = _window()
+
+    class Config:
+        """Keys."""
+
+        unique = ["payment_id"]  # noqa: RUF012 - pandera wants a list
+
+
 class RejectedRows(Contract):
     """One row per review that cannot be used, with its place and the reason."""
 

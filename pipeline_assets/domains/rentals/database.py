@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline_assets.dataset.options import WindowVersion
+from pipeline_assets.dataset.options import NOWHERE, WindowVersion
 from pipeline_assets.dataset.partitioning import Window
 from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.landing.fields import WHOLE_ENDING
@@ -36,6 +36,16 @@ PURCHASES: Final = f"""
            p.payment_date::timestamp AS purchased_at
     FROM payment AS p
     LEFT JOIN rental AS r ON r.rental_id = p.rental_id {_FILMS}"""  # noqa: S608 - constants
+_REASON: Final = """
+    CASE WHEN p.customer_id IS NULL THEN 'no_customer'
+         WHEN p.amount IS NULL OR p.amount::text !~ '^-?[0-9]{1,13}([.][0-9]{1,5}0*)?$'
+         THEN 'bad_amount' END"""
+"""Why a payment cannot be used. A numeric may be NaN, infinite, or finer than any money."""
+_REJECTED_PURCHASES: Final = f"""
+    SELECT p.payment_id, {_REASON} AS reason,
+           (p.payment_id, p.customer_id, p.rental_id, p.amount, p.payment_date)::text AS raw,
+           p.payment_date::timestamp AS purchased_at
+    FROM payment AS p"""  # noqa: S608 - constants
 _PAYMENT_HASH: Final = "p.payment_id, p.customer_id, p.rental_id, p.amount, p.payment_date"
 
 _DATES: Final = {
@@ -66,7 +76,8 @@ _RENTALS: Final = """
 _RENTAL_HASH: Final = "r.rental_id, r.inventory_id, r.customer_id, r.rented_at"
 _WITHIN: Final = " WHERE {time} >= %(start)s AND {time} < %(end)s"
 _VERSIONS: Final = """
-    SELECT date_trunc(%(unit)s, {time})::timestamp AS start, count(*) AS rows,
+    SELECT CASE WHEN isfinite({time}) AND {time} >= '0001-01-01' AND {time} < '9999-01-01'
+                THEN date_trunc(%(unit)s, {time})::timestamp END AS start, count(*) AS rows,
            sum(hashtext(({values})::text)::bigint)::text AS hash
     FROM {rows} {within}
     GROUP BY 1"""
@@ -118,8 +129,20 @@ def purchases(
         PipelineError: The database cannot be reached, lacks a table or column, or holds a value
             that does not fit its column.
     """
-    query = PURCHASES + _WITHIN.format(time=_PAID_AT)
+    query = f"{PURCHASES} {_WITHIN.format(time=_PAID_AT)} AND {_REASON} IS NULL"
     wanted = pa.schema([field for field in schema if field.name != column])
+    with snapshot(dsn) as database:
+        for batch in database.read(query, _span(windows), wanted):
+            yield _keyed(batch, "purchased_at", windows, schema, column)
+
+
+def unusable_purchases(
+    dsn: SecretDsn, windows: Mapping[str, Window], schema: pa.Schema, column: str
+) -> Iterator[pa.RecordBatch]:
+    """The payments that :func:`purchases` leaves out, with the reason."""
+    query = f"{_REJECTED_PURCHASES} {_WITHIN.format(time=_PAID_AT)} AND {_REASON} IS NOT NULL"
+    known = [field for field in schema if field.name != column]
+    wanted = pa.schema([*known, ("purchased_at", pa.timestamp("us"))])
     with snapshot(dsn) as database:
         for batch in database.read(query, _span(windows), wanted):
             yield _keyed(batch, "purchased_at", windows, schema, column)
@@ -163,11 +186,13 @@ def _versions(
     database: Snapshot, rows: str, time: str, values: str, length: timedelta, within: Window | None
 ) -> dict[datetime, WindowVersion]:
     bounds = {"start": within[0], "end": within[1]} if within else {}
-    where = _WITHIN.format(time=time) if within else f"WHERE {time} IS NOT NULL"
+    where = _WITHIN.format(time=time) if within else ""
     query = _VERSIONS.format(rows=rows, time=time, values=values, within=where)
     found = database.read(query, {"unit": UNITS[length], **bounds}).read_all().to_pylist()
     return {
-        row["start"].replace(tzinfo=UTC): WindowVersion(row["rows"], f"{row['rows']}-{row['hash']}")
+        row["start"].replace(tzinfo=UTC) if row["start"] else NOWHERE: WindowVersion(
+            row["rows"], f"{row['rows']}-{row['hash']}"
+        )
         for row in found
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.inputs import Landed, NumberedLines, RawLines
 from pipeline_assets.dataset.values.landing_source import LandingSource
@@ -59,6 +60,7 @@ ARCHIVES = LandingSource(
     partitions=SPLITS,
     landing=ARCHIVES,
     checks=[last_line_is_terminated],
+    delivery=Delivery(counted_by="line_count"),
 )
 def raw_files(archives: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """The two files of an archive as delivered, cut at line ends for parallel reading."""
@@ -67,7 +69,12 @@ def raw_files(archives: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch
             yield extract_split(archive, split, archives.store, workspace)
 
 
-@lake_asset(domain=TAOBAO, contract=RejectedRows, partitions=SPLITS)
+@lake_asset(
+    domain=TAOBAO,
+    contract=RejectedRows,
+    partitions=SPLITS,
+    delivery=Delivery(read="raw_files", holds="rejected", counted_by="line_count"),
+)
 def rejected_rows(raw_files: NumberedLines) -> ir.Table:
     """Every line that cannot be read, kept with its place and the reason."""
     # No line is there twice; without order to keep among them, DuckDB judges on all threads.

@@ -48,8 +48,8 @@ class World:
         path.write_bytes(content)
         return path
 
-    def update(self) -> Updated:
-        return update(self.updater)
+    def update(self, *, accepts: bool = False) -> Updated:
+        return update(self.updater, accepts=accepts)
 
     def materialize(
         self, category: str, *names: str, config: Row | None = None

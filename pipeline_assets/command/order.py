@@ -1,0 +1,137 @@
+"""What `update` does from its options to its last line."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import click
+
+from pipeline_assets.command.batches import batches
+from pipeline_assets.command.boundary import FAILED
+from pipeline_assets.command.care.repair import Repair, find_damages
+from pipeline_assets.command.console import ProgressBars, changes
+from pipeline_assets.command.runs import Outcome
+from pipeline_assets.command.selection import Selection, selection
+from pipeline_assets.command.session import Session
+from pipeline_assets.command.tables.audit import audited_again
+from pipeline_assets.command.update import Updater
+from pipeline_assets.dataset.values.table import WHOLE_TABLE
+from pipeline_assets.dataset.values.texts import first_and_last, printable
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.landing.zone import Listing
+from pipeline_assets.staleness.outside_systems import OutsideVersions
+from pipeline_assets.staleness.stale_partitions import Stale, nothing_forced
+
+
+@dataclass(frozen=True)
+class Order:
+    """The options of `update`; the command's own help explains them."""
+
+    select: str | None = None
+    partition: str | None = None
+    again: bool = False
+    declared: bool = False
+    accept: bool = False
+    withdraw: bool = False
+    repair: bool = False
+
+
+def carry_out(session: Session, order: Order) -> int:
+    """Bring what was chosen up to date, and return the exit code.
+
+    Raises:
+        PipelineError: The order makes no sense, or the lake or the landing zone cannot be read.
+    """
+    if order.again and not (order.select or order.partition):
+        raise PipelineError("--again alone would materialise all: add --select or --partition")
+    whole = session.updater(keeps_overrides=not order.declared)
+    chosen = selection(whole, order.select, order.partition)
+    updater = chosen.narrowed(whole)
+    # A run whose process was killed would otherwise count as running for ever.
+    updater.fail_abandoned_runs()
+    listings, notes = _listings(updater, chosen, withdraws=order.withdraw)
+    outside = updater.outside(withdraws=order.withdraw)
+    updater.register(listings)
+    chosen.require_partition(updater, listings)
+    damages = find_damages(session, chosen.assets(updater)) if order.repair else Repair()
+    is_forced = damages.forced(chosen.holds if order.again else nothing_forced)
+    found = updater.stale(listings, outside, is_forced)
+    stale = [item for item in found if chosen.holds(item.asset, item.key)]
+    outcomes = _materialised(session, stale, order) if stale else []
+    for note in (*notes, *outside.notes):
+        click.echo(f"note: {printable(note)}", err=True)
+    problems = [*_problems(listings, outside), *damages.problems, *damages.hopeless(found)]
+    key = order.partition or WHOLE_TABLE
+    unaudited = [asset for asset in whole.unaudited() if chosen.holds(asset, key)]
+    problems += audited_again(whole, unaudited)
+    if not _tell(problems, outcomes):
+        return FAILED
+    for asset in unaudited:
+        click.echo(f"{asset.table}: its checks changed, and what is published passes them")
+    if stale or not unaudited:
+        nothing = _nothing_run(listings, outside, order.select)
+        click.echo(changes(session, outcomes) if stale else nothing)
+    return 0
+
+
+def withdrawn_lines(withdrawn: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """What vendors have withdrawn and the lake has kept."""
+    for name, keys in withdrawn.items():
+        yield (
+            f"{name}: nothing of {first_and_last(keys)} lies there any more; what is published is "
+            "kept, and update --withdraw empties it"
+        )
+
+
+def _listings(
+    updater: Updater, chosen: Selection, *, withdraws: bool
+) -> tuple[Mapping[str, Listing], list[str]]:
+    listings = chosen.of(updater.listings())
+    gone = {
+        name: [key for key in keys if chosen.partition in (None, key)]
+        for name, keys in updater.withdrawn(listings).items()
+    }
+    gone = {name: keys for name, keys in gone.items() if keys}
+    if not withdraws:
+        return listings, list(withdrawn_lines(gone))
+    emptied = {
+        name: replace(
+            listing,
+            partitions={**listing.partitions, **dict.fromkeys(gone.get(name, ()), ())},
+        )
+        for name, listing in listings.items()
+    }
+    return emptied, []
+
+
+def _problems(listings: Mapping[str, Listing], outside: OutsideVersions) -> list[str]:
+    found = [problem for listing in listings.values() for problem in listing.problems]
+    return [*found, *outside.problems]
+
+
+def _materialised(session: Session, stale: Sequence[Stale], order: Order) -> list[Outcome]:
+    work = batches(stale)
+    landing = session.deployment.landing.uri
+    with ProgressBars(sum(len(batch.assets) for batch in work), landing) as bars:
+        updater = session.updater(bars, keeps_overrides=not order.declared)
+        return list(updater.run(work, accepts=order.accept, withdraws=order.withdraw))
+
+
+def _tell(problems: Iterable[str], outcomes: Sequence[Outcome]) -> bool:
+    """Print warnings and errors, a line each; whether there were no errors."""
+    for line in (line for outcome in outcomes for line in outcome.warnings):
+        click.echo(f"warning: {printable(line)}", err=True)
+    errors = [*problems, *(line for outcome in outcomes for line in outcome.failures)]
+    for line in errors:
+        click.echo(f"error: {printable(line)}", err=True)
+    return not errors
+
+
+def _nothing_run(
+    listings: Mapping[str, Listing], outside: OutsideVersions, select: str | None
+) -> str:
+    """Why an update had nothing to do."""
+    lines = [f"{name} is not expected: {reason}" for name, reason in outside.idle.items()]
+    if not any(listing.partitions for listing in listings.values()) and listings:
+        lines.append("Nothing has landed of what was asked for; see `doctor` for the landing zone.")
+    chosen = "Of what was chosen, nothing is stale" if select else "Everything is up to date"
+    return "\n".join([*lines, f"{chosen}; nothing was run."])

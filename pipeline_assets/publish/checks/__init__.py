@@ -1,0 +1,1 @@
+"""Checks that are told as results of Dagster: audits, drift, and what was delivered."""
