@@ -5,12 +5,11 @@ and the catalog of the engine are refused by what the parser found, and the sand
 doors once more when the statement runs.
 """
 
-import json
-from collections.abc import Iterator
 from typing import Any, Final
 
 import duckdb
 
+from pipeline_assets.engines.embedded.parsed_sql import nodes, parsed
 from pipeline_assets.errors import PipelineError
 
 ONE_SELECT: Final = "a single SELECT is answered; the lake is changed by assets only"
@@ -26,10 +25,10 @@ def tables_of(sql: str) -> frozenset[str]:
     Raises:
         PipelineError: It is not a single SELECT, cannot be parsed, or reads something else.
     """
-    nodes = list(_nodes(_parsed(sql)))
-    defined = {entry["key"].lower() for node in nodes for entry in _ctes(node)}
+    found = list(nodes(_parsed(sql)))
+    defined = {entry["key"].lower() for node in found for entry in _ctes(node)}
     names = set()
-    for node in nodes:
+    for node in found:
         if node.get("type") == "BASE_TABLE":
             names.add(_table(node))
         elif node.get("type") == "TABLE_FUNCTION":
@@ -41,31 +40,18 @@ def tables_of(sql: str) -> frozenset[str]:
     return frozenset(name for name in names if "." in name or name.lower() not in defined)
 
 
-def _parsed(sql: str) -> Any:  # noqa: ANN401 - DuckDB's tree as JSON
+def _parsed(sql: str) -> dict[str, Any]:
     with duckdb.connect() as parser:
         try:
-            found = parser.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
+            tree = parsed(parser, sql)
         except duckdb.Error as error:
             raise PipelineError(str(error).splitlines()[0]) from error
-    tree = json.loads(found[0]) if found else {}
     if tree.get("error"):
         is_syntax = tree.get("error_type") == "parser"
         raise PipelineError(tree["error_message"] if is_syntax else ONE_SELECT)
     if len(tree["statements"]) != 1:
         raise PipelineError(ONE_SELECT)
     return tree
-
-
-def _nodes(value: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any JSON
-    """All objects of a JSON value; without recursion, because a statement may nest deeply."""
-    waiting = [value]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            yield value
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
 
 
 def _ctes(node: dict[str, Any]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from pipeline_assets.dataset.asset import check
 from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.domains.warehouse.assets import warehouse_load
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg import growing_tables
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.postgres.connection import connect, execute
 from pipeline_assets.publish.io_managers import LakeIOManager
@@ -106,7 +107,7 @@ def test_a_publish_that_fails_before_the_commit_leaves_the_warehouse_as_it_was(
     land(bench, "mon", page=RAINY)
     assert failures(bench.run("mon", only=["diary.pages", "diary.entries"])) == []
     with monkeypatch.context() as patched:
-        patched.setattr(Lake, "append", full_disk)
+        patched.setattr(growing_tables, "append", full_disk)
         (told,) = failures(bench.run("mon", only=["warehouse.entries"]))
     assert told.startswith("Cannot append to lake.profiles")
     assert content(bench) == SUNNY_CONTENT

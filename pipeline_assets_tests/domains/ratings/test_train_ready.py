@@ -12,11 +12,13 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline_assets.command.cli import cli
+from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.asset import check
 from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
 from pipeline_assets.domains import ratings
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.checksums import Checksum
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.objects import S3Store
@@ -74,10 +76,11 @@ def test_an_update_repairs_an_object_that_is_ahead_of_its_table(
         table: LakeTable,
         files: Sequence[str],
         records: Mapping[str, PartitionRecord],
+        checksums: Mapping[str, Checksum],
     ) -> int:
         if table.name == "train_ready_ratings":
             raise dg.Failure("killed", allow_retries=False)
-        return publish(lake, table, files, records)
+        return publish(lake, table, files, records, checksums)
 
     world.land("Books", *KEPT[:3])
     with monkeypatch.context() as patched:
@@ -113,8 +116,11 @@ def test_on_s3_the_object_is_replaced_too(
     ]
 
 
-def test_restoring_the_listing_is_refused_and_the_way_is_told() -> None:
-    result = CliRunner().invoke(cli, ["restore", "ratings.train_ready_ratings", "--snapshot", "1"])
+def test_restoring_the_listing_is_refused_and_the_way_is_told(world: World) -> None:
+    world.land("Books", *KEPT)
+    world.update()
+    words = ["restore", "ratings.train_ready_ratings", "--snapshot", "1"]
+    result = CliRunner().invoke(cli, words, obj=Session(world.settings))
     assert isinstance(result.exception, PipelineError)
     assert str(result.exception) == (
         "ratings.train_ready_ratings lists exported objects: restore ratings.filtered_ratings, "
