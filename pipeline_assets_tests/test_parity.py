@@ -79,7 +79,8 @@ def _updated(folder: Path, engine: EngineName, shop: SecretDsn) -> Deployment:
         updater = Updater(definitions, assets, sources, deployment, instance)
         listings = updater.listings()
         updater.register(listings)
-        outcomes = list(updater.run(batches(updater.stale(listings))))
+        # Few customers: on some days, all that the damaged reviews say is rejected.
+        outcomes = list(updater.run(batches(updater.stale(listings)), accepts=True))
     assert [failure for outcome in outcomes for failure in outcome.failures] == []
     return deployment
 
