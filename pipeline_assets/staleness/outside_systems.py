@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.options import NOWHERE, WindowVersion
+from pipeline_assets.dataset.options import NOWHERE, SourceVersions, WindowVersion
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.values.database import Database
 from pipeline_assets.dataset.values.dsn import address
@@ -64,20 +64,23 @@ def read_outside_systems(
     idle: dict[str, str] = {}
     problems: list[str] = []
     notes: list[str] = []
+    answers: dict[SourceVersions, Mapping[datetime, WindowVersion]] = {}
     for asset in assets:
         database = databases[asset.system] if asset.system else None
         if database and database.dsn is None:
             idle[asset.name] = f"{database.setting} is not set"
         elif database and asset.source_versions:
             try:
-                every = _versions(asset, database, None)
-                notes += _rows_without_a_date(asset, every)
-                found = {start: held for start, held in every.items() if start != NOWHERE}
+                # Assets that read the same rows share one answer, and one note about it.
+                if asset.source_versions not in answers:
+                    answers[asset.source_versions] = _versions(asset, database, None)
+                    notes += _rows_left_out(asset, answers[asset.source_versions])
+                held = answers[asset.source_versions]
+                found = {start: each for start, each in held.items() if start != NOWHERE}
                 records = published(asset)
                 if not withdraws:
                     _refuse_another_system(found, asset, records)
                 versions[asset.name] = available_versions(asset, found, records)
-                notes += _rows_before_the_start(asset, found)
             except PipelineError as error:
                 versions[asset.name] = {}
                 problems.append(f"{asset.name}: {error}")
@@ -173,15 +176,15 @@ def _versions(
     return asset.source_versions(database.require(), length, within)
 
 
-def _rows_without_a_date(
-    asset: LakeAsset, found: Mapping[datetime, WindowVersion]
-) -> Iterator[str]:
-    """What no window can hold: it must not stop the windows there are."""
+def _rows_left_out(asset: LakeAsset, found: Mapping[datetime, WindowVersion]) -> Iterator[str]:
+    """What no window can hold: people are told, and it stops none of the windows there are."""
     if NOWHERE in found:
         yield (
             f"{asset.name}: {found[NOWHERE].rows:,} rows have no date, or one beyond any calendar, "
             f"and are left out; correct them in the {asset.system} database"
         )
+    placed = {start: held for start, held in found.items() if start != NOWHERE}
+    yield from _rows_before_the_start(asset, placed)
 
 
 def _rows_before_the_start(

@@ -92,6 +92,7 @@ def test_without_databases_nothing_is_expected_of_what_needs_them(make_world: Ma
     assert world.updater.outside().idle == {
         "rentals/film_rentals": "PIPELINE_OLTP_DSN is not set",
         "rentals/user_purchases": "PIPELINE_OLTP_DSN is not set",
+        "rentals/rejected_purchases": "PIPELINE_OLTP_DSN is not set",
         "warehouse/user_behavior_metric": "PIPELINE_WAREHOUSE_DSN is not set",
     }
     assert world.update() == ()
@@ -284,21 +285,23 @@ def test_every_daily_table_has_the_days_that_only_have_reviews(
 ) -> None:
     world = make_world(oltp_dsn=shop.reveal())
     pay(shop, 1, 1, 1, "1.00", f"{NEXT} 01:00")
+    pay(shop, 2, 1, 1, "1.00", "2026-01-03 01:00")
     land_training(world)
     world.land("2026-01-05", (2, WORDS[5], 5))
     assert world.update() == ()
-    days = {"2025-12-01", NEXT, "2026-01-05"}
+    days = {"2025-12-01", NEXT, "2026-01-03", "2026-01-05"}
     for asset in (film_rentals, user_purchases, viewing_similarity, user_behavior_metric):
         assert set(world.updater.deployment.lake.records(asset.table)) == days
     assert world.query(
         "select insert_date::text, rental_count from rentals.viewing_similarity order by 1"
-    ) == [(NEXT, 1), ("2026-01-05", 1)]
+    ) == [(NEXT, 1), ("2026-01-03", 2), ("2026-01-05", 2)]
     assert world.stale() == []
-    sql(shop, f"UPDATE payment SET payment_date = '{DAY}'; UPDATE rental SET customer_id = 2")
+    moved = f"UPDATE payment SET payment_date = '{DAY}' WHERE payment_id = 1"
+    sql(shop, f"{moved}; UPDATE rental SET customer_id = 2")
     assert world.update() == ()
     assert world.query("select insert_date::text from rentals.user_purchases order by 1") == [
         (DAY,),
-        (NEXT,),
+        ("2026-01-03",),
     ]
 
 
