@@ -87,9 +87,14 @@ def _updated(folder: Path, engine: EngineName, shop: SecretDsn) -> Deployment:
 
 @pytest.mark.parametrize("asset", RELATIONAL, ids=lambda asset: asset.name)
 def test_tables_are_equal_row_for_row(asset: LakeAsset, lakes: Lakes) -> None:
+    published = {it: getattr(lakes, it).lake.read(asset.table) for it in ("embedded", "spark")}
+    if not any(state.files for state in published.values()):
+        # Nothing of the sample's shop is rejected: every partition is empty on both engines.
+        assert published["embedded"].records.keys() == published["spark"].records.keys() != set()
+        return
     with duckdb.connect() as connection:
-        for engine in ("embedded", "spark"):
-            files = list(getattr(lakes, engine).lake.read(asset.table).files)
+        for engine, state in published.items():
+            files = list(state.files)
             connection.execute(
                 f"CREATE VIEW {engine} AS FROM read_parquet({files}, hive_partitioning = false)"
             )
