@@ -96,13 +96,10 @@ class Sandboxes:
     @contextmanager
     def _sandbox(self, tables: Mapping[str, PublishedTable]) -> Iterator[_Sandbox]:
         key = frozenset((name, table.snapshot_id, table.keys) for name, table in tables.items())
-        with self._lock:
-            sandbox = self._open.get(key) or self._created(tables)
-            self._open[key] = sandbox
-            self._open.move_to_end(key)
-            sandbox.users += 1
-            if len(self._open) > self.kept:
-                self._evict(self._open.popitem(last=False)[1])
+        sandbox = self._entered(key)
+        if sandbox is None:
+            # Outside the lock: a table's files are listed, and statements over others go on.
+            sandbox = self._kept(key, self._created(tables))
         try:
             yield sandbox
         finally:
@@ -110,6 +107,25 @@ class Sandboxes:
                 sandbox.users -= 1
                 if sandbox.is_evicted and not sandbox.users:
                     sandbox.resources.close()
+
+    def _entered(self, key: object) -> _Sandbox | None:
+        with self._lock:
+            sandbox = self._open.get(key)
+            if sandbox:
+                self._open.move_to_end(key)
+                sandbox.users += 1
+            return sandbox
+
+    def _kept(self, key: object, created: _Sandbox) -> _Sandbox:
+        """Keep a sandbox, in the place of one that another statement may have created meanwhile."""
+        with self._lock:
+            created.users += 1
+            if other := self._open.pop(key, None):
+                self._evict(other)
+            self._open[key] = created
+            if len(self._open) > self.kept:
+                self._evict(self._open.popitem(last=False)[1])
+            return created
 
     def _created(self, tables: Mapping[str, PublishedTable]) -> _Sandbox:
         files = [file for table in tables.values() for file in table.files]
@@ -145,8 +161,9 @@ def _told(batches: Iterator[pa.RecordBatch], seconds: float) -> Iterator[pa.Reco
 
 def _refusal(error: Exception, seconds: float) -> PipelineError:
     line = (str(error).splitlines() or [""])[0]
-    if "INTERRUPT" in line.upper():
+    # Arrow wraps what DuckDB raises while rows are read, so that only the text tells the kind.
+    if "INTERRUPT Error" in line:
         return TimeLimitError(f"It took longer than {seconds:g} seconds")
-    if "Out of Memory" in line or "memory" in line.lower():
+    if "Out of Memory Error" in line:
         return MemoryLimitError("It needs more memory than a statement may take")
     return PipelineError(line)

@@ -1,7 +1,7 @@
 """Pages and errors as HTTP responses."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from pipeline_assets.reading.open_lake import UnknownNameError
 from pipeline_assets.reading.published_table import PublishedTable
 from pipeline_assets.reading.sandbox import MemoryLimitError, TimeLimitError
 from pipeline_assets.serving.formats import BODIES, MEDIA_TYPES, Format, records, schema_of
-from pipeline_assets.serving.service import ForbiddenError, Page, PageTokenError
+from pipeline_assets.serving.service import ForbiddenError, Page, PageTokenError, etag_of
 from pipeline_assets.serving.tokens import BusyError, UnknownTokenError
 
 PROBLEM: Final = "application/problem+json"
@@ -27,24 +27,23 @@ STATUS: Final[Mapping[type[PipelineError], HTTPStatus]] = {
     PageTokenError: HTTPStatus.BAD_REQUEST,
 }
 """Of every other refusal: 400."""
+_VARIES: Final = {"Vary": "Accept, Authorization"}
 _HEADERS: Final[Mapping[HTTPStatus, dict[str, str]]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
     HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": "1"},
 }
 
 
-def page_response(page: Page, request: Request, format_: Format) -> Response:
-    """A page in the format that was asked for, or 304 if the caller has it.
+def page_response(page: Page, format_: Format) -> Response:
+    """A page in the format that was asked for.
 
     Formats without room beside the rows tell versions and the next page in headers.
     """
-    headers = {"ETag": f'"{page.etag}"', "Vary": "Accept, Authorization"}
+    headers = {"ETag": f'"{page.etag}"', **_VARIES}
     headers["X-Lake-Versions"] = json.dumps([version(table) for table in page.versions])
     headers["X-Truncated"] = json.dumps(page.next is not None)
     if page.next:
         headers["X-Next-Page"] = page.next
-    if has_same(request, page.etag):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     if format_ == "json":
         names = page.rows.column_names
         rows = [dict(zip(names, row, strict=True)) for row in records(page.rows)]
@@ -68,10 +67,12 @@ def version(table: PublishedTable) -> dict[str, Any]:
     }
 
 
-def has_same(request: Request, etag: str) -> bool:
-    """Whether the caller already has the answer of these snapshots."""
-    known = request.headers.get("If-None-Match", "")
-    return request.method == "GET" and f'"{etag}"' in known
+def unchanged(request: Request, versions: Iterable[PublishedTable]) -> Response | None:
+    """304 if the caller already has the answer of these snapshots; nothing is executed for it."""
+    etag = f'"{etag_of(versions)}"'
+    if etag not in request.headers.get("If-None-Match", ""):
+        return None
+    return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag, **_VARIES})
 
 
 def problem(status: HTTPStatus, detail: str) -> Response:

@@ -20,12 +20,12 @@ from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped] # 
 
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.reading.published_table import Column
-from pipeline_assets.serving.answers import page_response, problem, refusal, version
+from pipeline_assets.serving.answers import page_response, problem, refusal, unchanged, version
 from pipeline_assets.serving.formats import MEDIA_TYPES, Format
 from pipeline_assets.serving.lookups import LOOKUPS, Lookup, filterable, rows_sql
 from pipeline_assets.serving.measures import Measures
-from pipeline_assets.serving.service import Page, QueryService, is_allowed
 from pipeline_assets.serving.service import Query as Statement
+from pipeline_assets.serving.service import QueryService, is_allowed
 from pipeline_assets.serving.tokens import Caller, Callers
 
 Limit = Annotated[int | None, Query(ge=1, description="Rows of a page.")]
@@ -92,18 +92,18 @@ def create_app(service: QueryService, callers: Callers) -> FastAPI:
         statement = Statement(
             body.sql, body.parameters, body.limit, body.as_of, body.page, who.token.tables
         )
-        return page_response(service.answer(statement), request, body.format or accepted(request))
+        return page_response(service.answer(statement), body.format or accepted(request))
 
     @app.get("/tables", summary="The tables that the token allows to read.")
     def tables(who: known) -> list[str]:
         return [name for name in service.lake.tables() if is_allowed(name, who.token.tables)]
 
-    for name in service.lake.tables():
-        columns = service.lake[name].columns
-        _add_table(app, service, name, columns, caller)
+    columns = {name: service.lake[name].columns for name in service.lake.tables()}
+    for name, of_table in columns.items():
+        _add_table(app, service, name, of_table, caller)
     for lookup in LOOKUPS:
-        if lookup.table in service.lake.tables():
-            _add_lookup(app, service, lookup, caller)
+        if lookup.table in columns:
+            _add_lookup(app, service, lookup, columns[lookup.table], caller)
     return app
 
 
@@ -150,8 +150,11 @@ def _add_table(
             it for it, value in zip(filters, values.values(), strict=True) if value is not None
         ]
         sql = rows_sql(name, chosen, ())
-        found = service.answer(Statement(sql, given, limit, as_of, page, who.token.tables))
-        return page_response(found, request, accepted(request))
+        statement = Statement(sql, given, limit, as_of, page, who.token.tables)
+        versions = service.versions(statement)
+        if same := unchanged(request, versions.values()):
+            return same
+        return page_response(service.answer(statement, versions), accepted(request))
 
     known = Annotated[Caller, Depends(caller)]
     who = inspect.Parameter("who", inspect.Parameter.KEYWORD_ONLY, annotation=known)
@@ -188,10 +191,14 @@ def _filter(number: int, column: Column) -> inspect.Parameter:
 
 
 def _add_lookup(
-    app: FastAPI, service: QueryService, lookup: Lookup, caller: Callable[..., Iterator[Caller]]
+    app: FastAPI,
+    service: QueryService,
+    lookup: Lookup,
+    columns: tuple[Column, ...],
+    caller: Callable[..., Iterator[Caller]],
 ) -> None:
-    columns = {column.name: column for column in service.lake[lookup.table].columns}
-    sql = rows_sql(lookup.table, [columns[lookup.key]], lookup.order)
+    key_column = next(column for column in columns if column.name == lookup.key)
+    sql = rows_sql(lookup.table, [key_column], lookup.order)
 
     @app.get(lookup.path, summary=lookup.summary, tags=["by key"])
     def find(
@@ -202,10 +209,14 @@ def _add_lookup(
         as_of: AsOf = None,
         page: PageToken = None,
     ) -> Response:
-        found: Page = service.answer(Statement(sql, [key], limit, as_of, page, who.token.tables))
+        statement = Statement(sql, [key], limit, as_of, page, who.token.tables)
+        versions = service.versions(statement)
+        if same := unchanged(request, versions.values()):
+            return same
+        found = service.answer(statement, versions)
         if not len(found.rows) and page is None:
             return problem(HTTPStatus.NOT_FOUND, f"{lookup.table} has no {lookup.key} {key!r}")
-        return page_response(found, request, accepted(request))
+        return page_response(found, accepted(request))
 
 
 def _add_errors(app: FastAPI) -> None:

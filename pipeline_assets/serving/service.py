@@ -102,8 +102,12 @@ class QueryService:
     sandboxes: Sandboxes
     limits: Limits = field(default_factory=Limits)
 
-    def answer(self, query: Query) -> Page:
+    def answer(self, query: Query, versions: Mapping[str, PublishedTable] | None = None) -> Page:
         """Execute a statement, or continue it.
+
+        Args:
+            query: The statement.
+            versions: What :meth:`versions` has found for it, if somebody has asked already.
 
         Raises:
             ForbiddenError: The caller may not read a table that it names.
@@ -111,20 +115,18 @@ class QueryService:
             PipelineError: There is no such table, or the statement cannot be executed within the
                 limits.
         """
-        start, snapshots = _position(query)
-        names = tables_of(query.sql)
-        _require_allowed(names, query.tables)
-        tables = {name: self._table(name, snapshots, query) for name in sorted(names)}
+        tables = self.versions(query) if versions is None else versions
+        start, _ = _position(query)
         wanted = min(query.limit or self.limits.rows, self.limits.rows)
         running = self.sandboxes.run(query.sql, query.parameters, tables, self.limits.seconds)
         with running as batches:
             rows, is_cut = _page(batches, start, wanted, self.limits.bytes)
-        versions = tuple(tables.values())
-        token = _token(query, versions, start + len(rows)) if is_cut else None
-        return Page(rows, versions, token)
+        read = tuple(tables.values())
+        token = _token(query, read, start + len(rows)) if is_cut else None
+        return Page(rows, read, token)
 
-    def versions(self, query: Query) -> tuple[PublishedTable, ...]:
-        """The snapshots that :meth:`answer` would read; no row is read.
+    def versions(self, query: Query) -> dict[str, PublishedTable]:
+        """The snapshot of each table that :meth:`answer` would read; no row is read.
 
         Raises:
             PipelineError: As :meth:`answer`.
@@ -132,7 +134,7 @@ class QueryService:
         _, snapshots = _position(query)
         names = tables_of(query.sql)
         _require_allowed(names, query.tables)
-        return tuple(self._table(name, snapshots, query) for name in sorted(names))
+        return {name: self._table(name, snapshots, query) for name in sorted(names)}
 
     def _table(self, name: str, snapshots: Mapping[str, int], query: Query) -> PublishedTable:
         if name in snapshots:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -141,6 +142,14 @@ def test_who_has_the_answer_already_gets_no_rows(client: TestClient, lake: Lake)
     assert client.get(path, headers={"If-None-Match": etag}).status_code == 200
 
 
+def test_nothing_is_read_for_who_has_the_answer_already(client: TestClient, lake: Lake) -> None:
+    path = "/tables/music.plays/rows"
+    etag = client.get(path).headers["etag"]
+    for file in lake.read(PLAYS).files:
+        Path(file).unlink()
+    assert client.get(path, headers={"If-None-Match": etag}).status_code == 304
+
+
 @pytest.mark.parametrize(
     ("sql", "status", "said"),
     [
@@ -149,6 +158,8 @@ def test_who_has_the_answer_already_gets_no_rows(client: TestClient, lake: Lake)
         ("SELECT * FROM read_text('/etc/passwd')", 400, "read_text"),
         ("DROP TABLE music.plays", 400, "a single SELECT"),
         ("SELECT nothing FROM music.plays", 400, "nothing"),
+        ("SELECT out_of_memory FROM music.plays", 400, "out_of_memory"),
+        ("SELECT interrupt FROM music.plays", 400, "interrupt"),
         (
             "SELECT count(*) FROM range(10000000000) a, range(10000000000) b",
             504,
