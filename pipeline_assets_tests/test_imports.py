@@ -101,9 +101,9 @@ def test_who_reads_the_lake_needs_neither_dagster_nor_frames(
 
 
 @pytest.mark.parametrize("command", ["missing", "doctor"])
-def test_who_looks_at_the_graph_needs_nothing_that_learns_and_no_cluster(
+def test_who_looks_at_the_graph_needs_no_frames_and_nothing_that_learns(
     command: str, folder: Path
 ) -> None:
     (folder / "landing").mkdir()
     modules = loaded(COMMAND, command, folder=folder)
-    assert not among(modules, {*LEARNING, *CLOUD, *SPARK, "polars", "pandera", "matplotlib"})
+    assert not among(modules, {*LEARNING, *FRAMES, *CLOUD, *SPARK, "matplotlib"})
