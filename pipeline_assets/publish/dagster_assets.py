@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import dagster as dg
 
@@ -41,9 +41,6 @@ from pipeline_assets.publish.staging import AlreadyPublished, Staged, Stager
 from pipeline_assets.staleness.audits import audit_version
 from pipeline_assets.staleness.versions import code_version
 
-if TYPE_CHECKING:
-    pass
-
 RESULT: Final = "result"
 IO_RETRIES = dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL)
 
@@ -67,6 +64,7 @@ def dagster_asset(
     Raises:
         DeclarationError: The function's expression is not what the contract promises.
     """
+    version = code_version(asset, tables)
     with warnings.catch_warnings():
         # Backfill policies are still called beta; we rely on them knowingly.
         warnings.simplefilter("ignore", dg.BetaWarning)
@@ -78,7 +76,7 @@ def dagster_asset(
             io_manager_key="lake_io_manager",
             metadata=definition_metadata(asset),
             group_name=asset.table.namespace,
-            code_version=code_version(asset, tables),
+            code_version=version,
             freshness_policy=policies.freshness(asset),
             automation_condition=policies.automation(asset),
             owners=list(asset.owners),
@@ -103,7 +101,7 @@ def dagster_asset(
             backfill_policy=_backfill_policy(asset),
             retry_policy=IO_RETRIES,
         )
-        return decorate(_body(asset, tables))
+        return decorate(_body(asset, tables, version))
 
 
 def _backfill_policy(asset: LakeAsset) -> dg.BackfillPolicy | None:
@@ -120,12 +118,14 @@ def _check_spec(asset: LakeAsset, check: Check) -> dg.AssetCheckSpec:
     )
 
 
-def _body(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> Callable[..., Iterator[Any]]:
+def _body(
+    asset: LakeAsset, tables: Mapping[str, LakeTable], version: str
+) -> Callable[..., Iterator[Any]]:
     config_type = asset.config_type
     if config_type is None:
 
         def plain(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:  # noqa: ANN401
-            yield from _execute(asset, tables, context, inputs, {})
+            yield from _execute(asset, tables, version, context, inputs, {})
 
         return plain
     shown = with_defaults(config_type, asset.declared.fields)
@@ -135,7 +135,7 @@ def _body(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> Callable[..., It
         config: shown,  # type: ignore[valid-type]
         **inputs: Any,  # noqa: ANN401
     ) -> Iterator[Any]:
-        yield from _execute(asset, tables, context, inputs, given_fields(context, config))
+        yield from _execute(asset, tables, version, context, inputs, given_fields(context, config))
 
     return configured
 
@@ -143,6 +143,7 @@ def _body(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> Callable[..., It
 def _execute(
     asset: LakeAsset,
     tables: Mapping[str, LakeTable],
+    version: str,
     context: dg.AssetExecutionContext,
     inputs: Mapping[str, Any],
     given: Fields,
@@ -154,7 +155,7 @@ def _execute(
     keys = tuple(context.partition_keys) if asset.partitioning else ()
     stager: Stager = context.resources.stager
     with dagster_failures(keys):
-        request = _request(asset, tables, context, keys, given)
+        request = _request(asset, tables, version, context, keys, given)
         attempt = stager.attempt(asset, inputs, request)
         done = stager.already_published(attempt) if is_repeat(context) else None
         carried = list(checks_of(asset.key, done, context.instance)) if done else []
@@ -194,6 +195,7 @@ def _execute(
 def _request(
     asset: LakeAsset,
     tables: Mapping[str, LakeTable],
+    version: str,
     context: dg.AssetExecutionContext,
     keys: tuple[str, ...],
     given: Fields,
@@ -206,7 +208,8 @@ def _request(
     return Request(
         keys=keys,
         run_id=context.run.run_id,
-        code_version=code_version(asset, tables, used.config),
+        # Without config the version is that of the definition: no expression is built again.
+        code_version=code_version(asset, tables, used.config) if used.config else version,
         config=used.config,
         log=context.log.info,
         override=used.override,

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.options import NOWHERE, SourceVersions, WindowVersion
+from pipeline_assets.dataset.options import NOWHERE, WindowVersion
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.values.database import Database
 from pipeline_assets.dataset.values.dsn import address
@@ -64,7 +64,7 @@ def read_outside_systems(
     idle: dict[str, str] = {}
     problems: list[str] = []
     notes: list[str] = []
-    answers: dict[SourceVersions, Mapping[datetime, WindowVersion]] = {}
+    answers: dict[object, Mapping[datetime, WindowVersion]] = {}
     for asset in assets:
         database = databases[asset.system] if asset.system else None
         if database and database.dsn is None:
@@ -72,10 +72,11 @@ def read_outside_systems(
         elif database and asset.source_versions:
             try:
                 # Assets that read the same rows share one answer, and one note about it.
-                if asset.source_versions not in answers:
-                    answers[asset.source_versions] = _versions(asset, database, None)
-                    notes += _rows_left_out(asset, answers[asset.source_versions])
-                held = answers[asset.source_versions]
+                question = (asset.source_versions, asset.system, asset.partitioning)
+                if question not in answers:
+                    answers[question] = _versions(asset, database, None)
+                    notes += _rows_left_out(asset, answers[question])
+                held = answers[question]
                 found = {start: each for start, each in held.items() if start != NOWHERE}
                 records = published(asset)
                 if not withdraws:
