@@ -44,7 +44,7 @@ class RejectedRecords(Contract):
 
     source_uri: String = Field(description="The vendor's file.")
     row_number: Long = Field(ge=1, description="Place of the record in its file, from 1.")
-    reason: String = Field(description="All that is wrong with it.")
+    reason: String = Field(description="All that is wrong with it, joined by commas.")
     raw: String = Field(
         personal=True,
         description="Its text, at most 4,096 characters; fields joined by tabs.",

@@ -4,7 +4,6 @@ It is read when the definitions load. Whatever it names must exist and every val
 the asset's config accepts, because a misspelt name would otherwise leave the default in force.
 """
 
-import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from yaml import YAMLError, safe_load
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.config import DeclaredConfig, problem_of
+from pipeline_assets.dataset.values.texts import did_you_mean
 from pipeline_assets.errors import PipelineError
 
 DEFAULT_FILE: Final = Path("pipeline.yaml")
@@ -93,9 +93,7 @@ def _mapping(value: object, where: str) -> dict[str, Any]:
 
 def _require_known(names: Iterable[str], known: Collection[str], complaint: str) -> None:
     for name in (name for name in names if name not in known):
-        near = difflib.get_close_matches(str(name), known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-        raise PipelineError(f"{complaint} {name}; {hint}")
+        raise PipelineError(f"{complaint} {name}; {did_you_mean(str(name), known)}")
 
 
 def _valid(asset: LakeAsset, declared: DeclaredConfig) -> DeclaredConfig:

@@ -4,13 +4,13 @@ A name that nothing has is an error when the definitions load, in one line that 
 meant and what to write instead.
 """
 
-import difflib
 import dis
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Final
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.contract import TableContract
+from pipeline_assets.dataset.values.texts import did_you_mean
 from pipeline_assets.errors import DeclarationError
 
 _YIELDS: Final = 0x20
@@ -29,13 +29,6 @@ def require_declared(asset: LakeAsset, upstream: Collection[str]) -> None:
     """
     for problem in (*_columns(asset), *_inputs(asset, upstream), *_function(asset)):
         raise DeclarationError(f"{asset.name}: {problem}")
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The known name that is nearest, or all of them."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none'}"
 
 
 def _columns(asset: LakeAsset) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Texts of strangers, such as vendors' values and file names, made safe to show."""
 
+import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 SHOWN: Final = 3
@@ -22,6 +23,17 @@ def printable(text: str) -> str:
     'a\\x1b[2Jb'
     """
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The known name that is nearest, or all of them.
+
+    >>> did_you_mean("raitings", ["ratings", "music"]), did_you_mean("x", ["ratings", "music"])
+    ('did you mean ratings?', 'there are ratings, music')
+    """
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none'}"
 
 
 def first_and_last(names: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from pipeline_assets.dataset.contract import Contract, Double, Field, FloatList, Int, Long, String
-from pipeline_assets.dataset.raw_contracts import RawRecords
+from pipeline_assets.dataset.raw_contracts import RawRecords, RejectedRecords
 
 MUSIC: Final = "music"
 """Namespace of the domain's tables."""
@@ -42,12 +42,10 @@ class RawUserTopArtists(RawRecords):
     snapshot: String = _SNAPSHOT
 
 
-class RejectedRows(Contract):
+class RejectedRows(RejectedRecords):
     """One row per record that cannot be used, with its place and the reason."""
 
     source_uri: String = Field(description="The file.")
-    row_number: Long = Field(ge=1, description="Place of the record in its file, from 1.")
-    reason: String = Field(description="All that is wrong with it, joined by commas.")
     raw: String = Field(
         personal=True, description="The record's text; its fields joined by commas if it has any."
     )

@@ -9,8 +9,8 @@ that warns counts it.
 
 from typing import Any, Final
 
-from pipeline_assets.dataset.contract import Contract, Date, Field, Int, Long, String
-from pipeline_assets.dataset.raw_contracts import RawRecords
+from pipeline_assets.dataset.contract import Contract, Date, Field, Int, String
+from pipeline_assets.dataset.raw_contracts import RawRecords, RejectedRecords
 from pipeline_assets.dataset.values.destinations import ExportedObjects
 
 RATINGS: Final = "ratings"
@@ -52,12 +52,9 @@ class RawReviews(RawRecords):
     category: String = _category()
 
 
-class RejectedRows(Contract):
+class RejectedRows(RejectedRecords):
     """One row per record that could not be read, with its place and the reason."""
 
-    source_uri: String = Field(description="The vendor's file.")
-    row_number: Long = Field(ge=1, description="Place of the record in its file, from 1.")
-    reason: String = Field(description="All that is wrong with it, joined by commas.")
     raw: String = Field(
         personal=True,
         description="The record's text. Of one that could be split, its fields joined by tabs in "

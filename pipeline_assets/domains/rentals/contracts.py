@@ -22,7 +22,7 @@ from pipeline_assets.dataset.contract import (
     String,
     Timestamp,
 )
-from pipeline_assets.dataset.raw_contracts import RawRecords
+from pipeline_assets.dataset.raw_contracts import RawRecords, RejectedRecords
 from pipeline_assets.domains.rentals.sentiment import NEGATIVE, NEUTRAL, POSITIVE
 
 RENTALS: Final = "rentals"
@@ -87,7 +87,7 @@ class FilmRentals(Contract):
     class Config:
         """Keys."""
 
-        unique = ["insert_date", "rental_id"]  # noqa: RUF012 - pandera wants a list
+        unique = ("insert_date", "rental_id")
 
 
 class RawMovieReviews(RawRecords):
@@ -116,15 +116,12 @@ class RejectedPurchases(Contract):
     class Config:
         """Keys."""
 
-        unique = ["payment_id"]  # noqa: RUF012 - pandera wants a list
+        unique = ("payment_id",)
 
 
-class RejectedRows(Contract):
+class RejectedRows(RejectedRecords):
     """One row per review that cannot be used, with its place and the reason."""
 
-    source_uri: String = Field(description="The vendor's file.")
-    row_number: Long = Field(ge=1, description="Place of the record in its file, from 1.")
-    reason: String = Field(description="All that is wrong with it, joined by commas.")
     raw: String = Field(
         personal=True,
         description="The record's text. Of one that could be split, its fields joined by commas. "
