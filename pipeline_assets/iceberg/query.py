@@ -16,7 +16,7 @@ import duckdb
 from pipeline_assets.dataset.values.table import LakeTable, Readable, TableName
 from pipeline_assets.engines.embedded.duckdb_sql import identifier, literal, source_query
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
-from pipeline_assets.engines.embedded.parsed_sql import nodes, parsed
+from pipeline_assets.engines.embedded.parsed_sql import nodes, parsed, table_name
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.tables import Lake, TableState
 from pipeline_assets.storage.s3_access import S3_SCHEME
@@ -118,7 +118,7 @@ def _names(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
     tree = parsed(connection, sql)
     if not tree["error"]:
         tables = (node for node in nodes(tree) if node.get("type") == "BASE_TABLE")
-        return {f"{it['schema_name']}.{it['table_name']}".casefold() for it in tables}
+        return {table_name(it).casefold() for it in tables}
     # A PIVOT and its like have no tree. DuckDB writes a name as `namespace.name AS alias`.
     written = connection.get_table_names(sql, qualified=True)
     return {each.partition(" AS ")[0].replace('"', "").casefold() for each in written}

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import duckdb
 
-from pipeline_assets.engines.embedded.parsed_sql import nodes, parsed
+from pipeline_assets.engines.embedded.parsed_sql import nodes, parsed, table_name
 from pipeline_assets.errors import PipelineError
 
 ONE_SELECT: Final = "a single SELECT is answered; the lake is changed by assets only"
@@ -62,7 +62,7 @@ def _ctes(node: dict[str, Any]) -> list[dict[str, Any]]:
 def _table(node: dict[str, Any]) -> str:
     if node["catalog_name"]:
         raise PipelineError(f"write {node['schema_name']}.{node['table_name']}, without a catalog")
-    return f"{node['schema_name']}.{node['table_name']}".removeprefix(".")
+    return table_name(node)
 
 
 def _require_harmless(node: dict[str, Any]) -> None:

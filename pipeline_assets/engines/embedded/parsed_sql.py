@@ -17,6 +17,11 @@ def parsed(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
     return tree
 
 
+def table_name(node: dict[str, Any]) -> str:
+    """The name that a node of type `BASE_TABLE` says: `namespace.name`, or `name` alone."""
+    return f"{node['schema_name']}.{node['table_name']}".removeprefix(".")
+
+
 def nodes(value: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any JSON
     """All objects of a JSON value; without recursion, because a statement may nest deeply."""
     waiting = [value]

@@ -52,6 +52,7 @@ def test_what_reads_landing_objects_is_left_to_the_sensors(make_settings: MakeSe
         "music/raw_user_top_artists",
         "rentals/raw_movie_reviews",
         "rentals/user_purchases",
+        "rentals/rejected_purchases",
         "rentals/film_rentals",
         *(key for key in readers if key.startswith("warehouse/")),
     }
