@@ -17,7 +17,6 @@ from pipeline_assets.settings import Settings
 from pipeline_assets_tests.domains.rentals.conftest import world_in
 from pipeline_assets_tests.domains.rentals.world import HEADER, World
 
-AWKWARD = Path(__file__).parents[3] / "shared" / "data" / "awkward"
 FIRST = date(2026, 1, 1)
 RAW = ("--select", "rentals/raw_movie_reviews")
 
@@ -114,19 +113,6 @@ def test_a_fault_of_the_whole_range_is_told_without_asking_for_every_day(
     assert len(failures) == 2
     assert all("No space left" in line for line in failures)
     assert world.instance.get_runs_count() == 1 + 2 + 4
-
-
-def test_one_bad_file_among_days(world: World) -> None:
-    landing = AWKWARD / "92_one_bad_file_among_days" / "landing"
-    if not landing.exists():
-        pytest.skip("the shared data are not there")
-    for file in sorted(landing.rglob("*.csv")):
-        target = Path(world.settings.landing_uri) / file.relative_to(landing)
-        target.parent.mkdir(parents=True)
-        target.write_bytes(file.read_bytes())
-    (failure,) = world.update("raw_movie_reviews", "movie_reviews")
-    assert "[2024-05-02]" in failure
-    assert world.query("select count(distinct insert_date) from rentals.movie_reviews") == [(3,)]
 
 
 def test_a_vendor_who_cannot_be_listed_holds_up_no_other(
