@@ -130,10 +130,8 @@ def purchases(
             that does not fit its column.
     """
     query = f"{PURCHASES} {_WITHIN.format(time=_PAID_AT)} AND {_REASON} IS NULL"
-    wanted = pa.schema([field for field in schema if field.name != column])
     with snapshot(dsn) as database:
-        for batch in database.read(query, _span(windows), wanted):
-            yield _keyed(batch, "purchased_at", windows, schema, column)
+        yield from _windowed(database, query, "purchased_at", windows, schema, column)
 
 
 def unusable_purchases(
@@ -141,24 +139,18 @@ def unusable_purchases(
 ) -> Iterator[pa.RecordBatch]:
     """The payments that :func:`purchases` leaves out, with the reason."""
     query = f"{_REJECTED_PURCHASES} {_WITHIN.format(time=_PAID_AT)} AND {_REASON} IS NOT NULL"
-    known = [field for field in schema if field.name != column]
-    wanted = pa.schema([*known, ("purchased_at", pa.timestamp("us"))])
     with snapshot(dsn) as database:
-        for batch in database.read(query, _span(windows), wanted):
-            yield _keyed(batch, "purchased_at", windows, schema, column)
+        yield from _windowed(database, query, "purchased_at", windows, schema, column)
 
 
 def rentals(
     dsn: SecretDsn, windows: Mapping[str, Window], schema: pa.Schema, column: str
 ) -> Iterator[pa.RecordBatch]:
     """The rentals of adjoining windows, paid for or not; otherwise as :func:`purchases`."""
-    known = [field for field in schema if field.name != column]
-    wanted = pa.schema([*known, ("placed_at", pa.timestamp("us"))])
     with snapshot(dsn) as database:
         query = _RENTALS.format(rented=_rented(database), films=_FILMS)
         query += _WITHIN.format(time="r.placed_at")
-        for batch in database.read(query, _span(windows), wanted):
-            yield _keyed(batch, "placed_at", windows, schema, column)
+        yield from _windowed(database, query, "placed_at", windows, schema, column)
 
 
 def known_customers(database: Snapshot, cids: pa.StringArray) -> pa.BooleanArray:
@@ -202,17 +194,24 @@ def _span(windows: Mapping[str, Window]) -> dict[str, datetime]:
     return {"start": min(starts), "end": max(ends)}
 
 
-def _keyed(
-    batch: pa.RecordBatch,
+def _windowed(
+    database: Snapshot,
+    query: str,
     time: str,
     windows: Mapping[str, Window],
     schema: pa.Schema,
     column: str,
-) -> pa.RecordBatch:
-    """A batch with the key of the window that each row's time falls into."""
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a query, each with the key of the window that its time falls into.
+
+    The time need not be one of the schema's columns.
+    """
+    fields = [field for field in schema if field.name != column]
+    placed = [] if time in schema.names else [pa.field(time, pa.timestamp("us"))]
     starts = [start for start, _ in windows.values()]
-    keys = _keys_of(batch[time], list(windows), starts)
-    return batch.append_column(column, keys).select(schema.names).cast(schema)
+    for batch in database.read(query, _span(windows), pa.schema([*fields, *placed])):
+        keys = _keys_of(batch[time], list(windows), starts)
+        yield batch.append_column(column, keys).select(schema.names).cast(schema)
 
 
 def _keys_of(
