@@ -199,7 +199,7 @@ def _state(lake: Lake, table: Readable, version: Version) -> TableState:
 
 def _add_view(connection: duckdb.DuckDBPyConnection, table: Readable, state: TableState) -> None:
     files = tuple(SourceFile(uri) for uri in state.files)
-    source = Source("parquet", _columns(state, table), files)
+    source = Source("parquet", _columns(state, table), files, former=state.former)
     name = f"{identifier(table.namespace)}.{identifier(table.name)}"
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(table.namespace)}")
     connection.execute(f"CREATE VIEW {name} AS {source_query(source)}")

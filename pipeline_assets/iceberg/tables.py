@@ -24,9 +24,9 @@ from pipeline_assets.iceberg.commit import (
     in_partitions,
     partition_spec,
     replace_files,
-    widen,
     without_history,
 )
+from pipeline_assets.iceberg.evolution import Names, follow, former_names
 from pipeline_assets.iceberg.history import (
     HistoryEntry,
     ancestry,
@@ -60,12 +60,14 @@ class TableState:
         files: URIs of its Parquet files.
         records: Record by partition key; a partition that was never published has none.
         columns: Iceberg's type of each column; empty where there is no table yet.
+        former: Other names under which files hold a column.
     """
 
     snapshot_id: int | None
     files: tuple[str, ...]
     records: Mapping[str, PartitionRecord]
     columns: Mapping[str, str] = field(default_factory=dict)
+    former: Names = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ class Lake:
                 files=tuple(file.file_path for file in data_files(iceberg, table, chosen)),
                 records=records if chosen is None else {key: records[key] for key in chosen},
                 columns=columns,
+                former=former_names(iceberg, iceberg.schema()),
             )
 
     def records(self, table: Readable) -> Mapping[str, PartitionRecord]:
@@ -264,7 +267,9 @@ class Lake:
         records: Mapping[str, PartitionRecord | None],
     ) -> int:
         iceberg = self.load_to_commit(table) or self.create(table)
-        widen(iceberg, _schema(table))
+        # A commit of its own: of one that changes rows and schema, pyiceberg repeats the same
+        # thirty times after another process has changed the schema.
+        follow(iceberg, table)
         # Read again at every try: the process that came first may have replaced the same files.
         replaced = list(data_files(iceberg, table, list(records)))
         iceberg.metadata = without_history(iceberg.metadata)
