@@ -5,6 +5,9 @@ catalog name it. So a number in storage that is far above the catalog's proves t
 older than the table, and metadata of a table that the catalog does not know proves that the catalog
 is not the table's. In both cases nothing may be removed or published before `pipeline-assets
 recover` has looked at what storage holds.
+
+Nobody lists the metadata of a table at every commit: whoever commits leaves a hint of the newest
+metadata file, under the name and in the form in which Iceberg's own readers look for it.
 """
 
 import re
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pyiceberg.exceptions import NoSuchTableError, ValidationError
+from pyiceberg.io import FileIO
 from pyiceberg.table import Table
 
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
@@ -21,6 +25,8 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess
 
 RECOVER: Final = "run: pipeline-assets recover"
+_HINT: Final = "version-hint.text"
+_METADATA: Final = ".metadata.json"
 _METADATA_NAME: Final = re.compile(r"(\d+)-[0-9a-f-]{36}(\.gz)?\.metadata\.json")
 
 
@@ -46,11 +52,30 @@ def metadata_files(listed: Iterable[StoredObject]) -> Iterator[MetadataFile]:
             yield MetadataFile(version, item)
 
 
+def write_hint(io: FileIO, metadata_uri: str) -> None:
+    """Leave a hint of the newest metadata file beside it.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    folder, _, name = metadata_uri.rpartition("/")
+    with io.new_output(f"{folder}/{_HINT}").create(overwrite=True) as stream:
+        stream.write(name.removesuffix(_METADATA).encode())
+
+
+def _hinted_version(io: FileIO, location: str) -> int:
+    """The number of the commit that the hint names; -1 where there is none."""
+    hint = io.new_input(f"{location}/metadata/{_HINT}")
+    if not hint.exists():
+        return -1
+    with hint.open() as stream:
+        return version_of(stream.read().decode(errors="replace") + _METADATA)
+
+
 def newest_version(store: ObjectStore, location: str) -> int:
     """The number of the last commit that storage knows of; -1 where there is none.
 
-    Ask before loading the table from the catalog: what is committed meanwhile then makes the
-    catalog newer, and never older, than this number.
+    It lists the whole folder.
     """
     files = metadata_files(store.list(f"{location}/metadata"))
     return max((file.version for file in files), default=-1)
@@ -92,12 +117,20 @@ def load_to_commit(access: CatalogAccess, table: Readable, location: str) -> Tab
     Raises:
         PipelineError: As :func:`load`, or storage holds newer commits than the catalog knows.
     """
-    newest = newest_version(access.store, location)
     iceberg = load(access, table, location)
-    known = version_of(iceberg.metadata_location) if iceberg else newest
-    # One commit more is what a process leaves that was killed between storage and catalog.
-    if newest > known + 1:
-        raise PipelineError(behind_line(table, known, newest))
+    if iceberg is None:
+        return None
+    newest = _hinted_version(iceberg.io, location)
+    if newest < 0:
+        # Versions up to 0.1 left no hint. One commit more than the catalog knows is what a process
+        # leaves that was killed between storage and catalog.
+        newest = newest_version(access.store, location) - 1
+    if newest > version_of(iceberg.metadata_location):
+        # Unless the catalog has learnt meanwhile of what was committed since it was asked.
+        iceberg = load(access, table, location)
+        known = version_of(iceberg.metadata_location) if iceberg else -1
+        if newest > known:
+            raise PipelineError(behind_line(table, known, newest_version(access.store, location)))
     return iceberg
 
 

@@ -5,8 +5,11 @@ from dataclasses import replace
 
 from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
 from pipeline_assets.iceberg.catalog import beside_others, one_line_errors
-from pipeline_assets.iceberg.history import current_records, set_records
+from pipeline_assets.iceberg.commit import commit_to
+from pipeline_assets.iceberg.history import INDEX, current_records, index_of, listed_at
+from pipeline_assets.iceberg.records.files import extended, write
 from pipeline_assets.iceberg.tables import Lake
+from pipeline_assets.iceberg.upkeep.tidying import tidy
 
 
 def note_audit(
@@ -31,13 +34,19 @@ def note_audit(
 def _note(
     lake: Lake, table: LakeTable, audited: Mapping[str, PartitionRecord], version: str
 ) -> None:
-    iceberg = lake.load(table)
-    present = current_records(iceberg) if iceberg else {}
+    iceberg = lake.load_to_commit(table)
+    if iceberg is None:
+        return
+    tidy(iceberg)
+    present = current_records(iceberg)
     passed = {
         key: replace(record, audit=version)
         for key, record in audited.items()
         if present.get(key) == record and record.audit != version
     }
-    if iceberg and passed:
-        with iceberg.transaction() as transaction:
-            set_records(transaction, passed)
+    if passed:
+        current = iceberg.metadata.current_snapshot_id
+        listed = extended(iceberg, listed_at(iceberg, current), passed)
+        index = write(iceberg, {**index_of(iceberg), str(current): listed})
+        with commit_to(iceberg) as transaction:
+            transaction.set_properties({INDEX: index})

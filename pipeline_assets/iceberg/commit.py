@@ -3,37 +3,62 @@
 Engines write the Parquet files beforehand, so a commit only changes metadata.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In
 from pyiceberg.manifest import DataFile as IcebergFile
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table import Table, Transaction
+from pyiceberg.table import Table, TableProperties, Transaction
 from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.update import AssertTableUUID
 from pyiceberg.transforms import IdentityTransform
 
 from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord, Readable
-from pipeline_assets.iceberg.history import (
-    SUMMARY_PROPERTY,
-    dumped,
-)
+from pipeline_assets.iceberg.agreement import write_hint
+from pipeline_assets.iceberg.history import INDEX, summary_of
 
 
-def without_history(metadata: TableMetadata) -> TableMetadata:
-    """The metadata to build a commit on, without old snapshots and partition records.
+class SameRecords(AssertTableUUID):
+    """The table must still name the index of records that a commit was built on."""
 
-    pyiceberg copies the metadata some twenty times during a commit, which would take longer with
-    every publish. The catalog applies the commit's changes to the complete metadata, so nothing is
-    lost.
+    index: str | None
+
+    # pydantic has a method of this name that nobody uses, and pyiceberg's replace it likewise.
+    def validate(self, base_metadata: TableMetadata | None) -> None:  # type: ignore[override]
+        """Raise pyiceberg's error of a commit that another process came before."""
+        super().validate(base_metadata)
+        if base_metadata and base_metadata.properties.get(INDEX) != self.index:
+            raise CommitFailedException("another process has replaced the index of records")
+
+
+@contextmanager
+def commit_to(iceberg: Table) -> Iterator[Transaction]:
+    """One commit, which is refused if another process has changed what it was built on.
+
+    Wrap what leads to it in :data:`beside_others`, which repeats it: pyiceberg's own repetition
+    would keep the records that were read before.
+    """
+    with iceberg.transaction() as transaction:
+        known = iceberg.metadata
+        same = SameRecords(uuid=known.table_uuid, index=known.properties.get(INDEX))
+        transaction._stage((), (same,))
+        yield transaction
+    write_hint(iceberg.io, iceberg.metadata_location)
+
+
+def _light(metadata: TableMetadata) -> TableMetadata:
+    """The metadata to build a commit on, without old snapshots.
+
+    pyiceberg copies the metadata some twenty times during a commit. The catalog applies the
+    commit's changes to the complete metadata, so nothing is lost.
     """
     current = metadata.current_snapshot()
     light = {"snapshots": [current] if current else [], "snapshot_log": []}
-    others = {
-        it: text for it, text in metadata.properties.items() if not it.startswith("pipeline.")
-    }
-    return metadata.model_copy(update={**light, "properties": others})
+    once = {TableProperties.COMMIT_NUM_RETRIES: "0"}
+    return metadata.model_copy(update={**light, "properties": metadata.properties | once})
 
 
 def partition_spec(schema: Schema, column: str | None) -> PartitionSpec:
@@ -63,34 +88,39 @@ def in_partitions(table: Readable, keys: Sequence[str] | None) -> BooleanExpress
 
 
 def replace_files(
-    transaction: Transaction,
+    iceberg: Table,
     table: LakeTable,
     replaced: Iterable[IcebergFile],
     files: Sequence[str],
     records: Mapping[str, PartitionRecord | None],
 ) -> None:
-    """One snapshot that drops the old files and adds the new ones.
+    """Commit one snapshot that drops the old files and adds the new ones, with their records.
 
-    The predicate names the replaced partitions. So pyiceberg finds a conflict only where another
-    process has published the same ones, and need not compare files for any other publish.
+    Args:
+        iceberg: The table in which the replaced files were found; whoever changes it meanwhile has
+            the commit refused.
+        table: The same.
+        replaced: Files that go.
+        files: Files that come.
+        records: Of the partitions that are replaced.
     """
     # Loads Arrow, which readers do without.
     from pyiceberg.io.pyarrow import parquet_files_to_data_files
 
-    metadata = transaction.table_metadata
-    # Files that engines write carry no field ids, so readers match columns by this mapping.
-    if metadata.name_mapping() is None:
-        mapping = metadata.schema().name_mapping.model_dump_json()
-        transaction.set_properties({"schema.name-mapping.default": mapping})
-    added = parquet_files_to_data_files(
-        transaction._table.io, transaction.table_metadata, iter(files)
-    )
-    summary = {
-        SUMMARY_PROPERTY: json.dumps({key: dumped(record) for key, record in records.items()})
-    }
-    with transaction.update_snapshot(snapshot_properties=summary).overwrite() as overwrite:
-        overwrite.delete_by_predicate(in_partitions(table, list(records)))
-        for file in replaced:
-            overwrite.delete_data_file(file)
-        for new in added:
-            overwrite.append_data_file(new)
+    from pipeline_assets.iceberg.upkeep.merging import MergingOverwrite
+
+    summary = summary_of(iceberg, records)
+    iceberg.metadata = _light(iceberg.metadata)
+    with commit_to(iceberg) as transaction:
+        metadata = transaction.table_metadata
+        # Files that engines write carry no field ids, so readers match columns by this mapping.
+        if metadata.name_mapping() is None:
+            mapping = metadata.schema().name_mapping.model_dump_json()
+            transaction.set_properties({"schema.name-mapping.default": mapping})
+        added = parquet_files_to_data_files(iceberg.io, transaction.table_metadata, iter(files))
+        with MergingOverwrite.begin(transaction, iceberg.io, summary) as overwrite:
+            overwrite.delete_by_predicate(in_partitions(table, list(records)))
+            for file in replaced:
+                overwrite.delete_data_file(file)
+            for new in added:
+                overwrite.append_data_file(new)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.iceberg.catalog import beside_others, one_line_errors
 from pipeline_assets.iceberg.checksums import Checksum, seal
-from pipeline_assets.iceberg.commit import data_files, replace_files, without_history
+from pipeline_assets.iceberg.commit import data_files, replace_files
 from pipeline_assets.iceberg.tables import Lake
 from spark_resources.job import fresh_token
 
@@ -60,8 +60,7 @@ def _compact(lake: Lake, table: LakeTable) -> None:
     if len(present) <= len({str(file.partition) for file in present}):
         return
     files = _written(lake, table, _by_partition(table, iceberg.scan().to_arrow()))
-    with iceberg.transaction() as transaction:
-        replace_files(transaction, table, present, files, {})
+    replace_files(iceberg, table, present, files, {})
 
 
 def _by_partition(table: LakeTable, rows: pa.Table) -> Iterator[pa.Table]:
@@ -75,10 +74,7 @@ def _by_partition(table: LakeTable, rows: pa.Table) -> Iterator[pa.Table]:
 
 @beside_others
 def _append(lake: Lake, table: LakeTable, files: Sequence[str]) -> None:
-    iceberg = lake.load_to_commit(table) or lake.create(table)
-    iceberg.metadata = without_history(iceberg.metadata)
-    with iceberg.transaction() as transaction:
-        replace_files(transaction, table, [], files, {})
+    replace_files(lake.begin_commit(table), table, [], files, {})
 
 
 @beside_others
@@ -87,9 +83,7 @@ def _drop_files(lake: Lake, table: LakeTable, files: Collection[str]) -> None:
     if iceberg is None:
         return
     dropped = [it for it in data_files(iceberg, table, None) if it.file_path in files]
-    iceberg.metadata = without_history(iceberg.metadata)
-    with iceberg.transaction() as transaction:
-        replace_files(transaction, table, dropped, (), {})
+    replace_files(iceberg, table, dropped, (), {})
 
 
 def _written(lake: Lake, table: LakeTable, parts: Iterable[pa.Table]) -> list[str]:

@@ -1,26 +1,41 @@
 """The history of a table: the partition records of the present and of every kept snapshot.
 
-A snapshot's summary holds the records of the partitions that it replaced. To know all records at a
-snapshot, one reads the summaries of its ancestors in order. When snapshots expire, their records
-move to a table property.
+A snapshot's summary names the files that hold the records in force at it, and holds those of the
+partitions that it replaced itself, unless they are many. Where a summary cannot say it, because
+the snapshot is older than this way or because checks were passed later, an index does: one more
+file, by the ids of snapshots, that a table property names. A snapshot that another program has
+committed has the records of the one before it.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-from pyiceberg.table import Table, Transaction
+from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
 from pipeline_assets.dataset.values.table import PartitionRecord
+from pipeline_assets.iceberg.records import former
+from pipeline_assets.iceberg.records.files import (
+    RecordFile,
+    Records,
+    dumped,
+    extended,
+    is_whole,
+    names_in,
+    read,
+    read_json,
+    uri_of,
+    write,
+)
 
-FORGOTTEN: Final = "pipeline.forgotten"
-"""Table property with the records in force before the first snapshot that has not expired."""
-_PROPERTY: Final = "pipeline.partition."
-SUMMARY_PROPERTY: Final = "pipeline.partitions"
-_OFTEN_EMPTY: Final = {"config", "override", "audit"}
+INDEX: Final = "pipeline.records"
+"""Table property that names the index; in a summary, the list of the files of records."""
+_REPLACED_IN: Final = "pipeline.partitions-file"
+_MOST_IN_SUMMARY: Final = 1500
+"""Characters: metadata of all kept snapshots is read and written by every commit."""
 
 
 @dataclass(frozen=True)
@@ -30,82 +45,136 @@ class HistoryEntry:
     snapshot_id: int
     committed_at: datetime
     operation: str
-    records: Mapping[str, PartitionRecord | None]
+    records: Records
     is_current: bool
 
 
-def forgotten_before(snapshot_id: int) -> str:
-    """Like :data:`FORGOTTEN`, of a snapshot that a tag or branch kept while others expired."""
-    return f"{FORGOTTEN}.{snapshot_id}"
-
-
-def set_records(transaction: Transaction, records: Mapping[str, PartitionRecord | None]) -> None:
-    """Store the records as table properties.
-
-    A removed partition gets a null: removing a property that another process has removed already is
-    an error.
-    """
-    transaction.set_properties(
-        {_PROPERTY + key: json.dumps(dumped(record)) for key, record in records.items()}
-    )
-
-
-def current_records(iceberg: Table) -> dict[str, PartitionRecord]:
-    """The present records by partition key."""
-    return _existing(
-        {
-            name.removeprefix(_PROPERTY): json.loads(text)
-            for name, text in iceberg.properties.items()
-            if name.startswith(_PROPERTY)
-        }
-    )
-
-
 def ancestry(iceberg: Table, snapshot_id: int | None) -> list[Snapshot]:
-    """A snapshot and its ancestors that have not expired, oldest first."""
+    """A snapshot and those kept of the ones before it, oldest first."""
+    logged = {entry.snapshot_id for entry in iceberg.metadata.snapshot_log}
+    before = sorted(
+        (it for it in iceberg.metadata.snapshots if it.snapshot_id in logged), key=_number
+    )
     chain: list[Snapshot] = []
     snapshot = iceberg.snapshot_by_id(snapshot_id) if snapshot_id else None
     while snapshot is not None:
         chain.append(snapshot)
         parent = snapshot.parent_snapshot_id
-        snapshot = iceberg.snapshot_by_id(parent) if parent else None
+        # Whose parent has gone follows the newest one that is kept of those before it.
+        while before and _number(before[-1]) >= _number(snapshot):
+            before.pop()
+        gone = before[-1] if before else None
+        snapshot = (iceberg.snapshot_by_id(parent) if parent else None) or gone
     return chain[::-1]
 
 
+def _number(snapshot: Snapshot) -> int:
+    return snapshot.sequence_number or 0
+
+
+def current_records(iceberg: Table) -> dict[str, PartitionRecord]:
+    """The present records by partition key.
+
+    Raises:
+        PipelineError: A file of records is damaged or missing.
+    """
+    if former.properties_of(iceberg):
+        return _existing(former.present(iceberg))
+    current = iceberg.metadata.current_snapshot_id
+    return records_at(iceberg, current) if current else {}
+
+
 def records_at(iceberg: Table, snapshot_id: int) -> dict[str, PartitionRecord]:
-    """The records at a snapshot: the forgotten ones, replaced by those of each snapshot since."""
-    chain = ancestry(iceberg, snapshot_id)
-    records = _forgotten(iceberg, chain[0].snapshot_id if chain else snapshot_id)
-    for snapshot in chain:
-        records |= _summary(snapshot)
-    return _existing(records)
+    """The records in force at a snapshot.
+
+    Raises:
+        PipelineError: A file of records is damaged or missing.
+    """
+    if former.properties_of(iceberg):
+        return _existing(former.at(iceberg, snapshot_id))
+    names = names_in(listed_at(iceberg, snapshot_id))
+    return _existing(read(iceberg.io, iceberg.location(), names))
 
 
-def records_before(iceberg: Table, snapshot_id: int) -> dict[str, PartitionRecord]:
-    """The records in force before a snapshot was committed."""
-    snapshot = iceberg.snapshot_by_id(snapshot_id)
-    parent = snapshot.parent_snapshot_id if snapshot else None
-    if parent is None or iceberg.snapshot_by_id(parent) is None:
-        return _existing(_forgotten(iceberg, snapshot_id))
-    return records_at(iceberg, parent)
+def listed_at(iceberg: Table, snapshot_id: int | None) -> str:
+    """The list of the files of records at a snapshot; empty where no partition has a record."""
+    lists = index_of(iceberg)
+    for snapshot in reversed(ancestry(iceberg, snapshot_id)):
+        if listed := lists.get(str(snapshot.snapshot_id)) or _property(snapshot, INDEX):
+            return listed
+    return ""
 
 
-def _forgotten(iceberg: Table, snapshot_id: int) -> dict[str, Any]:
-    """The records before a snapshot whose ancestors have expired, as JSON."""
-    own = iceberg.properties.get(forgotten_before(snapshot_id))
-    records: dict[str, Any] = json.loads(own or iceberg.properties.get(FORGOTTEN, "{}"))
-    return records
+def index_of(iceberg: Table) -> Mapping[str, str]:
+    """Lists of files of records by the ids of kept snapshots whose summaries do not have them."""
+    name = iceberg.properties.get(INDEX)
+    if name is None:
+        return {}
+    lists = read_json(RecordFile(uri_of(iceberg.location(), name), iceberg.io))
+    return {id_: listed for id_, listed in lists.items() if iceberg.snapshot_by_id(int(id_))}
 
 
-def _summary(snapshot: Snapshot) -> dict[str, Any]:
-    """The record, as JSON, of each partition that a snapshot replaced; null if it removed it."""
+def record_uris(iceberg: Table) -> Iterator[str]:
+    """Every file that the records of the kept snapshots lie in.
+
+    Raises:
+        PipelineError: The index is damaged or missing.
+    """
+    names = names_in(iceberg.properties.get(INDEX, ""))
+    for listed in index_of(iceberg).values():
+        names += names_in(listed)
+    for snapshot in iceberg.metadata.snapshots:
+        names += names_in(_property(snapshot, INDEX)) + names_in(_property(snapshot, _REPLACED_IN))
+    for name in dict.fromkeys(names):
+        yield uri_of(iceberg.location(), name)
+
+
+def damaged_uris(iceberg: Table) -> Iterator[str]:
+    """The files of the present records that are damaged or missing.
+
+    Raises:
+        PipelineError: The index is damaged or missing.
+    """
+    for name in names_in(listed_at(iceberg, iceberg.metadata.current_snapshot_id)):
+        file = RecordFile(uri_of(iceberg.location(), name), iceberg.io)
+        if not is_whole(file):
+            yield file.uri
+
+
+def summary_of(iceberg: Table, records: Records) -> dict[str, str]:
+    """Write the records of a publish, and return what its snapshot's summary says of them.
+
+    Args:
+        iceberg: The table as the publish finds it.
+        records: Of the partitions that it replaces.
+
+    Raises:
+        OSError: They cannot be written.
+        PipelineError: A file of records is damaged or missing.
+    """
+    listed = listed_at(iceberg, iceberg.metadata.current_snapshot_id)
+    found = {INDEX: extended(iceberg, listed, records)}
+    own = {key: dumped(record) for key, record in records.items()}
+    text = json.dumps(own)
+    if len(text) <= _MOST_IN_SUMMARY:
+        found[former.REPLACED] = text
+    else:
+        found[_REPLACED_IN] = write(iceberg, own)
+    return {name: it for name, it in found.items() if it}
+
+
+def _property(snapshot: Snapshot, name: str) -> str:
     properties = snapshot.summary.additional_properties if snapshot.summary else {}
-    replaced: dict[str, Any] = json.loads(properties.get(SUMMARY_PROPERTY, "{}"))
-    return replaced
+    return properties.get(name, "")
 
 
-def _existing(records: Mapping[str, Any]) -> dict[str, PartitionRecord]:
-    return {key: PartitionRecord(**record) for key, record in records.items() if record}
+def _replaced_by(iceberg: Table, snapshot: Snapshot) -> Records:
+    names = names_in(_property(snapshot, _REPLACED_IN))
+    return read(iceberg.io, iceberg.location(), names) or former.replaced_by(snapshot)
+
+
+def _existing(records: Records) -> dict[str, PartitionRecord]:
+    return {key: record for key, record in records.items() if record}
 
 
 def committed_at(snapshot: Snapshot) -> datetime:
@@ -113,18 +182,23 @@ def committed_at(snapshot: Snapshot) -> datetime:
     return datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
 
 
-def history_entry(snapshot: Snapshot, current: int | None) -> HistoryEntry:
-    """The publish that a snapshot stands for; ``current`` is the id of the present snapshot."""
-    return HistoryEntry(
-        snapshot_id=snapshot.snapshot_id,
-        committed_at=committed_at(snapshot),
-        operation=snapshot.summary.operation.value if snapshot.summary else "unknown",
-        records={
-            key: PartitionRecord(**record) if record else None
-            for key, record in _summary(snapshot).items()
-        },
-        is_current=snapshot.snapshot_id == current,
-    )
+def history_of(iceberg: Table, snapshot_id: int | None) -> list[HistoryEntry]:
+    """The publishes up to a snapshot that are kept, oldest first.
+
+    Raises:
+        PipelineError: A file of records is damaged or missing.
+    """
+    current = iceberg.metadata.current_snapshot_id
+    return [
+        HistoryEntry(
+            snapshot_id=snapshot.snapshot_id,
+            committed_at=committed_at(snapshot),
+            operation=snapshot.summary.operation.value if snapshot.summary else "unknown",
+            records=_replaced_by(iceberg, snapshot),
+            is_current=snapshot.snapshot_id == current,
+        )
+        for snapshot in ancestry(iceberg, snapshot_id)
+    ]
 
 
 def pinned(past: PartitionRecord | None, present: PartitionRecord | None) -> PartitionRecord | None:
@@ -145,11 +219,3 @@ def pinned(past: PartitionRecord | None, present: PartitionRecord | None) -> Par
         config=present.config,
         override=present.override,
     )
-
-
-def dumped(record: PartitionRecord | None) -> dict[str, object] | None:
-    """A record as JSON, without what most records do not have; null for a removed partition."""
-    if record is None:
-        return None
-    fields = asdict(record)
-    return {name: it for name, it in fields.items() if it or name not in _OFTEN_EMPTY}

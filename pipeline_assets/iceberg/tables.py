@@ -1,9 +1,7 @@
 """The lake: publish partitions of Iceberg tables, read one snapshot, list and restore history.
 
 A publish is one commit that replaces whole partitions, so readers see either the old rows or the
-new ones. Each partition has a record of what it was materialised from. The record is stored twice:
-a table property holds the present one, and the summary of the snapshot that published the partition
-holds it for the history.
+new ones. Each partition has a record of what it was materialised from, which is committed with it.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -24,18 +22,16 @@ from pipeline_assets.iceberg.commit import (
     in_partitions,
     partition_spec,
     replace_files,
-    without_history,
 )
 from pipeline_assets.iceberg.evolution import Names, follow, former_names
 from pipeline_assets.iceberg.history import (
     HistoryEntry,
-    ancestry,
     current_records,
-    history_entry,
+    history_of,
     pinned,
     records_at,
-    set_records,
 )
+from pipeline_assets.iceberg.upkeep.tidying import tidy
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,9 +41,6 @@ _TABLE_PROPERTIES: Final = {
     # Every commit writes a metadata file; without this, old ones would pile up for ever.
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "50",
-    "commit.retry.num-retries": "30",
-    "commit.retry.min-wait-ms": "10",
-    "commit.retry.max-wait-ms": "500",
 }
 
 
@@ -196,10 +189,7 @@ class Lake:
         """
         with one_line_errors(f"read the history of {table}"):
             iceberg = self.load(table)
-            if iceberg is None:
-                return []
-            current = iceberg.metadata.current_snapshot_id
-            return [history_entry(snapshot, current) for snapshot in ancestry(iceberg, current)]
+            return history_of(iceberg, iceberg.metadata.current_snapshot_id) if iceberg else []
 
     def restore(
         self, table: LakeTable, snapshot_id: int, keys: Sequence[str] | None = None
@@ -259,6 +249,18 @@ class Lake:
         """
         return load_to_commit(self.access, table, self.location(table))
 
+    def begin_commit(self, table: LakeTable) -> Table:
+        """The table to build a commit on, created or put in order first where that is needed.
+
+        Raises:
+            PipelineError: As :meth:`load_to_commit`.
+        """
+        iceberg = self.load_to_commit(table)
+        if iceberg is None:
+            return self.create(table)
+        tidy(iceberg)
+        return iceberg
+
     @beside_others
     def _commit(
         self,
@@ -266,17 +268,14 @@ class Lake:
         files: Sequence[str],
         records: Mapping[str, PartitionRecord | None],
     ) -> int:
-        iceberg = self.load_to_commit(table) or self.create(table)
+        iceberg = self.begin_commit(table)
         # A commit of its own: of one that changes rows and schema, pyiceberg repeats the same
         # thirty times after another process has changed the schema.
         follow(iceberg, table)
         # Read again at every try: the process that came first may have replaced the same files.
         replaced = list(data_files(iceberg, table, list(records)))
-        iceberg.metadata = without_history(iceberg.metadata)
-        with iceberg.transaction() as transaction:
-            # Files and records change in one commit, so no reader sees the one without the other.
-            replace_files(transaction, table, replaced, files, records)
-            set_records(transaction, records)
+        # Files and records change in one commit, so no reader sees the one without the other.
+        replace_files(iceberg, table, replaced, files, records)
         return int(iceberg.metadata.current_snapshot_id or 0)
 
     def create(self, table: LakeTable) -> Table:

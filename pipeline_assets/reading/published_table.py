@@ -19,7 +19,7 @@ from pipeline_assets.engines.embedded.duckdb_sql import identifier, source_query
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.iceberg.evolution import former_names
-from pipeline_assets.iceberg.history import HistoryEntry, ancestry, committed_at, history_entry
+from pipeline_assets.iceberg.history import HistoryEntry, committed_at, history_of
 from spark_resources.job import Source, SourceFile
 
 if TYPE_CHECKING:
@@ -100,9 +100,7 @@ class PublishedTable:
     @property
     def history(self) -> tuple[HistoryEntry, ...]:
         """Every publish up to the snapshot that has not expired, oldest first."""
-        current = self.iceberg.metadata.current_snapshot_id
-        chain = ancestry(self.iceberg, self.snapshot_id)
-        return tuple(history_entry(snapshot, current) for snapshot in chain)
+        return tuple(history_of(self.iceberg, self.snapshot_id))
 
     @cached_property
     def files(self) -> tuple[str, ...]:

@@ -3,28 +3,20 @@
 Snapshots that somebody protects by a tag or a branch stay. They are named, and do not keep others.
 """
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise, takewhile
 
-from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
-from pyiceberg.table.refs import MAIN_BRANCH, SnapshotRefType
+from pyiceberg.table.refs import SnapshotRefType
 from pyiceberg.table.snapshots import Snapshot
-from pyiceberg.table.update.snapshot import ExpireSnapshots
 
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.iceberg.catalog import beside_others, one_line_errors
-from pipeline_assets.iceberg.history import (
-    FORGOTTEN,
-    ancestry,
-    committed_at,
-    forgotten_before,
-    records_before,
-)
+from pipeline_assets.iceberg.history import ancestry, committed_at
 from pipeline_assets.iceberg.tables import Lake
+from pipeline_assets.iceberg.upkeep.tidying import drop, protectors, tidy
 
 
 @dataclass(frozen=True)
@@ -60,7 +52,7 @@ def expirable(iceberg: Table | None, older_than: datetime) -> Expired:
     old = [
         it.snapshot_id for it in (*_replaced(iceberg, older_than), *_strays(iceberg, older_than))
     ]
-    named = _protectors(iceberg)
+    named = protectors(iceberg)
     return Expired(
         snapshots=tuple(id_ for id_ in old if id_ not in named),
         protected=tuple(f"{id_} ({named[id_]})" for id_ in old if id_ in named),
@@ -70,9 +62,11 @@ def expirable(iceberg: Table | None, older_than: datetime) -> Expired:
 @beside_others
 def _expire(lake: Lake, table: LakeTable, older_than: datetime) -> Expired:
     iceberg = lake.load_to_commit(table)
+    if iceberg is not None and expirable(iceberg, older_than).snapshots:
+        tidy(iceberg)
     found = expirable(iceberg, older_than)
     if iceberg is not None and found.snapshots:
-        _drop(iceberg, found.snapshots)
+        drop(iceberg, found.snapshots)
     return found
 
 
@@ -94,39 +88,3 @@ def _strays(iceberg: Table, older_than: datetime) -> Iterator[Snapshot]:
     for snapshot in iceberg.metadata.snapshots:
         if snapshot.snapshot_id not in led_to and committed_at(snapshot) < older_than:
             yield snapshot
-
-
-def _protectors(iceberg: Table) -> dict[int, str]:
-    """The tag or branch that keeps each protected snapshot."""
-    return {
-        ref.snapshot_id: f"{ref.snapshot_ref_type.value} {name}"
-        for name, ref in iceberg.metadata.refs.items()
-        if name != MAIN_BRANCH
-    }
-
-
-def _drop(iceberg: Table, expired: Sequence[int]) -> None:
-    """Drop snapshots; the records that were in force before those that stay move to properties.
-
-    Raises:
-        CommitFailedException: Another process has just dropped or protected some of them.
-    """
-    newest_first = ancestry(iceberg, iceberg.metadata.current_snapshot_id)[::-1]
-    *_, first = takewhile(lambda it: it.snapshot_id not in expired, newest_first)
-    roots = {id_: forgotten_before(id_) for id_ in _protectors(iceberg)}
-    roots[first.snapshot_id] = FORGOTTEN
-    forgotten = {
-        name: json.dumps(
-            {key: asdict(record) for key, record in records_before(iceberg, id_).items()}
-        )
-        for id_, name in roots.items()
-    }
-    outlived = [name for name in map(forgotten_before, expired) if name in iceberg.properties]
-    try:
-        with iceberg.transaction() as transaction:
-            transaction.set_properties(forgotten)
-            if outlived:
-                transaction.remove_properties(*outlived)
-            ExpireSnapshots(transaction).by_ids(list(expired)).commit()
-    except ValueError as error:
-        raise CommitFailedException(str(error)) from error

@@ -7,14 +7,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
+from pyiceberg.catalog.noop import NoopCatalog
 from pyiceberg.io import FileIO
 from pyiceberg.serializers import FromInputFile
+from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
 
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.agreement import MetadataFile, metadata_files
+from pipeline_assets.iceberg.history import damaged_uris
 from pipeline_assets.iceberg.upkeep.manifests import entries_of, manifests_of
 from pipeline_assets.iceberg.upkeep.relocation import Relocation
 
@@ -75,7 +78,7 @@ def _place(item: StoredObject, lake_uri: str) -> list[str]:
 
 
 def state_in(table: HeldTable, file: MetadataFile, io: FileIO) -> State:
-    """Read a metadata file and the manifests of its present snapshot.
+    """Read a metadata file, and the manifests and records of its present snapshot.
 
     Raises:
         PipelineError: One of them is damaged or missing; the message names it.
@@ -87,6 +90,10 @@ def state_in(table: HeldTable, file: MetadataFile, io: FileIO) -> State:
         raise PipelineError(f"{file.stored.uri} is damaged ({what})") from error
     relocation = Relocation(written.location, table.location)
     metadata = relocation.metadata(written) if relocation.is_needed else written
+    # This table is only read, so no catalog need know it.
+    held = Table(("held",), metadata, file.stored.uri, io, NoopCatalog("none"))
+    if damaged := next(damaged_uris(held), None):
+        raise PipelineError(f"{damaged} is damaged or missing")
     current = metadata.current_snapshot()
     sizes = _data_files(current, relocation, io) if current else {}
     absent = tuple(uri for uri, size in sizes.items() if table.sizes.get(uri) != size)

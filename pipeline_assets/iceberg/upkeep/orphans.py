@@ -4,7 +4,8 @@ A table's files lie below its location: ``data/{attempt}/…`` holds what one at
 it wrote (Parquet, raw text below ``raw/``, and checksums), ``metadata/…`` holds what Iceberg's
 commits wrote. A Parquet file stays while a snapshot refers to it. Raw text and checksums stay while
 a snapshot refers to any file of their attempt. A metadata file stays while the present metadata,
-its log or a snapshot refers to it. Nothing refers to the files of a run that was killed or failed.
+its log or a snapshot refers to it, and so does a file of records. Nothing refers to the files of a
+run that was killed or failed.
 
 A file is only ever an orphan if its name shows that an attempt of ours wrote it. What other
 programs put beside the table is theirs to remove.
@@ -20,6 +21,7 @@ from pyiceberg.table import Table
 
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
 from pipeline_assets.iceberg.checksums import CHECKSUMS
+from pipeline_assets.iceberg.history import record_uris
 from pipeline_assets.iceberg.upkeep.manifests import entries_of, manifests_of
 
 _UUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -32,6 +34,7 @@ _ATTEMPTS: Final = tuple(
         rf"metadata/snap-\d+-\d+-({_UUID})\.avro",
         rf"metadata/({_UUID})-m\d+\.avro",
         rf"metadata/(\d+-{_UUID}(?:\.gz)?\.metadata\.json)",
+        r"metadata/([0-9a-f]{16})\.records",
     )
 )
 
@@ -109,10 +112,11 @@ def references(iceberg: Table) -> Iterator[str]:
     """Every file that the table's present metadata leads to.
 
     Raises:
-        PipelineError: A manifest is damaged.
+        PipelineError: A manifest, or the index of records, is damaged.
     """
     yield iceberg.metadata_location
     yield from (entry.metadata_file for entry in iceberg.metadata.metadata_log)
+    yield from record_uris(iceberg)
     yield from (item.statistics_path for item in iceberg.metadata.statistics)
     yield from (item.statistics_path for item in iceberg.metadata.partition_statistics)
     yield from (snapshot.manifest_list for snapshot in iceberg.metadata.snapshots)

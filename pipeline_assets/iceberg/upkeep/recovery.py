@@ -20,6 +20,7 @@ from pyiceberg.io import FileIO, load_file_io
 from pyiceberg.serializers import ToOutputFile
 
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.agreement import write_hint
 from pipeline_assets.iceberg.catalog import CatalogAccess, one_line_errors, sqlite_path
 from pipeline_assets.iceberg.upkeep.held_tables import HeldTable, State, held_tables, state_in
 
@@ -114,10 +115,14 @@ class _Recovery:
         uri = state.file.stored.uri
         losses = [*damaged, *(f"{file} is missing or cut: {_REPAIR}" for file in state.absent)]
         is_whole = not damaged and not state.relocation.is_needed
-        is_changed = known != uri or not is_whole
-        if is_changed and not self.is_dry:
-            self._point_to(uri if is_whole else self._rewritten(state, io), known)
-        return Recovered(self.table.name, _details(state, known, uri), is_changed, tuple(losses))
+        is_changed, details = known != uri or not is_whole, _details(state, known, uri)
+        if not self.is_dry:
+            if is_changed:
+                uri = uri if is_whole else self._rewritten(state, io)
+                self._point_to(uri, known)
+            # Even if the catalog was right: the hint may name a commit that is lost.
+            write_hint(io, uri)
+        return Recovered(self.table.name, details, is_changed, tuple(losses))
 
     def _known(self) -> str | None:
         """The metadata that the catalog names; empty if it names some that cannot be read."""

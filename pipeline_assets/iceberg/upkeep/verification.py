@@ -25,12 +25,14 @@ from pipeline_assets.iceberg.checksums import (
     folder_of,
     read_checksums,
 )
-from pipeline_assets.iceberg.history import current_records
+from pipeline_assets.iceberg.history import current_records, damaged_uris
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.iceberg.upkeep.manifests import entries_of, manifests_of
 
 _RAW = "part_uri"
 """A table with this column describes raw text that lies beside its files."""
+
+_LOST = "is damaged or missing, and with it the records of partitions: pipeline-assets recover"
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ def verify(lake: Lake, table: LakeTable, *, deep: bool = False) -> Verified:
         snapshot = iceberg.current_snapshot() if iceberg else None
         if iceberg is None or snapshot is None:
             return Verified(table)
+        if damaged := list(damaged_uris(iceberg)):
+            return Verified(table, damages=tuple(Damage(it, _LOST) for it in damaged))
         manifests = manifests_of([snapshot], iceberg.io).values()
         files = {it.data_file.file_path: it.data_file for it in entries_of(manifests, iceberg.io)}
         return _Verification(lake, table, iceberg, files, deep=deep).perform()

@@ -1,0 +1,1 @@
+"""The records of partitions: in which files they lie, and where earlier versions put them."""
