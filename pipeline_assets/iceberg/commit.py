@@ -21,13 +21,6 @@ from pipeline_assets.iceberg.history import (
 )
 
 
-def widen(iceberg: Table, schema: Schema) -> None:
-    """Add the columns that the contract has and the table lacks."""
-    if set(schema.column_names) - set(iceberg.schema().column_names):
-        with iceberg.update_schema() as update:
-            update.union_by_name(schema)
-
-
 def without_history(metadata: TableMetadata) -> TableMetadata:
     """The metadata to build a commit on, without old snapshots and partition records.
 

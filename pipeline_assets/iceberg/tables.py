@@ -24,9 +24,9 @@ from pipeline_assets.iceberg.commit import (
     in_partitions,
     partition_spec,
     replace_files,
-    widen,
     without_history,
 )
+from pipeline_assets.iceberg.evolution import Names, follow, former_names
 from pipeline_assets.iceberg.history import (
     HistoryEntry,
     ancestry,
@@ -60,12 +60,14 @@ class TableState:
         files: URIs of its Parquet files.
         records: Record by partition key; a partition that was never published has none.
         columns: Iceberg's type of each column; empty where there is no table yet.
+        former: Other names under which files hold a column.
     """
 
     snapshot_id: int | None
     files: tuple[str, ...]
     records: Mapping[str, PartitionRecord]
     columns: Mapping[str, str] = field(default_factory=dict)
+    former: Names = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,8 @@ class Lake:
 
     access: CatalogAccess
 
-    def published(self, namespaces: Collection[str]) -> list[TableName]:
-        """The tables that the catalog knows in some namespaces, whose case does not matter.
+    def published(self, namespaces: Collection[str] | None = None) -> list[TableName]:
+        """The tables that the catalog knows, or those in some namespaces; case does not matter.
 
         Raises:
             PipelineError: The catalog cannot be read.
@@ -83,7 +85,9 @@ class Lake:
         with one_line_errors("read the catalog"):
             catalog = self.access.open()
             found = (
-                name for name, *_ in catalog.list_namespaces() if name.casefold() in namespaces
+                name
+                for name, *_ in catalog.list_namespaces()
+                if namespaces is None or name.casefold() in namespaces
             )
             return [TableName(*it) for name in found for it in catalog.list_tables(name)]
 
@@ -139,6 +143,7 @@ class Lake:
                 files=tuple(file.file_path for file in data_files(iceberg, table, chosen)),
                 records=records if chosen is None else {key: records[key] for key in chosen},
                 columns=columns,
+                former=former_names(iceberg, iceberg.schema()),
             )
 
     def records(self, table: Readable) -> Mapping[str, PartitionRecord]:
@@ -262,7 +267,9 @@ class Lake:
         records: Mapping[str, PartitionRecord | None],
     ) -> int:
         iceberg = self.load_to_commit(table) or self.create(table)
-        widen(iceberg, _schema(table))
+        # A commit of its own: of one that changes rows and schema, pyiceberg repeats the same
+        # thirty times after another process has changed the schema.
+        follow(iceberg, table)
         # Read again at every try: the process that came first may have replaced the same files.
         replaced = list(data_files(iceberg, table, list(records)))
         iceberg.metadata = without_history(iceberg.metadata)

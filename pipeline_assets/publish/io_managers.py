@@ -29,6 +29,7 @@ from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.dataset.values.texts import first_and_last
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.evolution import names_in_files
 from pipeline_assets.landing.zone import LandingZone
 from pipeline_assets.profiles.profiles import append_profiles
 from pipeline_assets.publish.failures import dagster_failures
@@ -117,7 +118,7 @@ def lazy_table(
     """
     state = lake.read(table, keys)
     rows, lines = stored(spec, table), unbound(spec, table)
-    sources = {rows.get_name(): _parquet(state, rows)}
+    sources = {rows.get_name(): _parquet(state, rows, table)}
     if spec.read_as != "table":
         sources[lines.get_name()] = _text(lake.rows(table, state), lines, lake.location(table))
     absent = dict.fromkeys(keys or (), ABSENT) if spec.optional else {}
@@ -192,9 +193,10 @@ def _require(table: LakeTable, keys: tuple[str, ...], published: Collection[str]
         )
 
 
-def _parquet(state: "TableState", rows: ir.Table) -> Source:
+def _parquet(state: "TableState", rows: ir.Table, table: LakeTable) -> Source:
     files = tuple(SourceFile(uri) for uri in state.files)
-    return Source("parquet", schema_names(rows.schema()), files, state.snapshot_id)
+    former = names_in_files(table.contract, state.columns, state.former)
+    return Source("parquet", schema_names(rows.schema()), files, state.snapshot_id, former)
 
 
 def _text(parts: pa.Table, lines: ir.Table, home: str) -> Source:
