@@ -45,7 +45,7 @@ DOWNSTREAM = {
 }
 ADDED = {
     # Training sets came later.
-    *("taobao/user_groups", "taobao/vocabulary", "taobao/field_coverage"),
+    *("taobao/user_groups", "taobao/vocabulary", "taobao/vocabulary_coverage"),
     *("taobao/encoded_users", "taobao/encoded_impressions"),
 }
 CHANGED_ON_PURPOSE = {

@@ -27,9 +27,9 @@ from pipeline_assets.domains.taobao.training.checks import (
 from pipeline_assets.domains.taobao.training.contracts import (
     EncodedImpressions,
     EncodedUsers,
-    FieldCoverage,
     UserGroups,
     Vocabulary,
+    VocabularyCoverage,
 )
 from pipeline_assets.domains.taobao.training.coverage import coverage
 from pipeline_assets.domains.taobao.training.encoding import encoded
@@ -152,8 +152,8 @@ def encoded_impressions(
     return encoded(rows, ITEM_FIELDS, vocabulary, kept)
 
 
-@lake_asset(domain=TAOBAO, contract=FieldCoverage, partitions=SPLITS)
-def field_coverage(encoded_impressions: ir.Table, encoded_users: ir.Table) -> ir.Table:
+@lake_asset(domain=TAOBAO, contract=VocabularyCoverage, partitions=SPLITS)
+def vocabulary_coverage(encoded_impressions: ir.Table, encoded_users: ir.Table) -> ir.Table:
     """How much of every field the vocabulary knows, by part of the training set."""
     items = coverage(encoded_impressions, ITEM_FIELDS)
     return items.union(coverage(encoded_users, USER_FIELDS))

@@ -153,7 +153,7 @@ class EncodedUsers(Contract):
         unique = ("split", "user_row")
 
 
-class FieldCoverage(Contract):
+class VocabularyCoverage(Contract):
     """One row per field and part: how much of it the vocabulary knows."""
 
     feature_name: String = Field(isin=list(FIELDS), description="The field.")

@@ -20,7 +20,7 @@ from pipeline_assets_tests.updating import update
 from pipeline_assets_tests.workbench import Workbench, failures
 
 SPLITS = ("train", "test")
-TRAINING = ("vocabulary", "encoded_users", "encoded_impressions", "field_coverage")
+TRAINING = ("vocabulary", "encoded_users", "encoded_impressions", "vocabulary_coverage")
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def test_indices_follow_the_counts_in_train(encoded: Encoded) -> None:
 
 
 def test_unknown_tokens_of_test_are_counted(encoded: Encoded) -> None:
-    query = "SELECT sum(unknown), sum(tokens) FROM taobao.field_coverage WHERE part = '{}'"
+    query = "SELECT sum(unknown), sum(tokens) FROM taobao.vocabulary_coverage WHERE part = '{}'"
     ((in_train, _),) = encoded.bench.query(query.format("train"))
     ((unknown, tokens),) = encoded.bench.query(query.format("test"))
     assert in_train == 0
