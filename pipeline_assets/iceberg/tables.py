@@ -76,8 +76,8 @@ class Lake:
 
     access: CatalogAccess
 
-    def published(self, namespaces: Collection[str]) -> list[TableName]:
-        """The tables that the catalog knows in some namespaces, whose case does not matter.
+    def published(self, namespaces: Collection[str] | None = None) -> list[TableName]:
+        """The tables that the catalog knows, or those in some namespaces; case does not matter.
 
         Raises:
             PipelineError: The catalog cannot be read.
@@ -85,7 +85,9 @@ class Lake:
         with one_line_errors("read the catalog"):
             catalog = self.access.open()
             found = (
-                name for name, *_ in catalog.list_namespaces() if name.casefold() in namespaces
+                name
+                for name, *_ in catalog.list_namespaces()
+                if namespaces is None or name.casefold() in namespaces
             )
             return [TableName(*it) for name in found for it in catalog.list_tables(name)]
 
