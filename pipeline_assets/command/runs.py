@@ -12,7 +12,12 @@ from typing import Any, Final
 
 import dagster as dg
 
+<<<<<<< HEAD
 from pipeline_assets.command.batches import Batch, Partition
+=======
+from pipeline_assets.command.batches import Batch
+from pipeline_assets.dagster_internals import MAX_RETRIES_TAG
+>>>>>>> main
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
@@ -130,7 +135,9 @@ class Runs:
 
     @property
     def _process(self) -> Mapping[str, str]:
-        return {PROCESS_TAG: f"{socket.gethostname()}/{os.getpid()}"}
+        process = f"{socket.gethostname()}/{os.getpid()}"
+        # A daemon would start again what somebody has stopped; the next update does.
+        return {PROCESS_TAG: process, MAX_RETRIES_TAG: "0"}
 
     @one_line_errors(KEEP_RECORDS)
     def _executed(self, batch: Batch) -> Outcome:

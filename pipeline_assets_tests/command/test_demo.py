@@ -75,6 +75,8 @@ def test_after_the_demo_only_planted_faults_are_told_and_none_is_an_error(
         "update_whole_tables",
     }
     assert {run.tags["pipeline/command"] for run in runs} == {"update"}
+    # The UI's timeline leaves out runs without a code location.
+    assert all(run.remote_job_origin for run in runs)
 
     run_demo(settings, scale=0.05, today=TODAY)
     assert "Everything is up to date; nothing was run." in capfd.readouterr().out
