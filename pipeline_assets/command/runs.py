@@ -12,12 +12,8 @@ from typing import Any, Final
 
 import dagster as dg
 
-<<<<<<< HEAD
 from pipeline_assets.command.batches import Batch, Partition
-=======
-from pipeline_assets.command.batches import Batch
 from pipeline_assets.dagster_internals import MAX_RETRIES_TAG
->>>>>>> main
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
