@@ -1,6 +1,5 @@
 """The catalog by URL: pyiceberg, Polars and DuckDB read equal rows, now and as they were."""
 
-import threading
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +11,6 @@ import duckdb_extension_httpfs
 import duckdb_extension_iceberg
 import polars as pl
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 from pyiceberg.catalog.rest import RestCatalog
 
@@ -22,6 +20,7 @@ from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.reading.open_lake import OpenLake
 from pipeline_assets.serving.rest_catalog import create_catalog
 from pipeline_assets.serving.tokens import Callers
+from pipeline_assets_tests.iceberg.rest_double import served
 from pipeline_assets_tests.landing.plays import PLAYS, local_lake, publish
 
 FIRST = [("ada", 3, "mon")]
@@ -44,17 +43,8 @@ def opened(lake: Lake) -> OpenLake:
 
 @pytest.fixture(scope="module")
 def url(opened: OpenLake) -> Iterator[str]:
-    config = uvicorn.Config(create_catalog(opened, Callers({})), port=0, log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        thread.join(0.05)
-        assert thread.is_alive()
-    (place,) = (it.getsockname() for each in server.servers for it in each.sockets)
-    yield f"http://127.0.0.1:{place[1]}"
-    server.should_exit = True
-    thread.join()
+    with served(create_catalog(opened, Callers({}))) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
