@@ -8,11 +8,13 @@ import dagster as dg
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.inputs import (
     ABSENT,
     ALIGNED,
     OPTIONAL,
     READ_AS,
+    Input,
     InputSpec,
     Landed,
     LandedInput,
@@ -121,6 +123,13 @@ def lazy_table(
     absent = dict.fromkeys(keys or (), ABSENT) if spec.optional else {}
     versions = absent | {key: record.version for key, record in state.records.items()}
     return LazyTable(lines, sources, versions, rows)
+
+
+def with_own(lake: "Lake", asset: LakeAsset, inputs: Mapping[str, Input]) -> Mapping[str, Input]:
+    """The inputs of an asset, and what is published of it where its function looks at that."""
+    if asset.own is None:
+        return inputs
+    return {**inputs, asset.own.name: lazy_table(lake, asset.own, asset.table, None)}
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ PLANTED = {
     *("taobao/impressions:conversion_implies_click", "taobao/impressions:every_index_is_known"),
     "taobao/core_features:num_features_equals_core_tokens",
     "taobao/common_features:num_features_equals_common_tokens",
+    "taobao/encoded_impressions:conversion_implies_click",
     # Too few listeners for everyone to list an artist that five of them know.
     "music/user_embeddings:listeners_have_a_vector",
 }
