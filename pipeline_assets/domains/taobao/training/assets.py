@@ -6,6 +6,7 @@ import ibis.expr.types as ir
 
 from pipeline_assets.dataset.asset import lake_asset
 from pipeline_assets.dataset.inputs import Published, RawLines
+from pipeline_assets.dataset.options import TRAINING_SET
 from pipeline_assets.domains.taobao.checks import conversion_implies_click
 from pipeline_assets.domains.taobao.contracts import ITEM_FIELDS, TAOBAO, USER_FIELDS
 from pipeline_assets.domains.taobao.lines import COMMON, SKELETON, accepted, columns
@@ -44,6 +45,7 @@ from pipeline_assets.partitions import SPLITS
 
 @lake_asset(
     domain=TAOBAO,
+    tags=TRAINING_SET,
     contract=UserGroups,
     partitions=SPLITS,
     checks=[test_is_test_and_nothing_else],
@@ -66,6 +68,7 @@ def user_groups(
 
 @lake_asset(
     domain=TAOBAO,
+    tags=TRAINING_SET,
     contract=Vocabulary,
     mappings={
         name: dg.AllPartitionMapping()
@@ -97,6 +100,7 @@ def vocabulary(
 
 @lake_asset(
     domain=TAOBAO,
+    tags=TRAINING_SET,
     contract=EncodedUsers,
     partitions=SPLITS,
     checks=[
@@ -121,6 +125,7 @@ def encoded_users(
 
 @lake_asset(
     domain=TAOBAO,
+    tags=TRAINING_SET,
     contract=EncodedImpressions,
     partitions=SPLITS,
     checks=[
@@ -152,7 +157,7 @@ def encoded_impressions(
     return encoded(rows, ITEM_FIELDS, vocabulary, kept)
 
 
-@lake_asset(domain=TAOBAO, contract=VocabularyCoverage, partitions=SPLITS)
+@lake_asset(domain=TAOBAO, tags=TRAINING_SET, contract=VocabularyCoverage, partitions=SPLITS)
 def vocabulary_coverage(encoded_impressions: ir.Table, encoded_users: ir.Table) -> ir.Table:
     """How much of every field the vocabulary knows, by part of the training set."""
     items = coverage(encoded_impressions, ITEM_FIELDS)

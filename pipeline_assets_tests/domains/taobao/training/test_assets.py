@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from pipeline_assets.command.cli import cli
+from pipeline_assets.command.session import Session
 from pipeline_assets.command.update import Updater
 from pipeline_assets.definitions import build_definitions
 from pipeline_assets.domains.taobao.assets import ARCHIVES
 from pipeline_assets.domains.taobao.contracts import ITEM_FIELDS, USER_FIELDS
+from pipeline_assets.reading.open_lake import open_lake
+from pipeline_assets.reading.release import open_release
 from pipeline_assets.sample.taobao import write_taobao
 from pipeline_assets_tests.domains.taobao.test_assets import ALL_ASSETS, workbench
 from pipeline_assets_tests.domains.taobao.training.reference import encode
@@ -126,6 +131,19 @@ def test_unknown_tokens_of_test_are_counted(encoded: Encoded) -> None:
     ((unknown, tokens),) = encoded.bench.query(query.format("test"))
     assert in_train == 0
     assert 0 < unknown < tokens
+
+
+def test_training_sets_are_released_with_what_was_decided(encoded: Encoded) -> None:
+    session = Session(encoded.bench.settings)
+    told = CliRunner().invoke(cli, ["release", "create", "spring"], obj=session)
+    assert told.exit_code == 0, told.output
+    listed = CliRunner().invoke(cli, ["release", "list"], obj=session).output
+    assert listed.startswith("spring: 5 tables, ")
+    with open_lake(encoded.bench.settings.lake_uri) as lake:
+        release = open_release(lake, "spring")
+        assert len(release.table(lake, "taobao.vocabulary")) == len(encoded.known)
+    policy = release.tables["taobao.user_groups"].partitions["train"].config
+    assert policy == {"policy": "official", "share": 0.05, "salt": ""}
 
 
 def test_a_corrected_delivery_leaves_every_index_as_it_is(encoded: Encoded, tmp_path: Path) -> None:
