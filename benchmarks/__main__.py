@@ -6,6 +6,7 @@ from typing import Final
 
 ALL: Final = (
     "startup",
+    "age",
     "taobao.extraction",
     "taobao.transforms",
     "taobao.scaling",
@@ -17,6 +18,7 @@ ALL: Final = (
     "rentals.sentiment",
     "rentals.metric",
     "spark.transforms",
+    "serving",
     "automation.listing",
     "automation.interleavings",
 )

@@ -21,9 +21,10 @@ from pipeline_assets.command.tables.audit import audit
 from pipeline_assets.command.tables.describe import describe, told
 from pipeline_assets.command.tables.listing import tables
 from pipeline_assets.command.tables.query import query
+from pipeline_assets.command.tables.release import release
 from pipeline_assets.dataset.values.texts import first_and_last, printable
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.serving.command import serve
+from pipeline_assets.serving.command import catalog, serve
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -177,6 +178,7 @@ def missing(session: Session) -> None:
 
 cli.add_command(tables)
 cli.add_command(query)
+cli.add_command(release)
 cli.add_command(clean)
 cli.add_command(recover)
 cli.add_command(backup)
@@ -206,6 +208,7 @@ cli.add_command(audit)
 cli.add_command(init)
 cli.add_command(new)
 cli.add_command(serve)
+cli.add_command(catalog)
 
 
 def _refuse_exports(session: Session, name: str) -> None:

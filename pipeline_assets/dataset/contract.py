@@ -23,6 +23,7 @@ Severity: TypeAlias = Literal["error", "warn"]
 Long: TypeAlias = dt.Int64
 Int: TypeAlias = dt.Int32
 Double: TypeAlias = dt.Float64
+Float: TypeAlias = dt.Float32
 String: TypeAlias = dt.String
 Boolean: TypeAlias = dt.Boolean
 Date: TypeAlias = dt.Date
@@ -31,6 +32,8 @@ Binary: TypeAlias = dt.Binary
 Money: TypeAlias = Annotated[dt.Decimal, 18, 5]
 FloatList: TypeAlias = Annotated[dt.Array, dt.float32]
 """A list of 32-bit floats, for embeddings."""
+IntList: TypeAlias = Annotated[dt.Array, dt.int32]
+StringList: TypeAlias = Annotated[dt.Array, dt.string]
 
 
 class Contract:

@@ -116,7 +116,10 @@ def evolution(metadata: TableMetadata, table: LakeTable) -> Evolution:
 
 
 def follow(iceberg: Table, table: LakeTable) -> None:
-    """Change the schema as the contract says, in a commit, if anything differs.
+    """Change the schema as the contract says, in a commit of its own, if anything differs.
+
+    A commit that changed rows, too, would fail for good where another process has changed the
+    schema first, but not before pyiceberg has tried it thirty times.
 
     Raises:
         PipelineError: The contract asks for what published files cannot be read as.
@@ -141,22 +144,6 @@ def former_names(iceberg: Table, schema: Schema) -> Names:
         for field in schema.fields
     }
     return {name: others for name, others in found.items() if others}
-
-
-def names_in_files(contract: "TableContract", published: Mapping[str, str], former: Names) -> Names:
-    """As :func:`former_names`, for a contract whose new names were not published yet.
-
-    Args:
-        contract: The contract.
-        published: The columns of the published table.
-        former: Their former names.
-    """
-    found = dict(former)
-    for column in contract.columns:
-        if column.name not in published:
-            known = [name for name in column.renamed_from if name in published]
-            found[column.name] = tuple(n for it in known for n in (it, *former.get(it, ())))
-    return {column: found[column] for column in contract.schema if found.get(column)}
 
 
 def _names(schema: Schema) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import duckdb
 
-from pipeline_assets.dataset.values.table import LakeTable, Readable, TableName
+from pipeline_assets.dataset.values.table import LakeTable, Readable, TableName, TableState
 from pipeline_assets.engines.embedded.duckdb_sql import identifier, literal, source_query
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.engines.embedded.parsed_sql import nodes, parsed, table_name
@@ -22,7 +22,7 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.iceberg.commit import data_files
 from pipeline_assets.iceberg.past import PRESENT, Version
-from pipeline_assets.iceberg.tables import Lake, TableState
+from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.storage.s3_access import S3_SCHEME
 from spark_resources.job import Source, SourceFile
 

@@ -5,14 +5,20 @@ new ones. Each partition has a record of what it was materialised from, which is
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, In
 from pyiceberg.table import Table
 
-from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord, Readable, TableName
+from pipeline_assets.dataset.values.table import (
+    LakeTable,
+    PartitionRecord,
+    Readable,
+    TableName,
+    TableState,
+)
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.agreement import load, load_to_commit
 from pipeline_assets.iceberg.catalog import CatalogAccess, beside_others, one_line_errors
@@ -23,7 +29,7 @@ from pipeline_assets.iceberg.commit import (
     partition_spec,
     replace_files,
 )
-from pipeline_assets.iceberg.evolution import Names, follow, former_names
+from pipeline_assets.iceberg.evolution import evolution, follow, former_names
 from pipeline_assets.iceberg.history import (
     HistoryEntry,
     current_records,
@@ -42,25 +48,6 @@ _TABLE_PROPERTIES: Final = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "50",
 }
-
-
-@dataclass(frozen=True)
-class TableState:
-    """Some partitions of a table, as one snapshot holds them.
-
-    Attributes:
-        snapshot_id: The snapshot; None where nothing was ever published.
-        files: URIs of its Parquet files.
-        records: Record by partition key; a partition that was never published has none.
-        columns: Iceberg's type of each column; empty where there is no table yet.
-        former: Other names under which files hold a column.
-    """
-
-    snapshot_id: int | None
-    files: tuple[str, ...]
-    records: Mapping[str, PartitionRecord]
-    columns: Mapping[str, str] = field(default_factory=dict)
-    former: Names = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -181,6 +168,11 @@ class Lake:
         """A table's schema in Arrow."""
         return _schema(table).as_arrow()
 
+    def schema_changes(self, table: LakeTable) -> tuple[str, ...]:
+        """What the next publish changes in a table's columns; see :mod:`.evolution`."""
+        iceberg = self.load(table)
+        return tuple(evolution(iceberg.metadata, table).lines()) if iceberg else ()
+
     def history(self, table: Readable) -> list[HistoryEntry]:
         """Every publish whose snapshot has not expired, oldest first.
 
@@ -269,8 +261,6 @@ class Lake:
         records: Mapping[str, PartitionRecord | None],
     ) -> int:
         iceberg = self.begin_commit(table)
-        # A commit of its own: of one that changes rows and schema, pyiceberg repeats the same
-        # thirty times after another process has changed the schema.
         follow(iceberg, table)
         # Read again at every try: the process that came first may have replaced the same files.
         replaced = list(data_files(iceberg, table, list(records)))

@@ -1,6 +1,6 @@
 """Write and audit: from an asset and its loaded inputs to files that only need a commit."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
@@ -25,7 +25,7 @@ from pipeline_assets.dataset.values.database import Database
 from pipeline_assets.dataset.values.destinations import Destination
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.dataset.values.progress import Progress
-from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
+from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.engines.embedded.engine import RECORDS
 from pipeline_assets.engines.engine import Engine
@@ -38,7 +38,6 @@ from pipeline_assets.exports.exporter import (
     discarded_on_failure,
 )
 from pipeline_assets.iceberg.checksums import Checksum
-from pipeline_assets.iceberg.evolution import evolution
 from pipeline_assets.profiles.profiles import ColumnProfile, profiles_in
 from pipeline_assets.publish.attempt import Attempt, Request
 from pipeline_assets.staleness.outside_systems import outside_versions
@@ -148,18 +147,14 @@ class Stager:
                 published files cannot be read as.
         """
         asset = attempt.asset
-        self._announce_changes(asset.table, attempt.request.log)
+        # Before hours of computing show that the table cannot follow its contract.
+        for line in self.lake.schema_changes(asset.table):
+            attempt.request.log(f"With this publish of {asset.table}, {line}")
         if asset.kind == "ingest":
             sums: dict[str, Checksum] = {}
             manifest = self._write(attempt, asset.function(**self._arguments(attempt, sums)))
             return replace(_staged(attempt, manifest), checksums=sums)
         return self._export(attempt, asset.export) if asset.export else self._compute(attempt)
-
-    def _announce_changes(self, table: LakeTable, log: Callable[[str], None]) -> None:
-        """Say what will become of columns, before hours of computing show that it cannot be."""
-        iceberg = self.lake.load(table)
-        for line in evolution(iceberg.metadata, table).lines() if iceberg else ():
-            log(f"With this publish of {table}, {line}")
 
     def _compute(self, attempt: Attempt) -> Staged:
         computation = _requested(attempt, attempt.evaluated())

@@ -102,7 +102,7 @@ class OpenLake:
         """
         version = Version(snapshot, as_of)
         with one_line_errors(f"read {name}"):
-            iceberg = self._load(name)
+            iceberg = self.iceberg(name)
             found = version.of(iceberg, name)
             records = records_at(iceberg, found.snapshot_id)
             keys = None if partition is None else _keys(partition)
@@ -126,7 +126,12 @@ class OpenLake:
 
         return ibis.duckdb.from_connection(self.connection)
 
-    def _load(self, name: str) -> Table:
+    def iceberg(self, name: str) -> Table:
+        """The table as pyiceberg knows it, with all its snapshots.
+
+        Raises:
+            PipelineError: There is no such table, or its metadata cannot be read.
+        """
         namespace, _, bare = name.partition(".")
         iceberg = Lake(self.access).load(TableName(namespace, bare)) if bare else None
         if iceberg is None:
