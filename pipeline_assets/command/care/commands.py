@@ -61,6 +61,7 @@ def clean(session: "Session", older_than: float, dry_run: bool) -> None:
     Garbage is condemned by one pass and removed by a later one. Nothing of a table is removed while
     the catalog and the storage disagree about it.
     """
+    session.require_lake()
     from pipeline_assets.iceberg.upkeep import cleaning
     from pipeline_assets.profiles.profiles import PROFILES
 
@@ -85,6 +86,8 @@ def recover(session: "Session", dry_run: bool, place: str | None) -> None:
     Also for a lake that was moved, and for a catalog that is damaged or older than the lake. Stop
     whatever publishes first.
     """
+    if not place:
+        session.require_lake()
     from pipeline_assets.command.care.backup import take_back
     from pipeline_assets.iceberg.upkeep import recovery
 
@@ -111,6 +114,7 @@ def recover(session: "Session", dry_run: bool, place: str | None) -> None:
 @click.pass_obj
 def backup(session: "Session", to: str) -> None:
     """Copy what is not in the lake, catalog and Dagster home, into a new folder below TO."""
+    session.require_lake()
     from pipeline_assets.command.care.backup import back_up
 
     folder, copied = back_up(session, to)
@@ -126,6 +130,7 @@ def verify(session: "Session", table: str | None, deep: bool) -> None:
 
     Without --deep only existence and lengths are compared, which takes seconds.
     """
+    session.require_lake()
     from pipeline_assets.profiles.profiles import PROFILES
 
     verifier = session.deployment.verifier(deep=deep)

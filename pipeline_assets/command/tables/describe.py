@@ -21,12 +21,16 @@ def describe(session: "Session", table: str) -> None:
     """Say what a table holds, how it is read, and which config each of its partitions has."""
     from pipeline_assets.orchestration.policies.freshness import describe, freshness_of
 
-    asset = session.asset(table)
-    for line in description(asset, session.deployment.lake.records(asset.table)):
+    asset, no_lake = session.asset(table), session.no_lake()
+    # To open the catalog of a lake that is not there would create it.
+    records = {} if no_lake else session.deployment.lake.records(asset.table)
+    for line in description(asset, records):
         click.echo(printable(line))
     click.echo(f"fresh while {describe(freshness_of(asset))}")
-    history = session.deployment.lake.history(asset.table)
-    if history:
+    if no_lake:
+        click.echo(printable(no_lake))
+        return
+    if history := session.deployment.lake.history(asset.table):
         click.echo(f"last published {history[-1].committed_at:%Y-%m-%d %H:%M:%S} UTC")
     click.echo(f"read it: pipeline-assets query 'FROM {asset.table} LIMIT 10', or in Python")
     click.echo(f'         pipeline_assets.open_lake()["{asset.table}"].to_pandas()')
