@@ -97,10 +97,9 @@ def test_columns_are_described(run: Run, sql: str) -> None:
 
 def test_tables_tells_what_is_published(run: Run, folder: Path) -> None:
     last = local_lake(folder).history(PLAYS)[-1]
-    counted = sum(record.rows for record in local_lake(folder).records(PLAYS).values())
     told = rows(run("tables", "--format", "csv"))
     when = f"{last.committed_at:%Y-%m-%d %H:%M:%S}"
-    assert told == [["music.plays", str(counted), "2", when]]
+    assert told == [["music.plays", "2", "2", when]]
 
 
 def test_a_pipe_cuts_no_value(capsys: pytest.CaptureFixture[str]) -> None:
