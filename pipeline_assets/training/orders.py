@@ -40,7 +40,8 @@ class Permutation:
         """Where these positions go."""
         height = math.isqrt(max(self.size - 1, 0)) + 1
         width = max(1, math.ceil(self.size / height))
-        keys = np.random.SeedSequence(self.seed).generate_state(_ROUNDS, np.uint64)
+        drawn = np.random.SeedSequence(self.seed).generate_state(_ROUNDS, np.uint64)
+        keys: Words = drawn.astype(np.uint64)
         found = _mixed(positions.astype(np.uint64), height, width, keys)
         while len(outside := np.flatnonzero(found >= self.size)):
             found[outside] = _mixed(found[outside], height, width, keys)
