@@ -5,7 +5,7 @@ A release is a tag on each of its tables, which keeps the snapshots, and a manif
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -77,8 +77,10 @@ class Release:
         """The name of the tag on each of its tables."""
         return tag_of(self.name)
 
-    def table(self, lake: OpenLake, name: str) -> PublishedTable:
-        """One of its tables, as it was when it was released.
+    def table(
+        self, lake: OpenLake, name: str, *, partition: str | Sequence[str] | None = None
+    ) -> PublishedTable:
+        """One of its tables, or some partitions of it, as it was when it was released.
 
         Raises:
             PipelineError: It is not part of the release, or cannot be read.
@@ -87,7 +89,7 @@ class Release:
             raise UnknownNameError(
                 f"Release {self.name} has no table {name}; it has {', '.join(self.tables)}"
             )
-        return lake.table(name, snapshot=self.tables[name].snapshot_id)
+        return lake.table(name, partition=partition, snapshot=self.tables[name].snapshot_id)
 
     def to_json(self) -> bytes:
         """The manifest."""
