@@ -21,6 +21,7 @@ from pipeline_assets.engines.embedded.parsed_sql import nodes, parsed, table_nam
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.iceberg.commit import data_files
+from pipeline_assets.iceberg.evolution import former_names
 from pipeline_assets.iceberg.past import PRESENT, Version
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.storage.s3_access import S3_SCHEME
@@ -194,7 +195,8 @@ def _state(lake: Lake, table: Readable, version: Version) -> TableState:
         schema = iceberg.schemas()[snapshot.schema_id or 0]
         columns = {it.name: str(it.field_type) for it in schema.fields}
         paths = tuple(file.file_path for file in files)
-        return TableState(snapshot.snapshot_id, paths, {}, columns)
+        former = former_names(iceberg, schema)
+        return TableState(snapshot.snapshot_id, paths, {}, columns, former)
 
 
 def _add_view(connection: duckdb.DuckDBPyConnection, table: Readable, state: TableState) -> None:

@@ -16,6 +16,7 @@ from pipeline_assets.engines.embedded.duckdb_sql import source_query
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.evolution import evolution, follow
+from pipeline_assets.iceberg.past import Version
 from pipeline_assets.iceberg.query import query
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets_tests.iceberg.evolving import (
@@ -134,6 +135,15 @@ def test_an_older_snapshot_has_the_columns_of_then(lake: Lake) -> None:
     publish(lake, AFTER, "tue", TUESDAY)
     with open_lake(lake.access.warehouse, catalog=lake.access.uri) as opened:
         assert opened.table("cinema.films", snapshot=then).to_arrow().to_pylist() == MONDAY
+
+
+def test_a_past_snapshot_after_a_rename_has_the_rows_of_before_it(lake: Lake) -> None:
+    then = publish(lake, AFTER, "tue", TUESDAY)
+    publish(lake, AFTER, "tue", [])
+    engine = EmbeddedEngine(memory_limit_mib=256, threads=1)
+    sql = "SELECT title FROM cinema.films ORDER BY day"
+    with query(sql, lake, [], engine, version=Version(snapshot_id=then)) as answer:
+        assert list(answer.rows) == [("Alien",), ("Heat",)]
 
 
 def test_the_declaration_of_a_former_name_may_go_once_it_is_published(lake: Lake) -> None:
