@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 GLUE: Final = "glue"
+RECOVER: Final = "run: pipeline-assets recover"
 ENCRYPTING_IO: Final = "pipeline_assets.iceberg.encryption.EncryptingFileIO"
 LOCAL_IO: Final = "pipeline_assets.iceberg.local_files.LocalFileIO"
 _NAME: Final = "lake"
@@ -50,6 +51,10 @@ _LOST_RACE: Final = (
     NamespaceAlreadyExistsError,
     TableAlreadyExistsError,
 )
+
+
+class DamagedCatalogError(PipelineError):
+    """A file that should be a SQLite catalog, and is no whole database."""
 
 
 @dataclass(frozen=True)

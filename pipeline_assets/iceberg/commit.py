@@ -19,6 +19,7 @@ from pipeline_assets.iceberg.history import (
     SUMMARY_PROPERTY,
     dumped,
 )
+from pipeline_assets.iceberg.manifests import planned
 
 
 def widen(iceberg: Table, schema: Schema) -> None:
@@ -58,8 +59,7 @@ def data_files(
     if iceberg.current_snapshot() is None:
         return
     scan = iceberg.scan(row_filter=in_partitions(table, keys), snapshot_id=snapshot_id)
-    for task in scan.plan_files():
-        yield task.file
+    yield from planned(scan, table)
 
 
 def in_partitions(table: Readable, keys: Sequence[str] | None) -> BooleanExpression:

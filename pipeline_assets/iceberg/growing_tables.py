@@ -15,6 +15,7 @@ from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.iceberg.catalog import beside_others, one_line_errors
 from pipeline_assets.iceberg.checksums import Checksum, seal
 from pipeline_assets.iceberg.commit import data_files, replace_files, without_history
+from pipeline_assets.iceberg.manifests import planned, rows_in
 from pipeline_assets.iceberg.tables import Lake
 from spark_resources.job import fresh_token
 
@@ -56,10 +57,10 @@ def _compact(lake: Lake, table: LakeTable) -> None:
     iceberg = lake.load_to_commit(table)
     if iceberg is None:
         return
-    present = [task.file for task in iceberg.scan().plan_files()]
+    present = planned(iceberg.scan(), table)
     if len(present) <= len({str(file.partition) for file in present}):
         return
-    files = _written(lake, table, _by_partition(table, iceberg.scan().to_arrow()))
+    files = _written(lake, table, _by_partition(table, rows_in(iceberg.scan(), table)))
     with iceberg.transaction() as transaction:
         replace_files(transaction, table, present, files, {})
 

@@ -36,6 +36,7 @@ from pipeline_assets.iceberg.history import (
     records_at,
     set_records,
 )
+from pipeline_assets.iceberg.manifests import rows_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,6 +87,15 @@ class Lake:
                 name for name, *_ in catalog.list_namespaces() if name.casefold() in namespaces
             )
             return [TableName(*it) for name in found for it in catalog.list_tables(name)]
+
+    def require_catalog(self) -> int:
+        """Make sure that the catalog can be read, and return the number of its namespaces.
+
+        Raises:
+            PipelineError: It cannot be reached, or is damaged.
+        """
+        with one_line_errors("read the catalog"):
+            return len(self.access.open().list_namespaces())
 
     def location(self, table: Readable) -> str:
         """Where a table's files lie."""
@@ -162,7 +172,7 @@ class Lake:
             if iceberg is None or state.snapshot_id is None:
                 return self.arrow_schema(table).empty_table()
             filter_ = in_partitions(table, list(state.records))
-            return iceberg.scan(row_filter=filter_, snapshot_id=state.snapshot_id).to_arrow()
+            return rows_in(iceberg.scan(filter_, snapshot_id=state.snapshot_id), table)
 
     def select(self, table: LakeTable, values: Mapping[str, Collection[str]]) -> "pa.Table":
         """The rows whose columns each have one of the given values.
@@ -177,7 +187,7 @@ class Lake:
             every: BooleanExpression = AlwaysTrue()
             for column, found in values.items():
                 every = And(every, In(term=column, literals=set(found)))
-            return iceberg.scan(row_filter=every).to_arrow()
+            return rows_in(iceberg.scan(every), table)
 
     def arrow_schema(self, table: LakeTable) -> "pa.Schema":
         """A table's schema in Arrow."""
@@ -221,6 +231,9 @@ class Lake:
                 raise PipelineError(f"{table} has no snapshot {snapshot_id}; see: history {table}")
             present, past = current_records(iceberg), records_at(iceberg, snapshot_id)
             chosen = sorted(present.keys() | past.keys()) if keys is None else keys
+            if unknown := set(chosen) - present.keys() - past.keys():
+                lost = ", ".join(sorted(unknown))
+                raise PipelineError(f"{table} has no partition {lost}; see: history {table}")
             records = {key: pinned(past.get(key), present.get(key)) for key in chosen}
             files = [file.file_path for file in data_files(iceberg, table, chosen, snapshot_id)]
             self._commit(table, files, records)

@@ -18,6 +18,7 @@ from pipeline_assets.engines.embedded.duckdb_sql import identifier, source_query
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.iceberg.history import HistoryEntry, ancestry, committed_at, history_entry
+from pipeline_assets.iceberg.manifests import planned
 from spark_resources.job import Source, SourceFile
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class PublishedTable:
         )
         with one_line_errors(f"read {self.name}"):
             scan = self.iceberg.scan(row_filter=chosen, snapshot_id=self.snapshot_id)
-            return tuple(task.file.file_path for task in scan.plan_files())
+            return tuple(file.file_path for file in planned(scan, self.name))
 
     @cached_property
     def ibis(self) -> "ir.Table":

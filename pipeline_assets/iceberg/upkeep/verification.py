@@ -26,8 +26,8 @@ from pipeline_assets.iceberg.checksums import (
     read_checksums,
 )
 from pipeline_assets.iceberg.history import current_records
+from pipeline_assets.iceberg.manifests import entries_of, manifests_of, recovery_told
 from pipeline_assets.iceberg.tables import Lake
-from pipeline_assets.iceberg.upkeep.manifests import entries_of, manifests_of
 
 _RAW = "part_uri"
 """A table with this column describes raw text that lies beside its files."""
@@ -67,7 +67,7 @@ def verify(lake: Lake, table: LakeTable, *, deep: bool = False) -> Verified:
     Raises:
         PipelineError: Catalog, storage or the table's metadata cannot be read.
     """
-    with one_line_errors(f"verify {table}"):
+    with one_line_errors(f"verify {table}"), recovery_told():
         iceberg = lake.load_to_commit(table)
         snapshot = iceberg.current_snapshot() if iceberg else None
         if iceberg is None or snapshot is None:
