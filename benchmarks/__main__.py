@@ -17,6 +17,7 @@ ALL: Final = (
     "rentals.sentiment",
     "rentals.metric",
     "spark.transforms",
+    "serving",
     "automation.listing",
     "automation.interleavings",
 )

@@ -13,12 +13,18 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     AUTOMATION_CONDITION_TAG,
     BACKFILL_ID_TAG,
     GRPC_INFO_TAG,
+    MAX_RETRIES_TAG,
     PARTITION_NAME_TAG,
     SENSOR_NAME_TAG,
     WILL_RETRY_TAG,
@@ -33,6 +39,7 @@ __all__ = [
     "BACKFILL_ID_TAG",
     "DATA_VERSION_TAG",
     "GRPC_INFO_TAG",
+    "MAX_RETRIES_TAG",
     "PARTITION_NAME_TAG",
     "SENSOR_NAME_TAG",
     "WILL_RETRY_TAG",
@@ -45,6 +52,9 @@ __all__ = [
     "DefaultRunLauncher",
     "InstanceRef",
     "PersistedTimeWindow",
+    "RegisteredCodeLocationOrigin",
+    "RemoteJobOrigin",
+    "RemoteRepositoryOrigin",
     "SerializableErrorInfo",
     "TimeWindowFreshnessPolicy",
     "TimeWindowPartitionsSubset",

@@ -23,6 +23,10 @@ class DeclarationError(PipelineError, ValueError):
     """
 
 
+class UnknownNameError(PipelineError):
+    """There is no table, partition or snapshot of that name."""
+
+
 MACHINE_REFUSALS: Final = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 )

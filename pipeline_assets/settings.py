@@ -56,8 +56,8 @@ class Settings(BaseSettings):
     catalog_uri: str | None = Field(
         None,
         repr=False,  # may hold a password
-        description="Iceberg catalog: `glue`, or a SQLAlchemy URL; by default a SQLite file in a "
-        "local lake. A lake on S3 has no default.",
+        description="Iceberg catalog: `glue`, a SQLAlchemy URL, or `rest+https://…`; by default a "
+        "SQLite file in a local lake. A lake on S3 has no default.",
     )
     dagster_home: Path = Field(
         Path(".dagster"),

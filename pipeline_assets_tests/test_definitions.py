@@ -162,7 +162,7 @@ COMPUTED = [asset for asset in ASSETS if asset.kind != "ingest"]
 @pytest.mark.parametrize("asset", COMPUTED, ids=lambda asset: asset.name)
 def test_every_column_comes_from_columns_that_are_there(asset: LakeAsset) -> None:
     tables = {each.name: each.table for each in ASSETS}
-    inputs = {spec.name: unbound(spec, tables[spec.upstream]) for spec in asset.inputs}
+    inputs = {spec.name: unbound(spec, tables[spec.upstream]) for spec in asset.reads}
     computed = evaluate(asset, inputs, asset.config_type and asset.config_type())
     lineage = column_lineage(table_of(computed))
     columns = {name: set(table.columns) for name, table in inputs.items()}

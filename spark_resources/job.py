@@ -61,12 +61,14 @@ class Source:
         schema: Column name to type; without files the source is an empty table of this schema.
         files: The files, in order.
         snapshot_id: The snapshot of the table that the files belong to, if there is one.
+        former: Of Parquet, other names under which older files hold a column.
     """
 
     format: Literal["parquet", "lines"]
     schema: Mapping[str, str]
     files: tuple[SourceFile, ...] = ()
     snapshot_id: int | None = None
+    former: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

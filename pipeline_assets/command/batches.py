@@ -6,6 +6,7 @@ more than a small partition does. What fails in a range is found by dividing the
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import dagster as dg
 
@@ -15,6 +16,9 @@ from pipeline_assets.dagster_internals import (
 )
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.staleness.stale_partitions import Stale
+
+Partition: TypeAlias = tuple[dg.AssetKey, str]
+"""An asset and the key of one of its partitions."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,28 @@ class Batch:
             ASSET_PARTITION_RANGE_START_TAG: self.keys[0],
             ASSET_PARTITION_RANGE_END_TAG: self.keys[-1],
         }
+
+    def partitions(self, materialised: Collection[dg.AssetKey] = ()) -> "frozenset[Partition]":
+        """Each partition of each asset, but for the assets that are materialised already."""
+        left = [asset for asset in self.assets if asset.key not in materialised]
+        return frozenset().union(*(self._of(asset.key) for asset in left))
+
+    def _of(self, asset: dg.AssetKey) -> frozenset[Partition]:
+        return frozenset((asset, key) for key in self.keys)
+
+    def without(self, missing: Collection[Partition]) -> "Batch":
+        """The same without assets that read, under the same keys, partitions that are missing.
+
+        Of a range, some of whose partitions are there, nothing is left out: it is divided.
+        """
+        lost, kept = set(missing), []
+        for asset in self.assets:
+            aligned = [spec.key for spec in asset.inputs if spec.partition_mapping is None]
+            if self.keys and any(lost.issuperset(self._of(key)) for key in aligned):
+                lost |= self._of(asset.key)
+            else:
+                kept.append(asset)
+        return replace(self, assets=tuple(kept))
 
     def halves(self, materialised: Collection[dg.AssetKey]) -> "tuple[Batch, Batch]":
         """What is left of a range, in two parts."""

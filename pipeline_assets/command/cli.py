@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -19,15 +19,16 @@ from pipeline_assets.command.projects.commands import init, new
 from pipeline_assets.command.session import Session
 from pipeline_assets.command.tables.audit import audit
 from pipeline_assets.command.tables.describe import describe, told
+from pipeline_assets.command.tables.listing import tables
+from pipeline_assets.command.tables.query import query
+from pipeline_assets.command.tables.release import release
 from pipeline_assets.dataset.values.texts import first_and_last, printable
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.serving.command import serve
-
-if TYPE_CHECKING:
-    from pipeline_assets.command.console import Format
+from pipeline_assets.serving.command import catalog, serve
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pipeline-assets", prog_name="pipeline-assets")
 @click.option(DEBUG, is_flag=True, expose_value=False, help="Show the stack trace of an error.")
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -84,21 +85,6 @@ def update(session: Session, /, **options: Any) -> None:  # noqa: ANN401 - the f
 def _tell(notes: Iterable[str]) -> None:
     for note in notes:
         click.echo(f"note: {printable(note)}", err=True)
-
-
-@cli.command()
-@click.argument("sql")
-@click.option("--format", "format_", type=click.Choice(["table", "csv", "json"]), default="table")
-@click.pass_obj
-def query(session: Session, sql: str, format_: "Format") -> None:
-    """Run read-only SQL over the lake, such as: select count(*) from taobao.core_features."""
-    session.require_lake()
-    from pipeline_assets.command.console import show
-    from pipeline_assets.iceberg.query import query as run_query
-
-    deployment = session.deployment
-    with run_query(sql, deployment.lake, session.declared(), deployment.reader) as answer:
-        show(answer, format_)
 
 
 @cli.command()
@@ -190,6 +176,9 @@ def missing(session: Session) -> None:
     )
 
 
+cli.add_command(tables)
+cli.add_command(query)
+cli.add_command(release)
 cli.add_command(clean)
 cli.add_command(recover)
 cli.add_command(backup)
@@ -219,6 +208,7 @@ cli.add_command(audit)
 cli.add_command(init)
 cli.add_command(new)
 cli.add_command(serve)
+cli.add_command(catalog)
 
 
 def _refuse_exports(session: Session, name: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from rich.console import Console
 from rich.filesize import decimal
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 from rich.text import Text
@@ -21,10 +22,9 @@ from pipeline_assets.dataset.values.texts import first_and_last, printable
 if TYPE_CHECKING:
     from pipeline_assets.command.runs import Outcome
     from pipeline_assets.command.session import Session
-    from pipeline_assets.iceberg.query import Answer
+    from pipeline_assets.iceberg.query import Answer, Row
 
 Format: TypeAlias = Literal["table", "csv", "json"]
-TABLE_ROWS: Final = 1000
 _NEEDS_NO_QUOTES: Final = re.compile(r'[^",\r\n]+')
 _NOT_IN_JSON: Final = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -102,31 +102,56 @@ def changes(session: "Session", outcomes: "Sequence[Outcome]") -> str:
     return "\n".join(lines)
 
 
-def show(answer: "Answer", format_: Format) -> None:
+def show(answer: "Answer", format_: Format, limit: int | None = None) -> bool:
     """Write an answer to standard output, numbers at full precision.
 
     Control characters in values, which a terminal would obey, reach none: a table shows them as
     escapes, JSON writes them as escapes, and CSV writes them as they are only where standard output
     is no terminal.
+
+    Args:
+        answer: The rows.
+        format_: How they are written.
+        limit: The most rows that are written; None for all of them.
+
+    Returns:
+        Whether rows were left out.
     """
-    {"table": _show_table, "csv": _show_csv, "json": _show_json}[format_](answer)
-
-
-def _show_table(answer: "Answer") -> None:
-    table = Table(*(Column(Text(printable(name))) for name in answer.columns))
-    for row in islice(answer.rows, TABLE_ROWS):
-        table.add_row(*(Text(printable(_text(value) or "")) for value in row))
-    console = Console()
-    console.print(table, highlight=False, markup=False)
+    write = {"table": _show_table, "csv": _show_csv, "json": _show_json}[format_]
+    write(answer.columns, islice(answer.rows, limit))
     # Rows stream, so that only asking for one more shows whether any were left out.
-    if next(answer.rows, None) is not None:
-        console.print(f"… only the first {TABLE_ROWS:,} rows; use --format csv for all of them")
+    return limit is not None and next(answer.rows, None) is not None
 
 
-def _show_csv(answer: "Answer") -> None:
+def _show_table(columns: Sequence[str], rows: "Iterable[Row]") -> None:
+    """Write a table, or one record after the other where its columns do not fit."""
+    console = Console()
+    table = Table(*(Column(Text(printable(name)), no_wrap=True) for name in columns))
+    texts = [[printable(_text(value) or "") for value in row] for row in rows]
+    for row in texts:
+        table.add_row(*map(Text, row))
+    unbounded = console.options.update(max_width=sys.maxsize)
+    width = Measurement.get(console, unbounded, table).maximum
+    if console.is_terminal and width > console.width:
+        _show_records(columns, texts)
+    else:
+        # A pipe has no width at which something would have to be cut off.
+        Console(width=width).print(table, highlight=False, markup=False)
+
+
+def _show_records(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    names = [printable(name) for name in columns]
+    width = max(map(len, names), default=0)
+    for number, row in enumerate(rows, 1):
+        sys.stdout.write(f"-- row {number}\n")
+        for name, text in zip(names, row, strict=True):
+            sys.stdout.write(f"{name:<{width}}  {text}\n")
+
+
+def _show_csv(columns: Sequence[str], rows: "Iterable[Row]") -> None:
     """Write as Postgres does: a null is an empty field, and an empty text is ``""``."""
     clean = printable if sys.stdout.isatty() else str
-    for row in chain([answer.columns], answer.rows):
+    for row in chain([columns], rows):
         sys.stdout.write(clean(",".join(map(_csv_field, row))) + "\n")
 
 
@@ -144,11 +169,11 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _show_json(answer: "Answer") -> None:
+def _show_json(columns: Sequence[str], rows: "Iterable[Row]") -> None:
     # Written row by row, because an answer may be larger than memory.
-    names = different(answer.columns)
+    names = different(columns)
     separator = "[\n"
-    for row in answer.rows:
+    for row in rows:
         sys.stdout.write(separator + _json(dict(zip(names, row, strict=True))))
         separator = ",\n"
     sys.stdout.write("[]\n" if separator == "[\n" else "\n]\n")

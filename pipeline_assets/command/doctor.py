@@ -95,7 +95,7 @@ def _writable(deployment: Deployment, folder: str) -> str:
 
 
 def _catalog(deployment: Deployment) -> str:
-    return f"{deployment.lake.require_catalog()} namespaces"
+    return f"{deployment.lake.access.require()} namespaces"
 
 
 def _tables(deployment: Deployment, assets: Sequence[LakeAsset]) -> str:

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import dagster as dg
 
-from pipeline_assets.command.batches import Batch
+from pipeline_assets.command.batches import Batch, Partition
+from pipeline_assets.dagster_internals import MAX_RETRIES_TAG
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
@@ -65,14 +66,22 @@ class Runs:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def outcomes(self, batches: Iterable[Batch]) -> Iterator[Outcome]:
-        """Materialise batches; in a batch nothing runs after a failed asset.
+        """Materialise batches; nothing is materialised from a partition that has just failed.
 
         Raises:
             KeyboardInterrupt: This process was told to stop.
             PipelineError: Dagster's storage cannot be read or written, as on a disk that is full.
         """
+        missing: set[Partition] = set()
         for batch in batches:
-            yield from self._isolated(self._executed(batch), unchanged=0)
+            left = batch.without(missing)
+            missing.update(batch.partitions() - left.partitions())
+            if not left.assets:
+                continue
+            for outcome in self._isolated(self._executed(left), unchanged=0):
+                yield outcome
+                if outcome.faults:
+                    missing.update(outcome.batch.partitions(outcome.materialised))
 
     def _isolated(self, outcome: Outcome, unchanged: int) -> Iterator[Outcome]:
         """Divide what failed until every fault is a partition's own.
@@ -122,7 +131,9 @@ class Runs:
 
     @property
     def _process(self) -> Mapping[str, str]:
-        return {PROCESS_TAG: f"{socket.gethostname()}/{os.getpid()}"}
+        process = f"{socket.gethostname()}/{os.getpid()}"
+        # A daemon would start again what somebody has stopped; the next update does.
+        return {PROCESS_TAG: process, MAX_RETRIES_TAG: "0"}
 
     @one_line_errors(KEEP_RECORDS)
     def _executed(self, batch: Batch) -> Outcome:

@@ -48,12 +48,18 @@ class Session:
         Raises:
             PipelineError: There is none; the message says where it was looked for.
         """
+        if said := self.no_lake():
+            raise PipelineError(said)
+
+    def no_lake(self) -> str:
+        """Where a lake was looked for in vain; empty if there is one, or only storage can tell."""
         uri = self.settings.lake_uri
-        if "://" not in uri and not Path(uri).exists():
-            raise PipelineError(
-                f"There is no lake in {Path(uri).resolve()}: PIPELINE_LAKE_URI, or the folder you "
-                "are in, says where it is looked for; `update` makes one"
-            )
+        if "://" in uri or Path(uri).exists():
+            return ""
+        return (
+            f"There is no lake in {Path(uri).resolve()}: PIPELINE_LAKE_URI, or the folder you "
+            "are in, says where it is looked for; `update` makes one"
+        )
 
     @cached_property
     def assets(self) -> "list[LakeAsset]":

@@ -19,7 +19,7 @@ import ibis.expr.types as ir
 from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.comparison import Comparison, divided
 from pipeline_assets.dataset.contract import Check, Contract, Severity, TableContract
-from pipeline_assets.dataset.inputs import InputSpec, table_parameters
+from pipeline_assets.dataset.inputs import InputSpec, input_specs, own_spec, table_parameters
 from pipeline_assets.dataset.options import Options, SourceVersions, TableOptions
 from pipeline_assets.dataset.parameters import CONFIG, Kind, require_known_parameters
 from pipeline_assets.dataset.partitioning import Partitioning
@@ -45,6 +45,7 @@ class LakeAsset:
         table: Its Iceberg table.
         function: Computes it.
         inputs: What its function reads; nothing else makes it stale.
+        own: The parameter that gets what is published of the asset itself.
         partitioning: How it is cut; None for a table that is always replaced as a whole.
         checks: Promises beyond the contract's, audited before it is published.
         comparisons: Checks that compare what is published with further tables.
@@ -69,6 +70,7 @@ class LakeAsset:
     table: LakeTable
     function: Callable[..., Any]
     inputs: tuple[InputSpec, ...]
+    own: InputSpec | None = None
     partitioning: Partitioning | None = None
     checks: tuple[Check, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
@@ -98,6 +100,11 @@ class LakeAsset:
     def name(self) -> str:
         """The key as ``domain/name``."""
         return self.key.to_user_string()
+
+    @property
+    def reads(self) -> tuple[InputSpec, ...]:
+        """Its inputs, and what is published of the asset itself where its function looks at it."""
+        return (*self.inputs, self.own) if self.own else self.inputs
 
     @property
     def all_checks(self) -> tuple[Check, ...]:
@@ -181,22 +188,13 @@ def lake_asset(
         require_known_parameters(function, "expression")
         readings = table_parameters(function)
         keys = {**{name: dg.AssetKey([domain, name]) for name in readings}, **(inputs or {})}
-        specs = tuple(
-            InputSpec(
-                name=name,
-                key=keys[name],
-                read_as=how,
-                partition_mapping=(mappings or {}).get(name),
-                optional=name in optional,
-            )
-            for name, how in readings.items()
-        )
         audited, comparisons = divided(checks, readings, domain)
         return LakeAsset(
             kind="expression",
             table=_table(domain, function, contract, partitions),
             function=function,
-            inputs=specs,
+            inputs=input_specs(readings, keys, mappings or {}, optional),
+            own=own_spec(readings, dg.AssetKey([domain, function.__name__])),
             partitioning=partitions,
             checks=audited,
             comparisons=comparisons,

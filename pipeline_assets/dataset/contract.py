@@ -6,7 +6,7 @@ publication, in which all checks of a table are one aggregate query. The names o
 those of pandera, which declared contracts before: docs/decisions.md says why it no longer does.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_type_hints
 
@@ -23,6 +23,7 @@ Severity: TypeAlias = Literal["error", "warn"]
 Long: TypeAlias = dt.Int64
 Int: TypeAlias = dt.Int32
 Double: TypeAlias = dt.Float64
+Float: TypeAlias = dt.Float32
 String: TypeAlias = dt.String
 Boolean: TypeAlias = dt.Boolean
 Date: TypeAlias = dt.Date
@@ -31,6 +32,8 @@ Binary: TypeAlias = dt.Binary
 Money: TypeAlias = Annotated[dt.Decimal, 18, 5]
 FloatList: TypeAlias = Annotated[dt.Array, dt.float32]
 """A list of 32-bit floats, for embeddings."""
+IntList: TypeAlias = Annotated[dt.Array, dt.int32]
+StringList: TypeAlias = Annotated[dt.Array, dt.string]
 
 
 class Contract:
@@ -50,6 +53,7 @@ class Declaration:
     severity: Severity = "error"
     rules: tuple[Rule, ...] = ()
     personal: bool = False
+    renamed_from: tuple[str, ...] = ()
 
 
 def Field(  # noqa: N802 - it declares a column, as in pydantic and dataclasses
@@ -58,6 +62,7 @@ def Field(  # noqa: N802 - it declares a column, as in pydantic and dataclasses
     nullable: bool = False,
     raise_warning: bool = False,
     personal: bool = False,
+    renamed_from: str | Sequence[str] = (),
     **rules: object,
 ) -> Any:  # noqa: ANN401 - it stands where a value of the column's type would
     """Declare a column.
@@ -68,6 +73,8 @@ def Field(  # noqa: N802 - it declares a column, as in pydantic and dataclasses
         raise_warning: Whether a broken rule only warns, instead of keeping the table from being
             published.
         personal: Whether it is personal data: who somebody is, or what one person wrote or did.
+        renamed_from: The name it had before, or several, latest first: what was published under
+            them stays in the column.
         rules: What its values satisfy: bounds (``ge``, ``gt``, ``le``, ``lt``), ``isin`` a list,
             ``in_range`` with ``min_value`` and ``max_value``, or ``str_matches`` a regular
             expression from the first character on.
@@ -79,7 +86,8 @@ def Field(  # noqa: N802 - it declares a column, as in pydantic and dataclasses
         raise TypeError(f"no such rule: {', '.join(sorted(unknown))}; rules are {', '.join(RULES)}")
     severity: Severity = "warn" if raise_warning else "error"
     found = tuple(RULES[name](value) for name, value in rules.items())
-    return Declaration(nullable, description, severity, found, personal)
+    former = (renamed_from,) if isinstance(renamed_from, str) else tuple(renamed_from)
+    return Declaration(nullable, description, severity, found, personal, former)
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,7 @@ class Column:
         description: What it means.
         classes: The values it may have, if these are all there are.
         personal: Whether it is personal data.
+        renamed_from: Names it had before.
     """
 
     name: str
@@ -101,6 +110,7 @@ class Column:
     description: str
     classes: tuple[Any, ...] = ()
     personal: bool = False
+    renamed_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,6 +223,7 @@ def _column(name: str, type_: dt.DataType, declaration: Declaration) -> Column:
         declaration.description,
         tuple(sorted(classes)),
         declaration.personal,
+        declaration.renamed_from,
     )
 
 

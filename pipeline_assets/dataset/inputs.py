@@ -4,7 +4,7 @@ The annotation of a parameter says how it is loaded; in a test any of them is a 
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal, TypeAlias, get_args, get_origin
 
@@ -16,7 +16,7 @@ from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
 from pipeline_assets.dataset.values.table import LakeTable
 from spark_resources.job import Source
 
-ReadAs: TypeAlias = Literal["table", "lines", "numbered_lines", "landed"]
+ReadAs: TypeAlias = Literal["table", "lines", "numbered_lines", "landed", "published"]
 READ_AS: Final = "pipeline/read_as"
 ALIGNED: Final = "pipeline/aligned"
 OPTIONAL: Final = "pipeline/optional"
@@ -28,6 +28,14 @@ RawLines: TypeAlias = Annotated[ir.Table, "lines"]
 
 NumberedLines: TypeAlias = Annotated[ir.Table, "numbered_lines"]
 """As :data:`RawLines`, with ``line_number`` from 1 within each vendor file; a little slower."""
+
+
+Published: TypeAlias = Annotated[ir.Table, "published"]
+"""What is published of the asset's own table; no rows before it is published for the first time.
+
+For a table that only ever adds to what it has said before. It is no input: nothing becomes stale
+because of it, so the same inputs must give the same rows when they are what is published already.
+"""
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,32 @@ def table_parameters(function: Callable[..., Any]) -> dict[str, ReadAs]:
         for name, parameter in inspect.signature(function).parameters.items()
     }
     return {name: kind for name, kind in kinds.items() if kind is not None}
+
+
+def input_specs(
+    readings: Mapping[str, ReadAs],
+    keys: Mapping[str, dg.AssetKey],
+    mappings: Mapping[str, dg.PartitionMapping],
+    optional: Collection[str],
+) -> tuple[InputSpec, ...]:
+    """The inputs of a function among what it reads; arguments are those of ``lake_asset``."""
+    return tuple(
+        InputSpec(
+            name=name,
+            key=keys[name],
+            read_as=how,
+            partition_mapping=mappings.get(name),
+            optional=name in optional,
+        )
+        for name, how in readings.items()
+        if how != "published"
+    )
+
+
+def own_spec(readings: Mapping[str, ReadAs], key: dg.AssetKey) -> InputSpec | None:
+    """The parameter that gets what is published of the asset itself, if there is one."""
+    names = [name for name, how in readings.items() if how == "published"]
+    return InputSpec(names[0], key, "table") if names else None
 
 
 def unbound(spec: InputSpec, upstream: LakeTable) -> ir.Table:

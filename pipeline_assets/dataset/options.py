@@ -13,6 +13,9 @@ from pipeline_assets.dataset.partitioning import Partitioning, Window
 from pipeline_assets.dataset.plots import Plot, Text
 from pipeline_assets.dataset.values.dsn import SecretDsn
 
+TRAINING_SET: Final = {"training_set": "yes"}
+"""Tags of the assets that a release holds unless somebody names others."""
+
 
 @dataclass(frozen=True)
 class WindowVersion:

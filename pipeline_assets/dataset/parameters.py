@@ -36,7 +36,12 @@ NAMED: Final[Mapping[Kind, Mapping[str, str]]] = {
 """By the kind of asset: the names that are no data, and what each of them gets."""
 
 _ANNOTATIONS: Final[Mapping[Kind, Mapping[ReadAs, str]]] = {
-    "expression": {"table": "ir.Table", "lines": "RawLines", "numbered_lines": "NumberedLines"},
+    "expression": {
+        "table": "ir.Table",
+        "lines": "RawLines",
+        "numbered_lines": "NumberedLines",
+        "published": "Published",
+    },
     "export": {"table": "ir.Table"},
     "ingest": {"landed": "Landed"},
 }

@@ -1,4 +1,4 @@
-"""Access to the Iceberg catalog: SQLite or any other SQL database, or Glue on AWS.
+"""Access to the Iceberg catalog: SQLite or any other SQL database, Glue on AWS, or by REST.
 
 Several processes use the catalog at once and nobody holds a lock. Where two of them change the same
 table, one commit is refused, and :data:`beside_others` repeats that process's whole step.
@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pyiceberg.exceptions import (
     CommitFailedException,
     NamespaceAlreadyExistsError,
+    RESTError,
     TableAlreadyExistsError,
     ValidationException,
 )
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 GLUE: Final = "glue"
 RECOVER: Final = "run: pipeline-assets recover"
+REST_SCHEMES: Final = ("rest+http://", "rest+https://")
 ENCRYPTING_IO: Final = "pipeline_assets.iceberg.encryption.EncryptingFileIO"
 LOCAL_IO: Final = "pipeline_assets.iceberg.local_files.LocalFileIO"
 _NAME: Final = "lake"
@@ -62,7 +64,7 @@ class CatalogAccess:
     """Where the catalog is, and how to reach the files of its tables.
 
     Attributes:
-        uri: ``glue`` or a SQLAlchemy URL.
+        uri: ``glue``, a SQLAlchemy URL, or ``rest+https://…`` with properties as its query.
         warehouse: Folder or ``s3://`` prefix that table locations lie below.
         s3: How to reach S3.
     """
@@ -93,6 +95,15 @@ class CatalogAccess:
             self._opened[self.uri] = opened
         return opened.catalog
 
+    def require(self) -> int:
+        """Make sure that the catalog can be read, and return the number of its namespaces.
+
+        Raises:
+            PipelineError: It cannot be reached, or is damaged.
+        """
+        with one_line_errors("read the catalog"):
+            return len(self.open().list_namespaces())
+
     def _connect(self, properties: dict[str, str]) -> "Catalog":
         if self.uri == GLUE:
             from pyiceberg.catalog import load_catalog
@@ -100,6 +111,8 @@ class CatalogAccess:
             # boto3 needs a region for Glue, and the setting names it, not the environment.
             region = {"glue.region": self.s3.region_name}
             return load_catalog(_NAME, type=GLUE, **properties, **region)
+        if self.uri.startswith(REST_SCHEMES):
+            return _open_rest(self.uri, properties)
         if path := sqlite_path(self.uri):
             path.parent.mkdir(parents=True, exist_ok=True)
         return _open_sql(self.uri, properties)
@@ -165,6 +178,21 @@ def _open_sql(uri: str, properties: dict[str, str]) -> "Catalog":
     return DurableSqlCatalog(_NAME, uri=uri, **properties)
 
 
+def _open_rest(uri: str, properties: dict[str, str]) -> "Catalog":
+    """Connect to a catalog that speaks Iceberg's REST protocol.
+
+    The query of the URL holds pyiceberg's properties of REST catalogs, such as ``warehouse``,
+    ``credential`` or ``rest.sigv4-enabled``.
+    """
+    from pyiceberg.catalog.rest import RestCatalog
+
+    url = urlsplit(uri.removeprefix("rest+"))
+    # What such a catalog calls a warehouse is a name of its own, and no place.
+    own = {name: value for name, value in properties.items() if name != "warehouse"}
+    own |= dict(parse_qsl(url.query))
+    return RestCatalog(_NAME, **own, uri=url._replace(query="").geturl())
+
+
 def _give_up(attempt: RetryCallState) -> None:
     error = attempt.outcome.exception() if attempt.outcome else None
     raise PipelineError(
@@ -195,7 +223,7 @@ def _faults() -> tuple[type[Exception], ...]:
     """Asked for when something failed: until then nobody need have imported SQLAlchemy."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    return (OSError, ImportError, SQLAlchemyError, BotoCoreError, ClientError)
+    return (OSError, ImportError, SQLAlchemyError, BotoCoreError, ClientError, RESTError)
 
 
 def sqlite_path(uri: str) -> Path | None:

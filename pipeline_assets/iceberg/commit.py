@@ -19,14 +19,7 @@ from pipeline_assets.iceberg.history import (
     SUMMARY_PROPERTY,
     dumped,
 )
-from pipeline_assets.iceberg.manifests import planned
-
-
-def widen(iceberg: Table, schema: Schema) -> None:
-    """Add the columns that the contract has and the table lacks."""
-    if set(schema.column_names) - set(iceberg.schema().column_names):
-        with iceberg.update_schema() as update:
-            update.union_by_name(schema)
+from pipeline_assets.iceberg.upkeep.manifests import planned
 
 
 def without_history(metadata: TableMetadata) -> TableMetadata:

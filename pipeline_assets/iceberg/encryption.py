@@ -6,6 +6,7 @@ held in memory until they are closed.
 """
 
 import io
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -29,7 +30,11 @@ class EncryptingFileIO(PyArrowFileIO):
         self._access = S3Access(
             properties.get("s3.endpoint"), properties.get("s3.region"), properties[KEY]
         )
-        self._client = _client(self._access, properties)
+
+    @cached_property
+    def _client(self) -> "S3Client":
+        # Creating one takes a while, and whoever only reads needs none.
+        return _client(self._access, self.properties)
 
     def new_output(self, location: str) -> Any:  # noqa: ANN401 - narrower in pyiceberg than it uses
         """A file to write."""

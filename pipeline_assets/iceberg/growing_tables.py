@@ -15,8 +15,8 @@ from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.iceberg.catalog import beside_others, one_line_errors
 from pipeline_assets.iceberg.checksums import Checksum, seal
 from pipeline_assets.iceberg.commit import data_files, replace_files, without_history
-from pipeline_assets.iceberg.manifests import planned, rows_in
 from pipeline_assets.iceberg.tables import Lake
+from pipeline_assets.iceberg.upkeep.manifests import planned, rows_in
 from spark_resources.job import fresh_token
 
 

@@ -6,6 +6,7 @@ connection is locked to the lake's own folder.
 
 import difflib
 import re
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,17 +15,27 @@ from typing import Any, Final
 
 import duckdb
 
-from pipeline_assets.dataset.values.table import LakeTable, Readable, TableName
+from pipeline_assets.dataset.values.table import LakeTable, Readable, TableName, TableState
 from pipeline_assets.engines.embedded.duckdb_sql import identifier, literal, source_query
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.engines.embedded.interruption import interruptibly
 from pipeline_assets.engines.embedded.parsed_sql import nodes, parsed, table_name
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.tables import Lake, TableState
+from pipeline_assets.iceberg.catalog import one_line_errors
+from pipeline_assets.iceberg.commit import data_files
+from pipeline_assets.iceberg.evolution import former_names
+from pipeline_assets.iceberg.past import PRESENT, Version
+from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.storage.s3_access import S3_SCHEME
 from spark_resources.job import Source, SourceFile
 
 Row = tuple[Any, ...]
+# DuckDB's SHOW TABLES names no tables outside the schema `main`, where the lake has none.
+_SHOW_TABLES: Final = re.compile(r"\s*show\s+(all\s+)?tables\s*;?\s*", re.IGNORECASE)
+_LIST_TABLES: Final = """
+    SELECT table_schema || '.' || table_name AS table_name FROM information_schema.tables ORDER BY 1
+"""
+_INFORMATION: Final = "information_schema"
 _EXPLAIN: Final = re.compile(r"^\s*explain(\s+analyze)?\b", re.IGNORECASE)
 
 
@@ -38,9 +49,17 @@ class Answer:
 
 @contextmanager
 def query(
-    sql: str, lake: Lake, declared: Iterable[LakeTable], engine: EmbeddedEngine
+    sql: str,
+    lake: Lake,
+    declared: Iterable[LakeTable],
+    engine: EmbeddedEngine,
+    *,
+    version: Version = PRESENT,
+    seconds: float | None = None,
 ) -> Iterator[Answer]:
     """Run one SELECT over one snapshot of each table that it mentions.
+
+    SHOW TABLES and ``information_schema`` list every table that the catalog knows.
 
     Args:
         sql: The statement.
@@ -48,25 +67,25 @@ def query(
         declared: All tables there may be. They are asked for only if the statement mentions one
             that the catalog does not know, so that they may be found when they are asked for.
         engine: Runs it.
+        version: Which snapshot of each table is read.
+        seconds: How long it may take until its last row is read; None for as long as it takes.
 
     Raises:
-        PipelineError: It is not a single SELECT, or the engine cannot run it.
+        PipelineError: It is not a single SELECT, the engine cannot run it, or it takes too long.
     """
     asked: list[LakeTable] = []
     files: dict[str, str] = {}
-    with engine.connect(uses_s3=lake.access.warehouse.startswith(S3_SCHEME)) as connection:
+    sql = _LIST_TABLES if _SHOW_TABLES.fullmatch(sql) else sql
+    with (
+        engine.connect(uses_s3=lake.access.warehouse.startswith(S3_SCHEME)) as connection,
+        _interrupted_after(connection, seconds),
+    ):
         try:
             _lock(connection, lake)
             explained = _EXPLAIN.sub("", sql)
-            kinds = [statement.type for statement in connection.extract_statements(explained)]
-            if kinds != [duckdb.StatementType.SELECT]:
-                raise PipelineError(
-                    "query takes a single SELECT, or EXPLAIN and a SELECT; the lake is changed by "
-                    "assets only"
-                )
+            _require_select(connection, explained)
             for table in _mentioned(connection, explained, lake, _noted(declared, asked)):
-                lake.require_newest([table])
-                state = lake.read(table)
+                state = _state(lake, table, version)
                 files |= dict.fromkeys(state.files, str(table))
                 _add_view(connection, table, state)
             interruptibly(connection, partial(connection.execute, sql))
@@ -75,8 +94,37 @@ def query(
             yield Answer(names, _rows(connection))
         except duckdb.CatalogException as error:
             raise PipelineError(_unknown_table(error, sorted(map(str, asked)))) from error
+        except duckdb.InterruptException:
+            raise
         except duckdb.Error as error:
             raise PipelineError(_damage_told(_in_one_line(error), files)) from error
+
+
+@contextmanager
+def _interrupted_after(
+    connection: duckdb.DuckDBPyConnection, seconds: float | None
+) -> Iterator[None]:
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, connection.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except duckdb.InterruptException as error:
+        raise PipelineError(f"It took longer than {seconds:g} seconds") from error
+    finally:
+        timer.cancel()
+
+
+def _require_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    kinds = [statement.type for statement in connection.extract_statements(sql)]
+    if kinds != [duckdb.StatementType.SELECT]:
+        raise PipelineError(
+            "query takes a single SELECT, or EXPLAIN and a SELECT; the lake is changed by "
+            "assets only"
+        )
 
 
 def _noted(tables: Iterable[LakeTable], asked: list[LakeTable]) -> Iterator[LakeTable]:
@@ -120,7 +168,11 @@ def _mentioned(
 ) -> Iterator[Readable]:
     """The tables of the lake that a statement reads; SQL does not tell capitals apart."""
     names = _names(connection, sql)
-    known = {str(table).casefold(): table for table in lake.published(_namespaces(names))}
+    namespaces = _namespaces(names)
+    if _INFORMATION in namespaces:
+        yield from lake.published()
+        return
+    known = {str(table).casefold(): table for table in lake.published(namespaces)}
     yield from (known[name] for name in names & known.keys())
     if unknown := {name for name in names - known.keys() if "." in name}:
         yield from (table for table in declared if str(table).casefold() in unknown)
@@ -141,9 +193,27 @@ def _namespaces(names: Iterable[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
+def _state(lake: Lake, table: Readable, version: Version) -> TableState:
+    lake.require_newest([table])
+    if version == PRESENT:
+        return lake.read(table)
+    with one_line_errors(f"read {table}"):
+        iceberg = lake.load(table)
+        if iceberg is None:
+            raise PipelineError(f"{table} was never published")
+        snapshot = version.of(iceberg, str(table))
+        files = data_files(iceberg, table, None, snapshot.snapshot_id)
+        # The schema of then: a column that was added later is not part of an older snapshot.
+        schema = iceberg.schemas()[snapshot.schema_id or 0]
+        columns = {it.name: str(it.field_type) for it in schema.fields}
+        paths = tuple(file.file_path for file in files)
+        former = former_names(iceberg, schema)
+        return TableState(snapshot.snapshot_id, paths, {}, columns, former)
+
+
 def _add_view(connection: duckdb.DuckDBPyConnection, table: Readable, state: TableState) -> None:
     files = tuple(SourceFile(uri) for uri in state.files)
-    source = Source("parquet", _columns(state, table), files)
+    source = Source("parquet", _columns(state, table), files, former=state.former)
     name = f"{identifier(table.namespace)}.{identifier(table.name)}"
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(table.namespace)}")
     connection.execute(f"CREATE VIEW {name} AS {source_query(source)}")

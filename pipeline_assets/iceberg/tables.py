@@ -7,14 +7,20 @@ holds it for the history.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, In
 from pyiceberg.table import Table
 
-from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord, Readable, TableName
+from pipeline_assets.dataset.values.table import (
+    LakeTable,
+    PartitionRecord,
+    Readable,
+    TableName,
+    TableState,
+)
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.agreement import load, load_to_commit
 from pipeline_assets.iceberg.catalog import CatalogAccess, beside_others, one_line_errors
@@ -24,9 +30,9 @@ from pipeline_assets.iceberg.commit import (
     in_partitions,
     partition_spec,
     replace_files,
-    widen,
     without_history,
 )
+from pipeline_assets.iceberg.evolution import evolution, follow, former_names
 from pipeline_assets.iceberg.history import (
     HistoryEntry,
     ancestry,
@@ -36,7 +42,7 @@ from pipeline_assets.iceberg.history import (
     records_at,
     set_records,
 )
-from pipeline_assets.iceberg.manifests import rows_in
+from pipeline_assets.iceberg.upkeep.manifests import rows_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,30 +59,13 @@ _TABLE_PROPERTIES: Final = {
 
 
 @dataclass(frozen=True)
-class TableState:
-    """Some partitions of a table, as one snapshot holds them.
-
-    Attributes:
-        snapshot_id: The snapshot; None where nothing was ever published.
-        files: URIs of its Parquet files.
-        records: Record by partition key; a partition that was never published has none.
-        columns: Iceberg's type of each column; empty where there is no table yet.
-    """
-
-    snapshot_id: int | None
-    files: tuple[str, ...]
-    records: Mapping[str, PartitionRecord]
-    columns: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Lake:
     """The published tables."""
 
     access: CatalogAccess
 
-    def published(self, namespaces: Collection[str]) -> list[TableName]:
-        """The tables that the catalog knows in some namespaces, whose case does not matter.
+    def published(self, namespaces: Collection[str] | None = None) -> list[TableName]:
+        """The tables that the catalog knows, or those in some namespaces; case does not matter.
 
         Raises:
             PipelineError: The catalog cannot be read.
@@ -84,18 +73,11 @@ class Lake:
         with one_line_errors("read the catalog"):
             catalog = self.access.open()
             found = (
-                name for name, *_ in catalog.list_namespaces() if name.casefold() in namespaces
+                name
+                for name, *_ in catalog.list_namespaces()
+                if namespaces is None or name.casefold() in namespaces
             )
             return [TableName(*it) for name in found for it in catalog.list_tables(name)]
-
-    def require_catalog(self) -> int:
-        """Make sure that the catalog can be read, and return the number of its namespaces.
-
-        Raises:
-            PipelineError: It cannot be reached, or is damaged.
-        """
-        with one_line_errors("read the catalog"):
-            return len(self.access.open().list_namespaces())
 
     def location(self, table: Readable) -> str:
         """Where a table's files lie."""
@@ -149,6 +131,7 @@ class Lake:
                 files=tuple(file.file_path for file in data_files(iceberg, table, chosen)),
                 records=records if chosen is None else {key: records[key] for key in chosen},
                 columns=columns,
+                former=former_names(iceberg, iceberg.schema()),
             )
 
     def records(self, table: Readable) -> Mapping[str, PartitionRecord]:
@@ -192,6 +175,11 @@ class Lake:
     def arrow_schema(self, table: LakeTable) -> "pa.Schema":
         """A table's schema in Arrow."""
         return _schema(table).as_arrow()
+
+    def schema_changes(self, table: LakeTable) -> tuple[str, ...]:
+        """What the next publish changes in a table's columns; see :mod:`.evolution`."""
+        iceberg = self.load(table)
+        return tuple(evolution(iceberg.metadata, table).lines()) if iceberg else ()
 
     def history(self, table: Readable) -> list[HistoryEntry]:
         """Every publish whose snapshot has not expired, oldest first.
@@ -275,7 +263,7 @@ class Lake:
         records: Mapping[str, PartitionRecord | None],
     ) -> int:
         iceberg = self.load_to_commit(table) or self.create(table)
-        widen(iceberg, _schema(table))
+        follow(iceberg, table)
         # Read again at every try: the process that came first may have replaced the same files.
         replaced = list(data_files(iceberg, table, list(records)))
         iceberg.metadata = without_history(iceberg.metadata)

@@ -12,7 +12,13 @@ from typing import Any, Final
 
 import dagster as dg
 
-from pipeline_assets.dagster_internals import ConfigurableClassData, InstanceRef
+from pipeline_assets.dagster_internals import (
+    ConfigurableClassData,
+    InstanceRef,
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
@@ -20,6 +26,9 @@ from pipeline_assets.postgres.connection import connect
 from pipeline_assets.settings import PREFIX, Settings
 from pipeline_assets.storage.s3_access import split_s3_uri
 
+CODE_LOCATION: Final = "pipeline_assets"
+REPOSITORY: Final = "__repository__"
+"""What Dagster calls the repository of a code location that defines none."""
 CONFIG_FILE: Final = "dagster.yaml"
 INSTANCE_DSN: Final = f"{PREFIX}INSTANCE_DSN"
 LOG_UPLOAD_SECONDS: Final = 30
@@ -43,6 +52,26 @@ class PipelineInstance(dg.DagsterInstance):
         """Dagster's defaults for a home, changed where our settings say so."""
         settings = Settings.from_environment()
         return {**InstanceRef.config_defaults(base_dir), **chosen_parts(settings, base_dir)}
+
+    def create_run_for_job(
+        self,
+        job_def: dg.JobDefinition,
+        *args: Any,  # noqa: ANN401 - Dagster's, passed on
+        **options: Any,  # noqa: ANN401 - Dagster's, passed on
+    ) -> dg.DagsterRun:
+        """Create a run that is executed in this process, with the code location it belongs to.
+
+        The UI's timeline shows only runs that have one, and Dagster gives it only to the runs that
+        a daemon or the UI starts.
+        """
+        options.setdefault("remote_job_origin", origin_of(job_def.name))
+        return super().create_run_for_job(job_def, *args, **options)
+
+
+def origin_of(job: str) -> RemoteJobOrigin:
+    """Where a job is defined, as ``workspace.yaml`` and ``pyproject.toml`` name it."""
+    location = RegisteredCodeLocationOrigin(CODE_LOCATION)
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, REPOSITORY), job)
 
 
 def open_instance(home: Path, project: Path) -> dg.DagsterInstance:

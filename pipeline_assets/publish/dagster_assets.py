@@ -28,6 +28,7 @@ from pipeline_assets.publish.contract_check import (
     contract_spec,
 )
 from pipeline_assets.publish.failures import dagster_failures
+from pipeline_assets.publish.io_managers import with_own
 from pipeline_assets.publish.metadata import (
     config_metadata,
     definition_metadata,
@@ -156,7 +157,7 @@ def _execute(
     stager: Stager = context.resources.stager
     with dagster_failures(keys):
         request = _request(asset, tables, version, context, keys, given)
-        attempt = stager.attempt(asset, inputs, request)
+        attempt = stager.attempt(asset, with_own(stager.lake, asset, inputs), request)
         done = stager.already_published(attempt) if is_repeat(context) else None
         carried = list(checks_of(asset.key, done, context.instance)) if done else []
     if done and {check.check_name for check in carried} == set(_check_names(asset)):

@@ -1,6 +1,6 @@
 """The only doors between Dagster and storage: lazy inputs in, one commit out."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -8,11 +8,13 @@ import dagster as dg
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.inputs import (
     ABSENT,
     ALIGNED,
     OPTIONAL,
     READ_AS,
+    Input,
     InputSpec,
     Landed,
     LandedInput,
@@ -24,7 +26,7 @@ from pipeline_assets.dataset.sql import schema_names
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject, fingerprint
 from pipeline_assets.dataset.values.progress import Progress
-from pipeline_assets.dataset.values.table import LakeTable
+from pipeline_assets.dataset.values.table import LakeTable, TableState
 from pipeline_assets.dataset.values.texts import first_and_last
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.zone import LandingZone
@@ -35,7 +37,7 @@ from pipeline_assets.publish.staging import AlreadyPublished, Staged
 from spark_resources.job import Source, SourceFile
 
 if TYPE_CHECKING:
-    from pipeline_assets.iceberg.tables import Lake, TableState
+    from pipeline_assets.iceberg.tables import Lake
 
 
 WITHDRAW_TAG: Final = "pipeline/withdraw"
@@ -115,12 +117,19 @@ def lazy_table(
     """
     state = lake.read(table, keys)
     rows, lines = stored(spec, table), unbound(spec, table)
-    sources = {rows.get_name(): _parquet(state, rows)}
+    sources = {rows.get_name(): _parquet(state, rows, table)}
     if spec.read_as != "table":
         sources[lines.get_name()] = _text(lake.rows(table, state), lines, lake.location(table))
     absent = dict.fromkeys(keys or (), ABSENT) if spec.optional else {}
     versions = absent | {key: record.version for key, record in state.records.items()}
     return LazyTable(lines, sources, versions, rows)
+
+
+def with_own(lake: "Lake", asset: LakeAsset, inputs: Mapping[str, Input]) -> Mapping[str, Input]:
+    """The inputs of an asset, and what is published of it where its function looks at that."""
+    if asset.own is None:
+        return inputs
+    return {**inputs, asset.own.name: lazy_table(lake, asset.own, asset.table, None)}
 
 
 @dataclass(frozen=True)
@@ -183,9 +192,20 @@ def _require(table: LakeTable, keys: tuple[str, ...], published: Collection[str]
         )
 
 
-def _parquet(state: "TableState", rows: ir.Table) -> Source:
+def _parquet(state: TableState, rows: ir.Table, table: LakeTable) -> Source:
     files = tuple(SourceFile(uri) for uri in state.files)
-    return Source("parquet", schema_names(rows.schema()), files, state.snapshot_id)
+    former = dict(_names_in_files(state, table))
+    return Source("parquet", schema_names(rows.schema()), files, state.snapshot_id, former)
+
+
+def _names_in_files(state: TableState, table: LakeTable) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Other names under which files hold a column, be it renamed since the last publish."""
+    for column in table.contract.columns:
+        is_published = column.name in state.columns
+        before = [name for name in column.renamed_from if name in state.columns]
+        names = [it for name in before for it in (name, *state.former.get(name, ()))]
+        if found := state.former.get(column.name, ()) if is_published else tuple(names):
+            yield column.name, found
 
 
 def _text(parts: pa.Table, lines: ir.Table, home: str) -> Source:

@@ -72,7 +72,7 @@ def staged_metadata(asset: LakeAsset, staged: Staged) -> Metadata:
             for plot in asset.plots
         },
         "dagster/column_schema": column_schema(asset.table.contract),
-        **_lineage(asset.inputs, staged.lineage),
+        **_lineage(asset.reads, staged.lineage),
         **{f"seconds/{name}": round(took, 3) for name, took in staged.manifest.timings.items()},
         **job_metadata(staged.manifest.facts),
         "engine": dg.MetadataValue.json(other_facts(staged.manifest.facts)),

@@ -121,7 +121,7 @@ class PublishedChecks:
                 tables[spec.upstream],
                 keys if _is_aligned(asset, spec, tables[spec.upstream]) else None,
             )
-            for spec in asset.inputs
+            for spec in asset.reads
             if spec.is_table
         }
 

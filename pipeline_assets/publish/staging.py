@@ -143,9 +143,13 @@ class Stager:
         """Compute partitions of an asset into a fresh prefix and audit them there.
 
         Raises:
-            PipelineError: An input or the computation is unusable.
+            PipelineError: An input or the computation is unusable, or the contract asks for what
+                published files cannot be read as.
         """
         asset = attempt.asset
+        # Before hours of computing show that the table cannot follow its contract.
+        for line in self.lake.schema_changes(asset.table):
+            attempt.request.log(f"With this publish of {asset.table}, {line}")
         if asset.kind == "ingest":
             sums: dict[str, Checksum] = {}
             manifest = self._write(attempt, asset.function(**self._arguments(attempt, sums)))

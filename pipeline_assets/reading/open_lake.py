@@ -9,19 +9,20 @@ import weakref
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table
-from pyiceberg.table.snapshots import Snapshot
 
+from pipeline_assets.dataset.values.table import TableName
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
-from pipeline_assets.errors import PipelineError
+from pipeline_assets.errors import PipelineError, UnknownNameError
 from pipeline_assets.iceberg.catalog import CatalogAccess, one_line_errors, sqlite_uri
-from pipeline_assets.iceberg.history import ancestry, committed_at, records_at
+from pipeline_assets.iceberg.history import records_at
+from pipeline_assets.iceberg.past import Version
+from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.reading.published_table import PublishedTable
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.s3_access import S3_SCHEME
@@ -29,10 +30,6 @@ from pipeline_assets.storage.s3_access import S3_SCHEME
 if TYPE_CHECKING:
     import duckdb
     from ibis.backends.duckdb import Backend
-
-
-class UnknownNameError(PipelineError):
-    """There is no table, partition or snapshot of that name."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +100,10 @@ class OpenLake:
         Raises:
             PipelineError: There is no such table, partition or snapshot, or it cannot be read.
         """
-        if snapshot is not None and as_of is not None:
-            raise PipelineError("Name a snapshot or a moment, not both")
+        version = Version(snapshot, as_of)
         with one_line_errors(f"read {name}"):
-            iceberg = self._load(name)
-            found = _snapshot(iceberg, name, snapshot, as_of)
+            iceberg = self.iceberg(name)
+            found = version.of(iceberg, name)
             records = records_at(iceberg, found.snapshot_id)
             keys = None if partition is None else _keys(partition)
             if keys is not None:
@@ -130,12 +126,18 @@ class OpenLake:
 
         return ibis.duckdb.from_connection(self.connection)
 
-    def _load(self, name: str) -> Table:
-        try:
-            return self.access.open().load_table(name)
-        except (NoSuchTableError, ValueError):
+    def iceberg(self, name: str) -> Table:
+        """The table as pyiceberg knows it, with all its snapshots.
+
+        Raises:
+            PipelineError: There is no such table, or its metadata cannot be read.
+        """
+        namespace, _, bare = name.partition(".")
+        iceberg = Lake(self.access).load(TableName(namespace, bare)) if bare else None
+        if iceberg is None:
             _require_known([name], self.tables(), "table in this lake")
-            raise
+            raise PipelineError(f"{name} was never published")
+        return iceberg
 
 
 def open_lake(uri: str | Path | None = None, *, catalog: str | None = None) -> OpenLake:
@@ -154,7 +156,7 @@ def open_lake(uri: str | Path | None = None, *, catalog: str | None = None) -> O
         PipelineError: There is no lake, or a setting is wrong.
     """
     settings = Settings.from_environment()
-    lake_uri = settings.lake_uri if uri is None else str(uri).rstrip("/")
+    lake_uri = settings.lake_uri if uri is None else _absolute(str(uri).rstrip("/"))
     own = settings.catalog_uri if lake_uri == settings.lake_uri else None
     access = CatalogAccess(catalog or own or _catalog_in(lake_uri), lake_uri, settings.s3)
     engine = EmbeddedEngine(
@@ -163,49 +165,21 @@ def open_lake(uri: str | Path | None = None, *, catalog: str | None = None) -> O
     return OpenLake(access, engine)
 
 
+def _absolute(uri: str) -> str:
+    return uri if uri.startswith(S3_SCHEME) else str(Path(uri).absolute())
+
+
 def _catalog_in(lake_uri: str) -> str:
     if lake_uri.startswith(S3_SCHEME):
         raise PipelineError(f"Name the catalog of {lake_uri}: open_lake(…, catalog='glue')")
     file = Path(lake_uri) / "catalog.db"
     if not file.is_file():
-        raise PipelineError(f"There is no lake in {Path(lake_uri).resolve()}: it has no catalog.db")
+        raise PipelineError(f"There is no lake in {lake_uri}: it has no catalog.db")
     return sqlite_uri(file)
-
-
-def _snapshot(
-    iceberg: Table, name: str, snapshot_id: int | None, as_of: datetime | str | None
-) -> Snapshot:
-    """The snapshot that is asked for, by default the present one."""
-    chain = ancestry(iceberg, iceberg.metadata.current_snapshot_id)
-    if not chain:
-        raise PipelineError(f"{name} was never published")
-    if as_of is not None:
-        moment = _moment(as_of)
-        before = [each for each in chain if committed_at(each) <= moment]
-        if not before:
-            raise PipelineError(
-                f"The history of {name} begins at {committed_at(chain[0]):%Y-%m-%d %H:%M:%S} UTC"
-            )
-        return before[-1]
-    if snapshot_id is None:
-        return chain[-1]
-    found = iceberg.snapshot_by_id(snapshot_id)
-    if found is None:
-        ids = ", ".join(str(each.snapshot_id) for each in chain[-3:])
-        raise UnknownNameError(f"{name} has no snapshot {snapshot_id}; its last ones are {ids}")
-    return found
 
 
 def _keys(partition: str | Sequence[str]) -> tuple[str, ...]:
     return (partition,) if isinstance(partition, str) else tuple(partition)
-
-
-def _moment(as_of: datetime | str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
-    except ValueError:
-        raise PipelineError(f"{as_of!r} is no moment, such as 2024-05-01T12:00") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _require_known(names: Iterable[str], known: Iterable[str], what: str) -> None:

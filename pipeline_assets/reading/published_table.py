@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyiceberg.expressions import AlwaysTrue, In
+from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
@@ -17,8 +18,9 @@ from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.engines.embedded.duckdb_sql import identifier, source_query
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
+from pipeline_assets.iceberg.evolution import former_names
 from pipeline_assets.iceberg.history import HistoryEntry, ancestry, committed_at, history_entry
-from pipeline_assets.iceberg.manifests import planned
+from pipeline_assets.iceberg.upkeep.manifests import planned
 from spark_resources.job import Source, SourceFile
 
 if TYPE_CHECKING:
@@ -88,9 +90,13 @@ class PublishedTable:
     @cached_property
     def columns(self) -> tuple[Column, ...]:
         """Name, type and meaning of each column."""
+        fields = self._schema.fields
+        return tuple(Column(it.name, str(it.field_type), it.doc or "") for it in fields)
+
+    @property
+    def _schema(self) -> Schema:
         # The schema of then: columns that were added later are not part of an older snapshot.
-        schema = self.iceberg.schemas()[self.snapshot.schema_id or 0]
-        return tuple(Column(it.name, str(it.field_type), it.doc or "") for it in schema.fields)
+        return self.iceberg.schemas()[self.snapshot.schema_id or 0]
 
     @property
     def history(self) -> tuple[HistoryEntry, ...]:
@@ -130,7 +136,8 @@ class PublishedTable:
         """A SELECT of DuckDB over its files, with exactly its columns."""
         types = {column.name: column.type.replace(" ", "") for column in self.columns}
         files = tuple(SourceFile(uri) for uri in self.files)
-        return source_query(Source("parquet", types, files))
+        source = Source("parquet", types, files, former=former_names(self.iceberg, self._schema))
+        return source_query(source)
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """The rows in batches, of which only a few are in memory at a time.

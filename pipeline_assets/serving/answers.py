@@ -8,8 +8,7 @@ from typing import Any, Final
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
-from pipeline_assets.errors import PipelineError
-from pipeline_assets.reading.open_lake import UnknownNameError
+from pipeline_assets.errors import PipelineError, UnknownNameError
 from pipeline_assets.reading.published_table import PublishedTable
 from pipeline_assets.reading.sandbox import MemoryLimitError, TimeLimitError
 from pipeline_assets.serving.formats import BODIES, MEDIA_TYPES, Format, records, schema_of

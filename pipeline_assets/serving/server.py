@@ -1,6 +1,7 @@
 """The API of a lake, as a web server."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from typing import Final
@@ -12,6 +13,7 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.reading.open_lake import open_lake
 from pipeline_assets.reading.sandbox import Sandboxes
 from pipeline_assets.serving.app import create_app
+from pipeline_assets.serving.rest_catalog import create_catalog
 from pipeline_assets.serving.service import QueryService
 from pipeline_assets.serving.tokens import Callers
 from pipeline_assets.settings import PREFIX, Settings
@@ -33,8 +35,24 @@ def api(settings: Settings) -> FastAPI:
     return create_app(QueryService(lake, sandboxes), Callers(settings.api_tokens))
 
 
-def serve(settings: Settings, host: str, port: int) -> None:
+def catalog(settings: Settings) -> FastAPI:
+    """The catalog of the lake of the settings, for other engines.
+
+    Raises:
+        PipelineError: There is no lake.
+    """
+    lake = open_lake(settings.lake_uri, catalog=settings.catalog_uri)
+    return create_catalog(lake, Callers(settings.api_tokens))
+
+
+def serve(create: Callable[[Settings], FastAPI], settings: Settings, host: str, port: int) -> None:
     """Answer until the process is told to stop.
+
+    Args:
+        create: :func:`api` or :func:`catalog`.
+        settings: Of the lake.
+        host: Address to listen on.
+        port: Port to listen on.
 
     Raises:
         PipelineError: The host can be reached from outside, and no token is set.
@@ -43,7 +61,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
         raise PipelineError(
             f"{host} can be reached from outside this machine: set {PREFIX}API_TOKENS first"
         )
-    uvicorn.run(api(settings), host=host, port=port, log_level="warning")
+    uvicorn.run(create(settings), host=host, port=port, log_level="warning")
 
 
 def new_token(name: str) -> tuple[str, str]:

@@ -22,7 +22,7 @@ def audit_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
         tables: Lake table by asset key (``domain/name``).
     """
     output = ibis.table(asset.table.contract.schema, name="output")
-    inputs = {it.name: stored(it, tables[it.upstream]) for it in asset.inputs if it.is_table}
+    inputs = {it.name: stored(it, tables[it.upstream]) for it in asset.reads if it.is_table}
     asked = [
         [
             check.name,

@@ -120,7 +120,8 @@ def evaluate(
     keys: Sequence[str] = ANY_PARTITION,
 ) -> Any:  # noqa: ANN401 - what the function returns
     """Call an asset's function with those of its parameters that are inputs, config or keys."""
-    arguments = {**inputs, CONFIG: config, PARTITIONS: keys}
+    own = {asset.own.name: unbound(asset.own, asset.table)} if asset.own else {}
+    arguments = {**own, **inputs, CONFIG: config, PARTITIONS: keys}
     return asset.function(**{name: arguments[name] for name in function_parameters(asset)})
 
 

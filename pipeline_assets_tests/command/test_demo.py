@@ -29,6 +29,7 @@ PLANTED = {
     *("taobao/impressions:conversion_implies_click", "taobao/impressions:every_index_is_known"),
     "taobao/core_features:num_features_equals_core_tokens",
     "taobao/common_features:num_features_equals_common_tokens",
+    "taobao/encoded_impressions:conversion_implies_click",
     # Too few listeners for everyone to list an artist that five of them know.
     "music/user_embeddings:listeners_have_a_vector",
 }
@@ -74,6 +75,8 @@ def test_after_the_demo_only_planted_faults_are_told_and_none_is_an_error(
         "update_whole_tables",
     }
     assert {run.tags["pipeline/command"] for run in runs} == {"update"}
+    # The UI's timeline leaves out runs without a code location.
+    assert all(run.remote_job_origin for run in runs)
 
     run_demo(settings, scale=0.05, today=TODAY)
     assert "Everything is up to date; nothing was run." in capfd.readouterr().out

@@ -4,9 +4,11 @@ from dataclasses import replace
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from pipeline_assets.dataset.contract import Double, Field, TableContract
+from pipeline_assets.dataset.contract import Contract, Double, Field, Long, String, TableContract
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.query import query
@@ -207,14 +209,22 @@ def _publish_same_days(folder: Path, process: int) -> None:
     publish(local_lake(folder), {"mon": {name: 1}, "tue": {name: 1}}, name)
 
 
-def _widen(folder: Path, process: int) -> None:
-    column = {"__annotations__": {f"extra_{process}": Double}, "__doc__": "Wider."}
-    field = {f"extra_{process}": Field(nullable=True)}
-    contract = TableContract.of(type("Wider", (Plays,), column | field))
+class Heard(Contract):
+    """The next contract of the same table."""
+
+    day: String = Field()
+    who: String = Field(renamed_from="listener")
+    plays: Long = Field()
+    device: String = Field(nullable=True)
+
+
+def _publish_by_next_contract(folder: Path, process: int) -> None:
+    lake, table = local_lake(folder), replace(PLAYS, contract=TableContract.of(Heard))
+    file = Path(lake.location(table)) / "data" / str(process) / "0.parquet"
+    file.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"day": [f"day-{process}"], "who": ["ada"], "plays": [1]}), file)
     _barrier.wait()
-    publish(
-        local_lake(folder), {f"day-{process}": {"ada": 1}}, table=replace(PLAYS, contract=contract)
-    )
+    lake.publish(table, [str(file)], {f"day-{process}": record()})
 
 
 def test_processes_that_start_on_nothing_lose_nothing(
@@ -237,9 +247,15 @@ def test_of_processes_that_replace_the_same_partitions_one_wins_whole(
     assert content(local_lake(tmp_path)) == {"mon": {winner: 1}, "tue": {winner: 1}}
 
 
-def test_processes_that_widen_a_table_at_once_add_all_their_columns(
+def test_processes_that_publish_by_a_new_contract_at_once_change_the_schema_once(
     tmp_path: Path, processes: ProcessPoolExecutor
 ) -> None:
-    publish(local_lake(tmp_path), {"mon": {"ada": 3}})
-    list(processes.map(_widen, [tmp_path] * PROCESSES, range(PROCESSES)))
-    assert len(content(local_lake(tmp_path))) == PROCESSES + 1
+    lake = local_lake(tmp_path)
+    publish(lake, {"mon": {"ada": 3}})
+    list(processes.map(_publish_by_next_contract, [tmp_path] * PROCESSES, range(PROCESSES)))
+    iceberg = lake.load(PLAYS)
+    assert iceberg is not None
+    assert [field.name for field in iceberg.schema().fields] == ["day", "who", "plays", "device"]
+    # One with the columns, one with their order.
+    assert len(iceberg.schemas()) == 3
+    assert iceberg.scan().to_arrow()["who"].to_pylist() == ["ada"] * (PROCESSES + 1)

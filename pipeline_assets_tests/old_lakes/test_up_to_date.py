@@ -43,8 +43,15 @@ DOWNSTREAM = {
     *("rentals/sentiment_model", "rentals/classified_movie_reviews"),
     "rentals/user_behavior_metric",
 }
-CHANGED_ON_PURPOSE = {"2026-11-27": REASONS_AND_EMPTY_LINES | KEPT_AND_ADDED_UP | DOWNSTREAM}
-"""Assets whose values are different now, by the day of the lake."""
+ADDED = {
+    # Training sets came later.
+    *("taobao/user_groups", "taobao/vocabulary", "taobao/vocabulary_coverage"),
+    *("taobao/encoded_users", "taobao/encoded_impressions"),
+}
+CHANGED_ON_PURPOSE = {
+    "2026-11-27": REASONS_AND_EMPTY_LINES | KEPT_AND_ADDED_UP | DOWNSTREAM | ADDED
+}
+"""Assets whose values are different now, by the day of the lake, and those it does not have yet."""
 
 
 @pytest.fixture

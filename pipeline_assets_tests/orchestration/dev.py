@@ -18,7 +18,7 @@ Client: TypeAlias = Callable[[str, Any], Any]
 """Answers a query with variables; None as long as nobody listens."""
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 600
 LAUNCH = """
 mutation Launch($params: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $params) {

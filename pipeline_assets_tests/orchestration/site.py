@@ -19,7 +19,7 @@ from pipeline_assets.storage.objects import S3Store
 from pipeline_assets.storage.s3_access import S3Access
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 200
+PATIENCE_SECONDS = 600
 # Runs are executed by the daemon itself: a process for each would import everything again.
 INSTANCE = """
 telemetry: {enabled: false}

@@ -5,10 +5,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
+import yaml
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster_graphql.schema import create_schema
 
 from pipeline_assets.command.cli import cli
 from pipeline_assets.command.session import Session
@@ -191,3 +194,37 @@ def keep_logs_in(uri: str, s3: S3Access, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("PIPELINE_COMPUTE_LOGS_URI", uri)
     monkeypatch.setenv("PIPELINE_S3_ENDPOINT_URL", s3.endpoint_url or "")
     monkeypatch.setenv("PIPELINE_S3_REGION", s3.region or "")
+
+
+TIMELINE = """
+query CompletedRunTimelineQuery($completedFilter: RunsFilter!) {
+  completed: runsOrError(filter: $completedFilter, limit: 10) {
+    ... on Runs {
+      results { pipelineName repositoryOrigin { repositoryName repositoryLocationName } }
+    }
+    ... on PythonError { message }
+  }
+}
+"""
+
+
+def test_a_run_of_this_process_is_on_the_timeline(tmp_path: Path) -> None:
+    """The page leaves out every run that has no code location."""
+    instance = open_instance(tmp_path / "home", ROOT)
+    assert talking.execute_in_process(instance=instance).success
+    (target,) = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"]
+    answer = create_schema().execute(
+        TIMELINE,
+        variables={"completedFilter": {"statuses": ["SUCCESS"]}},
+        context_value=SimpleNamespace(instance=instance),
+    )
+    assert answer.errors is None
+    assert answer.data["completed"]["results"] == [
+        {
+            "pipelineName": "talking",
+            "repositoryOrigin": {
+                "repositoryName": "__repository__",
+                "repositoryLocationName": target["python_module"]["location_name"],
+            },
+        }
+    ]

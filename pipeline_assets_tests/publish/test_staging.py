@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline_assets.dataset.asset import ingest_asset
+from pipeline_assets.dataset.contract import Contract, Field, Long, String
 from pipeline_assets.dataset.values.progress import Log, Progress
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
@@ -230,3 +231,38 @@ def test_an_ingest_whose_batches_would_be_rounded_publishes_nothing(settings: Se
     (told,) = failures(bench.run())
     assert "Letters: `letters` is int64 by contract, and the function returns float64" in told
     assert bench.lake.records(averages.table) == {}
+
+
+def test_a_contract_that_files_cannot_follow_is_refused_before_anything_is_computed(
+    settings: Settings,
+) -> None:
+    calls: list[str] = []
+
+    def mailed(contract: type[Contract], column: str) -> Workbench:
+        @ingest_asset(domain=DIARY, contract=contract, code_version=contract.__name__)
+        def mail() -> Iterator[pa.RecordBatch]:
+            """What was sent."""
+            calls.append(contract.__name__)
+            yield pa.RecordBatch.from_pylist([{"who": contract.__name__, column: 1}])
+
+        return diary(settings, (mail,))
+
+    class Renamed(Contract):
+        """One row per person."""
+
+        who: String = Field()
+        sent: Long = Field(renamed_from="letters")
+
+    class Text(Contract):
+        """One row per person."""
+
+        who: String = Field()
+        sent: String = Field()
+
+    assert failures(mailed(Letters, "letters").run()) == []
+    assert failures(mailed(Renamed, "sent").run()) == []
+    (told,) = failures(mailed(Text, "sent").run())
+    assert told.startswith("diary.mail: `sent` is long in what is published")
+    assert calls == ["Letters", "Renamed"]
+    last = mailed(Renamed, "sent")
+    assert last.content("diary.mail") == {"diary.mail": [("Renamed", 1)]}

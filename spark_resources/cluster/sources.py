@@ -60,19 +60,23 @@ def _part(
 ) -> DataFrame:
     if source.format == "parquet":
         physical = {name: type_ for name, type_ in source.schema.items() if name not in constants}
+        physical |= {old: physical[name] for name, olds in source.former.items() for old in olds}
         rows = spark.read.schema(ddl(physical)).parquet(*(exact_path(file.uri) for file in files))
-        if not constants:
+        if not constants and not source.former:
             return rows
     elif "line_number" in source.schema:
         rows = _numbered_lines(spark, name, files)
     else:
         rows = _text(spark, files).withColumnRenamed("value", "line")
     # As SQL text, because every part of a Column is a call to Java: a tenth of a second per job.
-    return rows.selectExpr(*(_column(n, t, constants) for n, t in source.schema.items()))
+    return rows.selectExpr(*(_column(n, t, constants, source) for n, t in source.schema.items()))
 
 
-def _column(name: str, type_: str, constants: Mapping[str, str]) -> str:
-    value = literal(constants[name]) if name in constants else identifier(name)
+def _column(name: str, type_: str, constants: Mapping[str, str], source: Source) -> str:
+    # A file has a column under one of its names, and Spark reads nulls for the others.
+    names = ", ".join(map(identifier, (name, *source.former.get(name, ()))))
+    held = f"coalesce({names})" if name in source.former else identifier(name)
+    value = literal(constants[name]) if name in constants else held
     return f"CAST({value} AS {spark_type(type_)}) AS {identifier(name)}"
 
 

@@ -61,11 +61,12 @@ def clean(session: "Session", older_than: float, dry_run: bool) -> None:
     Garbage is condemned by one pass and removed by a later one. Nothing of a table is removed while
     the catalog and the storage disagree about it.
     """
+    session.require_lake()
     from pipeline_assets.iceberg.upkeep import cleaning
     from pipeline_assets.profiles.profiles import PROFILES
 
     lake, before = session.deployment.lake, datetime.now(UTC) - timedelta(hours=older_than)
-    lake.require_catalog()
+    lake.access.require()
     store, problems = session.deployment.store(session.settings.lake_uri), False
     for cleaned in cleaning.clean(
         lake, store, session.tables, before, compacted=[PROFILES], is_dry=dry_run
@@ -86,6 +87,8 @@ def recover(session: "Session", dry_run: bool, place: str | None) -> None:
     Also for a lake that was moved, and for a catalog that is damaged or older than the lake. Stop
     whatever publishes first.
     """
+    if not place:
+        session.require_lake()
     from pipeline_assets.command.care.backup import take_back
     from pipeline_assets.iceberg.upkeep import recovery
 
@@ -114,6 +117,7 @@ def recover(session: "Session", dry_run: bool, place: str | None) -> None:
 @click.pass_obj
 def backup(session: "Session", to: str) -> None:
     """Copy what is not in the lake, catalog and Dagster home, into a new folder below TO."""
+    session.require_lake()
     from pipeline_assets.command.care.backup import back_up
 
     folder, copied = back_up(session, to)
@@ -129,9 +133,10 @@ def verify(session: "Session", table: str | None, deep: bool) -> None:
 
     Without --deep only existence and lengths are compared, which takes seconds.
     """
+    session.require_lake()
     from pipeline_assets.profiles.profiles import PROFILES
 
-    session.deployment.lake.require_catalog()
+    session.deployment.lake.access.require()
     verifier = session.deployment.verifier(deep=deep)
     if table:
         session.table(table)  # or it says which tables there are

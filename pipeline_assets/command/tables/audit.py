@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def audit(session: "Session", table: str) -> None:
     """Evaluate today's checks on what is published of a table; nothing is computed anew."""
+    session.require_lake()
     updater, asset = session.updater(), session.asset(table)
     if not session.deployment.lake.records(asset.table):
         click.echo(f"Nothing of {table} is published; nothing was audited.")

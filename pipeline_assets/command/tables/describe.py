@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline_assets.dataset.values.texts import printable
+
 if TYPE_CHECKING:
     from pipeline_assets.command.session import Session
     from pipeline_assets.dataset.asset import LakeAsset
@@ -16,10 +18,22 @@ if TYPE_CHECKING:
 @click.argument("table")
 @click.pass_obj
 def describe(session: "Session", table: str) -> None:
-    """Say what a table holds, and which config each of its partitions has."""
-    asset = session.asset(table)
-    for line in description(asset, session.deployment.lake.records(asset.table)):
-        click.echo(line)
+    """Say what a table holds, how it is read, and which config each of its partitions has."""
+    from pipeline_assets.orchestration.policies.freshness import describe, freshness_of
+
+    asset, no_lake = session.asset(table), session.no_lake()
+    # To open the catalog of a lake that is not there would create it.
+    records = {} if no_lake else session.deployment.lake.records(asset.table)
+    for line in description(asset, records):
+        click.echo(printable(line))
+    click.echo(f"fresh while {describe(freshness_of(asset))}")
+    if no_lake:
+        click.echo(printable(no_lake))
+        return
+    if history := session.deployment.lake.history(asset.table):
+        click.echo(f"last published {history[-1].committed_at:%Y-%m-%d %H:%M:%S} UTC")
+    click.echo(f"read it: pipeline-assets query 'FROM {asset.table} LIMIT 10', or in Python")
+    click.echo(f'         pipeline_assets.open_lake()["{asset.table}"].to_pandas()')
 
 
 def description(asset: "LakeAsset", records: "Mapping[str, PartitionRecord]") -> Iterator[str]:

@@ -39,8 +39,19 @@ def _columns(asset: LakeAsset) -> Iterator[str]:
             f"column; add `{column}: String` to it, and the column to what the function returns"
         )
     yield from _unknown(contract, "unique", contract.unique)
+    yield from _renamed(contract)
     for check in asset.all_checks:
         yield from _unknown(contract, f"the key of the check {check.name}", check.key)
+
+
+def _renamed(contract: TableContract) -> Iterator[str]:
+    present = {name.casefold() for name in contract.schema}
+    for column in contract.columns:
+        for name in (name for name in column.renamed_from if name.casefold() in present):
+            yield (
+                f"`{column.name}` is renamed_from `{name}`, and {contract.name} has a column of "
+                "that name (capitals do not count); remove one of the two"
+            )
 
 
 def _unknown(contract: TableContract, where: str, names: Iterable[str]) -> Iterator[str]:

@@ -75,3 +75,22 @@ class PartitionRecord:
     config: Mapping[str, Any] | None = None
     override: Mapping[str, Any] = field(default_factory=dict)
     audit: str = ""
+
+
+@dataclass(frozen=True)
+class TableState:
+    """Some partitions of a table, as one snapshot holds them.
+
+    Attributes:
+        snapshot_id: The snapshot; None where nothing was ever published.
+        files: URIs of its Parquet files.
+        records: Record by partition key; a partition that was never published has none.
+        columns: Iceberg's type of each column; empty where there is no table yet.
+        former: Other names under which files hold a column.
+    """
+
+    snapshot_id: int | None
+    files: tuple[str, ...]
+    records: Mapping[str, PartitionRecord]
+    columns: Mapping[str, str] = field(default_factory=dict)
+    former: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

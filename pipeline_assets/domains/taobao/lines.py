@@ -16,9 +16,9 @@ import ibis.expr.types as ir
 from pipeline_assets.landing.fields import reasons
 
 ESCAPED: Final = "\x1a"
-_SEPARATOR: Final = "\x01"
-_BEFORE_ID: Final = "\x02"
-_BEFORE_VALUE: Final = "\x03"
+SEPARATOR: Final = "\x01"
+BEFORE_ID: Final = "\x02"
+AFTER_ID: Final = "\x03"
 _TEXT: Final = r"[^\x00-\x1f\x7f]+"
 _NUMBER: Final = r"-?[0-9]{1,18}([.][0-9]{1,18})?([eE][-+]?[0-9]{1,2})?"
 _TOKEN: Final = rf"^{_TEXT}\x02[0-9]{{1,18}}\x03{_NUMBER}\z"
@@ -96,14 +96,14 @@ def columns(lines: ir.Table, layout: Layout) -> ir.Table:
 
 def tokens(table: ir.Table, key: str) -> ir.Table:
     """One row per token of the column ``features``: key, name, id, value, split."""
-    each = table.select(key, "split", token=table.features.split(_SEPARATOR).unnest())
+    each = table.select(key, "split", token=table.features.split(SEPARATOR).unnest())
     each = each.filter(each.token != "")
-    halves = each.select(key, "split", halves=each.token.split(_BEFORE_ID))
+    halves = each.select(key, "split", halves=each.token.split(BEFORE_ID))
     parts = halves.select(
         key,
         "split",
         feature_name=halves.halves[0],
-        parts=halves.halves[1].split(_BEFORE_VALUE),
+        parts=halves.halves[1].split(AFTER_ID),
     )
     return parts.select(
         key,
@@ -160,13 +160,11 @@ def _any_unlike(
 
 def _has_bad_token(features: ir.StringValue) -> ir.BooleanValue:
     """Only the end of the list may be empty: after a trailing separator, or all of it."""
-    bad = features.split(_SEPARATOR).filter(
-        lambda token: ~(token.re_search(_TOKEN) | (token == ""))
-    )
-    is_gap = features.startswith(_SEPARATOR) | features.contains(_SEPARATOR * 2)
+    bad = features.split(SEPARATOR).filter(lambda token: ~(token.re_search(_TOKEN) | (token == "")))
+    is_gap = features.startswith(SEPARATOR) | features.contains(SEPARATOR * 2)
     return is_gap | (bad.length() > 0)
 
 
 def _has_all_tokens(line: ir.StringValue, layout: Layout) -> ir.BooleanValue:
-    found = layout.column(line, "features").split(_SEPARATOR).filter(lambda token: token != "")
+    found = layout.column(line, "features").split(SEPARATOR).filter(lambda token: token != "")
     return found.length() == layout.column(line, "feature_num").try_cast("int64")

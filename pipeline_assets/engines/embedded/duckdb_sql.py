@@ -49,21 +49,38 @@ def source_query(source: Source) -> str:
     """A SELECT over a source's files with exactly the columns of its schema.
 
     Files that were written before a column was added lack it. The union by name with an empty table
-    that has all columns fills it with nulls.
+    that has all columns fills it with nulls. So it does with the former names of a column, of which
+    each file has at most one.
     """
+    types = dict(source.schema)
+    types |= {old: types[name] for name, olds in source.former.items() for old in olds}
     nulls = ", ".join(
-        f"CAST(NULL AS {sql_type(type_)}) AS {identifier(name)}"
-        for name, type_ in source.schema.items()
+        f"CAST(NULL AS {sql_type(type_)}) AS {identifier(name)}" for name, type_ in types.items()
     )
     nothing = f"SELECT {nulls} WHERE false"
     if not source.files:
-        return nothing
+        return (
+            f"SELECT {', '.join(map(identifier, source.schema))} FROM ({nothing})"
+            if source.former
+            else nothing
+        )
     if source.format == "parquet":
         written = f"SELECT * FROM {parquet(file.uri for file in source.files)}"
-        return conform(f"{nothing} UNION ALL BY NAME {written}", source.schema)
+        return conform(_renamed(f"{nothing} UNION ALL BY NAME {written}", source), source.schema)
     runs = groupby(source.files, key=lambda file: tuple(sorted(file.constants.items())))
     scans = (scan for _, files in runs for scan in _scans(list(files), source))
     return " UNION ALL ".join(_lines(scan, source) for scan in scans)
+
+
+def _renamed(sql: str, source: Source) -> str:
+    if not source.former:
+        return sql
+    names = {
+        name: ", ".join(map(identifier, (name, *source.former.get(name, ()))))
+        for name in source.schema
+    }
+    listed = ", ".join(f"COALESCE({each}) AS {identifier(name)}" for name, each in names.items())
+    return f"SELECT {listed} FROM ({sql})"
 
 
 def conform(sql: str, schema: Mapping[str, str], destination: Destination | None = None) -> str:

@@ -22,10 +22,10 @@ from pipeline_assets.iceberg.agreement import (
 )
 from pipeline_assets.iceberg.catalog import RECOVER, one_line_errors
 from pipeline_assets.iceberg.growing_tables import compact
-from pipeline_assets.iceberg.manifests import recovery_told
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.iceberg.upkeep.condemned import read_condemned, write_condemned
 from pipeline_assets.iceberg.upkeep.expiry import Expired, expirable, expire
+from pipeline_assets.iceberg.upkeep.manifests import recovery_told
 from pipeline_assets.iceberg.upkeep.orphans import list_files, orphans, references
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)

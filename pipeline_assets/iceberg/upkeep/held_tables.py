@@ -15,7 +15,7 @@ from pyiceberg.table.snapshots import Snapshot
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.agreement import MetadataFile, metadata_files
-from pipeline_assets.iceberg.manifests import entries_of, manifests_of
+from pipeline_assets.iceberg.upkeep.manifests import entries_of, manifests_of
 from pipeline_assets.iceberg.upkeep.relocation import Relocation
 
 

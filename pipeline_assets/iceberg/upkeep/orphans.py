@@ -20,7 +20,7 @@ from pyiceberg.table import Table
 
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
 from pipeline_assets.iceberg.checksums import CHECKSUMS
-from pipeline_assets.iceberg.manifests import entries_of, manifests_of
+from pipeline_assets.iceberg.upkeep.manifests import entries_of, manifests_of
 
 _UUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _ATTEMPTS: Final = tuple(

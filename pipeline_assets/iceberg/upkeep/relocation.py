@@ -23,7 +23,7 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
 
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.manifests import manifest_entries, manifests_of
+from pipeline_assets.iceberg.upkeep.manifests import manifest_entries, manifests_of
 
 _COMPRESSION: Final = "deflate"
 

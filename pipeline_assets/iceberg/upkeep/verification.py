@@ -26,8 +26,8 @@ from pipeline_assets.iceberg.checksums import (
     read_checksums,
 )
 from pipeline_assets.iceberg.history import current_records
-from pipeline_assets.iceberg.manifests import entries_of, manifests_of, recovery_told
 from pipeline_assets.iceberg.tables import Lake
+from pipeline_assets.iceberg.upkeep.manifests import entries_of, manifests_of, recovery_told
 
 _RAW = "part_uri"
 """A table with this column describes raw text that lies beside its files."""

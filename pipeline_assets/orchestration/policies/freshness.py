@@ -57,9 +57,11 @@ def layer_of(asset: LakeAsset) -> Layer:
 
 def cadence_of(asset: LakeAsset) -> Cadence:
     """How often new data comes."""
+    if asset.refreshes_on_request:
+        return "renewed"
     partitioning = asset.partitioning
     if partitioning is None:
-        return "renewed"
+        return "once"
     if partitioning.window_length is not None:
         return "daily" if partitioning.window_length >= DAY else "hourly"
     is_open = isinstance(partitioning.definition, dg.DynamicPartitionsDefinition)

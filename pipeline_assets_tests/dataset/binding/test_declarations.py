@@ -36,6 +36,12 @@ class Unpartitioned(Contract):
     review_id: String = Field(nullable=True, description="Identifies it.")
 
 
+class Twice(Words):
+    """One row per review."""
+
+    length: Long = Field(nullable=True, renamed_from="WORDS")
+
+
 class Misspelt(Words):
     """One row per review."""
 
@@ -96,6 +102,10 @@ WRONG: dict[str, tuple[Callable[[], LakeAsset], str]] = {
     "unique over an unknown column": (
         lambda: declared(contract=Misspelt),
         r"diary/words_of: unique names `review`, .* did you mean review_id\?",
+    ),
+    "renamed from a column that is still there": (
+        lambda: declared(contract=Twice),
+        r"diary/words_of: `length` is renamed_from `WORDS`, and Twice has a column of that name",
     ),
     "a check's unknown key": (
         lambda: declared(checks=[keyed]),

@@ -86,7 +86,9 @@ def test_the_hours_of_a_day_add_up_to_it(
         folder = tmp_path / granularity
         folder.mkdir()
         dsn = pagila_dsn.reveal()
-        world = world_in(folder, instance, oltp_dsn=dsn, rentals_granularity=granularity)
+        # The hours since 2005, where the windows start by default, would take Dagster a minute.
+        cut = {"rentals_granularity": granularity, "rentals_start": busiest["day"]}
+        world = world_in(folder, instance, oltp_dsn=dsn, **cut)
         keys = [busiest["day"] + suffix for suffix in suffixes]
         assert world.run(*MADE, keys=keys).success
         (totals[granularity],) = world.query(f"{TOTALS} {METRIC}")

@@ -1,0 +1,1 @@
+"""Training sets: how fast batches are read."""

@@ -1,0 +1,1 @@
+"""Releases are made, compared and given up here; they are read in ``reading/release.py``."""
