@@ -37,7 +37,7 @@ def test_every_expression_compiles_for_every_engine(asset: LakeAsset, dialect: D
 def test_every_audit_compiles_for_every_engine(asset: LakeAsset, dialect: Dialect) -> None:
     inputs = {
         spec.name: stored(spec, TABLES[spec.upstream])
-        for spec in asset.inputs
+        for spec in asset.reads
         if spec.read_as != "landed"
     }
     keys = ["2026-02-01"] if asset.partitioning else []

@@ -20,6 +20,7 @@ from pipeline_assets.command.boundary import obey_sigterm, one_line_errors
 from pipeline_assets.command.cli import cli
 from pipeline_assets.command.postgres_server import ensure_database, running_postgres
 from pipeline_assets.command.session import Session
+from pipeline_assets.command.tables.first_batch import first_batch
 from pipeline_assets.sample import write_samples
 from pipeline_assets.sample.rental_database import fill_rentals, first_day_of_sample
 from pipeline_assets.sample.rental_rows import DAYS
@@ -83,7 +84,7 @@ def shop_and_samples(
 
 
 def farewell(session: Session) -> str:
-    """What was damaged on purpose and caught, and where to go from here, in five lines."""
+    """What was damaged on purpose and caught, and where to go from here, in six lines."""
     from pipeline_assets.iceberg.query import query
 
     names = [str(table) for table in session.tables if table.name == "rejected_rows"]
@@ -100,7 +101,8 @@ def farewell(session: Session) -> str:
         "Look at it:   make dev, then http://localhost:3000 for graph, checks and pictures",
         f'Ask it:       .venv/bin/pipeline-assets query "{sql}"',
         f'From Python:  pipeline_assets.open_lake("{lake}")["music.similar_artists"].to_polars()',
-        "Read on:      README.md, docs/reading.md, docs/catalogue.md for tables and checks",
+        f"Train on it:  {first_batch(session)}",
+        "Read on:      README.md, docs/reading.md, docs/training.md; tables: docs/catalogue.md",
     )
     return "\n".join(("", *lines))
 

@@ -5,6 +5,7 @@ and the catalog of the engine are refused by what the parser found, and the sand
 doors once more when the statement runs.
 """
 
+from functools import lru_cache
 from typing import Any, Final
 
 import duckdb
@@ -19,6 +20,9 @@ _HARMLESS: Final = frozenset({"unnest", "generate_series", "range"})
 _REFUSED: Final = frozenset({"current_setting", "getenv", "getvariable", "sleep_ms", "pg_sleep"})
 
 
+# Services are asked the same statements over and over, and to open a DuckDB that parses one takes
+# longer than most answers.
+@lru_cache(maxsize=1_000)
 def tables_of(sql: str) -> frozenset[str]:
     """The tables, as ``domain.name``, that a statement reads.
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_assets.command.session import Session
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.command.test_isolation import RAW, Command, command, day, text
 
@@ -57,6 +58,10 @@ def test_an_update_without_effect_says_why(command: Command, settings: Settings)
     assert [line.split()[0] for line in said.out.splitlines() if line.startswith("  ")] == [
         "rentals.raw_movie_reviews"
     ], "only what has changed is listed"
+    (run,) = Session(settings).instance.get_runs()
+    assert run.remote_job_origin, "the timeline leaves out runs without a code location"
+    # A daemon would start again what somebody has stopped.
+    assert run.tags["dagster/max_retries"] == "0"
     assert "nothing was run." in command("update", *RAW).out
     assert "nothing was run." in command("update", *RAW, "--partition", day(0)).out
 

@@ -23,7 +23,9 @@ def release(session: "Session") -> None:
 @click.pass_obj
 def create(session: "Session", name: str, tables: tuple[str, ...]) -> None:
     """Create the release NAME of TABLES; by default of all training sets that are published."""
-    made = _releases(session).create(name, _assets(session, tables))
+    named = [session.asset(table) for table in tables]
+    assets = named or training_sets(session)
+    made = releases_of(session).create(name, assets)
     for table, found in made.tables.items():
         click.echo(f"{table}: {found.rows:,} rows, snapshot {found.snapshot_id}")
 
@@ -32,7 +34,7 @@ def create(session: "Session", name: str, tables: tuple[str, ...]) -> None:
 @click.pass_obj
 def list_(session: "Session") -> None:
     """List the releases with their tables and rows."""
-    releases = _releases(session)
+    releases = releases_of(session)
     for name in releases.names():
         found = releases.read(name)
         rows = sum(table.rows for table in found.tables.values())
@@ -47,7 +49,7 @@ def diff(session: "Session", before: str, after: str) -> None:
     """Say what is different in the release AFTER."""
     from pipeline_assets.releases.releases import differences
 
-    releases = _releases(session)
+    releases = releases_of(session)
     for line in differences(releases.read(before), releases.read(after)):
         click.echo(line)
 
@@ -57,23 +59,27 @@ def diff(session: "Session", before: str, after: str) -> None:
 @click.pass_obj
 def delete(session: "Session", name: str) -> None:
     """Give up the release NAME; `clean` then removes files that nothing else refers to."""
-    removed = _releases(session).delete(name, session.deployment.lake.published())
+    removed = releases_of(session).delete(name, session.deployment.lake.published())
     click.echo(f"{name} is no release any more; it named a snapshot of {removed} tables")
 
 
-def _releases(session: "Session") -> "Releases":
+def releases_of(session: "Session") -> "Releases":
+    """The releases of a session's lake."""
     from pipeline_assets.releases.releases import Releases
 
     store = session.deployment.store(session.settings.lake_uri)
     return Releases(session.deployment.lake, store)
 
 
-def _assets(session: "Session", names: tuple[str, ...]) -> "list[LakeAsset]":
+def training_sets(session: "Session") -> "list[LakeAsset]":
+    """The assets that a release holds unless somebody names others.
+
+    Raises:
+        PipelineError: None of them is published.
+    """
     from pipeline_assets.dataset.options import TRAINING_SET
     from pipeline_assets.errors import PipelineError
 
-    if names:
-        return [session.asset(name) for name in names]
     published = set(map(str, session.deployment.lake.published()))
     found = [it for it in session.assets if TRAINING_SET.items() <= (it.tags or {}).items()]
     chosen = [it for it in found if str(it.table) in published]
