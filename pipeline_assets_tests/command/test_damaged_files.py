@@ -66,7 +66,7 @@ class SharedLake:
         copytree(self.folder, self.saved)
 
     def newest(self, place: str) -> Path:
-        return max(self.folder.glob(PLACES[place]), key=lambda path: path.name)
+        return max(self.folder.glob(PLACES[place]), key=lambda path: path.stat().st_mtime_ns)
 
     def put_back(self) -> None:
         rmtree(self.folder)
