@@ -40,8 +40,8 @@ def one_line_errors(*, debug: bool = False) -> Iterator[None]:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        _end(STOPPED, "stopped; what is published stays, and the next run goes on", debug)
+    except (KeyboardInterrupt, click.Abort) as stop:
+        _end(*_stopped(stop), debug)
     except BrokenPipeError:
         # Python would complain once more when it flushes what nobody reads.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -68,6 +68,13 @@ def _end(code: int, line: str, debug: bool) -> NoReturn:
         click.echo(printable(traceback.format_exc()), err=True)
     click.echo(f"error: {printable(line)}", err=True)
     sys.exit(code)
+
+
+def _stopped(stop: BaseException) -> tuple[int, str]:
+    # Click takes whatever met the end of a file too early for somebody who has gone away.
+    if isinstance(stop.__cause__, EOFError):
+        return FAULT, f"{_fault(stop.__cause__)}; {DEBUG} shows where"
+    return STOPPED, "stopped; what is published stays, and the next run goes on"
 
 
 def _fault(error: Exception) -> str:

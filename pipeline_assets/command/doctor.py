@@ -95,8 +95,7 @@ def _writable(deployment: Deployment, folder: str) -> str:
 
 
 def _catalog(deployment: Deployment) -> str:
-    namespaces = deployment.lake.access.open().list_namespaces()
-    return f"{len(namespaces)} namespaces"
+    return f"{deployment.lake.access.require()} namespaces"
 
 
 def _tables(deployment: Deployment, assets: Sequence[LakeAsset]) -> str:

@@ -22,9 +22,8 @@ from pyiceberg.table import Table
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
 from pipeline_assets.dataset.values.table import Readable
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.catalog import CatalogAccess
+from pipeline_assets.iceberg.catalog import RECOVER, CatalogAccess
 
-RECOVER: Final = "run: pipeline-assets recover"
 _HINT: Final = "version-hint.text"
 _METADATA: Final = ".metadata.json"
 _METADATA_NAME: Final = re.compile(r"(\d+)-[0-9a-f-]{36}(\.gz)?\.metadata\.json")
@@ -41,6 +40,12 @@ class MetadataFile:
 def version_of(uri: str) -> int:
     """The number of the commit that wrote a metadata file; -1 if the name has none."""
     match = _METADATA_NAME.fullmatch(uri.rpartition("/")[2])
+    return int(match[1]) if match else -1
+
+
+def version_in(text: str) -> int:
+    """The number of the commit whose metadata file a message names; -1 if it names none."""
+    match = _METADATA_NAME.search(text)
     return int(match[1]) if match else -1
 
 
@@ -77,8 +82,13 @@ def newest_version(store: ObjectStore, location: str) -> int:
 
     It lists the whole folder.
     """
+    newest = _newest(store, location)
+    return newest.version if newest else -1
+
+
+def _newest(store: ObjectStore, location: str) -> MetadataFile | None:
     files = metadata_files(store.list(f"{location}/metadata"))
-    return max((file.version for file in files), default=-1)
+    return max(files, key=lambda file: file.version, default=None)
 
 
 def load(access: CatalogAccess, table: Readable, location: str) -> Table | None:
@@ -99,16 +109,24 @@ def load(access: CatalogAccess, table: Readable, location: str) -> Table | None:
         _require_unpublished(access, table, location)
         return None
     except (FileNotFoundError, ValueError, ValidationError) as error:
-        what = str(error).splitlines()[0]
-        raise PipelineError(
-            f"the catalog names metadata of {table} that cannot be read ({what}): {RECOVER}"
-        ) from error
+        raise _unreadable(access, table, location, error) from error
     if iceberg.location() != location:
         raise PipelineError(
             f"the catalog says that {location} lies at {iceberg.location()}; if the lake was moved "
             f"or copied, {RECOVER}"
         )
     return iceberg
+
+
+def _unreadable(
+    access: CatalogAccess, table: Readable, location: str, error: Exception
+) -> PipelineError:
+    newest = _newest(access.store, location)
+    there = f"; the newest in storage is {newest.stored.uri}" if newest else ""
+    what = str(error).splitlines()[0]
+    return PipelineError(
+        f"the catalog names metadata of {table} that cannot be read ({what}){there}: {RECOVER}"
+    )
 
 
 def load_to_commit(access: CatalogAccess, table: Readable, location: str) -> Table | None:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 GLUE: Final = "glue"
+RECOVER: Final = "run: pipeline-assets recover"
 REST_SCHEMES: Final = ("rest+http://", "rest+https://")
 ENCRYPTING_IO: Final = "pipeline_assets.iceberg.encryption.EncryptingFileIO"
 LOCAL_IO: Final = "pipeline_assets.iceberg.local_files.LocalFileIO"
@@ -52,6 +53,10 @@ _LOST_RACE: Final = (
     NamespaceAlreadyExistsError,
     TableAlreadyExistsError,
 )
+
+
+class DamagedCatalogError(PipelineError):
+    """A file that should be a SQLite catalog, and is no whole database."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,15 @@ class CatalogAccess:
             opened = _Opened(catalog, _circumstances(self.uri, properties))
             self._opened[self.uri] = opened
         return opened.catalog
+
+    def require(self) -> int:
+        """Make sure that the catalog can be read, and return the number of its namespaces.
+
+        Raises:
+            PipelineError: It cannot be reached, or is damaged.
+        """
+        with one_line_errors("read the catalog"):
+            return len(self.open().list_namespaces())
 
     def _connect(self, properties: dict[str, str]) -> "Catalog":
         if self.uri == GLUE:

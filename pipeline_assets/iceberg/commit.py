@@ -19,6 +19,7 @@ from pyiceberg.transforms import IdentityTransform
 from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord, Readable
 from pipeline_assets.iceberg.agreement import write_hint
 from pipeline_assets.iceberg.history import INDEX, summary_of
+from pipeline_assets.iceberg.upkeep.manifests import planned
 
 
 class SameRecords(AssertTableUUID):
@@ -76,8 +77,7 @@ def data_files(
     if iceberg.current_snapshot() is None:
         return
     scan = iceberg.scan(row_filter=in_partitions(table, keys), snapshot_id=snapshot_id)
-    for task in scan.plan_files():
-        yield task.file
+    yield from planned(scan, table)
 
 
 def in_partitions(table: Readable, keys: Sequence[str] | None) -> BooleanExpression:

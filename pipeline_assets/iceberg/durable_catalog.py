@@ -3,25 +3,47 @@
 The database brings its own commit to the disk. What the commit names has to be there before.
 """
 
+import sqlite3
 from typing import Final
 
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.io import FileIO
 from pyiceberg.table.metadata import TableMetadata
+from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
 
+from pipeline_assets.iceberg.catalog import RECOVER, DamagedCatalogError
 from pipeline_assets.storage.durability import persist_files
 
 _LOCAL: Final = "/"
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class DurableSqlCatalog(SqlCatalog):
     """pyiceberg's SQL catalog, which persists the metadata of a commit before it names it."""
+
+    def _init_catalog(self) -> None:
+        event.listen(self.engine, "handle_error", _name_damage)
+        super()._init_catalog()
 
     @staticmethod
     def _write_metadata(metadata: TableMetadata, io: FileIO, metadata_path: str) -> None:
         SqlCatalog._write_metadata(metadata, io, metadata_path)
         if metadata_path.startswith(_LOCAL):
             persist_files([metadata_path, *_new_files(metadata, io)])
+
+
+def _name_damage(context: ExceptionContext) -> None:
+    """Say of a damaged SQLite file which one it is, and what helps."""
+    error = context.original_exception
+    if isinstance(error, sqlite3.Error) and _primary_code(error) in _DAMAGED:
+        where = context.engine.url.database if context.engine else None
+        raise DamagedCatalogError(f"the catalog {where} is damaged ({error}): {RECOVER}") from error
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    """SQLite's code without the part that tells kinds of one error apart."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _new_files(metadata: TableMetadata, io: FileIO) -> list[str]:

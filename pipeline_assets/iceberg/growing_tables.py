@@ -16,6 +16,7 @@ from pipeline_assets.iceberg.catalog import beside_others, one_line_errors
 from pipeline_assets.iceberg.checksums import Checksum, seal
 from pipeline_assets.iceberg.commit import data_files, replace_files
 from pipeline_assets.iceberg.tables import Lake
+from pipeline_assets.iceberg.upkeep.manifests import planned, rows_in
 from spark_resources.job import fresh_token
 
 
@@ -56,10 +57,10 @@ def _compact(lake: Lake, table: LakeTable) -> None:
     iceberg = lake.load_to_commit(table)
     if iceberg is None:
         return
-    present = [task.file for task in iceberg.scan().plan_files()]
+    present = planned(iceberg.scan(), table)
     if len(present) <= len({str(file.partition) for file in present}):
         return
-    files = _written(lake, table, _by_partition(table, iceberg.scan().to_arrow()))
+    files = _written(lake, table, _by_partition(table, rows_in(iceberg.scan(), table)))
     replace_files(iceberg, table, present, files, {})
 
 

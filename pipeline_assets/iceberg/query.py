@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import duckdb
@@ -17,6 +18,7 @@ import duckdb
 from pipeline_assets.dataset.values.table import LakeTable, Readable, TableName, TableState
 from pipeline_assets.engines.embedded.duckdb_sql import identifier, literal, source_query
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
+from pipeline_assets.engines.embedded.interruption import interruptibly
 from pipeline_assets.engines.embedded.parsed_sql import nodes, parsed, table_name
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
@@ -72,6 +74,7 @@ def query(
         PipelineError: It is not a single SELECT, the engine cannot run it, or it takes too long.
     """
     asked: list[LakeTable] = []
+    files: dict[str, str] = {}
     sql = _LIST_TABLES if _SHOW_TABLES.fullmatch(sql) else sql
     with (
         engine.connect(uses_s3=lake.access.warehouse.startswith(S3_SCHEME)) as connection,
@@ -82,16 +85,19 @@ def query(
             explained = _EXPLAIN.sub("", sql)
             _require_select(connection, explained)
             for table in _mentioned(connection, explained, lake, _noted(declared, asked)):
-                _add_view(connection, table, _state(lake, table, version))
-            connection.execute(sql)
+                state = _state(lake, table, version)
+                files |= dict.fromkeys(state.files, str(table))
+                _add_view(connection, table, state)
+            interruptibly(connection, partial(connection.execute, sql))
+            names = tuple(column[0] for column in connection.description or ())
+            # Errors of rows that are fetched later come back to this line.
+            yield Answer(names, _rows(connection))
         except duckdb.CatalogException as error:
             raise PipelineError(_unknown_table(error, sorted(map(str, asked)))) from error
         except duckdb.InterruptException:
             raise
         except duckdb.Error as error:
-            raise PipelineError(_in_one_line(error)) from error
-        names = tuple(column[0] for column in connection.description or ())
-        yield Answer(names, _rows(connection))
+            raise PipelineError(_damage_told(_in_one_line(error), files)) from error
 
 
 @contextmanager
@@ -136,6 +142,12 @@ def _unknown_table(error: duckdb.Error, known: Sequence[str]) -> str:
     others = f"there are {', '.join(known)}" if known else "write it as in music.users"
     hint = f"did you mean {near[0]}?" if near else others
     return f"There is no table {found[1]}; {hint}"
+
+
+def _damage_told(said: str, files: Mapping[str, str]) -> str:
+    """What DuckDB says; of a file that it cannot read also whose it is, and what to run."""
+    tables = {table for uri, table in files.items() if uri in said}
+    return "; ".join([said, *(f"run: pipeline-assets verify {table} --deep" for table in tables)])
 
 
 def _in_one_line(error: duckdb.Error) -> str:
@@ -217,5 +229,5 @@ def _columns(state: TableState, table: Readable) -> Mapping[str, str]:
 
 
 def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:
-    while batch := connection.fetchmany(10_000):
+    while batch := interruptibly(connection, partial(connection.fetchmany, 10_000)):
         yield from batch

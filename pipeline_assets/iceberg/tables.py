@@ -37,6 +37,7 @@ from pipeline_assets.iceberg.history import (
     pinned,
     records_at,
 )
+from pipeline_assets.iceberg.upkeep.manifests import rows_in
 from pipeline_assets.iceberg.upkeep.tidying import tidy
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class Lake:
             if iceberg is None or state.snapshot_id is None:
                 return self.arrow_schema(table).empty_table()
             filter_ = in_partitions(table, list(state.records))
-            return iceberg.scan(row_filter=filter_, snapshot_id=state.snapshot_id).to_arrow()
+            return rows_in(iceberg.scan(filter_, snapshot_id=state.snapshot_id), table)
 
     def select(self, table: LakeTable, values: Mapping[str, Collection[str]]) -> "pa.Table":
         """The rows whose columns each have one of the given values.
@@ -162,7 +163,7 @@ class Lake:
             every: BooleanExpression = AlwaysTrue()
             for column, found in values.items():
                 every = And(every, In(term=column, literals=set(found)))
-            return iceberg.scan(row_filter=every).to_arrow()
+            return rows_in(iceberg.scan(every), table)
 
     def arrow_schema(self, table: LakeTable) -> "pa.Schema":
         """A table's schema in Arrow."""
@@ -208,6 +209,9 @@ class Lake:
                 raise PipelineError(f"{table} has no snapshot {snapshot_id}; see: history {table}")
             present, past = current_records(iceberg), records_at(iceberg, snapshot_id)
             chosen = sorted(present.keys() | past.keys()) if keys is None else keys
+            if unknown := set(chosen) - present.keys() - past.keys():
+                lost = ", ".join(sorted(unknown))
+                raise PipelineError(f"{table} has no partition {lost}; see: history {table}")
             records = {key: pinned(past.get(key), present.get(key)) for key in chosen}
             files = [file.file_path for file in data_files(iceberg, table, chosen, snapshot_id)]
             self._commit(table, files, records)

@@ -20,6 +20,7 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.iceberg.evolution import former_names
 from pipeline_assets.iceberg.history import HistoryEntry, committed_at, history_of
+from pipeline_assets.iceberg.upkeep.manifests import planned
 from spark_resources.job import Source, SourceFile
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class PublishedTable:
         )
         with one_line_errors(f"read {self.name}"):
             scan = self.iceberg.scan(row_filter=chosen, snapshot_id=self.snapshot_id)
-            return tuple(task.file.file_path for task in scan.plan_files())
+            return tuple(file.file_path for file in planned(scan, self.name))
 
     @cached_property
     def ibis(self) -> "ir.Table":

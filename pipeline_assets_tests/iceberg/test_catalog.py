@@ -79,8 +79,13 @@ def test_a_catalog_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_catalog_is_told(tmp_path: Path) -> None:
-    (tmp_path / "catalog.db").write_text("no database " * 1000)
-    assert "not a database" in told(CatalogAccess(sqlite_uri(tmp_path / "catalog.db"), "/lake"))
+    path = tmp_path / "catalog.db"
+    path.write_text("no database " * 1000)
+    with pytest.raises(PipelineError) as error:
+        CatalogAccess(sqlite_uri(path), "/lake").require()
+    assert str(error.value) == (
+        f"the catalog {path} is damaged (file is not a database): run: pipeline-assets recover"
+    )
 
 
 def test_a_nonsensical_catalog_is_told() -> None:

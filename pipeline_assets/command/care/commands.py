@@ -66,6 +66,7 @@ def clean(session: "Session", older_than: float, dry_run: bool) -> None:
     from pipeline_assets.profiles.profiles import PROFILES
 
     lake, before = session.deployment.lake, datetime.now(UTC) - timedelta(hours=older_than)
+    lake.access.require()
     store, problems = session.deployment.store(session.settings.lake_uri), False
     for cleaned in cleaning.clean(
         lake, store, session.tables, before, compacted=[PROFILES], is_dry=dry_run
@@ -94,9 +95,11 @@ def recover(session: "Session", dry_run: bool, place: str | None) -> None:
     access = session.deployment.lake.access
     if place and not dry_run:
         click.echo(f"{take_back(session, place)} files taken from {place}")
-    if not dry_run and (aside := recovery.set_damaged_aside(access)):
-        click.echo(f"the catalog was no database any more: it is kept as {aside}")
-    found = list(recovery.recover(access, is_dry=dry_run))
+    if aside := recovery.set_damaged_aside(access, is_dry=dry_run):
+        would = "would be" if dry_run else "is"
+        click.echo(f"the catalog is no whole database any more: it {would} kept as {aside}")
+    known = recovery.without_catalog(access) if dry_run and aside else access
+    found = list(recovery.recover(known, is_dry=dry_run))
     for table in found:
         click.echo(f"{'would be: ' if dry_run else ''}{table}")
         for loss in table.losses:
@@ -133,6 +136,7 @@ def verify(session: "Session", table: str | None, deep: bool) -> None:
     session.require_lake()
     from pipeline_assets.profiles.profiles import PROFILES
 
+    session.deployment.lake.access.require()
     verifier = session.deployment.verifier(deep=deep)
     if table:
         session.table(table)  # or it says which tables there are

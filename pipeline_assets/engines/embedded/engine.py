@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
@@ -18,6 +19,7 @@ from pipeline_assets.dataset.values.dialect import Dialect
 from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.embedded import duckdb_sql
 from pipeline_assets.engines.embedded.audits import OUTPUT, evaluate, rows_of
+from pipeline_assets.engines.embedded.interruption import interruptibly
 from pipeline_assets.engines.embedded.prepared import Prepare
 from pipeline_assets.engines.embedded.relational import RELATIONAL
 from pipeline_assets.engines.embedded.spill import spill_folder
@@ -79,7 +81,7 @@ class EmbeddedEngine:
     def run(self, job: Job, log: Log) -> Manifest:
         """See :class:`pipeline_assets.engines.engine.Engine`."""
         is_remote = _uses_s3(job.inputs, job.destination.uri)
-        with _one_line_errors(), self.connect(uses_s3=is_remote) as connection:
+        with _one_line_errors(job.inputs), self.connect(uses_s3=is_remote) as connection:
             return _run(connection, job, self.kinds, log, self._facts)
 
     def ingest(self, job: Job, records: "Iterable[pa.RecordBatch]") -> Manifest:
@@ -100,7 +102,7 @@ class EmbeddedEngine:
         with self.connect(uses_s3=is_remote) as connection:
             # The records' own errors come out as they are: only what DuckDB says is reworded.
             files = consume_beside(records, partial(_write_records, connection, job)) or ()
-            with _one_line_errors():
+            with _one_line_errors(job.inputs):
                 _register(connection, job.inputs)
                 return _audited(connection, job, files, started, self._facts)
 
@@ -119,7 +121,7 @@ class EmbeddedEngine:
             PipelineError: An input cannot be read, or the object cannot be written.
         """
         is_remote = _uses_s3(inputs, uri)
-        with _one_line_errors(), self.connect(uses_s3=is_remote) as connection:
+        with _one_line_errors(inputs), self.connect(uses_s3=is_remote) as connection:
             connection.execute("SET preserve_insertion_order = false")
             _register(connection, inputs)
             if not is_remote:
@@ -141,11 +143,11 @@ class EmbeddedEngine:
             PipelineError: An input cannot be read, also while the batches are consumed.
         """
         with self.connect(uses_s3=_uses_s3(inputs, "")) as connection:
-            with _one_line_errors():
+            with _one_line_errors(inputs):
                 connection.execute("SET preserve_insertion_order = false")
                 _register(connection, inputs)
                 reader = connection.execute(sql).to_arrow_reader(BATCH_ROWS)
-            yield _one_line_batches(reader)
+            yield _one_line_batches(reader, inputs)
 
     @contextmanager
     def connect(self, *, uses_s3: bool) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -235,7 +237,8 @@ def _write(connection: duckdb.DuckDBPyConnection, sql: str, job: Job) -> tuple[D
     if not job.destination.uri.startswith(S3_SCHEME):
         Path(job.destination.uri).mkdir(parents=True, exist_ok=True)
     conformed = duckdb_sql.conform(sql, job.schema, job.destination)
-    written = connection.execute(duckdb_sql.copy_statement(conformed, job.destination)).fetchall()
+    copy = duckdb_sql.copy_statement(conformed, job.destination)
+    written = interruptibly(connection, lambda: connection.execute(copy).fetchall())
     # DuckDB reports the partition of a file only where it has divided the output into partitions.
     only_key = next(iter(job.destination.partition_keys), None)
     return tuple(
@@ -254,8 +257,10 @@ def _write_records(
         return _write(connection, job.sql, job)
 
 
-def _one_line_batches(reader: "pa.RecordBatchReader") -> "Iterator[pa.RecordBatch]":
-    with _one_line_errors():
+def _one_line_batches(
+    reader: "pa.RecordBatchReader", inputs: Mapping[str, Source]
+) -> "Iterator[pa.RecordBatch]":
+    with _one_line_errors(inputs):
         yield from reader
 
 
@@ -265,8 +270,12 @@ def _uses_s3(inputs: Mapping[str, Source], destination: str) -> bool:
 
 
 @contextmanager
-def _one_line_errors() -> Iterator[None]:
+def _one_line_errors(inputs: Mapping[str, Source] = MappingProxyType({})) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, OSError) as error:
-        raise PipelineError(f"Embedded engine: {str(error).splitlines()[0]}") from error
+        said = str(error).splitlines()[0]
+        read = (file.uri for source in inputs.values() for file in source.files)
+        # A published file that cannot be read is damaged, or has gone.
+        hint = "; run: pipeline-assets verify --deep" if any(it in said for it in read) else ""
+        raise PipelineError(f"Embedded engine: {said}{hint}") from error

@@ -16,16 +16,16 @@ from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.agreement import (
-    RECOVER,
     behind_line,
     metadata_files,
     version_of,
 )
-from pipeline_assets.iceberg.catalog import one_line_errors
+from pipeline_assets.iceberg.catalog import RECOVER, one_line_errors
 from pipeline_assets.iceberg.growing_tables import compact
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.iceberg.upkeep.condemned import read_condemned, write_condemned
 from pipeline_assets.iceberg.upkeep.expiry import Expired, expirable, expire
+from pipeline_assets.iceberg.upkeep.manifests import recovery_told
 from pipeline_assets.iceberg.upkeep.orphans import list_files, orphans, references
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -98,7 +98,7 @@ def clean(
     """
     for table in tables:
         try:
-            with one_line_errors(f"clean {table}"):
+            with one_line_errors(f"clean {table}"), recovery_told():
                 listed = list_files(store, lake.location(table))
                 _require_agreement(lake, table, listed)
                 if table in compacted and not is_dry:

@@ -8,8 +8,10 @@ Nothing in the lake is changed or removed. A table that was moved, or whose newe
 damaged, gets new metadata beside the old, with the next number. Stop whatever publishes first.
 """
 
+import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -20,7 +22,7 @@ from pyiceberg.io import FileIO, load_file_io
 from pyiceberg.serializers import ToOutputFile
 
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.agreement import write_hint
+from pipeline_assets.iceberg.agreement import version_in, write_hint
 from pipeline_assets.iceberg.catalog import CatalogAccess, one_line_errors, sqlite_path
 from pipeline_assets.iceberg.upkeep.held_tables import HeldTable, State, held_tables, state_in
 
@@ -45,30 +47,49 @@ class Recovered:
         return f"{self.name:<36} {self.details}"
 
 
-def set_damaged_aside(access: CatalogAccess) -> Path | None:
-    """Rename a SQLite catalog that is no database any more, so that a new one can be created.
+def set_damaged_aside(access: CatalogAccess, *, is_dry: bool = False) -> Path | None:
+    """Rename a SQLite catalog that is no whole database any more, so that there can be a new one.
+
+    Args:
+        access: To the catalog.
+        is_dry: Only say what would be done.
 
     Returns:
-        Its new name; None if the catalog can be opened, or is kept by a server.
+        Its new name; None if the catalog can be read, or is kept by a server.
 
     Raises:
         PipelineError: The catalog cannot be reached.
     """
-    from sqlalchemy.exc import DatabaseError, OperationalError
-
     path = sqlite_path(access.uri)
     with one_line_errors("open the catalog"):
-        try:
-            access.open().list_namespaces()
-        except DatabaseError as error:
-            # A lock, or a disk that is full, says nothing about the file.
-            if path is None or isinstance(error, OperationalError):
-                raise
-            aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S}")
+        if path is None or not path.exists() or _is_whole(path):
+            return None
+        aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S}")
+        if not is_dry:
             for file in path.parent.glob(f"{path.name}-*"):  # a journal of the damaged file
                 file.rename(aside.with_name(aside.name + file.name.removeprefix(path.name)))
-            return path.rename(aside)
-    return None
+            path.rename(aside)
+        return aside
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file is a SQLite database of which every page is sound.
+
+    Raises:
+        PipelineError: The database is locked or the disk is full, which says nothing about it.
+    """
+    try:
+        with closing(sqlite3.connect(path, timeout=60)) as database:
+            return bool(database.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",))
+    except sqlite3.OperationalError as error:
+        raise PipelineError(f"Cannot read the catalog {path}: {error}") from error
+    except sqlite3.DatabaseError:
+        return False
+
+
+def without_catalog(access: CatalogAccess) -> CatalogAccess:
+    """The same lake with a catalog in memory that knows no table."""
+    return replace(access, uri="sqlite://")
 
 
 def recover(access: CatalogAccess, *, is_dry: bool = False) -> Iterator[Recovered]:
@@ -95,7 +116,7 @@ class _Recovery:
 
     def perform(self) -> Recovered:
         io = load_file_io(self.catalog.properties, self.table.location)
-        known, damaged = self._known(), list[str]()
+        known, damaged = self._known()
         # Of two commits with the same number only one came into force: the one the catalog names.
         candidates = sorted(
             self.table.metadata, key=lambda it: (it.version, it.stored.uri == known), reverse=True
@@ -124,14 +145,19 @@ class _Recovery:
             write_hint(io, uri)
         return Recovered(self.table.name, details, is_changed, tuple(losses))
 
-    def _known(self) -> str | None:
-        """The metadata that the catalog names; empty if it names some that cannot be read."""
+    def _known(self) -> tuple[str | None, list[str]]:
+        """The metadata that the catalog names, empty if it cannot be read; and what is lost."""
         try:
-            return self.catalog.load_table(self.table.name).metadata_location
+            return self.catalog.load_table(self.table.name).metadata_location, []
         except NoSuchTableError:
-            return None
-        except (FileNotFoundError, ValueError, ValidationError):
-            return ""
+            return None, []
+        except FileNotFoundError as error:
+            # The metadata that an old catalog names may have gone long ago, and newer may be there.
+            missing = version_in(str(error))
+            is_newest = missing > self.table.metadata[0].version
+            return "", [f"commit {missing} is lost: {error}"] if is_newest else []
+        except (ValueError, ValidationError):
+            return "", []
 
     def _rewritten(self, state: State, io: FileIO) -> str:
         """Write the state as the newest, because nobody reads what has lower numbers."""

@@ -27,7 +27,7 @@ from pipeline_assets.iceberg.checksums import (
 )
 from pipeline_assets.iceberg.history import current_records, damaged_uris
 from pipeline_assets.iceberg.tables import Lake
-from pipeline_assets.iceberg.upkeep.manifests import entries_of, manifests_of
+from pipeline_assets.iceberg.upkeep.manifests import entries_of, manifests_of, recovery_told
 
 _RAW = "part_uri"
 """A table with this column describes raw text that lies beside its files."""
@@ -69,7 +69,7 @@ def verify(lake: Lake, table: LakeTable, *, deep: bool = False) -> Verified:
     Raises:
         PipelineError: Catalog, storage or the table's metadata cannot be read.
     """
-    with one_line_errors(f"verify {table}"):
+    with one_line_errors(f"verify {table}"), recovery_told():
         iceberg = lake.load_to_commit(table)
         snapshot = iceberg.current_snapshot() if iceberg else None
         if iceberg is None or snapshot is None:
