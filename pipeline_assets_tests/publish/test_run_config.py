@@ -166,9 +166,7 @@ def test_the_table_and_the_page_say_what_a_run_asked_for(bench: Bench) -> None:
     here = bench(NOTHING)
     update(here)
     launch(here, letters=3)
-    iceberg = here.lake.load(long_entries.table)
-    assert iceberg
-    assert '"override": {"letters": 3}' in iceberg.properties["pipeline.partition.monday"]
+    assert here.lake.records(long_entries.table)["monday"].override == {"letters": 3}
     event = here.instance.get_latest_materialization_event(long_entries.key)
     assert event
     assert event.asset_materialization
