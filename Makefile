@@ -43,7 +43,7 @@ test: $(READY) ## run every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-daemon: $(READY) ## deliver to a lake in S3 and let Dagster's own daemon make everything, once
-	$(BIN)/python -m pytest -m daemon -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m daemon -n 4
 
 test-machines: $(READY) ## the demo and the UI in clones on machines like those of newcomers; see docs/machines.md
 	$(BIN)/python -m pytest -m machines

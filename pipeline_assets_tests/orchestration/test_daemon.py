@@ -27,7 +27,8 @@ ASSETS = {
     "ratings": {"raw_reviews", "rejected_rows", "reviews", "filtered_ratings"}
     | {"train_ready_ratings"},
     "taobao": {"raw_files", "rejected_rows", "impressions", "core_features"}
-    | {"common_features_summary", "common_features"},
+    # The vocabulary of training sets, and what is encoded with it, wait for the other split.
+    | {"common_features_summary", "common_features", "user_groups"},
     "music": {"raw_users", "raw_user_top_artists", "rejected_rows", "users"}
     | {"user_top_artists", "artist_rank_in_country", "country_rank_per_artist"}
     | {"artist_embeddings", "user_embeddings", "similar_artists"},
