@@ -61,7 +61,8 @@ def maintenance_schedule(
         cron_schedule=MAINTENANCE,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Expires snapshots older than a week and deletes files without a reference.",
+        description="Expires snapshots older than a week, lists files that nothing names, "
+        "and removes those that an earlier run has listed.",
     )
 
 
