@@ -6,7 +6,6 @@ connection is locked to the lake's own folder.
 
 import difflib
 import re
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import duckdb
 from pipeline_assets.dataset.values.table import LakeTable, Readable, TableName, TableState
 from pipeline_assets.engines.embedded.duckdb_sql import identifier, literal, source_query
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
-from pipeline_assets.engines.embedded.interruption import interruptibly
+from pipeline_assets.engines.embedded.interruption import interrupted_after, interruptibly
 from pipeline_assets.engines.embedded.parsed_sql import nodes, parsed, table_name
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
@@ -78,7 +77,7 @@ def query(
     sql = _LIST_TABLES if _SHOW_TABLES.fullmatch(sql) else sql
     with (
         engine.connect(uses_s3=lake.access.warehouse.startswith(S3_SCHEME)) as connection,
-        _interrupted_after(connection, seconds),
+        interrupted_after(connection, seconds),
     ):
         try:
             _lock(connection, lake)
@@ -94,28 +93,10 @@ def query(
             yield Answer(names, _rows(connection))
         except duckdb.CatalogException as error:
             raise PipelineError(_unknown_table(error, sorted(map(str, asked)))) from error
-        except duckdb.InterruptException:
-            raise
+        except duckdb.InterruptException as error:
+            raise PipelineError(f"It took longer than {seconds:g} seconds") from error
         except duckdb.Error as error:
             raise PipelineError(_damage_told(_in_one_line(error), files)) from error
-
-
-@contextmanager
-def _interrupted_after(
-    connection: duckdb.DuckDBPyConnection, seconds: float | None
-) -> Iterator[None]:
-    if seconds is None:
-        yield
-        return
-    timer = threading.Timer(seconds, connection.interrupt)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    except duckdb.InterruptException as error:
-        raise PipelineError(f"It took longer than {seconds:g} seconds") from error
-    finally:
-        timer.cancel()
 
 
 def _require_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:

@@ -71,15 +71,7 @@ class OpenLake:
         Raises:
             PipelineError: The catalog cannot be read.
         """
-        with one_line_errors("list the tables of the lake"):
-            catalog = self.access.open()
-            return tuple(
-                sorted(
-                    ".".join(table)
-                    for namespace in catalog.list_namespaces()
-                    for table in catalog.list_tables(namespace)
-                )
-            )
+        return tuple(sorted(map(str, Lake(self.access).published())))
 
     def table(
         self,

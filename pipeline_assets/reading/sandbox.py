@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from pipeline_assets.engines.embedded.duckdb_sql import identifier, literal
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
+from pipeline_assets.engines.embedded.interruption import interrupted_after
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.reading.published_table import PublishedTable
 from pipeline_assets.storage.s3_access import S3_SCHEME
@@ -76,16 +77,16 @@ class Sandboxes:
             MemoryLimitError: It needs more memory than the engine may take.
             PipelineError: DuckDB cannot execute it.
         """
-        with self._sandbox(tables) as sandbox, sandbox.connection.cursor() as cursor:
-            timer = threading.Timer(seconds, cursor.interrupt)
-            timer.start()
+        with (
+            self._sandbox(tables) as sandbox,
+            sandbox.connection.cursor() as cursor,
+            interrupted_after(cursor, seconds),
+        ):
             try:
                 reader = cursor.execute(sql, parameters).to_arrow_reader(BATCH_ROWS)
                 yield _told(iter(reader), seconds)
             except duckdb.Error as error:
                 raise _refusal(error, seconds) from error
-            finally:
-                timer.cancel()
 
     def close(self) -> None:
         """Close what nobody uses any more."""

@@ -82,7 +82,7 @@ def create_catalog(lake: OpenLake, callers: Callers) -> FastAPI:
         name = f"{namespace}.{table}"
         if name not in _visible(lake, who):
             raise _NotFoundError("NoSuchTableException", f"Table does not exist: {name}")
-        return _loaded(lake.iceberg(name))
+        return loaded(lake.iceberg(name))
 
     _add_errors(app)
     return app
@@ -117,7 +117,8 @@ def _defaults(lake: OpenLake) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def _loaded(iceberg: "Table") -> dict[str, Any]:
+def loaded(iceberg: "Table") -> dict[str, Any]:
+    """A table as the protocol answers it, to whoever loads or has changed it."""
     return {
         "metadata-location": iceberg.metadata_location,
         "metadata": iceberg.metadata.model_dump(mode="json", by_alias=True, exclude_none=True),

@@ -15,13 +15,13 @@ from pyiceberg.exceptions import (
     TableAlreadyExistsError,
 )
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
-from pyiceberg.table import CommitTableRequest, Table
+from pyiceberg.table import CommitTableRequest
 from sqlalchemy.exc import IntegrityError
 
 from pipeline_assets import open_lake
 from pipeline_assets.api_token import ApiToken
 from pipeline_assets.iceberg.catalog import CatalogAccess
-from pipeline_assets.serving.rest_catalog import create_catalog
+from pipeline_assets.serving.rest_catalog import create_catalog, loaded
 from pipeline_assets.serving.tokens import Callers
 
 TABLES = "/v1/namespaces/{namespace}/tables"
@@ -78,11 +78,6 @@ def writable(access: CatalogAccess, tokens: dict[str, ApiToken]) -> FastAPI:
 
     app.mount("", create_catalog(open_lake(access.warehouse, catalog=access.uri), Callers(tokens)))
     return app
-
-
-def loaded(table: Table) -> dict[str, Any]:
-    metadata = table.metadata.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return {"metadata-location": table.metadata_location, "metadata": metadata, "config": {}}
 
 
 @contextmanager

@@ -1,11 +1,13 @@
-"""Statements that end when their process is told to stop.
+"""Statements that end when their process is told to stop, or when their time is over.
 
 While DuckDB computes in the thread that Python calls signal handlers in, none is called. So the
 statement runs in another thread, and this one waits.
 """
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import duckdb
@@ -30,3 +32,23 @@ def interruptibly(connection: duckdb.DuckDBPyConnection, work: Callable[[], T]) 
         finally:
             if not working.done():
                 connection.interrupt()
+
+
+@contextmanager
+def interrupted_after(
+    connection: duckdb.DuckDBPyConnection, seconds: float | None
+) -> Iterator[None]:
+    """Interrupt what a connection does, unless it ends within some seconds; None for never.
+
+    DuckDB then raises its InterruptException, or Arrow an error that holds the text of it.
+    """
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, connection.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
