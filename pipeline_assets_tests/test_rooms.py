@@ -111,6 +111,6 @@ def test_the_environment_is_read_where_settings_are() -> None:
         if any(word in path.read_text() for word in ("os.environ", "os.getenv", "getenv("))
     }
     assert readers <= {
-        "pipeline_assets/settings.py",
+        "pipeline_assets/settings/settings.py",
         "spark_resources/runners/local.py",
     }

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.settings import Settings
+from pipeline_assets.settings import GROUPS, Settings
 
 
 @pytest.fixture(autouse=True)
@@ -113,3 +113,9 @@ def test_an_unreadable_password_is_not_told_either(
 
 def test_every_setting_is_described() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_every_setting_is_in_one_group() -> None:
+    grouped = [name for group in GROUPS.values() for name in group.model_fields]
+    assert sorted(grouped) == sorted(Settings.model_fields)
+    assert list(GROUPS.values()) == list(reversed(Settings.__bases__[:-1]))

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.definitions import DATASETS
 from pipeline_assets.orchestration.policies.asset_policies import tags_of
@@ -21,7 +24,7 @@ from pipeline_assets.orchestration.policies.freshness import (
 )
 from pipeline_assets.publish.checks.delivery import DELIVERY
 from pipeline_assets.publish.contract_check import CONTRACT
-from pipeline_assets.settings import PREFIX, Settings
+from pipeline_assets.settings import GROUPS, PREFIX
 
 ASSETS: Final = DATASETS.assets
 FOLDER: Final = Path(__file__).parents[2] / "docs"
@@ -76,20 +79,22 @@ def _promises() -> Iterator[list[str]]:
 
 
 def settings_table() -> Iterator[str]:
-    """List every setting with its default and meaning."""
-    yield from (
-        "# Settings",
-        "",
-        "Environment variables, also read from `.env`.",
-        "",
-        *_table(["variable", "default", "meaning"], _settings()),
-    )
+    """List every setting with its default and meaning, in groups."""
+    yield from ("# Settings", "", "Environment variables, also read from the file `.env`.")
+    for title, group in GROUPS.items():
+        yield from ("", f"## {title}", "", inspect.getdoc(group) or "", "")
+        yield from _table(["variable", "default", "meaning"], _settings(group))
 
 
-def _settings() -> Iterator[list[str]]:
-    for name, field in Settings.model_fields.items():
-        default = "from the machine" if field.default_factory else str(field.default)
-        yield [f"`{PREFIX}{name.upper()}`", f"`{default}`", field.description or ""]
+def _settings(group: type[BaseModel]) -> Iterator[list[str]]:
+    for name, field in group.model_fields.items():
+        yield [f"`{PREFIX}{name.upper()}`", _default(field), field.description or ""]
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "`{}`" if field.default_factory is dict else "from the machine"
+    return "none" if field.default is None else f"`{field.default}`"
 
 
 def _graph() -> Iterator[str]:

@@ -1,0 +1,33 @@
+"""Types of settings that more than one group has."""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, SecretStr
+
+from pipeline_assets.dataset.values.dsn import parse_dsn
+from pipeline_assets.errors import PipelineError
+
+
+def absolute(uri: str) -> str:
+    """Make a folder's path absolute, and check that anything else is a prefix of a bucket."""
+    if uri.startswith("s3://"):
+        if not uri.removeprefix("s3://").partition("/")[0]:
+            raise ValueError(f"'{uri}' names no bucket")
+        return uri.rstrip("/")
+    if "://" in uri:
+        raise ValueError(f"'{uri}' is neither a folder nor an s3:// prefix")
+    return str(Path(uri).expanduser().resolve())
+
+
+def readable(dsn: SecretStr) -> SecretStr:
+    """Check that a DSN can be parsed, without telling what it says."""
+    try:
+        parse_dsn(dsn.get_secret_value())
+    except PipelineError as error:
+        raise ValueError(str(error)) from None
+    return dsn
+
+
+FolderOrPrefix: TypeAlias = Annotated[str, AfterValidator(absolute)]
+Dsn: TypeAlias = Annotated[SecretStr, AfterValidator(readable)]
