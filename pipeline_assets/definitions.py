@@ -1,9 +1,9 @@
 """The whole graph, wired in one screen."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Final, TypeVar
 
 import dagster as dg
 
@@ -34,11 +34,20 @@ from pipeline_assets.orchestration.schedules import (
 )
 from pipeline_assets.orchestration.sensors.janitor_sensor import janitor_sensor
 from pipeline_assets.orchestration.sensors.sensors import sensors_for
-from pipeline_assets.partitions import DAYS, windows
+from pipeline_assets.partitions import (
+    DAYS,
+    EVENT_DAYS,
+    HOURS,
+    event_days,
+    event_hours,
+    windows,
+)
 from pipeline_assets.profiles.profiles import PROFILES
 from pipeline_assets.publish.comparison_checks import comparison_checks
 from pipeline_assets.publish.dagster_assets import dagster_asset
 from pipeline_assets.settings import Settings
+
+Dataset = TypeVar("Dataset", LakeAsset, LandingSource)
 
 
 def with_loads(found: Datasets) -> Datasets:
@@ -59,18 +68,29 @@ def datasets_for(settings: Settings) -> Datasets:
 
 def assets_for(settings: Settings, assets: Sequence[LakeAsset] | None = None) -> list[LakeAsset]:
     """Assets, by default all, cut into the windows of time and with the config of the settings."""
-    cut = windows(settings.rentals_granularity, settings.rentals_start)
     every = datasets_for(settings).assets
     chosen = every if assets is None else assets
     known = [asset.name for asset in (*every, *chosen)]
     declared = declared_in(settings.config_file)
-    return with_declared([it.with_partitioning(DAYS, cut) for it in chosen], declared, known)
+    return with_declared(_cut(chosen, settings), declared, known)
 
 
 def landing_for(settings: Settings) -> list[LandingSource]:
     """The landing sources, cut likewise."""
-    cut = windows(settings.rentals_granularity, settings.rentals_start)
-    return [source.with_partitioning(DAYS, cut) for source in datasets_for(settings).landing]
+    return _cut(datasets_for(settings).landing, settings)
+
+
+def _cut(declared: Iterable[Dataset], settings: Settings) -> list[Dataset]:
+    """Assets or landing sources in the windows of time that settings want."""
+    chosen = {
+        DAYS: windows(settings.rentals_granularity, settings.rentals_start),
+        HOURS: event_hours(settings.events_start),
+        EVENT_DAYS: event_days(settings.events_start),
+    }
+    found = list(declared)
+    for before, after in chosen.items():
+        found = [dataset.with_partitioning(before, after) for dataset in found]
+    return found
 
 
 def build_definitions(

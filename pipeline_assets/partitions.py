@@ -12,7 +12,7 @@ import dagster as dg
 import ibis.expr.datatypes as dt
 
 from pipeline_assets.dataset.partitioning import Partitioning
-from pipeline_assets.dataset.values.windows import FIRST_DAY, Granularity
+from pipeline_assets.dataset.values.windows import FIRST_DAY, FIRST_EVENT_DAY, Granularity
 
 SPLITS = Partitioning("split", dg.StaticPartitionsDefinition(["train", "test"]))
 CATEGORIES = Partitioning("category", dg.DynamicPartitionsDefinition(name="category"))
@@ -28,11 +28,28 @@ def windows(granularity: Granularity, start: date) -> Partitioning:
     Daily keys are dates, and so is the column. Hourly keys are text such as ``2026-01-01T05``, and
     so is their column, because Iceberg has no type for an hour.
     """
-    first = datetime(start.year, start.month, start.day, tzinfo=UTC)
+    first = _midnight(start)
     if granularity == "daily":
         return Partitioning("insert_date", dg.DailyPartitionsDefinition(first, timezone="UTC"))
     hours = dg.HourlyPartitionsDefinition(first, timezone="UTC", fmt="%Y-%m-%dT%H")
     return Partitioning("insert_date", hours, dt.string)
+
+
+@cache
+def event_hours(start: date) -> Partitioning:
+    """Hours in UTC from a first day on, for what happens all the time."""
+    hours = dg.HourlyPartitionsDefinition(_midnight(start), timezone="UTC", fmt="%Y-%m-%dT%H")
+    return Partitioning("hour", hours)
+
+
+@cache
+def event_days(start: date) -> Partitioning:
+    """The days of those hours."""
+    return Partitioning("day", dg.DailyPartitionsDefinition(_midnight(start), timezone="UTC"))
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def _up_to_now() -> dg.TimeWindowPartitionMapping:
@@ -46,5 +63,8 @@ def _up_to_now() -> dg.TimeWindowPartitionMapping:
 
 
 DAYS = windows("daily", FIRST_DAY)
+HOURS = event_hours(FIRST_EVENT_DAY)
+EVENT_DAYS = event_days(FIRST_EVENT_DAY)
+BATCHES = Partitioning("batch", dg.DynamicPartitionsDefinition(name="batch"), follows_time=True)
 UP_TO_NOW = _up_to_now()
 """A window depends on itself and on all before it; the offset is 45 years in hours."""

@@ -93,7 +93,9 @@ def changes(session: "Session", outcomes: "Sequence[Outcome]") -> str:
         for asset in outcome.batch.assets:
             if asset.key in outcome.materialised:
                 records = session.deployment.lake.records(asset.table)
-                rows = {key: records[key].rows for key in outcome.batch.keys or (WHOLE_TABLE,)}
+                keys = outcome.batch.keys or (WHOLE_TABLE,)
+                # Of a stream's batches, which may be many, only the newest are kept.
+                rows = {key: records[key].rows for key in keys if key in records}
                 published.setdefault(str(asset.table), {}).update(rows)
     lines = [f"Published in {session.settings.lake_uri}:"]
     for table, rows in sorted(published.items()):

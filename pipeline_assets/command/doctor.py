@@ -21,6 +21,7 @@ from pipeline_assets.orchestration.instance import instance_dsn, open_instance
 from pipeline_assets.postgres.connection import connect, execute
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.objects import free_space
+from pipeline_assets.streams.event_stream import EventStream
 from spark_resources.runners.jvm import choose_java
 
 GIBIBYTE = 1024**3
@@ -53,6 +54,8 @@ def examine(
     for database in deployment.databases.values():
         if database.dsn:
             yield _finding(database.setting, partial(_connected, database.dsn))
+    if stream := deployment.stream:
+        yield _finding(stream.setting, lambda: _shards(stream))
     free = free_space(settings.lake_uri)
     if free is not None:
         enough = free > GIBIBYTE
@@ -70,6 +73,10 @@ def ui_port(port: int) -> Finding:
         reason = (error.strerror or str(error)).lower()
         return Finding("port", ok=False, details=f"{port}: {reason}; choose another, {_HINT}")
     return Finding("port", ok=True, details=f"{port} is free")
+
+
+def _shards(stream: EventStream) -> str:
+    return f"{stream.name}: {len(stream.reader.shards()):,} shards"
 
 
 def _finding(what: str, examination: Callable[[], str]) -> Finding:

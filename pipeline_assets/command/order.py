@@ -12,6 +12,7 @@ from pipeline_assets.command.console import ProgressBars, changes
 from pipeline_assets.command.runs import Outcome
 from pipeline_assets.command.selection import Selection, selection
 from pipeline_assets.command.session import Session
+from pipeline_assets.command.streaming import read_stream
 from pipeline_assets.command.tables.audit import audited_again
 from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.values.table import WHOLE_TABLE
@@ -48,6 +49,7 @@ def carry_out(session: Session, order: Order) -> int:
     updater = chosen.narrowed(whole)
     # A run whose process was killed would otherwise count as running for ever.
     updater.fail_abandoned_runs()
+    read, unread = _read_stream(updater, chosen, order)
     listings, notes = _listings(updater, chosen, withdraws=order.withdraw)
     outside = updater.outside(withdraws=order.withdraw)
     updater.register(listings)
@@ -56,10 +58,10 @@ def carry_out(session: Session, order: Order) -> int:
     is_forced = damages.forced(chosen.holds if order.again else nothing_forced)
     found = updater.stale(listings, outside, is_forced)
     stale = [item for item in found if chosen.holds(item.asset, item.key)]
-    outcomes = _materialised(session, stale, order) if stale else []
+    outcomes = [*read, *(_materialised(session, stale, order) if stale else [])]
     for note in (*notes, *outside.notes):
         click.echo(f"note: {printable(note)}", err=True)
-    problems = [*_problems(listings, outside), *damages.problems, *damages.hopeless(found)]
+    problems = [*unread, *_problems(listings, outside), *damages.problems, *damages.hopeless(found)]
     key = order.partition or WHOLE_TABLE
     unaudited = [asset for asset in whole.unaudited() if chosen.holds(asset, key)]
     problems += audited_again(whole, unaudited)
@@ -67,9 +69,9 @@ def carry_out(session: Session, order: Order) -> int:
         return FAILED
     for asset in unaudited:
         click.echo(f"{asset.table}: its checks changed, and what is published passes them")
-    if stale or not unaudited:
+    if outcomes or not unaudited:
         nothing = _nothing_run(listings, outside, order.select)
-        click.echo(changes(session, outcomes) if stale else nothing)
+        click.echo(changes(session, outcomes) if outcomes else nothing)
     return 0
 
 
@@ -101,6 +103,20 @@ def _listings(
         for name, listing in listings.items()
     }
     return emptied, []
+
+
+def _read_stream(
+    updater: Updater, chosen: Selection, order: Order
+) -> tuple[list[Outcome], list[str]]:
+    """Read the stream, if all of what reads it was chosen; what came of it, and what went wrong."""
+    outcomes: list[Outcome] = []
+    if order.partition or not any(it.keeps_newest for it in chosen.assets(updater)):
+        return outcomes, []
+    try:
+        outcomes.extend(read_stream(updater, accepts_loss=order.accept))
+    except PipelineError as error:
+        return outcomes, [str(error)]
+    return outcomes, []
 
 
 def _problems(listings: Mapping[str, Listing], outside: OutsideVersions) -> list[str]:

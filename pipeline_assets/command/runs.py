@@ -59,11 +59,13 @@ class Runs:
         job_of: The job of a batch.
         instance: Where runs are recorded.
         tags: Of every run.
+        config: Of every run.
     """
 
     job_of: Callable[[Batch], dg.JobDefinition]
     instance: dg.DagsterInstance
     tags: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     def outcomes(self, batches: Iterable[Batch]) -> Iterator[Outcome]:
         """Materialise batches; nothing is materialised from a partition that has just failed.
@@ -140,7 +142,7 @@ class Runs:
         result = self.job_of(batch).execute_in_process(
             instance=self.instance,
             asset_selection=[asset.key for asset in batch.assets],
-            run_config=_QUIET,
+            run_config={**_QUIET, **self.config},
             raise_on_error=False,
             tags={**self._process, **self.tags, **batch.range_tags},
             partition_key=batch.keys[0] if len(batch.keys) == 1 else None,

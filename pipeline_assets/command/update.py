@@ -182,10 +182,11 @@ class Updater:
         """
         asked = {ACCEPT_TAG: accepts, WITHDRAW_TAG: withdraws}
         tags = {tag: "true" for tag, is_asked in asked.items() if is_asked}
-        return replace(self._runs, tags={**self._runs.tags, **tags}).outcomes(batches)
+        return replace(self.runs, tags={**self.runs.tags, **tags}).outcomes(batches)
 
     @property
-    def _runs(self) -> Runs:
+    def runs(self) -> Runs:
+        """What executes batches in this process."""
         tags = {} if self.keeps_overrides else {DECLARED_TAG: "true"}
         return Runs(self._job, self.instance, tags)
 
@@ -209,7 +210,7 @@ class Updater:
 
     def audit(self, asset: LakeAsset) -> Sequence[dg.AssetCheckEvaluation]:
         """Audit what is published of an asset; see :meth:`pipeline_assets.command.runs.Runs`."""
-        return self._runs.audit(asset, self.definitions.resolve_implicit_global_asset_job_def())
+        return self.runs.audit(asset, self.definitions.resolve_implicit_global_asset_job_def())
 
     @one_line_errors(KEEP_RECORDS)
     def fail_abandoned_runs(self) -> list[str]:

@@ -22,7 +22,7 @@ from pipeline_assets.dataset.contract import Check, Contract, Severity, TableCon
 from pipeline_assets.dataset.inputs import InputSpec, input_specs, own_spec, table_parameters
 from pipeline_assets.dataset.options import Options, SourceVersions, TableOptions
 from pipeline_assets.dataset.parameters import CONFIG, Kind, require_known_parameters
-from pipeline_assets.dataset.partitioning import Partitioning
+from pipeline_assets.dataset.partitioning import Mapped, Partitioning
 from pipeline_assets.dataset.plots import Plot, Text
 from pipeline_assets.dataset.values.config import DeclaredConfig, Fields, problem_of
 from pipeline_assets.dataset.values.destinations import Destination
@@ -56,14 +56,13 @@ class LakeAsset:
         code_version: Of an ingest function; an expression's version is derived from its SQL.
         export: Where the rows of an export asset go.
         system: The outside system it needs, such as ``oltp``; where it is not set, it is idle.
-        source_versions: For an asset that reads such a system: from its connection string, the
-            length of windows and the span to look at (None for all of it) to the version of each
-            window that the system holds anything of, by the window's start in UTC.
+        source_versions: What such a system holds for each window, if the asset reads it.
         refreshes_on_request: Once it is materialised, new input alone does not make it stale;
             somebody has to ask for a new one.
         to_warehouse: Whether its partitions are also loaded into the relational warehouse.
         declared: The config that the deployment declares for it.
         delivery: Which deliveries may not take the place of what is published unasked.
+        keeps_newest: How many partitions stay, where only runs with own config make one: the last.
     """
 
     kind: Kind
@@ -86,6 +85,7 @@ class LakeAsset:
     to_warehouse: bool = False
     declared: DeclaredConfig = field(default_factory=DeclaredConfig)
     delivery: Delivery | None = None
+    keeps_newest: int | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function
         """Call the function itself."""
@@ -143,12 +143,13 @@ class LakeAsset:
 
         The column keeps its name; its type follows the new partitioning.
         """
+        inputs = tuple(spec.with_windows(before, after) for spec in self.inputs)
         if self.partitioning is not before:
-            return self
+            return replace(self, inputs=inputs)
         contract = self.table.contract.with_column_type(after.column, after.column_type)
         table = replace(self.table, contract=contract)
         export = self.export and self.export.with_partitioning(after)
-        return replace(self, table=table, partitioning=after, export=export)
+        return replace(self, table=table, inputs=inputs, partitioning=after, export=export)
 
     @property
     def description(self) -> str:
@@ -163,7 +164,7 @@ def lake_asset(
     contract: type[Contract],
     partitions: Partitioning | None = None,
     inputs: Mapping[str, dg.AssetKey] | None = None,
-    mappings: Mapping[str, dg.PartitionMapping] | None = None,
+    mappings: Mapping[str, Mapped] | None = None,
     optional: Collection[str] = (),
     checks: Iterable[Check] = (),
     plots: Iterable[Plot | Text] = (),
@@ -176,7 +177,7 @@ def lake_asset(
         contract: Names, types, descriptions and checks of its columns.
         partitions: How it is cut.
         inputs: Keys of parameters that are not tables of the same domain.
-        mappings: Partition mappings of parameters that are not mapped one to one.
+        mappings: See :data:`Mapped`, of parameters that are not mapped one to one.
         optional: Parameters that are tables without rows where a partition was never published.
         checks: Promises beyond the contract's. One that looks at a table which the function does
             not read becomes an asset check of its own: the table is no input of the asset.

@@ -5,13 +5,14 @@ The annotation of a parameter says how it is loaded; in a test any of them is a 
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Literal, TypeAlias, get_args, get_origin
 
 import dagster as dg
 import ibis
 import ibis.expr.types as ir
 
+from pipeline_assets.dataset.partitioning import Mapped, Partitioning
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
 from pipeline_assets.dataset.values.table import LakeTable
 from spark_resources.job import Source
@@ -89,6 +90,7 @@ class InputSpec:
         key: The upstream asset.
         read_as: How it is read.
         partition_mapping: Where its partitions are not mapped one to one.
+        windows: How it is partitioned, where its windows of time are not as long as the asset's.
         optional: A partition that it lacks is one without rows.
     """
 
@@ -96,6 +98,7 @@ class InputSpec:
     key: dg.AssetKey
     read_as: ReadAs
     partition_mapping: dg.PartitionMapping | None = field(default=None)
+    windows: Partitioning | None = None
     optional: bool = False
 
     @property
@@ -107,6 +110,10 @@ class InputSpec:
     def is_table(self) -> bool:
         """Whether it is a table of the lake, and not what has landed."""
         return self.read_as != "landed"
+
+    def with_windows(self, before: Partitioning, after: Partitioning) -> "InputSpec":
+        """The same input, with another partitioning of shorter windows if it has the one before."""
+        return replace(self, windows=after) if self.windows is before else self
 
     def asset_in(self) -> dg.AssetIn:
         """The same for Dagster."""
@@ -145,7 +152,7 @@ def table_parameters(function: Callable[..., Any]) -> dict[str, ReadAs]:
 def input_specs(
     readings: Mapping[str, ReadAs],
     keys: Mapping[str, dg.AssetKey],
-    mappings: Mapping[str, dg.PartitionMapping],
+    mappings: Mapping[str, Mapped],
     optional: Collection[str],
 ) -> tuple[InputSpec, ...]:
     """The inputs of a function among what it reads; arguments are those of ``lake_asset``."""
@@ -154,12 +161,21 @@ def input_specs(
             name=name,
             key=keys[name],
             read_as=how,
-            partition_mapping=mappings.get(name),
+            partition_mapping=_mapping(mappings.get(name)),
+            windows=_windows(mappings.get(name)),
             optional=name in optional,
         )
         for name, how in readings.items()
         if how != "published"
     )
+
+
+def _mapping(mapped: Mapped | None) -> dg.PartitionMapping | None:
+    return dg.TimeWindowPartitionMapping() if isinstance(mapped, Partitioning) else mapped
+
+
+def _windows(mapped: Mapped | None) -> Partitioning | None:
+    return mapped if isinstance(mapped, Partitioning) else None
 
 
 def own_spec(readings: Mapping[str, ReadAs], key: dg.AssetKey) -> InputSpec | None:

@@ -9,7 +9,7 @@ import dagster as dg
 
 from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.contract import Check
-from pipeline_assets.dataset.partitioning import Partitioning, Window
+from pipeline_assets.dataset.partitioning import Mapped, Partitioning, Window
 from pipeline_assets.dataset.plots import Plot, Text
 from pipeline_assets.dataset.values.dsn import SecretDsn
 
@@ -36,6 +36,8 @@ NOWHERE: Final = datetime.min.replace(tzinfo=UTC)
 SourceVersions: TypeAlias = Callable[
     [SecretDsn, timedelta, Window | None], Mapping[datetime, WindowVersion]
 ]
+"""From a connection string, the length of windows and the span to look at (None for all of it) to
+the version of each window that the system holds anything of, by the window's start in UTC."""
 
 
 class Options(TypedDict, total=False):
@@ -49,6 +51,7 @@ class Options(TypedDict, total=False):
     refreshes_on_request: bool
     to_warehouse: bool
     delivery: Delivery | None
+    keeps_newest: int
 
 
 class TableOptions(Options, total=False):
@@ -57,7 +60,7 @@ class TableOptions(Options, total=False):
     domain: Required[str]
     partitions: Partitioning
     inputs: Mapping[str, dg.AssetKey]
-    mappings: Mapping[str, dg.PartitionMapping]
+    mappings: Mapping[str, Mapped]
     optional: Collection[str]
     checks: Iterable[Check]
     plots: Iterable[Plot | Text]

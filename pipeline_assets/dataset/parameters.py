@@ -18,6 +18,7 @@ Kind: TypeAlias = Literal["expression", "ingest", "export"]
 CONFIG: Final = "config"
 PARTITIONS: Final = "partitions"
 WORKSPACE: Final = "workspace"
+STREAM: Final = "stream"
 
 _OF_EXPRESSIONS: Final[Mapping[str, str]] = {
     CONFIG: "The run config; its annotation is a subclass of `dagster.Config`.",
@@ -31,6 +32,7 @@ NAMED: Final[Mapping[Kind, Mapping[str, str]]] = {
         WORKSPACE: "Partitions, windows and storage: `dataset.workspace.Workspace`.",
         OLTP: "The shop's database, which may not be configured: `dataset.database.Database`.",
         WAREHOUSE: "The warehouse's database, likewise.",
+        STREAM: "The stream, which may not be configured: `streams.event_stream.EventStream`.",
     },
 }
 """By the kind of asset: the names that are no data, and what each of them gets."""

@@ -99,6 +99,15 @@ class Partitioning:
         found = {key: definition.time_window_for_partition_key(key) for key in keys}
         return {key: (_utc(window.start), _utc(window.end)) for key, window in found.items()}
 
+    def keys_around(self, shorter: "Partitioning", keys: Iterable[str]) -> set[str]:
+        """Keys of the windows that have ended and that hold some shorter windows."""
+        definition = self.in_time
+        if definition is None:
+            return set()
+        starts = (start for start, _ in shorter.windows(keys).values())
+        found = {start.strftime(definition.fmt) for start in starts}
+        return {key for key in found if self.is_window(key)}
+
     def is_between(self, key: str, first: str, last: str, instance: dg.DagsterInstance) -> bool:
         """Whether a key lies in a range, both ends included, as Dagster orders the keys.
 
@@ -145,6 +154,11 @@ class Partitioning:
             return datetime.strptime(key, definition.fmt).strftime(definition.fmt) == key
         except ValueError:
             return False
+
+
+Mapped: TypeAlias = dg.PartitionMapping | Partitioning
+"""How an input's partitions feed an asset's: a mapping, or the partitioning of an input whose
+windows of time lie within those of the asset, as hours within days."""
 
 
 def _in_windows(keys: Iterable[str], windows: Sequence[PersistedTimeWindow], fmt: str) -> list[str]:

@@ -80,7 +80,7 @@ class Lake:
         self,
         table: LakeTable,
         files: Sequence[str],
-        records: Mapping[str, PartitionRecord],
+        records: Mapping[str, PartitionRecord | None],
         checksums: Mapping[str, Checksum] = MappingProxyType({}),
     ) -> int:
         """Replace partitions in one commit.
@@ -88,7 +88,8 @@ class Lake:
         Args:
             table: The table; it is created, or gets new columns, where needed.
             files: Parquet files that hold all rows of the partitions.
-            records: A record for every partition that is replaced, even if it is empty now.
+            records: A record for every partition that is replaced, even if it is empty now; None
+                for one that goes.
             checksums: Of other files that the attempt wrote, such as raw text.
 
         Returns:

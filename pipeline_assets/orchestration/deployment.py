@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pipeline_assets.orchestration.alerts.channels import Channel
     from pipeline_assets.orchestration.resources.parts import Parts
     from pipeline_assets.publish.verification import Verifier
+    from pipeline_assets.streams.event_stream import EventStream
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,11 @@ class Deployment:
     def databases(self) -> "Mapping[str, Database]":
         """The databases outside the lake, by the name that assets give them."""
         return self.parts.databases
+
+    @cached_property
+    def stream(self) -> "EventStream | None":
+        """The stream of events, if the settings name one."""
+        return self.parts.event_stream.stream() if self.settings.stream_name else None
 
     def verifier(self, *, deep: bool) -> "Verifier":
         """What tells whether everything published is there, by lengths or by reading all of it."""

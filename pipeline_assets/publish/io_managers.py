@@ -96,7 +96,8 @@ class LakeIOManager(dg.IOManager):
             if staged.export:
                 staged.export.commit()
             files = [file.uri for file in staged.manifest.files]
-            snapshot = self.lake.publish(table, files, staged.records, staged.checksums)
+            records = {**staged.records, **dict.fromkeys(staged.outdated)}
+            snapshot = self.lake.publish(table, files, records, staged.checksums)
         context.add_output_metadata(publish_metadata(table, self.lake, staged, snapshot))
         # The table of an export lists objects; what left the lake are the rows in them.
         exported = staged.export.listing["rows"].to_pylist() if staged.export else None

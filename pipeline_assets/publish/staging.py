@@ -1,6 +1,6 @@
 """Write and audit: from an asset and its loaded inputs to files that only need a commit."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from pipeline_assets.dataset.computation import (
 )
 from pipeline_assets.dataset.inputs import Input
 from pipeline_assets.dataset.lineage import InputColumn, column_lineage
-from pipeline_assets.dataset.parameters import CONFIG, WORKSPACE
+from pipeline_assets.dataset.parameters import CONFIG, STREAM, WORKSPACE
 from pipeline_assets.dataset.values.database import Database
 from pipeline_assets.dataset.values.destinations import Destination
 from pipeline_assets.dataset.values.objects import ObjectStore
@@ -42,6 +42,7 @@ from pipeline_assets.profiles.profiles import ColumnProfile, profiles_in
 from pipeline_assets.publish.attempt import Attempt, Request
 from pipeline_assets.staleness.outside_systems import outside_versions
 from pipeline_assets.staleness.versions import digest, function_parameters
+from pipeline_assets.streams.event_stream import EventStream
 from spark_resources.job import Manifest, fresh_token
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Staged:
         lineage: Output column to the input columns that feed it.
         export: What is to be committed at a destination outside the lake, before the table.
         checksums: Of files beside the manifest's, computed while they were written.
+        outdated: Partitions that go with the publish, of an asset that keeps only the newest.
     """
 
     manifest: Manifest
@@ -69,6 +71,7 @@ class Staged:
     lineage: Lineage = field(default_factory=dict)
     export: StagedExport | None = None
     checksums: Mapping[str, Checksum] = field(default_factory=dict)
+    outdated: tuple[str, ...] = ()
 
     @property
     def version(self) -> str:
@@ -105,6 +108,7 @@ class Stager:
         progress: Shown to whoever waits.
         databases: What ingesting functions may ask for by parameter name.
         exporters: What writes to destinations outside the lake, by their kind.
+        stream: What ingesting functions may ask for likewise, if anything does.
     """
 
     lake: "Lake"
@@ -115,6 +119,7 @@ class Stager:
     progress: Progress
     databases: Mapping[str, Database] = field(default_factory=dict)
     exporters: Mapping[str, Exporter[Any]] = field(default_factory=dict)
+    stream: EventStream | None = None
 
     def attempt(self, asset: LakeAsset, inputs: Mapping[str, Input], request: Request) -> Attempt:
         """Take up a request.
@@ -153,7 +158,8 @@ class Stager:
         if asset.kind == "ingest":
             sums: dict[str, Checksum] = {}
             manifest = self._write(attempt, asset.function(**self._arguments(attempt, sums)))
-            return replace(_staged(attempt, manifest), checksums=sums)
+            outdated = _outdated(asset, self.lake.records(asset.table), attempt.keys)
+            return replace(_staged(attempt, manifest), checksums=sums, outdated=outdated)
         return self._export(attempt, asset.export) if asset.export else self._compute(attempt)
 
     def _compute(self, attempt: Attempt) -> Staged:
@@ -204,6 +210,7 @@ class Stager:
         available_versions: dict[str, Any] = {
             **self.databases,
             **attempt.landed,
+            STREAM: self.stream,
             WORKSPACE: self._workspace(attempt, sums),
             CONFIG: attempt.request.config,
         }
@@ -260,6 +267,15 @@ def _requested(attempt: Attempt, computation: Computation) -> Computation:
     if column is None or not sees_more or not isinstance(computation, ir.Table):
         return computation
     return computation.filter(computation[column].cast("string").isin(attempt.request.keys))
+
+
+def _outdated(
+    asset: LakeAsset, published: Collection[str], fresh: Collection[str]
+) -> tuple[str, ...]:
+    """The published partitions that an asset does not keep beside fresh ones."""
+    if not asset.keeps_newest:
+        return ()
+    return tuple(sorted({*published, *fresh})[: -asset.keeps_newest])
 
 
 def _require_few(asset: LakeAsset, keys: Sequence[str]) -> None:

@@ -112,11 +112,13 @@ class _Survey:
 
         Every required input must exist; of inputs that are all optional, one is enough.
         """
-        if asset.name in self._state.outside.idle:
+        if asset.name in self._state.outside.idle or asset.keeps_newest:
             return set()
         if asset.name in self._state.outside.versions:
             return self._windows_of_system(asset)
-        own = [self._available.get(spec.upstream, set()) for spec in asset.inputs]
+        own = [
+            _within(asset, spec, self._available.get(spec.upstream, set())) for spec in asset.inputs
+        ]
         if asset.partitioning is None:
             return {WHOLE_TABLE} if all(own) else set()
         aligned = [
@@ -252,3 +254,10 @@ class _Survey:
         is_landed = spec.upstream in self._state.landed
         is_partitioned = is_landed or self._partitionings.get(spec.upstream) is not None
         return is_partitioned and asset.partitioning is not None and spec.partition_mapping is None
+
+
+def _within(asset: LakeAsset, spec: InputSpec, keys: set[str]) -> set[str]:
+    """Keys of an input as the asset would write them: of the windows that its windows lie in."""
+    if asset.partitioning is None or spec.windows is None:
+        return keys
+    return asset.partitioning.keys_around(spec.windows, keys)

@@ -144,8 +144,8 @@ def input_versions(asset: LakeAsset, inputs: Mapping[str, Input], key: str) -> d
             continue
         versions, mapped = inputs[spec.name].versions, None
         if partitioning and spec.partition_mapping:
-            # Only assets of one and the same partitioning are ever mapped to each other.
-            mapped = partitioning.upstream_keys(key, partitioning, spec.partition_mapping, versions)
+            upstream = spec.windows or partitioning
+            mapped = partitioning.upstream_keys(key, upstream, spec.partition_mapping, versions)
         found[spec.name] = input_version(versions, key, mapped)
     return found
 

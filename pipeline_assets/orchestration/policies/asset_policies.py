@@ -23,8 +23,8 @@ Condition: TypeAlias = dg.AutomationCondition[Any]
 
 def automation_of(asset: LakeAsset) -> Condition | None:
     """When an asset runs by itself: as soon as its inputs are new and have passed their audits."""
-    # A landing sensor requests the runs of these; a second requester would run them twice.
-    if asset.kind == "ingest" and asset.inputs:
+    # A sensor requests the runs of these; a second requester would run them twice.
+    if asset.kind == "ingest" and (asset.inputs or asset.keeps_newest):
         return None
     audited = _audited()
     if asset.refreshes_on_request:
@@ -46,6 +46,11 @@ def _following(asset: LakeAsset) -> Condition:
     conditions = dg.AutomationCondition
     if not asset.inputs:
         return conditions.eager()
+    if any(spec.windows for spec in asset.inputs):
+        # Of the shorter windows some may never come, and some come when this one is long over.
+        begun = conditions.missing() & conditions.any_deps_match(~conditions.missing())
+        latest = (conditions.in_latest_time_window() & begun).since_last_handled()
+        return _on_updates() | (latest & ~conditions.in_progress())
     if any(spec.partition_mapping for spec in asset.inputs):
         return conditions.in_latest_time_window() & _on_updates()
     # A vendor may deliver a window that closed long ago, or deliver it again.

@@ -7,9 +7,10 @@ settings also come from `.env`, and the demo's databases have no variable. Nothi
 it is used.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import dagster as dg
 from pydantic import Field
@@ -20,8 +21,12 @@ from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.learning.kinds import KINDS
 from pipeline_assets.storage.objects import store_of
 from pipeline_assets.storage.s3_access import S3Access
+from pipeline_assets.streams.event_stream import EventStream, Inbox
+from pipeline_assets.streams.sealing import Limit
 
 Value = TypeVar("Value")
+STREAM_SETTING: Final = "PIPELINE_STREAM_NAME"
+NO_STREAM: Final = "not set"
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,29 @@ class PostgresDatabase(dg.ConfigurableResource[Any]):
     setting: str = Field(description="Variable that holds the connection string.")
     place: str = Field(description="Database and server that the variable names.")
     database: dg.ResourceDependency[Database]
+
+
+class KinesisStream(dg.ConfigurableResource[Any]):
+    """A stream of Kinesis, read in batches, whose events land as objects."""
+
+    stream_name: str = Field(description="The stream, or that none is set.")
+    endpoint_url: str | None = Field(None, description="Endpoint of a Kinesis not Amazon's.")
+    batch_records: int = Field(description="How many records a batch holds at most.")
+    landing_uri: str = Field(description="Folder or s3:// prefix that its events land in.")
+    since: str = Field(description="First day of the events, ISO 8601.")
+    s3: dg.ResourceDependency[S3]
+
+    def stream(self) -> EventStream:
+        """The stream; nothing connects yet."""
+        access = replace(self.s3.access(), endpoint_url=self.endpoint_url)
+        return EventStream(
+            setting=STREAM_SETTING,
+            name=None if self.stream_name == NO_STREAM else self.stream_name,
+            connect=lambda: access.client("kinesis"),
+            inbox=Inbox(self.landing_uri, self.s3.store(self.landing_uri)),
+            since=date.fromisoformat(self.since),
+            limit=Limit(records=self.batch_records),
+        )
 
 
 class ConfigurableEmbeddedEngine(dg.ConfigurableResource[Any]):

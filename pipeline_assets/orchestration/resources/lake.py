@@ -19,6 +19,7 @@ from pipeline_assets.orchestration.resources.basics import (
     S3,
     ConfigurableEmbeddedEngine,
     Hidden,
+    KinesisStream,
     PostgresDatabase,
 )
 from pipeline_assets.orchestration.resources.spark import (
@@ -103,6 +104,7 @@ class ConfigurableStager(dg.ConfigurableResource[Stager]):
     engines: dg.ResourceDependency[EnginesByAsset]
     oltp_database: dg.ResourceDependency[PostgresDatabase]
     warehouse_database: dg.ResourceDependency[PostgresDatabase]
+    event_stream: dg.ResourceDependency[KinesisStream]
 
     def create_resource(self, context: dg.InitResourceContext) -> Stager:  # noqa: ARG002
         """The stager; nothing connects yet."""
@@ -122,6 +124,7 @@ class ConfigurableStager(dg.ConfigurableResource[Stager]):
             exporters=exporters(
                 engines.embedded, manager.store, manager.lake.access.warehouse, databases
             ),
+            stream=self.event_stream.stream(),
         )
 
 

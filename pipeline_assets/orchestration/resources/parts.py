@@ -13,9 +13,11 @@ from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.orchestration.resources.basics import (
+    NO_STREAM,
     S3,
     ConfigurableEmbeddedEngine,
     Hidden,
+    KinesisStream,
     PostgresDatabase,
 )
 from pipeline_assets.orchestration.resources.lake import (
@@ -45,6 +47,7 @@ class Parts:
     engines: EnginesByAsset
     oltp_database: PostgresDatabase
     warehouse_database: PostgresDatabase
+    event_stream: KinesisStream
 
     @classmethod
     def of(cls, settings: Settings) -> "Parts":
@@ -71,7 +74,15 @@ class Parts:
         )
         oltp = _database(OLTP, settings.oltp_dsn)
         warehouse = _database(WAREHOUSE, settings.warehouse_dsn)
-        return cls(s3, embedded, local, emr, serverless, routing, oltp, warehouse)
+        stream = KinesisStream(
+            stream_name=settings.stream_name or NO_STREAM,
+            endpoint_url=settings.stream_endpoint_url,
+            batch_records=settings.stream_batch_records,
+            landing_uri=settings.landing_uri,
+            since=settings.events_start.isoformat(),
+            s3=s3,
+        )
+        return cls(s3, embedded, local, emr, serverless, routing, oltp, warehouse, stream)
 
     @property
     def databases(self) -> Mapping[str, Database]:
@@ -115,6 +126,7 @@ class Parts:
                 engines=self.engines,
                 oltp_database=self.oltp_database,
                 warehouse_database=self.warehouse_database,
+                event_stream=self.event_stream,
             ),
             "published_checks": ConfigurablePublishedChecks(
                 lake_io_manager=lake, engines=self.engines

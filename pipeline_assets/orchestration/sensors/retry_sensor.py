@@ -129,6 +129,8 @@ def _request(run: dg.DagsterRun, names: frozenset[str]) -> dg.RunRequest:
         # Dagster never starts two runs with one key, so no run is retried twice at once.
         run_key=run.run_id,
         asset_selection=[dg.AssetKey.from_user_string(name) for name in sorted(names)],
+        # A run that was asked for something is tried again with the same.
+        run_config=run.run_config,
         tags={**inherited, **number},
     )
 

@@ -12,6 +12,8 @@ from pipeline_assets.orchestration.sensors.event_sensor import EventWatch, event
 from pipeline_assets.orchestration.sensors.landing_sensor import Watch, listing_sensor
 from pipeline_assets.orchestration.sensors.retry_sensor import retry_sensor
 from pipeline_assets.orchestration.sensors.s3_events import EventQueue
+from pipeline_assets.orchestration.sensors.stream_sensor import stream_sensor
+from pipeline_assets.orchestration.stream_batches import batches_of_stream
 from pipeline_assets.storage.s3_access import S3Access
 
 
@@ -27,8 +29,14 @@ def sensors_for(
         minimum_interval_seconds=deployment.settings.sensor_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
+    batches = batches_of_stream(assets, deployment)
+    settings = deployment.settings
+    streams = (
+        [stream_sensor(batches, settings.retry_waits, settings.sensor_seconds)] if batches else []
+    )
     return [
         automation,
+        *streams,
         *landing_sensors(sources, assets, deployment),
         retry_sensor(assets, deployment.settings.retry_waits, deployment.settings.sensor_seconds),
     ]
