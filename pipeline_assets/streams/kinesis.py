@@ -116,15 +116,15 @@ class ShardReader:
             PipelineError: The stream cannot be read, or an iterator expires as soon as it is made.
         """
         iterator, last, read = self._iterator(shard, first), "", 0
-        is_fresh = True
+        is_new = False
         while iterator:
             answer = self._answer(iterator, min(limit, PAGE_RECORDS))
-            if answer is None and is_fresh:
+            if answer is None and is_new:
                 raise PipelineError(
                     f"{self.stream} {shard}: the iterator expired twice after {read:,} records "
                     f"were read, the last of them {last or 'none'}"
                 )
-            is_fresh = answer is None
+            is_new = answer is None
             if answer is None:
                 iterator = self._iterator(shard, last or first, after=bool(last))
                 continue

@@ -101,12 +101,12 @@ class Sealer:
     def _sighted(self, shard: str, position: str | None, part: Limit) -> Sighted:
         """Read a shard from the last record that was read, which shows that it is there."""
         seen: list[str] = []
-        size = 0
+        size, wanted = 0, part.records + (position is not None)
         page = None
-        for page in self.reader.pages(shard, position, part.records + 1):
+        for page in self.reader.pages(shard, position, wanted):
             seen += [record.sequence for record in page.records]
             size += sum(len(record.data) for record in page.records)
-            if len(seen) > part.records or size >= part.bytes:
+            if len(seen) >= wanted or size >= part.bytes:
                 break
         follows = position is None or seen[:1] == [position]
         new = seen[1:] if position and follows else seen
