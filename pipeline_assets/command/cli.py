@@ -37,7 +37,7 @@ def cli(context: click.Context) -> None:
 
 
 @cli.command()
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Landing folder.")
+@click.option("--out", type=click.Path(path_type=Path), help="Landing folder.")
 @click.option("--scale", type=click.FloatRange(min=0, min_open=True), default=1.0)
 @click.option("--seed", type=int, default=0, help="Same seed, same bytes.")
 @click.option("--damage", type=click.FloatRange(0, 1), default=0.0, help="Share of damaged rows.")
@@ -47,16 +47,22 @@ def cli(context: click.Context) -> None:
     default=lambda: f"{datetime.now(UTC):%Y-%m-%d}",
     help="The day after the last daily file; today in UTC unless given.",
 )
-def sample(out: Path, scale: float, seed: int, damage: float, end: datetime) -> None:
+@click.option("--stream", is_flag=True, help="Put events into the stream that settings name.")
+@click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True), default=100.0, help="A second."
+)
+@click.option("--seconds", type=click.FloatRange(min=0), default=10.0, help="How long to put them.")
+@click.pass_obj
+def sample(session: Session, /, **options: Any) -> None:  # noqa: ANN401 - the fields of an order
     """Write landing files in the vendors' formats; scale 1 takes seconds, 100 is a real load.
 
     Only landing files are written, and a hidden list of them. A file that would not change is left
-    alone, and a file that is no sample is never overwritten.
+    alone, and a file that is no sample is never overwritten. With --stream, events of now go into
+    the stream instead, at a rate of so many a second.
     """
-    from pipeline_assets.sample import write_samples
+    from pipeline_assets.command.stream.sampling import SampleOrder, carry_out
 
-    write_samples(out, scale, seed, damage, end=end.date())
-    click.echo(f"landing files: {out}")
+    click.echo(carry_out(session, SampleOrder(**options)))
 
 
 @cli.command()

@@ -12,7 +12,7 @@ from pipeline_assets.command.console import ProgressBars, changes
 from pipeline_assets.command.runs import Outcome
 from pipeline_assets.command.selection import Selection, selection
 from pipeline_assets.command.session import Session
-from pipeline_assets.command.streaming import read_stream
+from pipeline_assets.command.stream.reading import read_stream
 from pipeline_assets.command.tables.audit import audited_again
 from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.values.table import WHOLE_TABLE

@@ -5,7 +5,7 @@ network, and each part is imported and connects when somebody uses it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,6 +97,11 @@ class Deployment:
     def databases(self) -> "Mapping[str, Database]":
         """The databases outside the lake, by the name that assets give them."""
         return self.parts.databases
+
+    @property
+    def stream_access(self) -> S3Access:
+        """How to reach Kinesis: as S3, at an endpoint of its own."""
+        return replace(self.s3, endpoint_url=self.settings.stream_endpoint_url)
 
     @cached_property
     def stream(self) -> "EventStream | None":

@@ -158,7 +158,9 @@ def _execute(
     with dagster_failures(keys):
         request = _request(asset, tables, version, context, keys, given)
         attempt = stager.attempt(asset, with_own(stager.lake, asset, inputs), request)
-        done = stager.already_published(attempt) if is_repeat(context) else None
+        # What only runs with own config make is the same whenever the config is.
+        may_be_done = is_repeat(context) or asset.keeps_newest
+        done = stager.already_published(attempt) if may_be_done else None
         carried = list(checks_of(asset.key, done, context.instance)) if done else []
     if done and {check.check_name for check in carried} == set(_check_names(asset)):
         yield from _carried_over(context, done, carried)

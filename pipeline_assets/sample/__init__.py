@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pipeline_assets.sample.activity.events import write_activity
 from pipeline_assets.sample.movie_reviews import write_movie_reviews
 from pipeline_assets.sample.music import write_music
 from pipeline_assets.sample.placing import place
@@ -46,4 +47,5 @@ def write_samples(
         write_ratings(fresh, scale, seed, damage)
         write_music(fresh, scale, seed, damage)
         write_movie_reviews(fresh, scale, seed, damage, end=end, days=days)
+        write_activity(fresh, scale, seed, damage, end=end)
         place(fresh, landing)

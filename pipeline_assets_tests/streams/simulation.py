@@ -191,7 +191,7 @@ class World:
         }
         if again:
             event = self.random.choice(list(self.put.values()))
-        self.put[event["event_id"]] = event
+        self.put[str(event["event_id"])] = event
         line = json.dumps(event).encode()
         data = gzip.compress(line, mtime=0) if self.random.random() < 0.2 else line
         self.kinesis.put(data, self.random.choice(self.kinesis.open_shards))

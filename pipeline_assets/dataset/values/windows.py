@@ -6,5 +6,5 @@ from typing import Final, Literal, TypeAlias
 Granularity: TypeAlias = Literal["daily", "hourly"]
 FIRST_DAY: Final = date(2005, 1, 1)
 """The first window, unless the settings say otherwise."""
-FIRST_EVENT_DAY: Final = date(2026, 1, 1)
+FIRST_EVENT_DAY: Final = date(2025, 12, 1)
 """The first day of hourly events, likewise; Dagster counts all hours since."""

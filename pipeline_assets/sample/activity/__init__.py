@@ -1,0 +1,1 @@
+"""Events of customers, as landing objects and in a stream."""
