@@ -16,7 +16,7 @@ def database() -> Backend:
     return ibis.duckdb.connect(threads=1)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from(WEIGHTED), max_size=30), st.integers(0, 2**16))
 def test_every_event_once(database: Backend, happenings: list[str], seed: int) -> None:
     played(happenings, seed, database)
