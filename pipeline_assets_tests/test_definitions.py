@@ -192,6 +192,13 @@ def test_settings_reach_the_partitions(make_settings: MakeSettings) -> None:
     assert {asset.name for asset in assets_for(hourly)} == {asset.name for asset in ASSETS}
     cuts = [asset.partitioning for asset in assets_for(hourly)]
     cuts += [source.partitioning for source in landing_for(hourly)]
-    kinds = {type(cut.definition) for cut in cuts if cut}
-    assert dg.HourlyPartitionsDefinition in kinds
-    assert dg.DailyPartitionsDefinition not in kinds
+    kinds = {type(cut.definition) for cut in cuts if cut and cut.column == "insert_date"}
+    assert kinds == {dg.HourlyPartitionsDefinition}
+
+
+def test_settings_reach_the_windows_of_events(make_settings: MakeSettings) -> None:
+    chosen = {it.name: it for it in assets_for(make_settings(events_start="2026-05-01"))}
+    daily, hourly = chosen["activity/customer_activity"], chosen["activity/events"]
+    cuts = [daily.partitioning, hourly.partitioning, daily.inputs[0].windows]
+    firsts = [cut.first_window and cut.first_window[0] for cut in cuts if cut]
+    assert firsts == ["2026-05-01", "2026-05-01T00", "2026-05-01T00"]

@@ -68,16 +68,17 @@ class FileRecords:
         Raises:
             PipelineError: A file cannot be read, or lacks a column.
         """
+        store = workspace.landing or workspace.store
         if self.format in {"csv", "tsv"}:
             dialect = TSV if self.format == "tsv" else RFC_4180
             columns = Columns(tuple(self.fields.values()))
             names = {field: column for column, field in self.fields.items()}
-            for batch in read_landed(files, workspace.store, columns, dialect, workspace):
+            for batch in read_landed(files, store, columns, dialect, workspace):
                 yield batch.rename_columns([names.get(it, it) for it in batch.schema.names])
             return
         for file in files:
             read = self._parquet if self.format == "parquet" else self._json
-            with closing(workspace.store.open(file.uri, file.etag)) as stream:
+            with closing(store.open(file.uri, file.etag)) as stream:
                 yield from _numbered(file.uri, read(file.uri, stream))
             workspace.progress.advance(file.uri, file.size, file.size)
 

@@ -229,6 +229,7 @@ class Stager:
             schema=pa.schema(asset.table.contract.schema.to_pyarrow()),
             windows=asset.partitioning.windows(keys) if asset.partitioning else {},
             stored=lambda uri, data: sums.setdefault(uri, Checksum.of(data)),
+            landing=next((it.store for it in attempt.landed.values()), None),
         )
 
 

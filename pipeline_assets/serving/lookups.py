@@ -57,6 +57,13 @@ LOOKUPS: Final = (
         "What a customer rented and wrote, day by day.",
     ),
     Lookup(
+        "/customers/{key}/activity",
+        "activity.customer_activity",
+        "customer_id",
+        ("day",),
+        "What a customer watched and did, day by day.",
+    ),
+    Lookup(
         "/products/{key}/ratings",
         "ratings.filtered_ratings",
         "product_id",

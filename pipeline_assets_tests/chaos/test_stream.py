@@ -75,7 +75,7 @@ def read_until(settings: Settings, moment_name: str, moment: Event) -> None:
             wait_to_be_killed(moment)
         return snapshot
 
-    LocalStore.put = put_until  # type: ignore[method-assign]
+    LocalStore.put = put_until  # type: ignore[method-assign, assignment]
     Lake.publish = publish_until  # type: ignore[method-assign, assignment]
     with dg.DagsterInstance.ephemeral() as instance:
         World(settings, instance).read()

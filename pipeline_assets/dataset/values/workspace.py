@@ -30,6 +30,7 @@ class Workspace:
         landing_expansion: How many bytes one byte of a compressed delivery may unfold to.
         windows: Of each partition, half-open, in UTC, where partitions are windows of time.
         stored: Called with the URI and the bytes of whatever is stored.
+        landing: Where landed objects are, if that is another storage than the lake's.
     """
 
     keys: tuple[str, ...]
@@ -42,6 +43,7 @@ class Workspace:
     landing_expansion: int = LANDING_EXPANSION
     windows: Mapping[str, Window] = field(default_factory=dict)
     stored: Callable[[str, bytes], object] = _nobody
+    landing: ObjectStore | None = None
 
     def put(self, path: str, data: bytes) -> str:
         """Store bytes below the location, and return their URI."""

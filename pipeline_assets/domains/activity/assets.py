@@ -42,7 +42,7 @@ from pipeline_assets.streams.unpacking import Unpacked, unpacked
 EVENTS = LandingSource(
     name="activity",
     prefix="activity",
-    pattern=re.compile(r"activity/(?P<key>[^/]+)/[^/]+"),
+    pattern=re.compile(r"activity/(?P<key>[^/]+)/.+"),
     partitioning=HOURS,
     description="Events of customers as JSON lines, gzipped or not, in a folder for each hour of "
     "the events in UTC, such as `activity/2026-01-31T23/`: from Firehose, or from the batches of "

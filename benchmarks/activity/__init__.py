@@ -1,0 +1,1 @@
+"""The stream: schedules of mishaps, throughput, and what a publish costs beside many hours."""
