@@ -50,8 +50,8 @@ class Partitioning:
     def ended(self, keys: Iterable[str]) -> set[str]:
         """Those of some keys that name windows of time that have ended, from the first one on."""
         definition = self.in_time
-        first = definition and definition.get_first_partition_key()
-        last = definition and definition.get_last_partition_key()
+        first = definition.get_first_partition_key() if definition else None
+        last = definition.get_last_partition_key() if definition else None
         if first is None or last is None:
             return set()
         # Dagster looks up the first and the last window for each key that it is asked for.
