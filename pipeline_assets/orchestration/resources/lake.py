@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from pipeline_assets.dataset.values.database import OLTP, WAREHOUSE
+from pipeline_assets.dataset.values.database import OLTP, WAREHOUSE, WIKIMEDIA
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
@@ -20,6 +20,7 @@ from pipeline_assets.orchestration.resources.basics import (
     ConfigurableEmbeddedEngine,
     Hidden,
     PostgresDatabase,
+    WikimediaApi,
 )
 from pipeline_assets.orchestration.resources.spark import (
     SparkLocal,
@@ -103,6 +104,7 @@ class ConfigurableStager(dg.ConfigurableResource[Stager]):
     engines: dg.ResourceDependency[EnginesByAsset]
     oltp_database: dg.ResourceDependency[PostgresDatabase]
     warehouse_database: dg.ResourceDependency[PostgresDatabase]
+    wikimedia: dg.ResourceDependency[WikimediaApi]
 
     def create_resource(self, context: dg.InitResourceContext) -> Stager:  # noqa: ARG002
         """The stager; nothing connects yet."""
@@ -118,7 +120,7 @@ class ConfigurableStager(dg.ConfigurableResource[Stager]):
             part_bytes=self.part_bytes,
             landing_expansion=self.landing_expansion,
             progress=manager.progress,
-            databases=databases,
+            systems={**databases, WIKIMEDIA: self.wikimedia.access},
             exporters=exporters(
                 engines.embedded, manager.store, manager.lake.access.warehouse, databases
             ),

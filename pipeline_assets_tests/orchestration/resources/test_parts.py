@@ -96,7 +96,7 @@ def test_parts_are_built_from_what_is_shown(settings: Settings) -> None:
         routed = {pattern: engine.name for pattern, engine in stager.engines.overrides.items()}
         assert routed == {"taobao/*": "emr", "music/*": "emr-serverless"}
         assert stager.lake == built.lake_io_manager.lake == deployment.lake
-        assert stager.databases == deployment.databases
+        assert stager.systems == deployment.systems
 
 
 def test_spark_on_emr_is_an_engine(settings: Settings) -> None:
