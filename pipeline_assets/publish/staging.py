@@ -21,6 +21,7 @@ from pipeline_assets.dataset.computation import (
 from pipeline_assets.dataset.inputs import Input
 from pipeline_assets.dataset.lineage import InputColumn, column_lineage
 from pipeline_assets.dataset.parameters import CONFIG, WORKSPACE
+from pipeline_assets.dataset.sql import to_sql
 from pipeline_assets.dataset.values.database import OutsideSystem
 from pipeline_assets.dataset.values.destinations import Destination
 from pipeline_assets.dataset.values.objects import ObjectStore
@@ -213,7 +214,7 @@ class Stager:
     def _rows(self, attempt: Attempt, table: ir.Table) -> pa.Table:
         """An input that an ingesting function reads row by row."""
         schema = pa.schema(table.schema().to_pyarrow())
-        with self.engines.embedded.stream(attempt.sources, table.compile()) as batches:
+        with self.engines.embedded.stream(attempt.sources, to_sql(table, "duckdb")) as batches:
             return pa.Table.from_batches(batches, schema)
 
     def _workspace(self, attempt: Attempt, sums: dict[str, Checksum]) -> Workspace:

@@ -18,6 +18,8 @@ from pipeline_assets.wikimedia.answers import Answer, KeptAnswers, Question
 from pipeline_assets.wikimedia.manners import CONCURRENT, Manners, Wait, seconds_of
 
 TRIES: Final = 5
+BACKOFF: Final = 1.0
+"""The first pause after a fault, in seconds; each further one is twice as long."""
 SECONDS: Final = 30.0
 """How long a request may take."""
 _AHEAD: Final = 4 * CONCURRENT
@@ -30,8 +32,11 @@ _NOT_NOW: Final = frozenset({429, 500, 502, 503, 504})
 class Client:
     """Asks questions; see :mod:`pipeline_assets.wikimedia.manners` for how."""
 
-    def __init__(self, access: Wikimedia, wait: Wait = time.sleep) -> None:
+    def __init__(
+        self, access: Wikimedia, wait: Wait = time.sleep, backoff: float = BACKOFF
+    ) -> None:
         self.access = access.require()
+        self._backoff = backoff
         self._manners = Manners(access.requests_per_run, wait)
         self._kept = KeptAnswers(access.store, access.answers)
         self._headers = {"User-Agent": access.user_agent, "Accept": "application/json"}
@@ -88,7 +93,7 @@ class Client:
                     response = self._pool.request("GET", question.url, headers=headers)
             except urllib3.exceptions.HTTPError as error:
                 said = f"it does not answer: {type(error).__name__}"
-                self._manners.pause(2.0**attempt)
+                self._manners.pause(self._backoff * 2**attempt)
                 continue
             if response.status == 304 and kept:
                 return replace(kept, asked=datetime.now(UTC))
@@ -100,7 +105,7 @@ class Client:
             if response.status not in _NOT_NOW:
                 break
             asked_for = response.headers.get("Retry-After")
-            self._manners.pause(seconds_of(asked_for, otherwise=2.0**attempt))
+            self._manners.pause(seconds_of(asked_for, otherwise=self._backoff * 2**attempt))
         raise PipelineError(f"Wikimedia, {question.url}: {said}")
 
 

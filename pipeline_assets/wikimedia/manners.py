@@ -40,10 +40,14 @@ class Manners:
         Raises:
             PipelineError: The budget is spent.
         """
-        self._sit_out()
-        with self._slot():
-            self._spend()
-            yield
+        while True:
+            self._sit_out()
+            with self._slot():
+                # Another thread may have been told to pause while this one waited for the slot.
+                if self._resume <= time.monotonic():
+                    self._spend()
+                    yield
+                    return
 
     def pause(self, seconds: float) -> None:
         """Let nobody send for a while.

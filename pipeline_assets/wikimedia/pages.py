@@ -88,8 +88,8 @@ def _pages(batch: Sequence[str], parts: Sequence[_Object]) -> Iterator[tuple[str
     redirects = {it["from"]: it["to"] for part in parts for it in part.get("redirects", ())}
     for title in batch:
         at = title
-        while at in renamed:
-            at = renamed.pop(at) if renamed[at] == at else renamed[at]
+        for _ in range(2):  # normalized, then converted to another script
+            at = renamed.get(at, at)
         chain: list[str] = []
         while at in redirects and at not in chain:
             chain.append(at)
