@@ -112,6 +112,14 @@ class Partitioning:
         found = places.get(key, -1)
         return places.get(first, 0) <= found <= places.get(last, len(places))
 
+    def keys_between(self, first: str, last: str, instance: dg.DagsterInstance) -> Sequence[str]:
+        """The keys of a range, both ends included, as Dagster orders them."""
+        if self.in_time:
+            return self.in_time.get_partition_keys_in_range(dg.PartitionKeyRange(first, last))
+        keys = list(self.keys(instance))
+        known = first in keys and last in keys
+        return keys[keys.index(first) : keys.index(last) + 1] if known else []
+
     def closed_keys(self, first: datetime, last: datetime) -> frozenset[str]:
         """Keys of the windows that have ended and hold any moment from the first to the last."""
         definition = self.in_time

@@ -6,7 +6,8 @@ import pytest
 
 from pipeline_assets.command.session import Session
 from pipeline_assets.settings import Settings
-from pipeline_assets_tests.command.test_isolation import RAW, Command, command, day, text
+from pipeline_assets_tests.command.test_isolation import RAW, Command, command
+from pipeline_assets_tests.domains.rentals.faults import day, text
 
 __all__ = ["command"]
 

@@ -1,10 +1,7 @@
 """One bad partition never stops its neighbours, and only what was chosen is touched."""
 
-import csv
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -15,9 +12,9 @@ from pipeline_assets.command.cli import cli
 from pipeline_assets.command.session import Session
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.domains.rentals.conftest import world_in
-from pipeline_assets_tests.domains.rentals.world import HEADER, World
+from pipeline_assets_tests.domains.rentals.faults import FAULTS, day, land_days, text
+from pipeline_assets_tests.domains.rentals.world import World
 
-FIRST = date(2026, 1, 1)
 RAW = ("--select", "rentals/raw_movie_reviews")
 
 
@@ -55,32 +52,8 @@ def world(tmp_path: Path, instance: dg.DagsterInstance) -> World:
     return world_in(tmp_path, instance)
 
 
-def day(number: int) -> str:
-    return (FIRST + timedelta(days=number)).isoformat()
-
-
-def text(*rows: tuple[object, ...], header: tuple[str, ...] = HEADER) -> bytes:
-    file = io.StringIO(newline="")
-    csv.writer(file).writerows([header, *rows])
-    return file.getvalue().encode()
-
-
-FAULTS: dict[int, tuple[bytes, str]] = {
-    3: (b"", "is empty"),
-    4: (text((1, "x", 5), header=("cid", "review", "score")), "lacks column review_str"),
-    9: (b"\x1f\x8b not gzip at all", "is no whole gzip file"),
-    16: (b'cid,"review_str\n', "has a broken header"),
-    21: (text(header=("cid", "cid", "review_str")), "has column cid more than once"),
-    22: (b"a" * (17 << 20), "has a line of over 16 MiB"),
-    29: (text(header=("review_str",)), "lacks column cid"),
-}
-
-
 def test_of_thirty_days_with_seven_faults_all_others_are_published(world: World) -> None:
-    for number in range(30):
-        path = world.land(day(number), (1, f"review of day {number}", 5))
-        if number in FAULTS:
-            path.write_bytes(FAULTS[number][0])
+    land_days(world, 30)
     failures = world.update("raw_movie_reviews", "rejected_rows", "movie_reviews")
     published = world.query(
         "select distinct insert_date::text from rentals.movie_reviews order by 1"

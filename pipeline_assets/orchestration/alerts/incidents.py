@@ -58,6 +58,7 @@ class RunOutcome:
         checks: Outcomes in the order of evaluation.
         number: How many retries of the retry sensor came before.
         waits: Seconds to wait before each further retry; empty if there will be none.
+        is_divided: Whether it was a range, of whose parts other runs will tell more.
     """
 
     run_id: str
@@ -68,6 +69,12 @@ class RunOutcome:
     checks: tuple[CheckOutcome, ...] = ()
     number: int = 0
     waits: tuple[float, ...] = ()
+    is_divided: bool = False
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it has failed and no other run will tell more about what is wrong."""
+        return self.failed and not self.is_divided
 
     @property
     def is_refused(self) -> bool:
@@ -78,7 +85,7 @@ class RunOutcome:
     @property
     def is_reported(self) -> bool:
         """Whether people are alerted to it: to the first failure and to the last retry."""
-        return self.failed and not self.is_refused and (self.number == 0 or not self.waits)
+        return self.is_final and not self.is_refused and (self.number == 0 or not self.waits)
 
 
 @dataclass(frozen=True)
@@ -208,7 +215,9 @@ def _newly(still_open: set[str], incidents: Iterable[Incident]) -> list[Incident
 
 def _incidents(run: RunOutcome) -> Iterator[Incident]:
     for outcome in run.checks:
-        if not outcome.passed:
+        # The parts of a range evaluate the checks of a failed step again.
+        is_repeated = run.is_divided and outcome.step in run.faults
+        if not outcome.passed and not is_repeated:
             yield _broken_check(run, outcome)
     # The checks have already reported a step that failed because of its audit.
     if run.is_reported:

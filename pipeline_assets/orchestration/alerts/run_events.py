@@ -15,6 +15,7 @@ from pipeline_assets.dagster_internals import (
     WILL_RETRY_TAG,
 )
 from pipeline_assets.orchestration.alerts.incidents import CheckOutcome, RunOutcome
+from pipeline_assets.orchestration.divided_ranges import DIVIDED_TAG, fate_of
 from pipeline_assets.publish.contract_check import CONTRACT, shown_rules
 from pipeline_assets.publish.failures import root_message
 
@@ -45,16 +46,20 @@ def run_outcome(
     number = retry_number(run)
     evaluated = (event for event in events if not event.is_step_failure)
     outcomes = [outcome for event in evaluated for outcome in _outcomes(event)]
+    fate = fate_of(instance, run, faults)
+    # Both halves of a range that is divided no further tell the same fault, as one of the whole.
+    told = instance.get_run_by_id(run.tags[DIVIDED_TAG]) if fate.kind == "whole" else None
     return RunOutcome(
         run_id=run.run_id,
         subject=", ".join(step.replace("__", "/") for step in faults) or run.job_name,
-        partition=_partition(run.tags),
+        partition=_partition((told or run).tags),
         failed=run.status == dg.DagsterRunStatus.FAILURE and run.tags.get(WILL_RETRY_TAG) != "true",
         faults=faults,
         # A step that Dagster retries evaluates its checks again: the last outcome counts.
         checks=tuple({(it.asset, it.check, it.rule): it for it in outcomes}.values()),
         number=number,
         waits=tuple(waits[number:]) if is_automatic(run) else (),
+        is_divided=not fate.is_final,
     )
 
 

@@ -8,17 +8,11 @@ its run has not materialised and that no newer run selects.
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
 import dagster as dg
 
-from pipeline_assets.dagster_internals import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    PARTITION_NAME_TAG,
-)
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.orchestration.alerts.run_events import (
     RETRY_NUMBER_TAG,
@@ -26,17 +20,14 @@ from pipeline_assets.orchestration.alerts.run_events import (
     retry_number,
     run_outcome,
 )
+from pipeline_assets.orchestration.divided_ranges import PARTITION_TAGS
 from pipeline_assets.orchestration.sensors.downstream import LANDING_TAG, OBJECTS_TAG
-from pipeline_assets.orchestration.sensors.retry_waits import GRACE, is_due, remaining_assets
+from pipeline_assets.orchestration.sensors.failed_runs import failed_since, unfinished_assets
+from pipeline_assets.orchestration.sensors.retry_waits import GRACE, is_due
 from pipeline_assets.publish.repeated_runs import RETRY_OF_TAG
 
 RETRIES_AT_ONCE: Final = 50
-_PARTITION_TAGS: Final = (
-    PARTITION_NAME_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    ASSET_PARTITION_RANGE_END_TAG,
-)
-_INHERITED: Final = (*_PARTITION_TAGS, LANDING_TAG, OBJECTS_TAG)
+_INHERITED: Final = (*PARTITION_TAGS, LANDING_TAG, OBJECTS_TAG)
 
 
 def retry_sensor(
@@ -80,14 +71,8 @@ class Retries:
         """One tick of the sensor."""
         instance = context.instance
         since = self.clock() - max(self.waits, default=0.0) - GRACE
-        recent = dg.RunsFilter(
-            statuses=[dg.DagsterRunStatus.FAILURE], updated_after=datetime.fromtimestamp(since, UTC)
-        )
-        failed = [
-            record
-            for record in instance.get_run_records(recent, ascending=True)
-            if is_automatic(record.dagster_run)
-        ]
+        found = failed_since(instance, since)
+        failed = [record for record in found if is_automatic(record.dagster_run)]
         requests = list(islice(self._requests(instance, failed), RETRIES_AT_ONCE))
         reason = f"of {len(failed)} failed runs none has to be tried again now"
         return dg.SensorResult(run_requests=requests, skip_reason=None if requests else reason)
@@ -100,26 +85,12 @@ class Retries:
             ended = record.end_time or record.update_timestamp.timestamp()
             if not is_due(retry_number(run), ended, self.waits, self.clock()):
                 continue
-            names = self._remaining_assets(instance, record)
+            names = unfinished_assets(instance, record, self.assets)
             outcome = run_outcome(instance, run) if names else None
             # The same input would fail the same audit again, so a refused run is not retried. A run
             # that Dagster retries itself does not count as failed.
-            if outcome and outcome.failed and not outcome.is_refused:
+            if outcome and outcome.is_final and not outcome.is_refused:
                 yield _request(run, names)
-
-    def _remaining_assets(
-        self, instance: dg.DagsterInstance, record: dg.RunRecord
-    ) -> frozenset[str]:
-        run = record.dagster_run
-        newer = [_asset_names(each) for each in _newer_runs(instance, record)]
-        remaining = remaining_assets(_asset_names(run) & self.assets, (), newer)
-        if not remaining:
-            # Newer runs have replaced most failed runs: reading their events at every tick would
-            # be wasted.
-            return remaining
-        events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
-        keys = (entry.get_dagster_event().asset_key for entry in events)
-        return remaining_assets(remaining, [key.to_user_string() for key in keys if key], ())
 
 
 def _request(run: dg.DagsterRun, names: frozenset[str]) -> dg.RunRequest:
@@ -131,20 +102,3 @@ def _request(run: dg.DagsterRun, names: frozenset[str]) -> dg.RunRequest:
         asset_selection=[dg.AssetKey.from_user_string(name) for name in sorted(names)],
         tags={**inherited, **number},
     )
-
-
-def _newer_runs(instance: dg.DagsterInstance, record: dg.RunRecord) -> Iterator[dg.DagsterRun]:
-    """Runs of the same partitions that were started later."""
-    partition = _partition_tags(record.dagster_run)
-    later = dg.RunsFilter(tags=partition, created_after=record.create_timestamp)
-    for run in instance.get_runs(later):
-        if run.run_id != record.dagster_run.run_id and _partition_tags(run) == partition:
-            yield run
-
-
-def _partition_tags(run: dg.DagsterRun) -> dict[str, str]:
-    return {tag: run.tags[tag] for tag in _PARTITION_TAGS if tag in run.tags}
-
-
-def _asset_names(run: dg.DagsterRun) -> frozenset[str]:
-    return frozenset(key.to_user_string() for key in run.asset_selection or ())

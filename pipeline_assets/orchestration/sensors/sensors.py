@@ -1,4 +1,4 @@
-"""All sensors of the code location: automation conditions, landing sensors, retries."""
+"""All sensors of the code location: automation conditions, landing, divisions, retries."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ import dagster as dg
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.sensors.division_sensor import division_sensor
 from pipeline_assets.orchestration.sensors.downstream import DownstreamAssets
 from pipeline_assets.orchestration.sensors.event_sensor import EventWatch, event_sensor
 from pipeline_assets.orchestration.sensors.landing_sensor import Watch, listing_sensor
@@ -30,6 +31,7 @@ def sensors_for(
     return [
         automation,
         *landing_sensors(sources, assets, deployment),
+        division_sensor(assets, deployment.settings.sensor_seconds),
         retry_sensor(assets, deployment.settings.retry_waits, deployment.settings.sensor_seconds),
     ]
 
