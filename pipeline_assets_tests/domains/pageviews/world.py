@@ -38,7 +38,9 @@ class World:
         instance: dg.DagsterInstance,
         wikipedia: Wikipedia,
         start: date,
+        *,
         requests_per_run: int = 5_000,
+        contact: str | None = CONTACT,
     ) -> "World":
         fields = {
             "lake_uri": str(folder / "lake"),
@@ -47,7 +49,7 @@ class World:
             "memory_limit_mib": 512,
             "threads": 2,
             "pageviews_start": start,
-            "wikimedia_contact": CONTACT,
+            "wikimedia_contact": contact,
             "wikimedia_endpoint_url": wikipedia.url,
             "wikimedia_requests_per_run": requests_per_run,
         }
