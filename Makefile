@@ -7,12 +7,13 @@ SCALE ?= 1
 EMR_SCALE ?= 0.1
 SEEDS ?= 20
 PORT ?= 3000
+TORCH ?= torch
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 # After a demo the daily tables start with its samples, unless somebody says when.
 SINCE := [ -n "$$PIPELINE_RENTALS_START" ] || [ ! -f "$$DAGSTER_HOME/sample_start" ] \
 	|| { read -r PIPELINE_RENTALS_START < "$$DAGSTER_HOME/sample_start"; export PIPELINE_RENTALS_START; }
 
-.PHONY: help demo demo-emr dev test lint format docs snapshots lock audit bench chaos mutants clean test-daemon test-machines
+.PHONY: help demo demo-emr dev test lint format docs snapshots lock audit bench chaos mutants clean test-daemon test-machines test-trainers
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -47,6 +48,14 @@ test-daemon: $(READY) ## deliver to a lake in S3 and let Dagster's own daemon ma
 
 test-machines: $(READY) ## the demo and the UI in clones on machines like those of newcomers; see docs/machines.md
 	$(BIN)/python -m pytest -m machines
+
+test-trainers: $(READY) ## read exported releases with RecBole, FuxiCTR and datasets; installs them, some GB with torch, once
+	@for it in "recbole $(TORCH) recbole==1.2.1 numpy<2 pandas<3 setuptools<81" \
+		"fuxictr $(TORCH) fuxictr==2.3.10 aiohttp" "datasets datasets==5.2.0"; do \
+		set -- $$it; home=.trainers/$$1; shift; [ -f $$home/ready ] && continue; \
+		$(PYTHON) -m venv $$home && $$home/bin/python -m pip install --quiet "$$@" && touch $$home/ready || exit 1; \
+	done
+	$(BIN)/python -m pytest -m trainers
 
 lint: $(READY) ## ruff, mypy, who may import whom, and whether Dagster loads the definitions
 	$(BIN)/ruff check .
