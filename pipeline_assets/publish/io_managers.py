@@ -145,7 +145,7 @@ def lazy_table(
     state = lake.read(table, keys)
     rows, lines = stored(spec, table), unbound(spec, table)
     sources = {rows.get_name(): _parquet(state, rows, table)}
-    if spec.read_as != "table":
+    if spec.is_text:
         sources[lines.get_name()] = _text(lake.rows(table, state), lines, lake.location(table))
     absent = dict.fromkeys(keys or (), ABSENT) if spec.optional else {}
     versions = absent | {key: record.version for key, record in state.records.items()}

@@ -114,9 +114,9 @@ class _Survey:
         """
         if asset.name in self._state.outside.idle:
             return set()
-        if asset.name in self._state.outside.versions:
-            return self._windows_of_system(asset)
         own = [self._available.get(spec.upstream, set()) for spec in asset.inputs]
+        if asset.name in self._state.outside.versions:
+            return self._windows_of_system(asset) if all(own) else set()
         if asset.partitioning is None:
             return {WHOLE_TABLE} if all(own) else set()
         aligned = [

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from pipeline_assets.dataset.values.database import OLTP, WAREHOUSE
+from pipeline_assets.dataset.values.database import OLTP, WAREHOUSE, WIKIMEDIA
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
@@ -22,6 +22,7 @@ from pipeline_assets.orchestration.resources.basics import (
     ConfigurableEmbeddedEngine,
     Hidden,
     PostgresDatabase,
+    WikimediaApi,
 )
 from pipeline_assets.orchestration.resources.spark import (
     SparkLocal,
@@ -132,6 +133,7 @@ class ConfigurableStager(dg.ConfigurableResource[Stager]):
     engines: dg.ResourceDependency[EnginesByAsset]
     oltp_database: dg.ResourceDependency[PostgresDatabase]
     warehouse_database: dg.ResourceDependency[PostgresDatabase]
+    wikimedia: dg.ResourceDependency[WikimediaApi]
 
     def create_resource(self, context: dg.InitResourceContext) -> Stager:  # noqa: ARG002
         """The stager; nothing connects yet."""
@@ -147,7 +149,7 @@ class ConfigurableStager(dg.ConfigurableResource[Stager]):
             part_bytes=self.part_bytes,
             landing_expansion=self.landing_expansion,
             progress=manager.progress,
-            databases=databases,
+            systems={**databases, WIKIMEDIA: self.wikimedia.access},
             exporters=exporters(
                 engines.embedded, manager.store, manager.lake.access.warehouse, databases
             ),
