@@ -1,9 +1,9 @@
 """The whole graph, wired in one screen."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Final, TypeVar
+from typing import Final
 
 import dagster as dg
 
@@ -12,6 +12,7 @@ from pipeline_assets import domains
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.binding.declarations import require_declared
 from pipeline_assets.dataset.discovery import (
+    Dataset,
     Datasets,
     datasets_in,
     packages_of_others,
@@ -38,16 +39,16 @@ from pipeline_assets.partitions import (
     DAYS,
     EVENT_DAYS,
     HOURS,
+    MONTHS,
     event_days,
     event_hours,
+    months,
     windows,
 )
 from pipeline_assets.profiles.profiles import PROFILES
-from pipeline_assets.publish.comparison_checks import comparison_checks
+from pipeline_assets.publish.checks.comparison_checks import comparison_checks
 from pipeline_assets.publish.dagster_assets import dagster_asset
 from pipeline_assets.settings import Settings
-
-Dataset = TypeVar("Dataset", LakeAsset, LandingSource)
 
 
 def with_loads(found: Datasets) -> Datasets:
@@ -72,25 +73,26 @@ def assets_for(settings: Settings, assets: Sequence[LakeAsset] | None = None) ->
     chosen = every if assets is None else assets
     known = [asset.name for asset in (*every, *chosen)]
     declared = declared_in(settings.config_file)
-    return with_declared(_cut(chosen, settings), declared, known)
+    return with_declared([_cut(it, settings) for it in chosen], declared, known)
 
 
 def landing_for(settings: Settings) -> list[LandingSource]:
     """The landing sources, cut likewise."""
-    return _cut(datasets_for(settings).landing, settings)
+    return [_cut(source, settings) for source in datasets_for(settings).landing]
 
 
-def _cut(declared: Iterable[Dataset], settings: Settings) -> list[Dataset]:
-    """Assets or landing sources in the windows of time that settings want."""
+def _cut(dataset: Dataset, settings: Settings) -> Dataset:
+    """A dataset or landing source with the windows of time of the settings."""
     chosen = {
         DAYS: windows(settings.rentals_granularity, settings.rentals_start),
+        MONTHS: months(settings.pageviews_start),
         HOURS: event_hours(settings.events_start),
         EVENT_DAYS: event_days(settings.events_start),
     }
-    found = list(declared)
+    cut = dataset
     for before, after in chosen.items():
-        found = [dataset.with_partitioning(before, after) for dataset in found]
-    return found
+        cut = cut.with_partitioning(before, after)
+    return cut
 
 
 def build_definitions(
@@ -107,7 +109,7 @@ def build_definitions(
         require_declared(asset, [*tables, *sources])
     completeness = completeness_checks(assets)
     engines = deployment.engines
-    systems = {name for name, base in deployment.databases.items() if base.dsn}
+    systems = {name for name, system in deployment.systems.items() if system.is_set}
     policies = policies_for(systems, engines)
     return dg.Definitions(
         assets=[

@@ -2,9 +2,8 @@
 
 ``lake_asset`` turns a function on Ibis tables into a :class:`LakeAsset`. It stays callable, so a
 test hands it tables and looks at the expression it returns; where it runs, how the result is
-audited and published is decided elsewhere. ``ingest_asset`` does the same for a function that reads
-the outside world and yields Arrow record batches, ``export_asset`` for one whose rows leave the
-lake.
+audited and published is decided elsewhere. ``ingest_asset`` does so for a function that reads the
+outside world and yields Arrow batches, ``export_asset`` for one whose rows leave the lake.
 """
 
 import inspect
@@ -19,7 +18,13 @@ import ibis.expr.types as ir
 from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.comparison import Comparison, divided
 from pipeline_assets.dataset.contract import Check, Contract, Severity, TableContract
-from pipeline_assets.dataset.inputs import InputSpec, input_specs, own_spec, table_parameters
+from pipeline_assets.dataset.inputs import (
+    InputSpec,
+    ingest_keys,
+    input_specs,
+    own_spec,
+    table_parameters,
+)
 from pipeline_assets.dataset.options import Options, SourceVersions, TableOptions
 from pipeline_assets.dataset.parameters import CONFIG, Kind, require_known_parameters
 from pipeline_assets.dataset.partitioning import Mapped, Partitioning
@@ -40,8 +45,7 @@ class LakeAsset:
     """A dataset of the lake.
 
     Attributes:
-        kind: ``expression`` for a function on tables, ``ingest`` for one that yields Arrow batches,
-            ``export`` for a function on tables whose rows leave the lake.
+        kind: See :data:`pipeline_assets.dataset.parameters.Kind`.
         table: Its Iceberg table.
         function: Computes it.
         inputs: What its function reads; nothing else makes it stale.
@@ -57,8 +61,7 @@ class LakeAsset:
         export: Where the rows of an export asset go.
         system: The outside system it needs, such as ``oltp``; where it is not set, it is idle.
         source_versions: What such a system holds for each window, if the asset reads it.
-        refreshes_on_request: Once it is materialised, new input alone does not make it stale;
-            somebody has to ask for a new one.
+        refreshes_on_request: Once materialised, new input alone does not make it stale.
         to_warehouse: Whether its partitions are also loaded into the relational warehouse.
         declared: The config that the deployment declares for it.
         delivery: Which deliveries may not take the place of what is published unasked.
@@ -139,10 +142,7 @@ class LakeAsset:
         return 1 if self.config_type else self.partitions_per_run
 
     def with_partitioning(self, before: Partitioning, after: Partitioning) -> "LakeAsset":
-        """The same asset with another partitioning, if it has the one before.
-
-        The column keeps its name; its type follows the new partitioning.
-        """
+        """The same with another partitioning and its column's type, if it has the one before."""
         inputs = tuple(spec.with_windows(before, after) for spec in self.inputs)
         if self.partitioning is not before:
             return replace(self, inputs=inputs)
@@ -213,6 +213,7 @@ def ingest_asset(
     code_version: str,
     partitions: Partitioning | None = None,
     landing: LandingSource | None = None,
+    mappings: Mapping[str, dg.PartitionMapping] | None = None,
     checks: Iterable[Check] = (),
     plots: Iterable[Plot | Text] = (),
     **options: Unpack[Options],
@@ -225,6 +226,7 @@ def ingest_asset(
         code_version: Change it when the function's results change.
         partitions: How it is cut.
         landing: Where the function's parameter of type ``Landed`` comes from.
+        mappings: Partition mappings of its parameters of type ``Rows``.
         checks: Promises beyond the contract's.
         plots: Pictures.
         options: Other fields of :class:`LakeAsset`.
@@ -233,13 +235,13 @@ def ingest_asset(
 
     def declare(function: Callable[..., Any]) -> LakeAsset:
         require_known_parameters(function, "ingest")
-        landed = [name for name, kind in table_parameters(function).items() if kind == "landed"]
-        specs = tuple(InputSpec(name, landing.key, "landed") for name in landed if landing)
+        readings = table_parameters(function)
+        keys = ingest_keys(readings, domain, landing)
         return LakeAsset(
             kind="ingest",
             table=_table(domain, function, contract, partitions),
             function=function,
-            inputs=specs,
+            inputs=input_specs(readings, keys, mappings or {}, ()),
             partitioning=partitions,
             checks=tuple(checks),
             plots=tuple(plots),
@@ -256,7 +258,7 @@ def export_asset(
     to: Destination,
     **options: Unpack[TableOptions],
 ) -> Declare:
-    """Declare a dataset whose rows go to a destination outside the lake, partition by partition.
+    """Declare a dataset whose rows go to a destination outside the lake by partition.
 
     Args:
         contract: Of the table that lists what went there.
@@ -272,8 +274,7 @@ def check(
 ) -> Callable[[Callable[..., ir.Table]], Check]:
     """Declare a promise: a function from the asset's table to the rows that break it.
 
-    The first parameter is the asset's own table, the others are inputs by name. The docstring says
-    what holds when the check passes.
+    Other parameters are inputs by name. The docstring says what holds when the check passes.
 
     Args:
         severity: Whether a broken promise keeps the table from being published.

@@ -10,15 +10,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from pipeline_assets.dataset.inputs import ReadAs, read_as
-from pipeline_assets.dataset.values.database import OLTP, WAREHOUSE
+from pipeline_assets.dataset.values.database import OLTP, STREAM, WAREHOUSE, WIKIMEDIA
 from pipeline_assets.errors import DeclarationError
 
 Kind: TypeAlias = Literal["expression", "ingest", "export"]
+"""A function on tables, one that yields Arrow batches, or one on tables whose rows leave the lake.
+"""
 
 CONFIG: Final = "config"
 PARTITIONS: Final = "partitions"
 WORKSPACE: Final = "workspace"
-STREAM: Final = "stream"
 
 _OF_EXPRESSIONS: Final[Mapping[str, str]] = {
     CONFIG: "The run config; its annotation is a subclass of `dagster.Config`.",
@@ -33,6 +34,7 @@ NAMED: Final[Mapping[Kind, Mapping[str, str]]] = {
         OLTP: "The shop's database, which may not be configured: `dataset.database.Database`.",
         WAREHOUSE: "The warehouse's database, likewise.",
         STREAM: "The stream, which may not be configured: `streams.event_stream.EventStream`.",
+        WIKIMEDIA: "Wikimedia's APIs, which may not be configured: `wikimedia.access.Wikimedia`.",
     },
 }
 """By the kind of asset: the names that are no data, and what each of them gets."""
@@ -45,7 +47,7 @@ _ANNOTATIONS: Final[Mapping[Kind, Mapping[ReadAs, str]]] = {
         "published": "Published",
     },
     "export": {"table": "ir.Table"},
-    "ingest": {"landed": "Landed"},
+    "ingest": {"landed": "Landed", "rows": "Rows"},
 }
 
 

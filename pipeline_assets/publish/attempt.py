@@ -1,7 +1,7 @@
 """One try at one request for partitions of an asset: its inputs, its job and its versions."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,7 +79,8 @@ class Attempt:
         return self.request.keys or (WHOLE_TABLE,)
 
     @property
-    def _lazy(self) -> dict[str, LazyTable]:
+    def lazy(self) -> dict[str, LazyTable]:
+        """The tables among the inputs."""
         return {
             name: loaded for name, loaded in self.inputs.items() if isinstance(loaded, LazyTable)
         }
@@ -87,18 +88,18 @@ class Attempt:
     @property
     def tables(self) -> dict[str, ir.Table]:
         """What the asset's function is called with."""
-        return {name: lazy.table for name, lazy in self._lazy.items()}
+        return {name: lazy.table for name, lazy in self.lazy.items()}
 
     @property
     def stored(self) -> dict[str, ir.Table]:
         """The input tables as they are stored, which is what checks look at."""
-        return {name: lazy.rows for name, lazy in self._lazy.items()}
+        return {name: lazy.rows for name, lazy in self.lazy.items()}
 
     @property
     def sources(self) -> dict[str, Source]:
         """The files of the inputs, by table name."""
         return {
-            name: source for lazy in self._lazy.values() for name, source in lazy.sources.items()
+            name: source for lazy in self.lazy.values() for name, source in lazy.sources.items()
         }
 
     @property
@@ -138,6 +139,12 @@ class Attempt:
     def audit(self, engine: Engine) -> Audit:
         """What is asked of the files that the job writes."""
         return audit_of(self.asset, self.stored, self.request.keys, engine.dialect)
+
+    def outdated(self, published: Iterable[str]) -> tuple[str, ...]:
+        """The published partitions that go with these, if the asset keeps only the newest."""
+        newest = self.asset.keeps_newest
+        older = sorted({*published, *self.keys})[:-newest] if newest else []
+        return tuple(key for key in older if key not in self.keys)
 
     def input_versions(self, key: str) -> dict[str, str]:
         """What a partition is materialised from: versions of its inputs and its outside system."""

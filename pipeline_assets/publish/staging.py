@@ -1,6 +1,6 @@
 """Write and audit: from an asset and its loaded inputs to files that only need a commit."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
@@ -20,8 +20,9 @@ from pipeline_assets.dataset.computation import (
 )
 from pipeline_assets.dataset.inputs import Input
 from pipeline_assets.dataset.lineage import InputColumn, column_lineage
-from pipeline_assets.dataset.parameters import CONFIG, STREAM, WORKSPACE
-from pipeline_assets.dataset.values.database import Database
+from pipeline_assets.dataset.parameters import CONFIG, WORKSPACE
+from pipeline_assets.dataset.sql import to_sql
+from pipeline_assets.dataset.values.database import OutsideSystem
 from pipeline_assets.dataset.values.destinations import Destination
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.dataset.values.progress import Progress
@@ -40,9 +41,9 @@ from pipeline_assets.exports.exporter import (
 from pipeline_assets.iceberg.checksums import Checksum
 from pipeline_assets.profiles.profiles import ColumnProfile, profiles_in
 from pipeline_assets.publish.attempt import Attempt, Request
+from pipeline_assets.publish.publication import Origin
 from pipeline_assets.staleness.outside_systems import outside_versions
 from pipeline_assets.staleness.versions import digest, function_parameters
-from pipeline_assets.streams.event_stream import EventStream
 from spark_resources.job import Manifest, fresh_token
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Staged:
         export: What is to be committed at a destination outside the lake, before the table.
         checksums: Of files beside the manifest's, computed while they were written.
         outdated: Partitions that go with the publish, of an asset that keeps only the newest.
+        origin: What was read.
     """
 
     manifest: Manifest
@@ -72,6 +74,7 @@ class Staged:
     export: StagedExport | None = None
     checksums: Mapping[str, Checksum] = field(default_factory=dict)
     outdated: tuple[str, ...] = ()
+    origin: Origin = field(default_factory=Origin)
 
     @property
     def version(self) -> str:
@@ -106,9 +109,8 @@ class Stager:
         part_bytes: Size of raw text parts.
         landing_expansion: How many bytes one byte of a compressed delivery may unfold to.
         progress: Shown to whoever waits.
-        databases: What ingesting functions may ask for by parameter name.
+        systems: What ingesting functions may ask for by parameter name.
         exporters: What writes to destinations outside the lake, by their kind.
-        stream: What ingesting functions may ask for likewise, if anything does.
     """
 
     lake: "Lake"
@@ -117,9 +119,8 @@ class Stager:
     part_bytes: int
     landing_expansion: int
     progress: Progress
-    databases: Mapping[str, Database] = field(default_factory=dict)
+    systems: Mapping[str, OutsideSystem] = field(default_factory=dict)
     exporters: Mapping[str, Exporter[Any]] = field(default_factory=dict)
-    stream: EventStream | None = None
 
     def attempt(self, asset: LakeAsset, inputs: Mapping[str, Input], request: Request) -> Attempt:
         """Take up a request.
@@ -130,7 +131,7 @@ class Stager:
         """
         _require_few(asset, request.keys)
         home = f"{self.lake.location(asset.table)}/data"
-        outside = outside_versions(asset, self.databases, request.keys)
+        outside = outside_versions(asset, self.systems, request.keys)
         return Attempt(asset, inputs, request, fresh_token(), home, outside)
 
     def already_published(self, attempt: Attempt) -> AlreadyPublished | None:
@@ -158,7 +159,7 @@ class Stager:
         if asset.kind == "ingest":
             sums: dict[str, Checksum] = {}
             manifest = self._write(attempt, asset.function(**self._arguments(attempt, sums)))
-            outdated = _outdated(asset, self.lake.records(asset.table), attempt.keys)
+            outdated = attempt.outdated(self.lake.records(asset.table))
             return replace(_staged(attempt, manifest), checksums=sums, outdated=outdated)
         return self._export(attempt, asset.export) if asset.export else self._compute(attempt)
 
@@ -208,13 +209,19 @@ class Stager:
 
     def _arguments(self, attempt: Attempt, sums: dict[str, Checksum]) -> dict[str, Any]:
         available_versions: dict[str, Any] = {
-            **self.databases,
+            **self.systems,
             **attempt.landed,
-            STREAM: self.stream,
+            **{name: self._rows(attempt, table) for name, table in attempt.tables.items()},
             WORKSPACE: self._workspace(attempt, sums),
             CONFIG: attempt.request.config,
         }
         return {name: available_versions[name] for name in function_parameters(attempt.asset)}
+
+    def _rows(self, attempt: Attempt, table: ir.Table) -> pa.Table:
+        """An input that an ingesting function reads row by row."""
+        schema = pa.schema(table.schema().to_pyarrow())
+        with self.engines.embedded.stream(attempt.sources, to_sql(table, "duckdb")) as batches:
+            return pa.Table.from_batches(batches, schema)
 
     def _workspace(self, attempt: Attempt, sums: dict[str, Checksum]) -> Workspace:
         asset, keys = attempt.asset, attempt.request.keys
@@ -258,7 +265,7 @@ def _staged(
 ) -> Staged:
     records = attempt.records(manifest)
     profiles = profiles_in(manifest, attempt.asset.table, records)
-    return Staged(manifest, records, profiles, lineage, export)
+    return Staged(manifest, records, profiles, lineage, export, origin=Origin.of(attempt))
 
 
 def _requested(attempt: Attempt, computation: Computation) -> Computation:
@@ -268,15 +275,6 @@ def _requested(attempt: Attempt, computation: Computation) -> Computation:
     if column is None or not sees_more or not isinstance(computation, ir.Table):
         return computation
     return computation.filter(computation[column].cast("string").isin(attempt.request.keys))
-
-
-def _outdated(
-    asset: LakeAsset, published: Collection[str], fresh: Collection[str]
-) -> tuple[str, ...]:
-    """The published partitions that an asset does not keep beside fresh ones."""
-    if not asset.keeps_newest:
-        return ()
-    return tuple(sorted({*published, *fresh})[: -asset.keeps_newest])
 
 
 def _require_few(asset: LakeAsset, keys: Sequence[str]) -> None:

@@ -25,6 +25,7 @@ from pipeline_assets.settings.engines import EngineSettings
 from pipeline_assets.settings.faults import one_line, refuse_unknown_names
 from pipeline_assets.settings.lake import LakeSettings
 from pipeline_assets.settings.landing import LandingSettings
+from pipeline_assets.settings.pageviews import PageViewSettings
 from pipeline_assets.settings.streams import StreamSettings
 
 PREFIX: Final = "PIPELINE_"
@@ -36,6 +37,7 @@ GROUPS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
         "Engines": EngineSettings,
         "EMR": EmrSettings,
         "Databases": DatabaseSettings,
+        "Page views": PageViewSettings,
         "Stream": StreamSettings,
         "Dagster": DagsterSettings,
         "HTTP API": ApiSettings,
@@ -50,6 +52,7 @@ class Settings(  # pydantic lists the fields of the last base first
     ApiSettings,
     DagsterSettings,
     StreamSettings,
+    PageViewSettings,
     DatabaseSettings,
     EmrSettings,
     EngineSettings,

@@ -142,8 +142,12 @@ def input_versions(asset: LakeAsset, inputs: Mapping[str, Input], key: str) -> d
     for spec in asset.inputs:
         if spec.name not in inputs:
             continue
-        versions, mapped = inputs[spec.name].versions, None
-        if partitioning and spec.partition_mapping:
+        versions = inputs[spec.name].versions
+        mapped: Iterable[str] | None = None
+        if isinstance(spec.partition_mapping, dg.AllPartitionMapping) and partitioning:
+            mapped = versions
+        elif partitioning and spec.partition_mapping:
+            # Otherwise only windows of time are mapped to each other: the same, or shorter ones.
             upstream = spec.windows or partitioning
             mapped = partitioning.upstream_keys(key, upstream, spec.partition_mapping, versions)
         found[spec.name] = input_version(versions, key, mapped)

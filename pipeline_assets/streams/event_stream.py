@@ -68,6 +68,24 @@ class EventStream:
     since: date
     limit: Limit
 
+    @property
+    def is_set(self) -> bool:
+        """Whether a stream is named."""
+        return bool(self.name)
+
+    @property
+    def address(self) -> str:
+        """Its name."""
+        return self.require().stream
+
+    def require(self) -> ShardReader:
+        """What reads its shards.
+
+        Raises:
+            PipelineError: The variable is not set.
+        """
+        return self.reader
+
     @cached_property
     def reader(self) -> ShardReader:
         """Reads its shards.

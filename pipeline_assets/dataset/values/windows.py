@@ -8,3 +8,5 @@ FIRST_DAY: Final = date(2005, 1, 1)
 """The first window, unless the settings say otherwise."""
 FIRST_EVENT_DAY: Final = date(2025, 12, 1)
 """The first day of hourly events, likewise; Dagster counts all hours since."""
+FIRST_MONTH: Final = date(2026, 1, 1)
+"""The first month of page views, likewise; each month costs requests, so it is a recent one."""

@@ -23,6 +23,7 @@ from pipeline_assets.storage.objects import store_of
 from pipeline_assets.storage.s3_access import S3Access
 from pipeline_assets.streams.event_stream import EventStream, Inbox
 from pipeline_assets.streams.sealing import Limit
+from pipeline_assets.wikimedia.access import Wikimedia
 
 Value = TypeVar("Value")
 STREAM_SETTING: Final = "PIPELINE_STREAM_NAME"
@@ -81,6 +82,14 @@ class KinesisStream(dg.ConfigurableResource[Any]):
             since=date.fromisoformat(self.since),
             limit=Limit(records=self.batch_records),
         )
+
+
+class WikimediaApi(dg.ConfigurableResource[Any]):
+    """Wikimedia's web APIs: who asks them, of which project, and where answers are kept."""
+
+    project: str = Field(description="The wiki, such as en.wikipedia.")
+    contact: str | None = Field(None, description="Whom Wikimedia can write to.")
+    access: dg.ResourceDependency[Wikimedia]
 
 
 class ConfigurableEmbeddedEngine(dg.ConfigurableResource[Any]):
