@@ -30,6 +30,7 @@ PLANTED = {
     "taobao/core_features:num_features_equals_core_tokens",
     "taobao/common_features:num_features_equals_common_tokens",
     "taobao/encoded_impressions:conversion_implies_click",
+    "activity/events:events_come_once",
     # Too few listeners for everyone to list an artist that five of them know.
     "music/user_embeddings:listeners_have_a_vector",
 }
@@ -72,7 +73,7 @@ def test_after_the_demo_only_planted_faults_are_told_and_none_is_an_error(
     runs = session.instance.get_runs()
     assert {run.job_name for run in runs} == {
         *("update_split", "update_category", "update_snapshot", "update_insert_date"),
-        "update_whole_tables",
+        *("update_hour", "update_day", "update_whole_tables"),
     }
     assert {run.tags["pipeline/command"] for run in runs} == {"update"}
     # The UI's timeline leaves out runs without a code location.
