@@ -96,6 +96,7 @@ class _Survey:
         self._partitionings = {asset.name: asset.partitioning for asset in state.assets}
         self._available = {name: set(keys) for name, keys in state.landed.items()}
         self._stale: dict[str, dict[str, Stale]] = {}
+        self._stages: dict[str, set[int]] = {}
         self._sorted: dict[str, list[str]] = {}
         self._versions: dict[str, Mapping[str, str]] = {}
         self._histories: dict[str, tuple[list[str], list[str]]] = {}
@@ -115,6 +116,7 @@ class _Survey:
             if reason:
                 found = Stale(asset, key, reason, self._stage(asset, key))
                 self._stale.setdefault(asset.name, {})[key] = found
+                self._stages.setdefault(asset.name, set()).add(found.stage)
         # Assets downstream may count on the partitions that this update will materialise.
         self._available[asset.name] = set(published) | wanted
 
@@ -228,12 +230,23 @@ class _Survey:
 
     def _stage(self, asset: LakeAsset, key: str) -> int:
         stages = [
-            stale[upstream].stage + (not self._is_aligned(asset, spec))
+            self._latest(spec.upstream, self._upstream_keys(asset, spec, key))
+            + (not self._is_aligned(asset, spec))
             for spec in asset.inputs
-            if (stale := self._stale.get(spec.upstream, {}))
-            for upstream in stale.keys() & self._upstream_keys(asset, spec, key)
+            if spec.upstream in self._stale
         ]
-        return max(stages, default=0)
+        return max([0, *stages])
+
+    def _latest(self, upstream: str, keys: Sequence[str]) -> int:
+        """The latest stage in which one of some partitions is made; before the first if none is."""
+        stale = self._stale[upstream]
+        stages = self._stages[upstream]
+        if stale.keys().isdisjoint(keys):
+            return -1
+        # Mostly all are made in the same stage, and nobody has to go through thousands.
+        return (
+            min(stages) if len(stages) == 1 else max(stale[it].stage for it in keys if it in stale)
+        )
 
     def _version(self, asset: LakeAsset, spec: InputSpec, key: str, keys: Iterable[str]) -> str:
         """The version that a record written now would hold for this input."""
