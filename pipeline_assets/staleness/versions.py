@@ -39,6 +39,23 @@ def digest(value: Any) -> str:  # noqa: ANN401 - anything JSON can write
     return hashlib.sha256(text.encode()).hexdigest()[:VERSION_DIGITS]
 
 
+def prefix_digests(values: Mapping[str, str]) -> list[str]:
+    """The digest of the first n of some texts in the order of their keys, for every n from 0 on.
+
+    A table that reads all windows up to its own asks for each of them. They are computed in one
+    walk: a digest is that of the JSON text, and each text but for its end begins the next one.
+    """
+    running = hashlib.sha256(b"{")
+    found = [digest({})]
+    for place, key in enumerate(sorted(values)):
+        pair = f"{json.dumps(key)}: {json.dumps(values[key])}"
+        running.update(f", {pair}".encode() if place else pair.encode())
+        ended = running.copy()
+        ended.update(b"}")
+        found.append(ended.hexdigest()[:VERSION_DIGITS])
+    return found
+
+
 def code_version(
     asset: LakeAsset, tables: Mapping[str, LakeTable], config: dg.Config | None = None
 ) -> str:
@@ -148,8 +165,9 @@ def input_versions(asset: LakeAsset, inputs: Mapping[str, Input], key: str) -> d
             mapped = versions
         elif partitioning and spec.partition_mapping:
             # Otherwise only windows of time are mapped to each other: the same, or shorter ones.
-            upstream = spec.windows or partitioning
-            mapped = partitioning.upstream_keys(key, upstream, spec.partition_mapping, versions)
+            mapped = partitioning.upstream_keys(
+                key, spec.windows or partitioning, spec.partition_mapping, sorted(versions)
+            )
         found[spec.name] = input_version(versions, key, mapped)
     return found
 
