@@ -54,6 +54,7 @@ def test_what_reads_landing_objects_is_left_to_the_sensors(make_settings: MakeSe
         "pageviews/raw_subjects",
         "pageviews/dump_views",
         "pageviews/raw_views",
+        *("activity/raw_events", "activity/stream_batches"),
         "rentals/user_purchases",
         "rentals/rejected_purchases",
         "rentals/film_rentals",
