@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Final, TypeAlias
 
 SENTINEL: Final = "Main Page"
@@ -145,6 +146,13 @@ def sample_encyclopaedia(loaded_until: date) -> Encyclopaedia:
     ]
     ambiguous = Article(99, "Mercury", "Topics of that name", is_ambiguous=True)
     return Encyclopaedia((*articles, ambiguous), loaded_until)
+
+
+def write_list(landing: Path) -> None:
+    """Write the sample's list."""
+    path = landing / "pageviews" / "people_and_things" / "subjects.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(subjects_csv(SUBJECTS), encoding="utf-8")
 
 
 def subjects_csv(subjects: Iterable[tuple[str, str, str]]) -> str:
