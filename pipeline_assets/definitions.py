@@ -37,7 +37,7 @@ from pipeline_assets.orchestration.sensors.janitor_sensor import janitor_sensor
 from pipeline_assets.orchestration.sensors.sensors import sensors_for
 from pipeline_assets.partitions import DAYS, MONTHS, months, windows
 from pipeline_assets.profiles.profiles import PROFILES
-from pipeline_assets.publish.comparison_checks import comparison_checks
+from pipeline_assets.publish.checks.comparison_checks import comparison_checks
 from pipeline_assets.publish.dagster_assets import dagster_asset
 from pipeline_assets.settings import Settings
 

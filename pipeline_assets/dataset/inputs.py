@@ -73,6 +73,11 @@ class LazyTable:
     versions: Mapping[str, str]
     rows: ir.Table
 
+    @property
+    def snapshot_id(self) -> int | None:
+        """The snapshot that it is read from; None of a table that has none yet."""
+        return self.sources[self.rows.get_name()].snapshot_id
+
 
 @dataclass(frozen=True)
 class LandedInput:

@@ -41,6 +41,7 @@ from pipeline_assets.exports.exporter import (
 from pipeline_assets.iceberg.checksums import Checksum
 from pipeline_assets.profiles.profiles import ColumnProfile, profiles_in
 from pipeline_assets.publish.attempt import Attempt, Request
+from pipeline_assets.publish.publication import Origin
 from pipeline_assets.staleness.outside_systems import outside_versions
 from pipeline_assets.staleness.versions import digest, function_parameters
 from spark_resources.job import Manifest, fresh_token
@@ -62,6 +63,7 @@ class Staged:
         lineage: Output column to the input columns that feed it.
         export: What is to be committed at a destination outside the lake, before the table.
         checksums: Of files beside the manifest's, computed while they were written.
+        origin: What was read.
     """
 
     manifest: Manifest
@@ -70,6 +72,7 @@ class Staged:
     lineage: Lineage = field(default_factory=dict)
     export: StagedExport | None = None
     checksums: Mapping[str, Checksum] = field(default_factory=dict)
+    origin: Origin = field(default_factory=Origin)
 
     @property
     def version(self) -> str:
@@ -258,7 +261,7 @@ def _staged(
 ) -> Staged:
     records = attempt.records(manifest)
     profiles = profiles_in(manifest, attempt.asset.table, records)
-    return Staged(manifest, records, profiles, lineage, export)
+    return Staged(manifest, records, profiles, lineage, export, origin=Origin.of(attempt))
 
 
 def _requested(attempt: Attempt, computation: Computation) -> Computation:

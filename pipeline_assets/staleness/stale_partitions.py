@@ -129,7 +129,7 @@ class _Survey:
             return set.intersection(*required) if required else set.union(*dict(aligned).values())
         if any(spec.partition_mapping for spec in asset.inputs):
             # With mapped and unmapped inputs: where any input has the partition of the same key.
-            return set.union(*own) & set(asset.partitioning.keys(self._state.instance))
+            return asset.partitioning.known(set.union(*own), self._state.instance)
         return set(asset.partitioning.keys(self._state.instance)) if all(own) else set()
 
     def _windows_of_system(self, asset: LakeAsset) -> set[str]:

@@ -116,6 +116,8 @@ class Parts:
             catalog_uri=Hidden(catalog_uri),
             tables=tables,
             progress=progress,
+            deployment_name=settings.deployment_name,
+            openlineage=settings.openlineage,
         )
         return {
             **{each.name: getattr(self, each.name) for each in fields(self)},

@@ -61,7 +61,11 @@ def test_parts_are_found_by_name_with_their_configuration(shown: RepositorySnap)
         "region": "eu-west-1",
         "kms_key_id": "alias/lake",
     }
-    assert configured(shown, "lake_io_manager") == {"lake_uri": "s3://lake/tables"}
+    assert configured(shown, "lake_io_manager") == {
+        "lake_uri": "s3://lake/tables",
+        "deployment_name": "dev",
+        "openlineage": False,
+    }
     assert configured(shown, "engines") == {
         "default": "embedded",
         "overrides": EVERYTHING["engine_overrides"],
