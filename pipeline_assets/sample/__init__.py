@@ -47,5 +47,5 @@ def write_samples(
         write_ratings(fresh, scale, seed, damage)
         write_music(fresh, scale, seed, damage)
         write_movie_reviews(fresh, scale, seed, damage, end=end, days=days)
-        write_list(fresh)
+        write_list(fresh, seed)
         place(fresh, landing)

@@ -1,6 +1,7 @@
 """What a small encyclopaedia holds: articles, who redirects to them, and who looks at them when."""
 
 import hashlib
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -148,11 +149,12 @@ def sample_encyclopaedia(loaded_until: date) -> Encyclopaedia:
     return Encyclopaedia((*articles, ambiguous), loaded_until)
 
 
-def write_list(landing: Path) -> None:
-    """Write the sample's list."""
+def write_list(landing: Path, seed: int) -> None:
+    """Write the sample's list, in an order of the seed."""
     path = landing / "pageviews" / "people_and_things" / "subjects.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(subjects_csv(SUBJECTS), encoding="utf-8")
+    shuffled = random.Random(seed).sample(SUBJECTS, len(SUBJECTS))  # noqa: S311 - sample data
+    path.write_text(subjects_csv(shuffled), encoding="utf-8")
 
 
 def subjects_csv(subjects: Iterable[tuple[str, str, str]]) -> str:
