@@ -16,7 +16,7 @@ from pipeline_assets.command.session import Session
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "docs" / "your_own_vendor.md"
-BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r'^```(\w+)(?: title="(.*?)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 PROMPT = "$ "
 
 
