@@ -16,6 +16,7 @@ from pipeline_assets.sample.placing import place
 from pipeline_assets.sample.ratings import write_ratings
 from pipeline_assets.sample.rental_rows import DAYS, END
 from pipeline_assets.sample.taobao import write_taobao
+from pipeline_assets.sample.wikipedia.articles import write_list
 
 
 def write_samples(
@@ -48,4 +49,5 @@ def write_samples(
         write_music(fresh, scale, seed, damage)
         write_movie_reviews(fresh, scale, seed, damage, end=end, days=days)
         write_activity(fresh, scale, seed, damage, end=end)
+        write_list(fresh, seed)
         place(fresh, landing)
