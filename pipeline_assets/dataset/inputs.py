@@ -121,6 +121,12 @@ class InputSpec:
         """Whether it is a table of the lake, and not what has landed."""
         return self.read_as != "landed"
 
+    def around(self, partitioning: Partitioning | None, keys: set[str]) -> set[str]:
+        """Keys of its partitions; of shorter windows, the keys of those that they lie in."""
+        if partitioning is None or self.windows is None:
+            return keys
+        return partitioning.keys_around(self.windows, keys)
+
     def with_windows(self, before: Partitioning, after: Partitioning) -> "InputSpec":
         """The same input, with another partitioning of shorter windows if it has the one before."""
         return replace(self, windows=after) if self.windows is before else self

@@ -121,15 +121,11 @@ class _Survey:
         self._available[asset.name] = set(published) | wanted
 
     def _wanted_keys(self, asset: LakeAsset) -> set[str]:
-        """Partitions whose inputs exist or will exist.
-
-        Every required input must exist; of inputs that are all optional, one is enough.
-        """
+        """Partitions whose required inputs exist or will exist; if all are optional, one of them."""
         if asset.name in self._state.outside.idle or asset.keeps_newest:
             return set()
-        own = [
-            _within(asset, spec, self._available.get(spec.upstream, set())) for spec in asset.inputs
-        ]
+        cut, found = asset.partitioning, self._available
+        own = [spec.around(cut, found.get(spec.upstream, set())) for spec in asset.inputs]
         if asset.name in self._state.outside.versions:
             return self._windows_of_system(asset) if all(own) else set()
         if asset.partitioning is None:
@@ -300,10 +296,3 @@ class _Survey:
         is_landed = spec.upstream in self._state.landed
         is_partitioned = is_landed or self._partitionings.get(spec.upstream) is not None
         return is_partitioned and asset.partitioning is not None and spec.partition_mapping is None
-
-
-def _within(asset: LakeAsset, spec: InputSpec, keys: set[str]) -> set[str]:
-    """Keys of an input as the asset would write them: of the windows that its windows lie in."""
-    if asset.partitioning is None or spec.windows is None:
-        return keys
-    return asset.partitioning.keys_around(spec.windows, keys)
