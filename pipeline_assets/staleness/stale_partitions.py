@@ -121,7 +121,7 @@ class _Survey:
         self._available[asset.name] = set(published) | wanted
 
     def _wanted_keys(self, asset: LakeAsset) -> set[str]:
-        """Partitions whose required inputs exist or will exist; if all are optional, one of them."""
+        """Partitions whose required inputs exist or will exist; of optional ones alone, any."""
         if asset.name in self._state.outside.idle or asset.keeps_newest:
             return set()
         cut, found = asset.partitioning, self._available
