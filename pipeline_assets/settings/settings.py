@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.settings.alerts import AlertSettings
 from pipeline_assets.settings.api import ApiSettings
+from pipeline_assets.settings.athena import AthenaSettings
 from pipeline_assets.settings.dagster import DagsterSettings
 from pipeline_assets.settings.databases import DatabaseSettings
 from pipeline_assets.settings.emr import EmrSettings
@@ -34,6 +35,7 @@ GROUPS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
         "Landing zone": LandingSettings,
         "Engines": EngineSettings,
         "EMR": EmrSettings,
+        "Athena": AthenaSettings,
         "Databases": DatabaseSettings,
         "Dagster": DagsterSettings,
         "HTTP API": ApiSettings,
@@ -48,6 +50,7 @@ class Settings(  # pydantic lists the fields of the last base first
     ApiSettings,
     DagsterSettings,
     DatabaseSettings,
+    AthenaSettings,
     EmrSettings,
     EngineSettings,
     LandingSettings,
