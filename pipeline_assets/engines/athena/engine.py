@@ -137,7 +137,7 @@ class _Run:
         queries = [
             query
             for number, statement in enumerate(unloads(job))
-            for query in self._ended(job, {f"unload-{number}": statement}).values()
+            for query in self._ended(job, {f"unload-{number}": statement}, self.history).values()
         ]
         manifests = [self.retries(partial(service.manifest_uri, query)) for query in queries]
         output = Output(self.engine.staging, self.engine.poll)
@@ -145,7 +145,7 @@ class _Run:
 
     def _audited(self, job: Job, written: int) -> Audited:
         def ask(statements: Mapping[str, str]) -> Mapping[str, Rows]:
-            queries = self._ended(job, statements)
+            queries = self._ended(job, statements, {})
             rows = self.engine.service.rows
             return {role: self.retries(partial(rows, query)) for role, query in queries.items()}
 
@@ -154,7 +154,9 @@ class _Run:
             tables.drop_left()
             return evaluate(ask, output, job, written)
 
-    def _ended(self, job: Job, statements: Mapping[str, str]) -> dict[str, RemoteJob]:
+    def _ended(
+        self, job: Job, statements: Mapping[str, str], history: dict[str, str]
+    ) -> dict[str, RemoteJob]:
         """Run queries beside each other to their ends.
 
         Raises:
@@ -168,7 +170,7 @@ class _Run:
             )
             for role, sql in statements.items()
         }
-        ended = Waiter(service, self.engine.poll).finish(starts, self.retries, self.history)
+        ended = Waiter(service, self.engine.poll).finish(starts, self.retries, history)
         self.queries.extend(query for query, _ in ended)
         for query, status in ended:
             if status.outcome == "failed":

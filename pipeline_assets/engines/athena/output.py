@@ -61,7 +61,7 @@ class Output:
         for pause in self.poll.pauses():
             content = retries(lambda: self.staging.read(manifest))
             if content is not None:
-                return content.decode().split()
+                return content.decode().splitlines()
             if time.monotonic() + pause > give_up:
                 raise JobFailedError(f"the query succeeded but its manifest {manifest} is missing")
             time.sleep(pause)

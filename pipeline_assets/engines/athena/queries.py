@@ -130,11 +130,13 @@ class Queries:
     def rows(self, query: RemoteJob) -> tuple[dict[str, Any], ...]:
         """The rows of a small result."""
         pages = self.client.get_paginator("get_query_results").paginate(QueryExecutionId=query.id)
-        found: list[dict[str, Any]] = []
+        columns: list[Any] = []
+        texts: list[Any] = []
         for page in pages:
             columns = page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
-            found += [_row(columns, row["Data"]) for row in page["ResultSet"]["Rows"]]
-        return tuple(found[1:])  # the first one holds the names
+            texts += page["ResultSet"]["Rows"]
+        # The first row of the first page holds the names.
+        return tuple(_row(columns, row["Data"]) for row in texts[1:])
 
     def manifest_uri(self, query: RemoteJob) -> str | None:
         """Where an UNLOAD lists the files that it wrote; None if it wrote none."""

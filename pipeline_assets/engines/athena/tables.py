@@ -16,6 +16,7 @@ from pipeline_assets.engines.athena.statements import identifier
 from spark_resources.runners.polling import Retries
 
 PREFIX: Final = "audit_"
+CREATED: Final = "pipeline_created"
 _FORMAT: Final = {
     "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
     "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
@@ -67,7 +68,7 @@ class AuditTables:
         before = (now or datetime.now(UTC)) - self.left_after
         pages = self.glue.get_paginator("get_tables").paginate(DatabaseName=self.database)
         tables = [table for page in pages for table in page["TableList"]]
-        left = [it["Name"] for it in tables if _is_audit(it) and it["CreateTime"] < before]
+        left = [it["Name"] for it in tables if _is_older(it, before)]
         for name in left:
             self._drop(name)
         return left
@@ -77,7 +78,11 @@ class AuditTables:
         table = {
             "Name": name,
             "TableType": "EXTERNAL_TABLE",
-            "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet"},
+            "Parameters": {
+                "EXTERNAL": "TRUE",
+                "classification": "parquet",
+                CREATED: datetime.now(UTC).isoformat(),
+            },
             "StorageDescriptor": {"Columns": columns, "Location": f"{uri}/", **_FORMAT},
         }
         with _unless("AlreadyExistsException"):
@@ -102,8 +107,10 @@ def hive_type(name: str) -> str:
     return _TYPES.get(name, name)
 
 
-def _is_audit(table: Mapping[str, Any]) -> bool:
-    return str(table["Name"]).startswith(PREFIX)
+def _is_older(table: Mapping[str, Any], moment: datetime) -> bool:
+    """Whether an audit has made a table before a moment; other tables are none of our business."""
+    created = table.get("Parameters", {}).get(CREATED)
+    return created is not None and datetime.fromisoformat(created) < moment
 
 
 @contextmanager
