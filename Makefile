@@ -7,12 +7,13 @@ SCALE ?= 1
 EMR_SCALE ?= 0.1
 SEEDS ?= 20
 PORT ?= 3000
+TORCH ?= torch
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 # After a demo the daily tables start with its samples, unless somebody says when.
 SINCE := [ -n "$$PIPELINE_RENTALS_START" ] || [ ! -f "$$DAGSTER_HOME/sample_start" ] \
 	|| { read -r PIPELINE_RENTALS_START < "$$DAGSTER_HOME/sample_start"; export PIPELINE_RENTALS_START; }
 
-.PHONY: help demo demo-emr dev test lint format docs snapshots lock audit bench chaos mutants clean test-daemon test-machines
+.PHONY: help demo demo-emr dev test lint format docs snapshots lock audit bench chaos mutants clean deploy-check image-check test-daemon test-machines test-trainers
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -48,6 +49,14 @@ test-daemon: $(READY) ## deliver to a lake in S3 and let Dagster's own daemon ma
 test-machines: $(READY) ## the demo and the UI in clones on machines like those of newcomers; see docs/machines.md
 	$(BIN)/python -m pytest -m machines
 
+test-trainers: $(READY) ## read exported releases with RecBole, FuxiCTR and datasets; installs them, some GB with torch, once
+	@for it in "recbole $(TORCH) recbole==1.2.1 numpy<2 pandas<3 setuptools<81" \
+		"fuxictr $(TORCH) fuxictr==2.3.10 aiohttp" "datasets datasets==5.2.0"; do \
+		set -- $$it; home=.trainers/$$1; shift; [ -f $$home/ready ] && continue; \
+		$(PYTHON) -m venv $$home && $$home/bin/python -m pip install --quiet "$$@" && touch $$home/ready || exit 1; \
+	done
+	$(BIN)/python -m pytest -m trainers
+
 lint: $(READY) ## ruff, mypy, who may import whom, and whether Dagster loads the definitions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -60,13 +69,22 @@ format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+deploy-check: $(READY) ## lint templates and image, create the stacks on a stand-in for AWS; installs its tools once
+	deploy/check.sh $(BIN)/python
+
+image-check: ## the steps of the Dockerfile in a bare virtual environment, as far as the web server's answer
+	deploy/check_image.sh $(PYTHON)
+
 docs: $(READY) ## renew the generated pages of docs/
 	$(BIN)/python -m pipeline_assets.command.docs
 	$(BIN)/python -m pipeline_assets_tests.dependencies.licences
+	$(BIN)/python -m pipeline_assets_tests.deploy.page
 
-lock: ## renew constraints.txt after a change of pyproject.toml; versions that still fit stay; needs uv
+lock: ## renew constraints.txt and deploy/requirements.txt after a change of pyproject.toml; versions that still fit stay; needs uv
 	uv pip compile --quiet pyproject.toml --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url -o constraints.txt
+	uv pip compile --quiet pyproject.toml --extra serve --group build --universal --python-version 3.11 -c constraints.txt \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url -o deploy/requirements.txt
 
 audit: $(READY) ## ask the public registry whether a pinned package has a known vulnerability; needs the internet
 	$(BIN)/pre-commit run --hook-stage manual audit --all-files
@@ -89,4 +107,4 @@ mutants: $(READY) ## break the rules of what has to be made, one by one, and see
 clean: ## remove the environment, the sample landing zone and the local lake
 	@case "$$(readlink .dagster/postgres)" in \
 		/var/lib/pipeline-assets/postgres-*/data) rm -rf "$$(dirname "$$(readlink .dagster/postgres)")" ;; esac
-	rm -rf $(VENV) landing lake .dagster .dagster-emr build mutants
+	rm -rf $(VENV) .venv-deploy landing lake .dagster .dagster-emr build mutants

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from pipeline_assets.command.tables.release import releases_of, training_sets
+from pipeline_assets.command.tables.release import IMPRESSIONS, releases_of, training_sets
 
 if TYPE_CHECKING:
     from pipeline_assets.command.session import Session
 
 NAME: Final = "demo"
 ROWS: Final = 256
-_IMPRESSIONS: Final = "taobao.encoded_impressions"
 _USERS: Final = "taobao.encoded_users"
 
 
@@ -37,7 +36,7 @@ def first_batch(session: "Session") -> str:
         open_lake(settings.lake_uri, catalog=settings.catalog_uri) as lake,
         TemporaryDirectory() as folder,
     ):
-        rows = release.table(lake, _IMPRESSIONS, partition="train")
+        rows = release.table(lake, IMPRESSIONS, partition="train")
         order, cache = ["user_row", "sample_id"], Path(folder)
         impressions = prepare(rows, cache, order_by=order)
         users = release.table(lake, _USERS, partition="train")

@@ -1,6 +1,7 @@
 """`release`: one name for a set of snapshots that belong together."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
 import click
 
@@ -8,6 +9,16 @@ if TYPE_CHECKING:
     from pipeline_assets.command.session import Session
     from pipeline_assets.dataset.asset import LakeAsset
     from pipeline_assets.releases.releases import Releases
+
+IMPRESSIONS: Final = "taobao.encoded_impressions"
+
+
+class _ExportOptions(TypedDict):
+    table: str
+    partitions: tuple[str, ...]
+    fields: tuple[str, ...]
+    files: int
+    max_length: int
 
 
 @click.group()
@@ -61,6 +72,35 @@ def delete(session: "Session", name: str) -> None:
     """Give up the release NAME; `clean` then removes files that nothing else refers to."""
     removed = releases_of(session).delete(name, session.deployment.lake.published())
     click.echo(f"{name} is no release any more; it named a snapshot of {removed} tables")
+
+
+@release.command()
+@click.argument("name")
+@click.option("--format", "format_", required=True, help="parquet, recbole, fuxictr, …")
+@click.option("--to", type=click.Path(path_type=Path), required=True, help="A new folder.")
+@click.option("--table", default=IMPRESSIONS, show_default=True, help="Whose rows to write.")
+@click.option("--partition", "partitions", multiple=True, help="Of the table; by default all.")
+@click.option("--field", "fields", multiple=True, help="A feature to write; by default all.")
+@click.option("--files", default=1, show_default=True, help="Equal Parquet files for each part.")
+@click.option("--max-length", default=50, show_default=True, help="Most tokens of padded lists.")
+@click.pass_obj
+def export(
+    session: "Session", /, name: str, format_: str, to: Path, **options: Unpack[_ExportOptions]
+) -> None:
+    """Write the release NAME in the format of another trainer."""
+    from pipeline_assets.reading.open_lake import open_lake
+    from pipeline_assets.training.writers.export import export
+    from pipeline_assets.training.writers.options import Choice, Options
+
+    settings = session.settings
+    choice = Choice(options["table"], options["partitions"], options["fields"])
+    how = Options(options["files"], options["max_length"])
+    with open_lake(settings.lake_uri, catalog=settings.catalog_uri) as lake:
+        made = export(releases_of(session).read(name), lake, to, format_, choice, how)
+    for part, rows in made.rows.items():
+        click.echo(f"{part}: {rows:,} rows")
+    for what, count in made.lost.items():
+        click.echo(f"The format has no place for {count:,} {what}")
 
 
 def releases_of(session: "Session") -> "Releases":

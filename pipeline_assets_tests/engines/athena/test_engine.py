@@ -39,7 +39,9 @@ QUICK = PollPolicy(
     log_seconds=5,
     cancel_seconds=5,
 )
-SUMMARY = 'SELECT COUNT(*) AS "rows", COALESCE(COUNT_IF("n" < 0), 0) AS "not_negative" FROM "output"'
+SUMMARY = (
+    'SELECT COUNT(*) AS "rows", COALESCE(COUNT_IF("n" < 0), 0) AS "not_negative" FROM "output"'
+)
 
 
 class InterruptedRunError(BaseException):

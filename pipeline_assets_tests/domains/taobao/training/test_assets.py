@@ -1,5 +1,6 @@
 """The whole way from a damaged sample to encoded tables, beside a plain reading of the files."""
 
+import re
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
@@ -139,6 +140,11 @@ def test_training_sets_are_released_with_what_was_decided(encoded: Encoded) -> N
     assert told.exit_code == 0, told.output
     listed = CliRunner().invoke(cli, ["release", "list"], obj=session).output
     assert listed.startswith("spring: 5 tables, ")
+    to = encoded.landing.parent / "ali"
+    command = ["release", "export", "spring", "--format", "recbole", "--to", str(to)]
+    told = CliRunner().invoke(cli, command, obj=session)
+    assert re.fullmatch(r"train: \d+ rows\ntest: \d+ rows\n", told.output), told.output
+    assert (to / "ali.test.inter").exists()
     with open_lake(encoded.bench.settings.lake_uri) as lake:
         release = open_release(lake, "spring")
         assert len(release.table(lake, "taobao.vocabulary")) == len(encoded.known)
