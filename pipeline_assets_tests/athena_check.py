@@ -132,7 +132,9 @@ class Bench:
         return Compared(asset.name, "differs" if told else "equal", told, *counts)
 
 
-def _only_in(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> list[object]:
+def _only_in(
+    connection: duckdb.DuckDBPyConnection, one: str, other: str
+) -> list[tuple[object, ...]]:
     return connection.execute(f"FROM {one} EXCEPT ALL FROM {other} LIMIT 3").fetchall()
 
 

@@ -64,6 +64,11 @@ class Execution:
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     @property
+    def asset(self) -> str:
+        """The asset that the last line of the statement names."""
+        return self.sql.rpartition("\n-- ")[2].partition(": ")[2].partition(" ")[0]
+
+    @property
     def role(self) -> str:
         return self.token.partition("-")[2]
 

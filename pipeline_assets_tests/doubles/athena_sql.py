@@ -200,7 +200,7 @@ def _filter(table: exp.Table) -> BooleanExpression:
     if where is None or not isinstance(where.this, exp.In):
         return AlwaysTrue()
     values = {it.find(exp.Literal).name for it in where.this.expressions}
-    return In(where.this.this.name, values)
+    return In(term=where.this.this.name, literals=values)
 
 
 def _scanned(

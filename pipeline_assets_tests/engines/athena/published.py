@@ -87,7 +87,7 @@ def publish(deployment: Deployment, asset: LakeAsset) -> None:
         part_bytes=settings.raw_part_bytes,
         landing_expansion=settings.landing_expansion,
         progress=SILENT,
-        databases={OLTP: Database(OLTP, deployment.databases[OLTP].dsn)},
+        systems={OLTP: Database(OLTP, deployment.databases[OLTP].dsn)},
     )
     for keys in _runs(asset):
         inputs = {spec.name: _input(deployment, asset, spec, keys) for spec in asset.inputs}

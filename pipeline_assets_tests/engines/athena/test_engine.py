@@ -1,5 +1,7 @@
 """Every fault that a query can suffer, provoked on a double that behaves like Athena."""
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -22,7 +24,8 @@ from pipeline_assets_tests.doubles.athena import (
 )
 from pipeline_assets_tests.doubles.athena_sql import Refusal
 from pipeline_assets_tests.doubles.emr import REGION, aws_server
-from pipeline_assets_tests.engines.athena.lake import lead_to
+from pipeline_assets_tests.engines.athena.lake import lead_to, variables
+from pipeline_assets_tests.processes import CONTEXT
 from spark_resources.job import Audit, Destination, Job, Manifest
 from spark_resources.runners.janitor import cancel_orphans
 from spark_resources.runners.polling import PollPolicy, Retries
@@ -310,4 +313,31 @@ def test_tables_of_killed_audits_are_dropped_later(rig: Rig) -> None:
     with engine.tables.over("dead", HOME, JOB.schema, retries):
         assert engine.tables.drop_left() == []
         assert engine.tables.drop_left(datetime.now(UTC) + timedelta(days=2)) == ["audit_dead"]
+    assert rig.left_tables() == []
+
+
+def run_elsewhere(endpoint: str, job: Job) -> None:
+    """What a process does that is killed before it comes to an end."""
+    os.environ.update(variables(endpoint))
+    rig = Rig(AthenaDouble(endpoint))
+    rig.run(job)
+
+
+@pytest.mark.parametrize("role", ["unload-0", "summary"])
+def test_a_process_that_is_killed_leaves_what_the_next_one_takes_over(rig: Rig, role: str) -> None:
+    release = threading.Event()
+    rig.double.before = only(role, lambda _: nothing(_) if release.wait(PATIENCE) else hang(_))
+    process = CONTEXT.Process(target=run_elsewhere, args=(rig.double.endpoint, JOB))
+    process.start()
+    while role not in rig.double.states():
+        release.wait(0.01)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+    assert rig.next_token() == JOB.token
+    threading.Timer(0.1, release.set).start()
+    assert rig.run().rows == 2
+    tokens = [execution.token for execution in rig.double.executions.values()]
+    assert len(tokens) == len(set(tokens)) == 3
     assert rig.left_tables() == []
