@@ -115,6 +115,25 @@ def test_where_the_newest_metadata_is_damaged_the_one_before_is_in_force(
     assert set(content(lake)) == {"mon", "tue", "wed"}
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_table_whose_metadata_is_all_gone_is_told_and_can_be_published_anew(
+    lake: Lake, is_known: bool
+) -> None:
+    for file in Path(lake.location(PLAYS), "metadata").glob("*.metadata.json"):
+        file.unlink()
+    if not is_known:
+        catalog(lake).unlink()
+    dry = {table.name: table for table in recover(lake.access, is_dry=True)}
+    lost = recovered(lake)["music.plays"]
+    assert dry["music.plays"] == lost
+    (line,) = lost.losses
+    assert f"no metadata lies in {lake.location(PLAYS)}/metadata any more" in line
+    assert lake.records(PLAYS) == {}
+    publish(lake, {"wed": {"ada": 3}})
+    assert content(lake).keys() == {"wed"}
+    assert not recovered(lake)["music.plays"].losses
+
+
 def test_data_files_that_are_gone_are_named(lake: Lake) -> None:
     (gone, *_) = lake.read(PLAYS, ["tue"]).files
     Path(gone).unlink()
