@@ -105,6 +105,7 @@ def history(session: Session, table: str) -> None:
 
     session.require_lake()
     found = session.published(table)
+    session.deployment.lake.require_newest([found])
     for entry in session.deployment.lake.history(found):
         mark = "*" if entry.is_current else " "
         changes = ", ".join(
