@@ -27,6 +27,7 @@ from pipeline_assets.settings.faults import one_line, refuse_unknown_names
 from pipeline_assets.settings.lake import LakeSettings
 from pipeline_assets.settings.landing import LandingSettings
 from pipeline_assets.settings.pageviews import PageViewSettings
+from pipeline_assets.settings.sentiment import SentimentSettings
 
 PREFIX: Final = "PIPELINE_"
 ENV_FILE: Final = ".env"
@@ -39,6 +40,7 @@ GROUPS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
         "Athena": AthenaSettings,
         "Databases": DatabaseSettings,
         "Page views": PageViewSettings,
+        "Sentiment": SentimentSettings,
         "Dagster": DagsterSettings,
         "HTTP API": ApiSettings,
         "Alerts": AlertSettings,
@@ -51,6 +53,7 @@ class Settings(  # pydantic lists the fields of the last base first
     AlertSettings,
     ApiSettings,
     DagsterSettings,
+    SentimentSettings,
     PageViewSettings,
     DatabaseSettings,
     AthenaSettings,
