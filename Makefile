@@ -13,7 +13,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster
 SINCE := [ -n "$$PIPELINE_RENTALS_START" ] || [ ! -f "$$DAGSTER_HOME/sample_start" ] \
 	|| { read -r PIPELINE_RENTALS_START < "$$DAGSTER_HOME/sample_start"; export PIPELINE_RENTALS_START; }
 
-.PHONY: help demo demo-emr dev test lint format docs snapshots lock audit bench chaos mutants clean test-daemon test-machines test-trainers
+.PHONY: help demo demo-emr dev test lint format docs snapshots lock audit bench chaos mutants clean deploy-check image-check test-daemon test-machines test-trainers
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -69,13 +69,22 @@ format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+deploy-check: $(READY) ## lint templates and image, create the stacks on a stand-in for AWS; installs its tools once
+	deploy/check.sh $(BIN)/python
+
+image-check: ## the steps of the Dockerfile in a bare virtual environment, as far as the web server's answer
+	deploy/check_image.sh $(PYTHON)
+
 docs: $(READY) ## renew the generated pages of docs/
 	$(BIN)/python -m pipeline_assets.command.docs
 	$(BIN)/python -m pipeline_assets_tests.dependencies.licences
+	$(BIN)/python -m pipeline_assets_tests.deploy.page
 
-lock: ## renew constraints.txt after a change of pyproject.toml; versions that still fit stay; needs uv
+lock: ## renew constraints.txt and deploy/requirements.txt after a change of pyproject.toml; versions that still fit stay; needs uv
 	uv pip compile --quiet pyproject.toml --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url -o constraints.txt
+	uv pip compile --quiet pyproject.toml --extra serve --group build --universal --python-version 3.11 -c constraints.txt \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url -o deploy/requirements.txt
 
 audit: $(READY) ## ask the public registry whether a pinned package has a known vulnerability; needs the internet
 	$(BIN)/pre-commit run --hook-stage manual audit --all-files
@@ -98,4 +107,4 @@ mutants: $(READY) ## break the rules of what has to be made, one by one, and see
 clean: ## remove the environment, the sample landing zone and the local lake
 	@case "$$(readlink .dagster/postgres)" in \
 		/var/lib/pipeline-assets/postgres-*/data) rm -rf "$$(dirname "$$(readlink .dagster/postgres)")" ;; esac
-	rm -rf $(VENV) landing lake .dagster .dagster-emr build mutants
+	rm -rf $(VENV) .venv-deploy landing lake .dagster .dagster-emr build mutants

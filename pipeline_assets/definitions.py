@@ -12,6 +12,7 @@ from pipeline_assets import domains
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.binding.declarations import require_declared
 from pipeline_assets.dataset.discovery import (
+    Dataset,
     Datasets,
     datasets_in,
     packages_of_others,
@@ -34,9 +35,9 @@ from pipeline_assets.orchestration.schedules import (
 )
 from pipeline_assets.orchestration.sensors.janitor_sensor import janitor_sensor
 from pipeline_assets.orchestration.sensors.sensors import sensors_for
-from pipeline_assets.partitions import DAYS, windows
+from pipeline_assets.partitions import DAYS, MONTHS, months, windows
 from pipeline_assets.profiles.profiles import PROFILES
-from pipeline_assets.publish.comparison_checks import comparison_checks
+from pipeline_assets.publish.checks.comparison_checks import comparison_checks
 from pipeline_assets.publish.dagster_assets import dagster_asset
 from pipeline_assets.settings import Settings
 
@@ -59,18 +60,23 @@ def datasets_for(settings: Settings) -> Datasets:
 
 def assets_for(settings: Settings, assets: Sequence[LakeAsset] | None = None) -> list[LakeAsset]:
     """Assets, by default all, cut into the windows of time and with the config of the settings."""
-    cut = windows(settings.rentals_granularity, settings.rentals_start)
     every = datasets_for(settings).assets
     chosen = every if assets is None else assets
     known = [asset.name for asset in (*every, *chosen)]
     declared = declared_in(settings.config_file)
-    return with_declared([it.with_partitioning(DAYS, cut) for it in chosen], declared, known)
+    return with_declared([_cut(it, settings) for it in chosen], declared, known)
 
 
 def landing_for(settings: Settings) -> list[LandingSource]:
     """The landing sources, cut likewise."""
-    cut = windows(settings.rentals_granularity, settings.rentals_start)
-    return [source.with_partitioning(DAYS, cut) for source in datasets_for(settings).landing]
+    return [_cut(source, settings) for source in datasets_for(settings).landing]
+
+
+def _cut(dataset: Dataset, settings: Settings) -> Dataset:
+    """A dataset or landing source with the windows of time of the settings."""
+    days = windows(settings.rentals_granularity, settings.rentals_start)
+    in_days: Dataset = dataset.with_partitioning(DAYS, days)
+    return in_days.with_partitioning(MONTHS, months(settings.pageviews_start))
 
 
 def build_definitions(
@@ -87,7 +93,7 @@ def build_definitions(
         require_declared(asset, [*tables, *sources])
     completeness = completeness_checks(assets)
     engines = deployment.engines
-    systems = {name for name, base in deployment.databases.items() if base.dsn}
+    systems = {name for name, system in deployment.systems.items() if system.is_set}
     policies = policies_for(systems, engines)
     return dg.Definitions(
         assets=[

@@ -12,7 +12,7 @@ import dagster as dg
 import ibis.expr.datatypes as dt
 
 from pipeline_assets.dataset.partitioning import Partitioning
-from pipeline_assets.dataset.values.windows import FIRST_DAY, Granularity
+from pipeline_assets.dataset.values.windows import FIRST_DAY, FIRST_MONTH, Granularity
 
 SPLITS = Partitioning("split", dg.StaticPartitionsDefinition(["train", "test"]))
 CATEGORIES = Partitioning("category", dg.DynamicPartitionsDefinition(name="category"))
@@ -35,16 +35,31 @@ def windows(granularity: Granularity, start: date) -> Partitioning:
     return Partitioning("insert_date", hours, dt.string)
 
 
-def _up_to_now() -> dg.TimeWindowPartitionMapping:
+@cache
+def months(start: date) -> Partitioning:
+    """Months in UTC such as ``2026-01``, the one that has not ended included.
+
+    Their column is text, because Iceberg has no type for a month.
+    """
+    first = datetime(start.year, start.month, 1, tzinfo=UTC)
+    definition = dg.MonthlyPartitionsDefinition(first, timezone="UTC", fmt="%Y-%m", end_offset=1)
+    return Partitioning("month", definition)
+
+
+def _since(windows: int) -> dg.TimeWindowPartitionMapping:
     with warnings.catch_warnings():
         # Dagster still marks allow_nonexistent_upstream_partitions as beta. Without it, an offset
         # that reaches windows before the first one is an error.
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.TimeWindowPartitionMapping(
-            start_offset=-400_000, allow_nonexistent_upstream_partitions=True
+            start_offset=-windows, allow_nonexistent_upstream_partitions=True
         )
 
 
 DAYS = windows("daily", FIRST_DAY)
-UP_TO_NOW = _up_to_now()
+UP_TO_NOW = _since(400_000)
 """A window depends on itself and on all before it; the offset is 45 years in hours."""
+LISTS = Partitioning("list", dg.DynamicPartitionsDefinition(name="list"))
+MONTHS = months(FIRST_MONTH)
+WITH_THE_MONTH_BEFORE = _since(1)
+"""A month depends on itself and on the one before it."""

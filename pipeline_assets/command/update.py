@@ -75,7 +75,7 @@ class Updater:
         return {source.key.to_user_string(): _listing(zone, source) for source in self.sources}
 
     def outside(self, *, withdraws: bool = False) -> OutsideVersions:
-        """Ask the databases for their versions; one that does not answer becomes a problem.
+        """Ask the systems outside for their versions; one that does not answer becomes a problem.
 
         Args:
             withdraws: Whether somebody knows that a database has lost most of what is published.
@@ -86,7 +86,7 @@ class Updater:
         lake = self.deployment.lake
         return read_outside_systems(
             self.assets,
-            self.deployment.databases,
+            self.deployment.systems,
             lambda asset: lake.records(asset.table),
             withdraws=withdraws,
         )

@@ -2,9 +2,8 @@
 
 ``lake_asset`` turns a function on Ibis tables into a :class:`LakeAsset`. It stays callable, so a
 test hands it tables and looks at the expression it returns; where it runs, how the result is
-audited and published is decided elsewhere. ``ingest_asset`` does the same for a function that reads
-the outside world and yields Arrow record batches, ``export_asset`` for one whose rows leave the
-lake.
+audited and published is decided elsewhere. ``ingest_asset`` does so for a function that reads the
+outside world and yields Arrow batches, ``export_asset`` for one whose rows leave the lake.
 """
 
 import inspect
@@ -19,7 +18,13 @@ import ibis.expr.types as ir
 from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.comparison import Comparison, divided
 from pipeline_assets.dataset.contract import Check, Contract, Severity, TableContract
-from pipeline_assets.dataset.inputs import InputSpec, input_specs, own_spec, table_parameters
+from pipeline_assets.dataset.inputs import (
+    InputSpec,
+    ingest_keys,
+    input_specs,
+    own_spec,
+    table_parameters,
+)
 from pipeline_assets.dataset.options import Options, SourceVersions, TableOptions
 from pipeline_assets.dataset.parameters import CONFIG, Kind, require_known_parameters
 from pipeline_assets.dataset.partitioning import Partitioning
@@ -56,11 +61,10 @@ class LakeAsset:
         code_version: Of an ingest function; an expression's version is derived from its SQL.
         export: Where the rows of an export asset go.
         system: The outside system it needs, such as ``oltp``; where it is not set, it is idle.
-        source_versions: For an asset that reads such a system: from its connection string, the
-            length of windows and the span to look at (None for all of it) to the version of each
-            window that the system holds anything of, by the window's start in UTC.
-        refreshes_on_request: Once it is materialised, new input alone does not make it stale;
-            somebody has to ask for a new one.
+        source_versions: For an asset that reads windows of such a system: from what connects to it,
+            their length and the span to look at (None for all) to the version of each window that
+            the system holds anything of, by the window's start in UTC.
+        refreshes_on_request: Once materialised, new input alone does not make it stale.
         to_warehouse: Whether its partitions are also loaded into the relational warehouse.
         declared: The config that the deployment declares for it.
         delivery: Which deliveries may not take the place of what is published unasked.
@@ -139,10 +143,7 @@ class LakeAsset:
         return 1 if self.config_type else self.partitions_per_run
 
     def with_partitioning(self, before: Partitioning, after: Partitioning) -> "LakeAsset":
-        """The same asset with another partitioning, if it has the one before.
-
-        The column keeps its name; its type follows the new partitioning.
-        """
+        """The same with another partitioning and its column's type, if it has the one before."""
         if self.partitioning is not before:
             return self
         contract = self.table.contract.with_column_type(after.column, after.column_type)
@@ -212,6 +213,7 @@ def ingest_asset(
     code_version: str,
     partitions: Partitioning | None = None,
     landing: LandingSource | None = None,
+    mappings: Mapping[str, dg.PartitionMapping] | None = None,
     checks: Iterable[Check] = (),
     plots: Iterable[Plot | Text] = (),
     **options: Unpack[Options],
@@ -224,6 +226,7 @@ def ingest_asset(
         code_version: Change it when the function's results change.
         partitions: How it is cut.
         landing: Where the function's parameter of type ``Landed`` comes from.
+        mappings: Partition mappings of its parameters of type ``Rows``.
         checks: Promises beyond the contract's.
         plots: Pictures.
         options: Other fields of :class:`LakeAsset`.
@@ -232,13 +235,13 @@ def ingest_asset(
 
     def declare(function: Callable[..., Any]) -> LakeAsset:
         require_known_parameters(function, "ingest")
-        landed = [name for name, kind in table_parameters(function).items() if kind == "landed"]
-        specs = tuple(InputSpec(name, landing.key, "landed") for name in landed if landing)
+        readings = table_parameters(function)
+        keys = ingest_keys(readings, domain, landing)
         return LakeAsset(
             kind="ingest",
             table=_table(domain, function, contract, partitions),
             function=function,
-            inputs=specs,
+            inputs=input_specs(readings, keys, mappings or {}, ()),
             partitioning=partitions,
             checks=tuple(checks),
             plots=tuple(plots),
@@ -255,7 +258,7 @@ def export_asset(
     to: Destination,
     **options: Unpack[TableOptions],
 ) -> Declare:
-    """Declare a dataset whose rows go to a destination outside the lake, partition by partition.
+    """Declare a dataset whose rows go to a destination outside the lake by partition.
 
     Args:
         contract: Of the table that lists what went there.
@@ -271,8 +274,7 @@ def check(
 ) -> Callable[[Callable[..., ir.Table]], Check]:
     """Declare a promise: a function from the asset's table to the rows that break it.
 
-    The first parameter is the asset's own table, the others are inputs by name. The docstring says
-    what holds when the check passes.
+    Other parameters are inputs by name. The docstring says what holds when the check passes.
 
     Args:
         severity: Whether a broken promise keeps the table from being published.

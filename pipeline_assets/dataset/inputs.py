@@ -11,12 +11,14 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, get_args, get_orig
 import dagster as dg
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
+from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
 from pipeline_assets.dataset.values.table import LakeTable
 from spark_resources.job import Source
 
-ReadAs: TypeAlias = Literal["table", "lines", "numbered_lines", "landed", "published"]
+ReadAs: TypeAlias = Literal["table", "rows", "lines", "numbered_lines", "landed", "published"]
 READ_AS: Final = "pipeline/read_as"
 ALIGNED: Final = "pipeline/aligned"
 OPTIONAL: Final = "pipeline/optional"
@@ -29,6 +31,9 @@ RawLines: TypeAlias = Annotated[ir.Table, "lines"]
 NumberedLines: TypeAlias = Annotated[ir.Table, "numbered_lines"]
 """As :data:`RawLines`, with ``line_number`` from 1 within each vendor file; a little slower."""
 
+
+Rows: TypeAlias = Annotated[pa.Table, "rows"]
+"""All rows of a table of the lake, in memory: for an ingest that asks the outside world of them."""
 
 Published: TypeAlias = Annotated[ir.Table, "published"]
 """What is published of the asset's own table; no rows before it is published for the first time.
@@ -67,6 +72,11 @@ class LazyTable:
     sources: Mapping[str, Source]
     versions: Mapping[str, str]
     rows: ir.Table
+
+    @property
+    def snapshot_id(self) -> int | None:
+        """The snapshot that it is read from; None of a table that has none yet."""
+        return self.sources[self.rows.get_name()].snapshot_id
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,11 @@ class InputSpec:
         """Whether it is a table of the lake, and not what has landed."""
         return self.read_as != "landed"
 
+    @property
+    def is_text(self) -> bool:
+        """Whether it is the lines of the text that a raw table lists."""
+        return self.read_as in ("lines", "numbered_lines")
+
     def asset_in(self) -> dg.AssetIn:
         """The same for Dagster."""
         return dg.AssetIn(
@@ -127,7 +142,7 @@ def read_as(annotation: Any) -> ReadAs | None:  # noqa: ANN401 - annotations are
         return "landed"
     if annotation is ir.Table:
         return "table"
-    if get_origin(annotation) is Annotated and get_args(annotation)[0] is ir.Table:
+    if get_origin(annotation) is Annotated and get_args(annotation)[0] in (ir.Table, pa.Table):
         marker: ReadAs = get_args(annotation)[1]
         return marker
     return None
@@ -162,6 +177,16 @@ def input_specs(
     )
 
 
+def ingest_keys(
+    readings: Mapping[str, ReadAs], domain: str, landing: LandingSource | None
+) -> dict[str, dg.AssetKey]:
+    """What the parameters of an ingest are read from: what has landed, or tables of its domain."""
+    own = {name: dg.AssetKey([domain, name]) for name in readings}
+    return own | {
+        name: landing.key for name, how in readings.items() if how == "landed" and landing
+    }
+
+
 def own_spec(readings: Mapping[str, ReadAs], key: dg.AssetKey) -> InputSpec | None:
     """The parameter that gets what is published of the asset itself, if there is one."""
     names = [name for name, how in readings.items() if how == "published"]
@@ -170,7 +195,7 @@ def own_spec(readings: Mapping[str, ReadAs], key: dg.AssetKey) -> InputSpec | No
 
 def unbound(spec: InputSpec, upstream: LakeTable) -> ir.Table:
     """The table that an asset function sees, named after its parameter."""
-    if spec.read_as == "table":
+    if not spec.is_text:
         return ibis.table(upstream.contract.schema, name=spec.name)
     constants = dict.fromkeys(line_constants(upstream), "string")
     numbered = {"line_number": "int64", "unterminated_line": "int64"}
@@ -180,7 +205,7 @@ def unbound(spec: InputSpec, upstream: LakeTable) -> ir.Table:
 
 def stored(spec: InputSpec, upstream: LakeTable) -> ir.Table:
     """The table that checks see: the same, unless the function reads the lines it lists."""
-    suffix = "" if spec.read_as == "table" else "_rows"
+    suffix = "_rows" if spec.is_text else ""
     return ibis.table(upstream.contract.schema, name=spec.name + suffix)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Required, TypeAlias, TypedDict
+from typing import Any, Final, Required, TypeAlias, TypedDict
 
 import dagster as dg
 
@@ -11,7 +11,6 @@ from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.contract import Check
 from pipeline_assets.dataset.partitioning import Partitioning, Window
 from pipeline_assets.dataset.plots import Plot, Text
-from pipeline_assets.dataset.values.dsn import SecretDsn
 
 TRAINING_SET: Final = {"training_set": "yes"}
 """Tags of the assets that a release holds unless somebody names others."""
@@ -22,11 +21,11 @@ class WindowVersion:
     """What an outside system holds for one window of time.
 
     Attributes:
-        rows: How many rows.
+        rows: How many rows; None for a system that cannot tell.
         version: A fingerprint of them.
     """
 
-    rows: int
+    rows: int | None
     version: str
 
 
@@ -34,7 +33,7 @@ NOWHERE: Final = datetime.min.replace(tzinfo=UTC)
 """In the place of a window's start: rows without a date that a calendar knows."""
 
 SourceVersions: TypeAlias = Callable[
-    [SecretDsn, timedelta, Window | None], Mapping[datetime, WindowVersion]
+    [Any, timedelta, Window | None], Mapping[datetime, WindowVersion]
 ]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from pipeline_assets.dataset.inputs import ReadAs, read_as
-from pipeline_assets.dataset.values.database import OLTP, WAREHOUSE
+from pipeline_assets.dataset.values.database import OLTP, WAREHOUSE, WIKIMEDIA
 from pipeline_assets.errors import DeclarationError
 
 Kind: TypeAlias = Literal["expression", "ingest", "export"]
@@ -31,6 +31,7 @@ NAMED: Final[Mapping[Kind, Mapping[str, str]]] = {
         WORKSPACE: "Partitions, windows and storage: `dataset.workspace.Workspace`.",
         OLTP: "The shop's database, which may not be configured: `dataset.database.Database`.",
         WAREHOUSE: "The warehouse's database, likewise.",
+        WIKIMEDIA: "Wikimedia's APIs, which may not be configured: `wikimedia.access.Wikimedia`.",
     },
 }
 """By the kind of asset: the names that are no data, and what each of them gets."""
@@ -43,7 +44,7 @@ _ANNOTATIONS: Final[Mapping[Kind, Mapping[ReadAs, str]]] = {
         "published": "Published",
     },
     "export": {"table": "ir.Table"},
-    "ingest": {"landed": "Landed"},
+    "ingest": {"landed": "Landed", "rows": "Rows"},
 }
 
 

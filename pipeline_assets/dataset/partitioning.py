@@ -34,16 +34,28 @@ class Partitioning:
         """All keys there are now; of windows of time, those that have ended."""
         return self.definition.get_partition_keys(dynamic_partitions_store=instance)
 
+    def known(self, keys: Iterable[str], instance: dg.DagsterInstance) -> set[str]:
+        """Those of some keys that there are now; windows of time must have ended."""
+        # To write out all windows takes long where there are many.
+        return self.ended(keys) if self.in_time else set(keys).intersection(self.keys(instance))
+
     def has_key(self, key: str, instance: dg.DagsterInstance) -> bool:
         """Whether there is such a key now; one of a window of time must have ended."""
-        # To write out all windows takes seconds where there are many.
-        return self.is_window(key) if self.in_time else key in self.keys(instance)
+        return bool(self.known([key], instance))
 
     def is_window(self, key: str) -> bool:
         """Whether it is the key of a window of time that has ended, from the first one on."""
+        return bool(self.ended([key]))
+
+    def ended(self, keys: Iterable[str]) -> set[str]:
+        """Those of some keys that name windows of time that have ended, from the first one on."""
         definition = self.in_time
-        is_time = definition is not None and self._is_time(key)
-        return is_time and definition is not None and definition.has_partition_key(key)
+        first = definition.get_first_partition_key() if definition else None
+        last = definition.get_last_partition_key() if definition else None
+        if first is None or last is None:
+            return set()
+        # Dagster looks up the first and the last window for each key that it is asked for.
+        return {key for key in keys if first <= key <= last and self._is_time(key)}
 
     def upstream_keys(
         self,
@@ -125,9 +137,19 @@ class Partitioning:
         definition = self.in_time
         if definition is None:
             return frozenset()
-        lowest, highest = (_utc(moment).strftime(definition.fmt) for moment in (first, last))
-        keys = definition.get_partition_keys()
-        return frozenset(key for key in keys if lowest <= key <= highest)
+        opened, ended = (
+            definition.get_first_partition_window(),
+            definition.get_last_partition_window(),
+        )
+        if opened is None or ended is None or last < opened.start or first >= ended.end:
+            return frozenset()
+        # Only the windows in between are written out: there may be twenty years of them.
+        start = definition.get_partition_key_for_timestamp(first.timestamp())
+        span = dg.TimeWindow(
+            max(definition.start_time_for_partition_key(start), opened.start),
+            min(last + timedelta(microseconds=1), ended.end),
+        )
+        return frozenset(definition.get_partition_keys_in_time_window(span))
 
     def is_open(self, key: str) -> bool:
         """Whether it is too early for a key: its window of time has not ended."""
@@ -150,9 +172,12 @@ class Partitioning:
         if definition is None:
             return False
         try:
-            return datetime.strptime(key, definition.fmt).strftime(definition.fmt) == key
+            start = datetime.strptime(key, definition.fmt).replace(tzinfo=UTC, minute=0, second=0)
         except ValueError:
             return False
+        if not (definition.is_basic_daily or definition.is_basic_hourly):
+            start = definition.start_time_for_partition_key(key)
+        return start.strftime(definition.fmt) == key
 
 
 def _in_windows(keys: Iterable[str], windows: Sequence[PersistedTimeWindow], fmt: str) -> list[str]:

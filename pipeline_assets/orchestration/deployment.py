@@ -22,7 +22,7 @@ from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 if TYPE_CHECKING:
     import dagster as dg
 
-    from pipeline_assets.dataset.values.database import Database
+    from pipeline_assets.dataset.values.database import Database, OutsideSystem
     from pipeline_assets.dataset.values.landing_source import LandingSource
     from pipeline_assets.engines.embedded.engine import EmbeddedEngine
     from pipeline_assets.engines.router import Engines
@@ -96,6 +96,11 @@ class Deployment:
     def databases(self) -> "Mapping[str, Database]":
         """The databases outside the lake, by the name that assets give them."""
         return self.parts.databases
+
+    @property
+    def systems(self) -> "Mapping[str, OutsideSystem]":
+        """Everything outside the lake that assets read or load into, by the name they give it."""
+        return self.parts.systems
 
     def verifier(self, *, deep: bool) -> "Verifier":
         """What tells whether everything published is there, by lengths or by reading all of it."""

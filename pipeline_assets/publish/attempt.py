@@ -79,7 +79,8 @@ class Attempt:
         return self.request.keys or (WHOLE_TABLE,)
 
     @property
-    def _lazy(self) -> dict[str, LazyTable]:
+    def lazy(self) -> dict[str, LazyTable]:
+        """The tables among the inputs."""
         return {
             name: loaded for name, loaded in self.inputs.items() if isinstance(loaded, LazyTable)
         }
@@ -87,18 +88,18 @@ class Attempt:
     @property
     def tables(self) -> dict[str, ir.Table]:
         """What the asset's function is called with."""
-        return {name: lazy.table for name, lazy in self._lazy.items()}
+        return {name: lazy.table for name, lazy in self.lazy.items()}
 
     @property
     def stored(self) -> dict[str, ir.Table]:
         """The input tables as they are stored, which is what checks look at."""
-        return {name: lazy.rows for name, lazy in self._lazy.items()}
+        return {name: lazy.rows for name, lazy in self.lazy.items()}
 
     @property
     def sources(self) -> dict[str, Source]:
         """The files of the inputs, by table name."""
         return {
-            name: source for lazy in self._lazy.values() for name, source in lazy.sources.items()
+            name: source for lazy in self.lazy.values() for name, source in lazy.sources.items()
         }
 
     @property

@@ -1,7 +1,8 @@
 """The only doors between Dagster and storage: lazy inputs in, one commit out."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
@@ -33,6 +34,7 @@ from pipeline_assets.landing.zone import LandingZone
 from pipeline_assets.profiles.profiles import append_profiles
 from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import publish_metadata
+from pipeline_assets.publish.publication import UNOBSERVED, Publication, Publications
 from pipeline_assets.publish.staging import AlreadyPublished, Staged
 from spark_resources.job import Source, SourceFile
 
@@ -53,12 +55,14 @@ class LakeIOManager(dg.IOManager):
         tables: Lake table by asset key (``domain/name``).
         progress: Told of every publish.
         store: Where the lake's files lie; whoever stages writes there.
+        publications: Told of every publish in full.
     """
 
     lake: "Lake"
     tables: Mapping[str, LakeTable]
     progress: Progress
     store: ObjectStore
+    publications: Publications = field(default=UNOBSERVED, kw_only=True)
 
     @dagster_failures()
     def load_input(self, context: dg.InputContext) -> LazyTable:
@@ -102,6 +106,29 @@ class LakeIOManager(dg.IOManager):
         exported = staged.export.listing["rows"].to_pylist() if staged.export else None
         rows = staged.manifest.rows if exported is None else sum(exported)
         self.progress.published(_placed(table, staged.records), rows)
+        self.publications.published(_publication(context, table, staged, snapshot))
+
+
+def _publication(
+    context: dg.OutputContext, table: LakeTable, staged: Staged, snapshot: int
+) -> Publication:
+    manifest = staged.manifest
+    return Publication(
+        asset=context.asset_key.to_user_string(),
+        table=table,
+        run_id=context.run_id,
+        job_name=context.job_name,
+        published_at=datetime.now(UTC),
+        keys=tuple(filter(None, staged.records)),
+        snapshot_id=snapshot,
+        origin=staged.origin,
+        lineage=staged.lineage,
+        checks=manifest.audits,
+        rows=manifest.rows,
+        bytes=manifest.bytes,
+        files=len(manifest.files),
+        facts=manifest.facts,
+    )
 
 
 def lazy_table(
@@ -118,7 +145,7 @@ def lazy_table(
     state = lake.read(table, keys)
     rows, lines = stored(spec, table), unbound(spec, table)
     sources = {rows.get_name(): _parquet(state, rows, table)}
-    if spec.read_as != "table":
+    if spec.is_text:
         sources[lines.get_name()] = _text(lake.rows(table, state), lines, lake.location(table))
     absent = dict.fromkeys(keys or (), ABSENT) if spec.optional else {}
     versions = absent | {key: record.version for key, record in state.records.items()}

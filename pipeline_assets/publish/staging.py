@@ -21,7 +21,8 @@ from pipeline_assets.dataset.computation import (
 from pipeline_assets.dataset.inputs import Input
 from pipeline_assets.dataset.lineage import InputColumn, column_lineage
 from pipeline_assets.dataset.parameters import CONFIG, WORKSPACE
-from pipeline_assets.dataset.values.database import Database
+from pipeline_assets.dataset.sql import to_sql
+from pipeline_assets.dataset.values.database import OutsideSystem
 from pipeline_assets.dataset.values.destinations import Destination
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.dataset.values.progress import Progress
@@ -40,6 +41,7 @@ from pipeline_assets.exports.exporter import (
 from pipeline_assets.iceberg.checksums import Checksum
 from pipeline_assets.profiles.profiles import ColumnProfile, profiles_in
 from pipeline_assets.publish.attempt import Attempt, Request
+from pipeline_assets.publish.publication import Origin
 from pipeline_assets.staleness.outside_systems import outside_versions
 from pipeline_assets.staleness.versions import digest, function_parameters
 from spark_resources.job import Manifest, fresh_token
@@ -61,6 +63,7 @@ class Staged:
         lineage: Output column to the input columns that feed it.
         export: What is to be committed at a destination outside the lake, before the table.
         checksums: Of files beside the manifest's, computed while they were written.
+        origin: What was read.
     """
 
     manifest: Manifest
@@ -69,6 +72,7 @@ class Staged:
     lineage: Lineage = field(default_factory=dict)
     export: StagedExport | None = None
     checksums: Mapping[str, Checksum] = field(default_factory=dict)
+    origin: Origin = field(default_factory=Origin)
 
     @property
     def version(self) -> str:
@@ -103,7 +107,7 @@ class Stager:
         part_bytes: Size of raw text parts.
         landing_expansion: How many bytes one byte of a compressed delivery may unfold to.
         progress: Shown to whoever waits.
-        databases: What ingesting functions may ask for by parameter name.
+        systems: What ingesting functions may ask for by parameter name.
         exporters: What writes to destinations outside the lake, by their kind.
     """
 
@@ -113,7 +117,7 @@ class Stager:
     part_bytes: int
     landing_expansion: int
     progress: Progress
-    databases: Mapping[str, Database] = field(default_factory=dict)
+    systems: Mapping[str, OutsideSystem] = field(default_factory=dict)
     exporters: Mapping[str, Exporter[Any]] = field(default_factory=dict)
 
     def attempt(self, asset: LakeAsset, inputs: Mapping[str, Input], request: Request) -> Attempt:
@@ -125,7 +129,7 @@ class Stager:
         """
         _require_few(asset, request.keys)
         home = f"{self.lake.location(asset.table)}/data"
-        outside = outside_versions(asset, self.databases, request.keys)
+        outside = outside_versions(asset, self.systems, request.keys)
         return Attempt(asset, inputs, request, fresh_token(), home, outside)
 
     def already_published(self, attempt: Attempt) -> AlreadyPublished | None:
@@ -202,12 +206,19 @@ class Stager:
 
     def _arguments(self, attempt: Attempt, sums: dict[str, Checksum]) -> dict[str, Any]:
         available_versions: dict[str, Any] = {
-            **self.databases,
+            **self.systems,
             **attempt.landed,
+            **{name: self._rows(attempt, table) for name, table in attempt.tables.items()},
             WORKSPACE: self._workspace(attempt, sums),
             CONFIG: attempt.request.config,
         }
         return {name: available_versions[name] for name in function_parameters(attempt.asset)}
+
+    def _rows(self, attempt: Attempt, table: ir.Table) -> pa.Table:
+        """An input that an ingesting function reads row by row."""
+        schema = pa.schema(table.schema().to_pyarrow())
+        with self.engines.embedded.stream(attempt.sources, to_sql(table, "duckdb")) as batches:
+            return pa.Table.from_batches(batches, schema)
 
     def _workspace(self, attempt: Attempt, sums: dict[str, Checksum]) -> Workspace:
         asset, keys = attempt.asset, attempt.request.keys
@@ -250,7 +261,7 @@ def _staged(
 ) -> Staged:
     records = attempt.records(manifest)
     profiles = profiles_in(manifest, attempt.asset.table, records)
-    return Staged(manifest, records, profiles, lineage, export)
+    return Staged(manifest, records, profiles, lineage, export, origin=Origin.of(attempt))
 
 
 def _requested(attempt: Attempt, computation: Computation) -> Computation:

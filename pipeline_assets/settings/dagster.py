@@ -39,6 +39,11 @@ class DagsterSettings(BaseModel):
         description="Minutes before each retry of a failed run that a sensor has started, as JSON; "
         "`[]` for none. A failed audit is not retried.",
     )
+    openlineage: bool = Field(
+        False,
+        description="Tell every publish to the receiver that OpenLineage's own settings name, such "
+        "as `OPENLINEAGE_URL`.",
+    )
     ui_url: str = Field("http://localhost:3000", description="Root of the UI, for links in alerts.")
 
     @field_validator("compute_logs_uri")

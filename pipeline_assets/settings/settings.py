@@ -25,6 +25,7 @@ from pipeline_assets.settings.engines import EngineSettings
 from pipeline_assets.settings.faults import one_line, refuse_unknown_names
 from pipeline_assets.settings.lake import LakeSettings
 from pipeline_assets.settings.landing import LandingSettings
+from pipeline_assets.settings.pageviews import PageViewSettings
 
 PREFIX: Final = "PIPELINE_"
 ENV_FILE: Final = ".env"
@@ -35,6 +36,7 @@ GROUPS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
         "Engines": EngineSettings,
         "EMR": EmrSettings,
         "Databases": DatabaseSettings,
+        "Page views": PageViewSettings,
         "Dagster": DagsterSettings,
         "HTTP API": ApiSettings,
         "Alerts": AlertSettings,
@@ -47,6 +49,7 @@ class Settings(  # pydantic lists the fields of the last base first
     AlertSettings,
     ApiSettings,
     DagsterSettings,
+    PageViewSettings,
     DatabaseSettings,
     EmrSettings,
     EngineSettings,

@@ -1,9 +1,9 @@
 """Versions of systems outside the lake, so that staleness notices their changes.
 
-Where an asset reads a system, the version of a partition is a fingerprint of what the system holds
-for it. Where an asset loads into a system, it is the system's address. A partition's record lists
-the version among its inputs under the system's name, and so a change outside the lake makes the
-partition stale like any other changed input.
+Where an asset reads windows of a system, the version of a partition is a fingerprint of what the
+system holds for it. Where an asset only needs a system, or loads into it, the version is the
+system's address. A partition's record lists the version among its inputs under the system's name,
+and so a change outside the lake makes the partition stale like any other changed input.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,9 +14,8 @@ from typing import Final
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.options import NOWHERE, WindowVersion
 from pipeline_assets.dataset.partitioning import Partitioning
-from pipeline_assets.dataset.values.database import Database
-from pipeline_assets.dataset.values.dsn import address
-from pipeline_assets.dataset.values.table import PartitionRecord
+from pipeline_assets.dataset.values.database import OutsideSystem
+from pipeline_assets.dataset.values.table import WHOLE_TABLE, PartitionRecord
 from pipeline_assets.errors import PipelineError
 
 FEW_WINDOWS: Final = 2
@@ -31,7 +30,7 @@ class OutsideVersions:
 
     Attributes:
         versions: For each asset that reads a system, the version by partition key.
-        destinations: For each asset that loads into a system, the system's address.
+        destinations: For each other asset that needs a system, the system's address.
         idle: For each asset whose system is not configured, which setting is missing.
         problems: One line for each system that did not answer.
         notes: One line for each asset whose system holds rows before the first window.
@@ -46,7 +45,7 @@ class OutsideVersions:
 
 def read_outside_systems(
     assets: Iterable[LakeAsset],
-    databases: Mapping[str, Database],
+    systems: Mapping[str, OutsideSystem],
     published: Callable[[LakeAsset], Mapping[str, PartitionRecord]],
     *,
     withdraws: bool = False,
@@ -55,7 +54,7 @@ def read_outside_systems(
 
     Args:
         assets: The assets.
-        databases: The systems by name.
+        systems: The systems by name.
         published: The records of an asset's partitions.
         withdraws: Whether somebody knows that a system has lost most of what is published.
     """
@@ -66,15 +65,15 @@ def read_outside_systems(
     notes: list[str] = []
     answers: dict[object, Mapping[datetime, WindowVersion]] = {}
     for asset in assets:
-        database = databases[asset.system] if asset.system else None
-        if database and database.dsn is None:
-            idle[asset.name] = f"{database.setting} is not set"
-        elif database and asset.source_versions:
+        system = systems[asset.system] if asset.system else None
+        if system and not system.is_set:
+            idle[asset.name] = f"{system.setting} is not set"
+        elif system and asset.source_versions:
             try:
                 # Assets that read the same rows share one answer, and one note about it.
                 question = (asset.source_versions, asset.system, asset.partitioning)
                 if question not in answers:
-                    answers[question] = _versions(asset, database, None)
+                    answers[question] = _versions(asset, system, None)
                     notes += _rows_left_out(asset, answers[question])
                 held = answers[question]
                 found = {start: each for start, each in held.items() if start != NOWHERE}
@@ -85,8 +84,8 @@ def read_outside_systems(
             except PipelineError as error:
                 versions[asset.name] = {}
                 problems.append(f"{asset.name}: {error}")
-        elif database:
-            destinations[asset.name] = address(database.require())
+        elif system:
+            destinations[asset.name] = system.address
     return OutsideVersions(versions, destinations, idle, tuple(problems), tuple(notes))
 
 
@@ -131,8 +130,9 @@ def _refuse_another_system(
     windows = partitioning.windows(known) if partitioning else {}
     starts = {key: start for key, (start, _) in windows.items()}
     lacking = {
-        key: records[key].rows - (found[start].rows if start in found else 0)
+        key: records[key].rows - held
         for key, start in starts.items()
+        if (held := found[start].rows if start in found else 0) is not None
     }
     lost = {key: rows for key, rows in lacking.items() if rows > 0}
     total, gone = sum(records[key].rows for key in known), sum(lost.values())
@@ -145,7 +145,7 @@ def _refuse_another_system(
 
 
 def outside_versions(
-    asset: LakeAsset, databases: Mapping[str, Database], keys: Sequence[str]
+    asset: LakeAsset, systems: Mapping[str, OutsideSystem], keys: Sequence[str]
 ) -> dict[str, str]:
     """Version of an asset's outside system by partition key; empty if it has none.
 
@@ -157,24 +157,24 @@ def outside_versions(
     """
     if asset.system is None:
         return {}
-    database = databases[asset.system]
-    if asset.export:
-        return dict.fromkeys(keys, address(database.require()))
+    system = systems[asset.system]
+    if asset.source_versions is None:
+        return dict.fromkeys(keys or (WHOLE_TABLE,), system.address)
     partitioning = asset.partitioning
     windows = partitioning.windows(keys) if partitioning else {}
     if partitioning is None or not windows:
         return {}
     span = min(start for start, _ in windows.values()), max(end for _, end in windows.values())
-    return _by_key(partitioning, keys, _versions(asset, database, span))
+    return _by_key(partitioning, keys, _versions(asset, system, span))
 
 
 def _versions(
-    asset: LakeAsset, database: Database, within: tuple[datetime, datetime] | None
+    asset: LakeAsset, system: OutsideSystem, within: tuple[datetime, datetime] | None
 ) -> Mapping[datetime, WindowVersion]:
     length = asset.partitioning.window_length if asset.partitioning else None
     if asset.source_versions is None or length is None:
         return {}
-    return asset.source_versions(database.require(), length, within)
+    return asset.source_versions(system.require(), length, within)
 
 
 def _rows_left_out(asset: LakeAsset, found: Mapping[datetime, WindowVersion]) -> Iterator[str]:
@@ -196,7 +196,7 @@ def _rows_before_the_start(
     if first is None:
         return
     key, start = first
-    rows = sum(held.rows for begin, held in found.items() if begin < start)
+    rows = sum(held.rows or 0 for begin, held in found.items() if begin < start)
     if rows:
         yield (
             f"{asset.name}: {rows:,} rows are older than the first window {key} and left out; "

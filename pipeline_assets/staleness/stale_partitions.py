@@ -114,9 +114,9 @@ class _Survey:
         """
         if asset.name in self._state.outside.idle:
             return set()
-        if asset.name in self._state.outside.versions:
-            return self._windows_of_system(asset)
         own = [self._available.get(spec.upstream, set()) for spec in asset.inputs]
+        if asset.name in self._state.outside.versions:
+            return self._windows_of_system(asset) if all(own) else set()
         if asset.partitioning is None:
             return {WHOLE_TABLE} if all(own) else set()
         aligned = [
@@ -129,7 +129,7 @@ class _Survey:
             return set.intersection(*required) if required else set.union(*dict(aligned).values())
         if any(spec.partition_mapping for spec in asset.inputs):
             # With mapped and unmapped inputs: where any input has the partition of the same key.
-            return set.union(*own) & set(asset.partitioning.keys(self._state.instance))
+            return asset.partitioning.known(set.union(*own), self._state.instance)
         return set(asset.partitioning.keys(self._state.instance)) if all(own) else set()
 
     def _windows_of_system(self, asset: LakeAsset) -> set[str]:

@@ -142,9 +142,12 @@ def input_versions(asset: LakeAsset, inputs: Mapping[str, Input], key: str) -> d
     for spec in asset.inputs:
         if spec.name not in inputs:
             continue
-        versions, mapped = inputs[spec.name].versions, None
-        if partitioning and spec.partition_mapping:
-            # Only assets of one and the same partitioning are ever mapped to each other.
+        versions = inputs[spec.name].versions
+        mapped: Iterable[str] | None = None
+        if isinstance(spec.partition_mapping, dg.AllPartitionMapping) and partitioning:
+            mapped = versions
+        elif partitioning and spec.partition_mapping:
+            # Otherwise only assets of one and the same partitioning are mapped to each other.
             mapped = partitioning.upstream_keys(key, partitioning, spec.partition_mapping, versions)
         found[spec.name] = input_version(versions, key, mapped)
     return found

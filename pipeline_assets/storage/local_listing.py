@@ -5,9 +5,13 @@ import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from pipeline_assets.dataset.values.objects import OnFault, StoredObject
 from pipeline_assets.errors import PipelineError
+
+_WRITING_NS: Final = 100_000_000
+"""By how much both times of a file may differ that was written, closed and renamed at once."""
 
 
 def local_listing(prefix: str, after: str, on_fault: OnFault | None) -> Iterator[StoredObject]:
@@ -27,8 +31,16 @@ def local_listing(prefix: str, after: str, on_fault: OnFault | None) -> Iterator
 
 
 def local_etag(status: os.stat_result) -> str:
-    """Size and modification time."""
-    return f"{status.st_size:x}-{status.st_mtime_ns:x}"
+    """Size and modification time; of a file whose time was set, also when that happened.
+
+    Programs such as ``rsync -t`` and ``cp -p`` give what they write the time of its original, so a
+    corrected file may have the size and the time of the one it replaces. No program can set the
+    time of the last change (ctime), which the system keeps. It is left out where it says nothing
+    more: lakes know files that were simply written by size and modification time.
+    """
+    etag = f"{status.st_size:x}-{status.st_mtime_ns:x}"
+    is_set = abs(status.st_ctime_ns - status.st_mtime_ns) > _WRITING_NS
+    return f"{etag}-{status.st_ctime_ns:x}" if is_set else etag
 
 
 def _paths(prefix: str, refused: list[OSError]) -> Iterator[str]:

@@ -46,7 +46,7 @@ class LocalStore:
     def list(
         self, prefix: str, after: str = "", on_fault: OnFault | None = None
     ) -> Iterator[StoredObject]:
-        """See :class:`ObjectStore`; the etag is size and modification time."""
+        """See :class:`ObjectStore`; the etag: :func:`local_etag`."""
         return local_listing(prefix, after, on_fault)
 
     def open(self, uri: str, etag: str | None = None) -> BinaryIO:

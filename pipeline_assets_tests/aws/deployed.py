@@ -1,4 +1,4 @@
-"""A whole deployment on the doubles, set up as docs/aws.md says, with every request recorded."""
+"""A whole deployment on the doubles, named as deploy/ names it, with every request recorded."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,6 +16,7 @@ from pipeline_assets.sample import write_samples
 from pipeline_assets_tests.aws.authorization import Account, calls_of
 from pipeline_assets_tests.aws.policies import Call, Policy
 from pipeline_assets_tests.aws.recording import Request, recorded_requests
+from pipeline_assets_tests.deploy.templates import Stacks
 from pipeline_assets_tests.doubles.emr import (
     ACCOUNT,
     BUCKET,
@@ -27,14 +28,16 @@ from pipeline_assets_tests.doubles.emr import (
 )
 from pipeline_assets_tests.orchestration.test_daemon import reviews_of_films
 from pipeline_assets_tests.orchestration.test_remote_runs import leave_nothing
-from pipeline_assets_tests.test_aws_guide import policy_named
 from spark_resources.job import Job
 
 DAGSTER: Final = "DAGSTERS-ROLE"
 LANDING: Final = "landing"
-QUEUE: Final = "recommender-landing"
-TOPIC: Final = f"arn:aws:sns:{REGION}:{ACCOUNT}:recommender-alerts"
-ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/recommender-job"
+READER: Final = "READERS-ROLE"
+API: Final = "APIS-ROLE"
+QUEUE: Final = "prod-landing"
+TOPIC: Final = f"arn:aws:sns:{REGION}:{ACCOUNT}:prod-alerts"
+JOB_ROLE: Final = f"prod-job-{REGION}"
+ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/{JOB_ROLE}"
 ON_A_CLUSTER: Final = "rentals/rejected_rows"
 DAY: Final = "2025-12-31"
 DELIVERED: Final = ("Gift_Card", "2026-01-01", "taobao_test")
@@ -62,30 +65,23 @@ class Deployed:
     folder: Path
 
     def run(self, *words: str, **settings: str) -> None:
-        """Run a command in the environment that the guide describes, with some other settings."""
+        """Run a command in the environment of the stacks' task, with some other settings."""
         for name, value in settings.items():
             self.environment.setenv(f"PIPELINE_{name.upper()}", value)
         cli.main(words, prog_name="pipeline-assets", obj=Session(), standalone_mode=False)
 
     def template(self) -> str:
-        """The file of a RunJobFlow request, as in the guide."""
-        roles = {"ServiceRole": "recommender-emr-service", "JobFlowRole": "recommender-job"}
+        """The file of a RunJobFlow request, as the stack `spark` puts it out."""
+        roles = {"ServiceRole": f"prod-emr-service-{REGION}", "JobFlowRole": JOB_ROLE}
         path = self.folder / "cluster.json"
         path.write_text(json.dumps({**cluster_template(), **roles}))
         return str(path)
 
-    def policy(self, name: str) -> Policy:
-        """A policy of the guide, with this account's names in it."""
-        text = json.dumps(policy_named(name))
-        names = {
-            "example-lake": BUCKET,
-            "example-landing": LANDING,
-            "eu-west-1": REGION,
-            "111122223333": ACCOUNT,
-            "REPLACE-WITH-APPLICATION-ID": self.application,
-        }
-        for placeholder, own in names.items():
-            text = text.replace(placeholder, own)
+    def policy(self, role: str) -> Policy:
+        """What a role of the stacks allows, with the names of this account's buckets in it."""
+        text = json.dumps(Stacks(ACCOUNT, REGION, self.application).policy(role))
+        for purpose, own in (("lake", BUCKET), ("landing", LANDING)):
+            text = text.replace(f"prod-{purpose}-{ACCOUNT}-{REGION}", own)
         policy: Policy = json.loads(text)
         return policy
 
@@ -96,10 +92,10 @@ class Deployed:
         read = (self.double.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys)
         return [Job.from_json(content.decode()) for content in read]
 
-    def calls(self) -> set[Call]:
-        """What Dagster's role has needed so far."""
+    def calls(self, principal: str = DAGSTER) -> set[Call]:
+        """What a role has needed so far."""
         account = Account(ACCOUNT, REGION, self._tags)
-        own = (each for each in self.requests if each.principal == DAGSTER)
+        own = (each for each in self.requests if each.principal == principal)
         return {call for request in own for call in calls_of(request, account)}
 
     def _tags(self, cluster: str) -> Mapping[str, str]:
@@ -111,7 +107,7 @@ class Deployed:
 def deployed(
     folder: Path, environment: pytest.MonkeyPatch, shop: SecretDsn, warehouse: SecretDsn
 ) -> Iterator[Deployed]:
-    """An account with everything that the guide creates, and a first delivery of each vendor."""
+    """An account with everything that the stacks create, and a first delivery of each vendor."""
     with (
         aws_server() as endpoint,
         recorded_requests() as requests,

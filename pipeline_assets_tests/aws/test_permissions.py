@@ -1,7 +1,7 @@
-"""The policies of docs/aws.md: they allow what a deployment does, and nothing that harms others.
+"""The policies of deploy/: they allow what a deployment does, and nothing that harms others.
 
-The doubles serve a deployment that follows the guide. The server records each request, whichever
-library has sent it, and the test asks the policies about each of them.
+The doubles serve a deployment that is named as the stacks name it. The server records each request,
+whichever library has sent it, and the test asks the policies about each of them.
 """
 
 import json
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 
 from pipeline_assets.command.postgres_server import ensure_database
 from pipeline_assets.command.session import Session
@@ -19,19 +20,25 @@ from pipeline_assets.orchestration.resources.spark import remote_runners
 from pipeline_assets.orchestration.sensors.janitor_sensor import sweep
 from pipeline_assets.orchestration.sensors.s3_events import EventQueue
 from pipeline_assets.sample.rental_database import fill_rentals
+from pipeline_assets.serving.server import api
+from pipeline_assets.settings import Settings
 from pipeline_assets.storage.s3_access import S3Access
 from pipeline_assets_tests.aws.deployed import (
+    API,
+    DAGSTER,
     DAY,
     ON_A_CLUSTER,
+    READER,
     SERVERLESS,
     TOPIC,
     Deployed,
     deployed,
 )
 from pipeline_assets_tests.aws.policies import Call, allows
-from pipeline_assets_tests.doubles.emr import fail, hang
+from pipeline_assets_tests.deploy.templates import Stacks
+from pipeline_assets_tests.deploy.test_templates import actions
+from pipeline_assets_tests.doubles.emr import BUCKET, fail, hang
 from pipeline_assets_tests.orchestration.test_remote_runs import leave_nothing
-from pipeline_assets_tests.test_aws_guide import actions, policy_named
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
 
@@ -57,11 +64,15 @@ def test_the_policies_allow_every_request_of_a_deployment(
         failing_jobs(site)
         sensors_and_alerts(site)
         a_cluster_for_one_job(site)
-        policy, calls = site.policy("dagster-policy.json"), site.calls()
-        assert sorted(call for call in calls if not allows(policy, call)) == []
-        assert actions(policy) - {call.action for call in calls} == IDLE
+        readers(site)
+        for principal, role in ((DAGSTER, "DagsterRole"), (READER, "ReaderRole"), (API, "ApiRole")):
+            policy, calls = site.policy(role), site.calls(principal)
+            assert calls
+            assert sorted(call for call in calls if not allows(policy, call)) == []
+        needed = {call.action for call in site.calls()}
+        assert actions("DagsterRole") - needed == IDLE
 
-        of_jobs = site.policy("job-policy.json")
+        of_jobs = site.policy("JobRole")
         assert sorted(call for call in needed_by_jobs(site) if not allows(of_jobs, call)) == []
 
 
@@ -78,6 +89,7 @@ def everyday_work(site: Deployed) -> None:
     site.run("clean")
     site.run("verify", str(reviews), "--deep")
     site.run("recover", "--dry-run")
+    site.run("backup", f"s3://{BUCKET}/backups")
 
 
 def failing_jobs(site: Deployed) -> None:
@@ -110,6 +122,20 @@ def a_cluster_for_one_job(site: Deployed) -> None:
     site.run(*again, emr_cluster_template=site.template())
 
 
+def readers(site: Deployed) -> None:
+    """People who ask the lake, and the HTTP API."""
+    site.environment.setenv("AWS_ACCESS_KEY_ID", READER)
+    site.run("tables")
+    site.run("query", "select count(*) from rentals.movie_reviews")
+    site.run("history", "rentals.movie_reviews")
+    site.environment.setenv("AWS_ACCESS_KEY_ID", API)
+    with TestClient(api(Settings.from_environment())) as client:
+        assert client.get("/tables").status_code == 200
+        asked = {"sql": "select count(*) from rentals.movie_reviews"}
+        assert client.post("/query", json=asked).status_code == 200
+    site.environment.setenv("AWS_ACCESS_KEY_ID", DAGSTER)
+
+
 def needed_by_jobs(site: Deployed) -> set[Call]:
     """What the jobs' role needs on S3, from what the jobs say; the doubles run no Spark."""
     needed: set[Call] = set()
@@ -127,10 +153,11 @@ def object_call(what: str, uri: str) -> Call:
     return Call("job", f"s3:{action}", uri.replace("s3://", "arn:aws:s3:::"))
 
 
+LAKE, LANDING = (f"arn:aws:s3:::prod-{each}-111122223333-eu-west-1" for each in ("lake", "landing"))
 OURS = (("elasticmapreduce:ResourceTag/deployment", "prod"),)
 ASKED = (("elasticmapreduce:RequestTag/deployment", "prod"),)
 CLUSTER = "arn:aws:elasticmapreduce:eu-west-1:111122223333:cluster"
-JOBS_ROLE = "arn:aws:iam::111122223333:role/recommender-job"
+JOBS_ROLE = "arn:aws:iam::111122223333:role/prod-job-eu-west-1"
 
 
 def passed_to(service: str) -> tuple[tuple[str, str], ...]:
@@ -149,24 +176,32 @@ def passed_to(service: str) -> tuple[tuple[str, str], ...]:
         Call("dagster", "elasticmapreduce:RunJobFlow"),
         Call("dagster", "iam:PassRole", JOBS_ROLE, passed_to("lambda")),
         Call("dagster", "iam:PassRole", JOBS_ROLE, passed_to("elasticmapreduce")),
-        Call("dagster", "iam:PassRole", JOBS_ROLE.replace("job", "dagster"), passed_to("ec2")),
-        Call("dagster", "s3:PutObject", "arn:aws:s3:::example-landing/users.csv"),
-        Call("dagster", "s3:DeleteObject", "arn:aws:s3:::example-landing/users.csv"),
         Call(
-            "dagster", "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111122223333:recommender-landing"
+            "dagster",
+            "iam:PassRole",
+            JOBS_ROLE.replace("prod-job", "prod-dagster"),
+            passed_to("ec2"),
         ),
+        Call("dagster", "s3:PutObject", f"{LANDING}/users.csv"),
+        Call("dagster", "s3:DeleteObject", f"{LANDING}/users.csv"),
+        Call("dagster", "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111122223333:prod-landing"),
         Call("dagster", "sns:Publish", "arn:aws:sns:eu-west-1:111122223333:others"),
         Call("dagster", "glue:DeleteTable", "arn:aws:glue:eu-west-1:111122223333:table/lake/x"),
-        Call("job", "s3:GetObject", "arn:aws:s3:::example-landing/users.csv"),
-        Call("job", "s3:PutObject", "arn:aws:s3:::example-lake/catalog.db"),
+        Call("job", "s3:GetObject", f"{LANDING}/users.csv"),
+        Call("job", "s3:PutObject", f"{LAKE}/catalog.db"),
         Call("job", "glue:UpdateTable", "arn:aws:glue:eu-west-1:111122223333:table/lake/x"),
+        Call("reader", "s3:GetObject", f"{LANDING}/users.csv"),
+        Call("reader", "s3:PutObject", f"{LAKE}/lake/music/users/data.parquet"),
+        Call("reader", "s3:DeleteObject", f"{LAKE}/lake/music/users/data.parquet"),
+        Call("api", "s3:PutObject", f"{LAKE}/athena/x.csv"),
+        Call("api", "glue:UpdateTable", "arn:aws:glue:eu-west-1:111122223333:table/lake/x"),
     ],
     ids=lambda call: f"{call.principal} {call.action} {call.resource[-12:]}",
 )
 def test_the_policies_do_not_allow(call: Call) -> None:
-    assert not allows(policy_named(f"{call.principal}-policy.json"), call)
+    assert not allows(Stacks().policy(f"{call.principal.title()}Role"), call)
 
 
 def test_the_policies_allow_a_new_cluster_its_tags() -> None:
     creation = Call("dagster", "elasticmapreduce:AddTags", f"{CLUSTER}/*", ASKED)
-    assert allows(policy_named("dagster-policy.json"), creation)
+    assert allows(Stacks().policy("DagsterRole"), creation)

@@ -116,7 +116,11 @@ def unreadable(workspace: Workspace, entries: ir.Table) -> Iterator[pa.RecordBat
         (EXPRESSION, without_annotation, "`entries`: Annotate data as ir.Table, RawLines, Numb"),
         (EXPRESSION, misnamed, "`partition`: did you mean `partitions`?.*are config, partitions$"),
         (EXPRESSION, misread, "`entries`: Annotate data as ir.Table"),
-        (INGEST, unreadable, "Annotate data as Landed; other.*config, workspace, oltp, warehouse"),
+        (
+            INGEST,
+            unreadable,
+            "Annotate data as Landed, Rows; other.*workspace, oltp, warehouse",
+        ),
     ],
 )
 def test_a_parameter_that_nothing_is_known_of_is_refused_where_it_is_declared(

@@ -3,6 +3,8 @@ from datetime import UTC, datetime
 import dagster as dg
 import ibis.expr.datatypes as dt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline_assets.dataset.partitioning import Partitioning
 
@@ -47,6 +49,36 @@ def test_closed_windows_that_hold_a_moment_of_a_span() -> None:
     assert found == {"2024-01-02", "2024-01-03", "2024-01-04"}
     assert DAYS.closed_keys(utc(1).replace(year=2999), utc(9).replace(year=2999)) == set()
     assert SPLITS.closed_keys(utc(2), utc(4)) == set()
+
+
+CUTS = (
+    DAYS,
+    HOURS,
+    Partitioning("week", dg.WeeklyPartitionsDefinition(start_date="2024-01-07")),
+    Partitioning("month", dg.MonthlyPartitionsDefinition(start_date="2024-01-01")),
+)
+MOMENTS = st.datetimes(datetime(2023, 6, 1), datetime(2124, 1, 1), timezones=st.just(UTC))
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=lambda cut: cut.column)
+@given(first=MOMENTS, last=MOMENTS)
+@settings(max_examples=20, deadline=None)
+def test_windows_of_a_span_are_those_of_all_that_hold_a_moment_of_it(
+    cut: Partitioning, first: datetime, last: datetime
+) -> None:
+    definition = cut.in_time
+    assert definition
+    spans = cut.windows(definition.get_partition_keys())
+    expected = {key for key, (start, end) in spans.items() if start <= last and first < end}
+    assert cut.closed_keys(first, last) == (expected if first <= last else set())
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=lambda cut: cut.column)
+def test_a_key_of_no_window_is_none(cut: Partitioning) -> None:
+    assert cut.in_time
+    keys = cut.in_time.get_partition_keys()
+    foreign = ["2024-01-03-05:30", "2024-1-1", "2023-12-31", FAR, "", "2024-01-03-05:00x"]
+    assert cut.ended([*keys, *foreign]) == set(keys)
 
 
 def test_a_window_is_open_until_it_has_ended() -> None:

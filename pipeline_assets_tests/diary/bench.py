@@ -57,7 +57,7 @@ def resources(settings: Settings, assets: Sequence[LakeAsset] = ASSETS) -> dict[
             part_bytes=settings.raw_part_bytes,
             landing_expansion=settings.landing_expansion,
             progress=SILENT,
-            databases=deployment.databases,
+            systems=deployment.systems,
             exporters=exporters(
                 deployment.embedded, store, settings.lake_uri, deployment.databases
             ),

@@ -1,5 +1,6 @@
-"""Every snippet of docs/reading.md does what it says, in the order of the page."""
+"""Every snippet of docs/reading.md and of the notebook runs, in the order of the page."""
 
+import json
 import os
 import re
 import subprocess
@@ -17,6 +18,7 @@ from pipeline_assets_tests.landing.plays import local_lake, record
 from spark_resources.runners.jvm import choose_java, environment
 
 PAGE = Path(__file__).parents[2] / "docs" / "reading.md"
+NOTEBOOK = Path(__file__).parents[2] / "examples" / "reading.ipynb"
 SNIPPETS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
 
 
@@ -52,3 +54,23 @@ def test_every_snippet_runs(lake_folder: Path) -> None:
     assert page.returncode == 0, page.stderr
     assert page.stdout.startswith("('music.users',)\n")
     assert len(SNIPPETS) == 7
+
+
+def test_every_cell_of_the_notebook_runs(
+    lake_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = json.loads(NOTEBOOK.read_text())["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    monkeypatch.chdir(lake_folder)
+    names: dict[str, object] = {}
+    for source in sources:
+        exec(source, names)
+    told = capsys.readouterr().out
+    assert " rows in 1 partitions, published at " in told
+    assert re.search(r"^country +string ", told, re.MULTILINE)
+
+
+def test_the_notebook_holds_no_output() -> None:
+    """Outputs would be those of somebody's lake."""
+    cells = json.loads(NOTEBOOK.read_text())["cells"]
+    assert [cell["outputs"] for cell in cells if cell.get("outputs")] == []

@@ -1,5 +1,8 @@
 import errno
+import os
+import subprocess
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -61,6 +64,35 @@ def test_putting_again_replaces_and_changes_the_identity(place: Place) -> None:
     with store.open(f"{root}/a") as file:
         assert file.read() == b"other"
     assert fingerprint(store.list(root)) != before
+
+
+@pytest.mark.parametrize("command", [("cp", "-p"), ("mv",)])  # rsync ends with a rename, too
+def test_a_file_of_the_same_size_and_time_is_another_object(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    store, landed, corrected = LocalStore(), tmp_path / "zone" / "a", tmp_path / "corrected"
+    store.put(str(landed), b"1,4")
+    (listed,) = store.list(str(landed.parent))
+    corrected.write_bytes(b"1,5")
+    time.sleep(0.15)
+    times = landed.stat()
+    os.utime(corrected, ns=(times.st_mtime_ns, times.st_mtime_ns))
+    subprocess.run([*command, str(corrected), str(landed)], check=True)
+    (replaced,) = store.list(str(landed.parent))
+    assert (replaced.size, replaced.modified) == (listed.size, listed.modified)
+    assert replaced.etag != listed.etag
+    with pytest.raises(PipelineError, match="was overwritten while it was read"):
+        store.open(listed.uri, listed.etag)
+    with store.open(replaced.uri, replaced.etag) as file:
+        assert file.read() == b"1,5"
+
+
+def test_a_file_that_was_simply_written_has_the_etag_that_lakes_have_recorded(
+    tmp_path: Path,
+) -> None:
+    LocalStore().put(str(tmp_path / "a"), b"one")
+    (item,) = LocalStore().list(str(tmp_path))
+    assert item.etag == f"3-{(tmp_path / 'a').stat().st_mtime_ns:x}"
 
 
 def test_an_object_that_was_overwritten_since_it_was_listed_is_not_read(place: Place) -> None:

@@ -6,3 +6,5 @@ from typing import Final, Literal, TypeAlias
 Granularity: TypeAlias = Literal["daily", "hourly"]
 FIRST_DAY: Final = date(2005, 1, 1)
 """The first window, unless the settings say otherwise."""
+FIRST_MONTH: Final = date(2026, 1, 1)
+"""The first month of page views, likewise; each month costs requests, so it is a recent one."""

@@ -4,19 +4,28 @@ No asset declares these itself. They follow from what the asset is: an ingest, a
 and how it is partitioned.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final, TypeAlias
 
 import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.values.database import OLTP, WIKIMEDIA
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.orchestration.policies.freshness import freshness_of, layer_of
 from pipeline_assets.publish.dagster_assets import Policies
 
+ASKING: Final = "0 5,17 * * *"
+"""When a web API is asked what has come since; it answers by when its data were loaded."""
+STILL_COMING: Final = timedelta(days=35)
+"""For so long after a month has ended, the API may have something new of it."""
 RENEWAL: Final = "0 4 1 * *"
 """When assets that do not follow their inputs are renewed: on the first of each month."""
+
+SOURCES: Final[Mapping[str | None, str]] = {OLTP: "postgres", WIKIMEDIA: "wikimedia"}
+"""The label of assets that read a system."""
 
 Condition: TypeAlias = dg.AutomationCondition[Any]
 
@@ -24,9 +33,11 @@ Condition: TypeAlias = dg.AutomationCondition[Any]
 def automation_of(asset: LakeAsset) -> Condition | None:
     """When an asset runs by itself: as soon as its inputs are new and have passed their audits."""
     # A landing sensor requests the runs of these; a second requester would run them twice.
-    if asset.kind == "ingest" and asset.inputs:
+    if asset.kind == "ingest" and not all(spec.is_table for spec in asset.inputs):
         return None
     audited = _audited()
+    if asset.kind == "ingest" and asset.inputs:
+        return (_asking_again() & audited).with_label("twice_a_day_and_on_updates")
     if asset.refreshes_on_request:
         conditions = dg.AutomationCondition
         first: Condition = conditions.missing() & conditions.any_deps_updated()
@@ -54,10 +65,18 @@ def _following(asset: LakeAsset) -> Condition:
     return _on_updates() & ~conditions.any_deps_missing()
 
 
+def _asking_again() -> Condition:
+    """Late data announce themselves to nobody: the windows that may still grow are asked for."""
+    conditions = dg.AutomationCondition
+    recent: Condition = conditions.in_latest_time_window(STILL_COMING)
+    due: Condition = conditions.cron_tick_passed(ASKING, "UTC") & recent
+    return _on_updates() | (due.since_last_handled() & ~conditions.in_progress())
+
+
 def kinds_of(asset: LakeAsset) -> set[str]:
     """Labels in the graph: what computes the asset, where it is stored, and what it exchanges."""
     computed_by = {"python"} if asset.kind == "ingest" else {"ibis"}
-    comes_from = {"postgres"} if asset.source_versions else set()
+    comes_from = {SOURCES[asset.system]} if asset.system in SOURCES and not asset.export else set()
     goes_to = {asset.export.kind} if asset.export else set()
     return {"iceberg", *computed_by, *comes_from, *goes_to}
 
@@ -83,8 +102,11 @@ def tags_of(asset: LakeAsset) -> dict[str, str]:
 def pool_of(asset: LakeAsset, engines: Engines) -> str:
     """The pool that limits how many assets run at once, named after the engine that computes them.
 
-    Only expressions run on another engine than the embedded one.
+    Only expressions run on another engine than the embedded one. What asks a web API is in a pool
+    of the API's own.
     """
+    if asset.system == WIKIMEDIA:
+        return WIKIMEDIA
     engine = engines.for_asset(asset.name) if asset.kind == "expression" else engines.embedded
     return engine.name.replace("-", "_")
 

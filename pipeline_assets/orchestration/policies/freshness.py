@@ -7,6 +7,7 @@ later. Every other asset may reach a greatest age.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Final, Literal, TypeAlias
 
 import dagster as dg
@@ -15,7 +16,7 @@ from pipeline_assets.dagster_internals import CronFreshnessPolicy, TimeWindowFre
 from pipeline_assets.dataset.asset import LakeAsset
 
 Layer: TypeAlias = Literal["raw", "table", "outgoing"]
-Cadence: TypeAlias = Literal["hourly", "daily", "deliveries", "once", "renewed"]
+Cadence: TypeAlias = Literal["hourly", "daily", "monthly", "deliveries", "once", "renewed"]
 
 DAY: Final = timedelta(days=1)
 HOURLY_SETTLE: Final[Mapping[Layer, timedelta]] = {
@@ -28,7 +29,13 @@ DAILY_SETTLE: Final[Mapping[Layer, timedelta]] = {
     "table": timedelta(hours=7),
     "outgoing": timedelta(hours=8),
 }
-"""How long after a window has ended its partition is due; vendors deliver at night."""
+MONTHLY_SETTLE: Final[Mapping[Layer, timedelta]] = {
+    "raw": timedelta(hours=72),
+    "table": timedelta(hours=73),
+    "outgoing": timedelta(hours=74),
+}
+"""How long after a window has ended its partition is due; vendors deliver at night, and what is
+counted by months comes up to two days late."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,8 @@ class Age:
 AGES: Final[Mapping[Cadence, Age]] = {
     # Vendors deliver at least every month.
     "deliveries": Age(31 * DAY, 45 * DAY),
+    # The month that has not ended grows every day.
+    "monthly": Age(4 * DAY, 7 * DAY),
     # A data set that never changes is still materialised once a year, with the code of that day.
     "once": Age(335 * DAY, 365 * DAY),
     # The automation condition renews these on the first of each month.
@@ -63,14 +72,15 @@ def cadence_of(asset: LakeAsset) -> Cadence:
     if partitioning is None:
         return "once"
     if partitioning.window_length is not None:
-        return "daily" if partitioning.window_length >= DAY else "hourly"
+        length = partitioning.window_length
+        return "hourly" if length < DAY else "daily" if length == DAY else "monthly"
     is_open = isinstance(partitioning.definition, dg.DynamicPartitionsDefinition)
     return "deliveries" if is_open else "once"
 
 
 def settle_of(asset: LakeAsset) -> timedelta | None:
     """How long after its window has ended a partition is due; None without windows."""
-    settles = {"hourly": HOURLY_SETTLE, "daily": DAILY_SETTLE}
+    settles = {"hourly": HOURLY_SETTLE, "daily": DAILY_SETTLE, "monthly": MONTHLY_SETTLE}
     cadence = cadence_of(asset)
     return settles[cadence][layer_of(asset)] if cadence in settles else None
 
@@ -78,12 +88,18 @@ def settle_of(asset: LakeAsset) -> timedelta | None:
 def freshness_of(asset: LakeAsset) -> dg.FreshnessPolicy:
     """The policy of an asset: a deadline for each time window, or else a greatest age."""
     settle = settle_of(asset)
-    if settle is None:
+    if settle is None or cadence_of(asset) == "monthly":
         age = AGES[cadence_of(asset)]
         return dg.FreshnessPolicy.time_window(fail_window=age.fail, warn_window=age.warn)
     minutes = int(settle.total_seconds()) // 60
     hour = minutes // 60 if cadence_of(asset) == "daily" else "*"
-    return dg.FreshnessPolicy.cron(f"{minutes % 60} {hour} * * *", settle, timezone="UTC")
+    return _deadline(f"{minutes % 60} {hour} * * *", settle)
+
+
+# Dagster walks through the calendar to validate a policy, and most assets share one of a few.
+@cache
+def _deadline(cron: str, settle: timedelta) -> dg.FreshnessPolicy:
+    return dg.FreshnessPolicy.cron(cron, settle, timezone="UTC")
 
 
 def describe(policy: dg.FreshnessPolicy) -> str:

@@ -20,6 +20,7 @@ from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.learning.kinds import KINDS
 from pipeline_assets.storage.objects import store_of
 from pipeline_assets.storage.s3_access import S3Access
+from pipeline_assets.wikimedia.access import Wikimedia
 
 Value = TypeVar("Value")
 
@@ -53,6 +54,14 @@ class PostgresDatabase(dg.ConfigurableResource[Any]):
     setting: str = Field(description="Variable that holds the connection string.")
     place: str = Field(description="Database and server that the variable names.")
     database: dg.ResourceDependency[Database]
+
+
+class WikimediaApi(dg.ConfigurableResource[Any]):
+    """Wikimedia's web APIs: who asks them, of which project, and where answers are kept."""
+
+    project: str = Field(description="The wiki, such as en.wikipedia.")
+    contact: str | None = Field(None, description="Whom Wikimedia can write to.")
+    access: dg.ResourceDependency[Wikimedia]
 
 
 class ConfigurableEmbeddedEngine(dg.ConfigurableResource[Any]):

@@ -1,17 +1,19 @@
 """The lake as resources of Dagster: IO managers, the routing of engines, stager and checks."""
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
-from pipeline_assets.dataset.values.database import OLTP, WAREHOUSE
+from pipeline_assets.dataset.values.database import OLTP, WAREHOUSE, WIKIMEDIA
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.router import Engines
+from pipeline_assets.errors import PipelineError
 from pipeline_assets.exports.registry import exporters
 from pipeline_assets.iceberg.catalog import CatalogAccess
 from pipeline_assets.landing.zone import LandingZone
@@ -20,6 +22,7 @@ from pipeline_assets.orchestration.resources.basics import (
     ConfigurableEmbeddedEngine,
     Hidden,
     PostgresDatabase,
+    WikimediaApi,
 )
 from pipeline_assets.orchestration.resources.spark import (
     SparkLocal,
@@ -27,6 +30,7 @@ from pipeline_assets.orchestration.resources.spark import (
     SparkOnEmrServerless,
 )
 from pipeline_assets.publish.io_managers import LakeIOManager, LandingIOManager
+from pipeline_assets.publish.publication import UNOBSERVED, Publications
 from pipeline_assets.publish.published_checks import PublishedChecks
 from pipeline_assets.publish.staging import Stager
 
@@ -39,6 +43,29 @@ class ConfigurableLakeIOManager(dg.ConfigurableIOManagerFactory[LakeIOManager]):
     catalog_uri: dg.ResourceDependency[Hidden[str]]
     tables: dg.ResourceDependency[Mapping[str, LakeTable]]
     progress: dg.ResourceDependency[Progress]
+    deployment_name: str = Field("dev", description="Names this deployment in lineage events.")
+    openlineage: bool = Field(False, description="Whether publishes are told to OpenLineage.")
+    _publications: Publications = PrivateAttr(default=UNOBSERVED)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """Prepare to tell of publishes; nothing connects yet.
+
+        Raises:
+            PipelineError: OpenLineage's client is not installed.
+        """
+        if not self.openlineage:
+            return
+        if importlib.util.find_spec("openlineage") is None:
+            raise PipelineError(
+                "PIPELINE_OPENLINEAGE needs a further package: pip install openlineage-python"
+            )
+        from pipeline_assets.openlineage.client import openlineage_emitter
+
+        self._publications = openlineage_emitter(self.lake_uri, self.deployment_name)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """Let what is on its way to a receiver arrive, for some seconds."""
+        self._publications.close()
 
     def create_io_manager(self, context: dg.InitResourceContext) -> LakeIOManager:  # noqa: ARG002
         """The IO manager; nothing connects yet."""
@@ -46,7 +73,10 @@ class ConfigurableLakeIOManager(dg.ConfigurableIOManagerFactory[LakeIOManager]):
 
         access = CatalogAccess(self.catalog_uri.value, self.lake_uri, self.s3.access())
         store = self.s3.store(self.lake_uri)
-        return LakeIOManager(Lake(access), self.tables, self.progress, store)
+        lake = Lake(access)
+        return LakeIOManager(
+            lake, self.tables, self.progress, store, publications=self._publications
+        )
 
 
 class ConfigurableLandingIOManager(dg.ConfigurableIOManagerFactory[LandingIOManager]):
@@ -103,6 +133,7 @@ class ConfigurableStager(dg.ConfigurableResource[Stager]):
     engines: dg.ResourceDependency[EnginesByAsset]
     oltp_database: dg.ResourceDependency[PostgresDatabase]
     warehouse_database: dg.ResourceDependency[PostgresDatabase]
+    wikimedia: dg.ResourceDependency[WikimediaApi]
 
     def create_resource(self, context: dg.InitResourceContext) -> Stager:  # noqa: ARG002
         """The stager; nothing connects yet."""
@@ -118,7 +149,7 @@ class ConfigurableStager(dg.ConfigurableResource[Stager]):
             part_bytes=self.part_bytes,
             landing_expansion=self.landing_expansion,
             progress=manager.progress,
-            databases=databases,
+            systems={**databases, WIKIMEDIA: self.wikimedia.access},
             exporters=exporters(
                 engines.embedded, manager.store, manager.lake.access.warehouse, databases
             ),

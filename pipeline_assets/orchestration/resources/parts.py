@@ -7,7 +7,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from pipeline_assets.dataset.values.database import OLTP, WAREHOUSE, Database
+from pipeline_assets.dataset.values.database import (
+    OLTP,
+    WAREHOUSE,
+    WIKIMEDIA,
+    Database,
+    OutsideSystem,
+)
 from pipeline_assets.dataset.values.dsn import SecretDsn, address
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.progress import Progress
@@ -17,6 +23,7 @@ from pipeline_assets.orchestration.resources.basics import (
     ConfigurableEmbeddedEngine,
     Hidden,
     PostgresDatabase,
+    WikimediaApi,
 )
 from pipeline_assets.orchestration.resources.lake import (
     ConfigurableLakeIOManager,
@@ -31,6 +38,7 @@ from pipeline_assets.orchestration.resources.spark import (
     SparkOnEmrServerless,
 )
 from pipeline_assets.settings import PREFIX, Settings
+from pipeline_assets.wikimedia.access import Wikimedia
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,7 @@ class Parts:
     engines: EnginesByAsset
     oltp_database: PostgresDatabase
     warehouse_database: PostgresDatabase
+    wikimedia: WikimediaApi
 
     @classmethod
     def of(cls, settings: Settings) -> "Parts":
@@ -71,12 +80,18 @@ class Parts:
         )
         oltp = _database(OLTP, settings.oltp_dsn)
         warehouse = _database(WAREHOUSE, settings.warehouse_dsn)
-        return cls(s3, embedded, local, emr, serverless, routing, oltp, warehouse)
+        wikimedia = _wikimedia(settings, s3)
+        return cls(s3, embedded, local, emr, serverless, routing, oltp, warehouse, wikimedia)
 
     @property
     def databases(self) -> Mapping[str, Database]:
         """The databases outside the lake, by the name that assets give them."""
         return {OLTP: self.oltp_database.database, WAREHOUSE: self.warehouse_database.database}
+
+    @property
+    def systems(self) -> Mapping[str, OutsideSystem]:
+        """Everything outside the lake that assets read or load into."""
+        return {**self.databases, WIKIMEDIA: self.wikimedia.access}
 
     def resources(
         self,
@@ -101,6 +116,8 @@ class Parts:
             catalog_uri=Hidden(catalog_uri),
             tables=tables,
             progress=progress,
+            deployment_name=settings.deployment_name,
+            openlineage=settings.openlineage,
         )
         return {
             **{each.name: getattr(self, each.name) for each in fields(self)},
@@ -115,6 +132,7 @@ class Parts:
                 engines=self.engines,
                 oltp_database=self.oltp_database,
                 warehouse_database=self.warehouse_database,
+                wikimedia=self.wikimedia,
             ),
             "published_checks": ConfigurablePublishedChecks(
                 lake_io_manager=lake, engines=self.engines
@@ -173,6 +191,22 @@ def _database(name: str, dsn: SecretStr | None) -> PostgresDatabase:
         place=address(secret) if secret else "not set",
         database=Database(setting, secret),
     )
+
+
+def _wikimedia(settings: Settings, s3: S3) -> WikimediaApi:
+    """Answers are kept in the lake, where the next process finds them, be it on another machine."""
+    access = Wikimedia(
+        setting=f"{PREFIX}WIKIMEDIA_CONTACT",
+        contact=settings.wikimedia_contact,
+        project=settings.wikimedia_project,
+        sentinel=settings.wikimedia_sentinel,
+        endpoint=settings.wikimedia_endpoint_url,
+        start=settings.pageviews_start,
+        requests_per_run=settings.wikimedia_requests_per_run,
+        answers=f"{settings.lake_uri}/_answers/wikimedia",
+        store=s3.store(settings.lake_uri),
+    )
+    return WikimediaApi(project=access.project, contact=access.contact, access=access)
 
 
 def _text(path: Path | None) -> str | None:

@@ -18,7 +18,6 @@ from pipeline_assets.dagster_internals import (
     AssetGraph,
 )
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.values.dsn import address
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.orchestration.deployment import Deployment
@@ -164,11 +163,11 @@ class DownstreamAssets:
         idle: dict[str, str] = {}
         for asset in (asset for asset in assets if asset.system):
             system = asset.system or ""
-            database = self.deployment.databases[system]
-            if database.dsn is None:
-                idle[asset.name] = f"{database.setting} is not set"
+            outside = self.deployment.systems[system]
+            if not outside.is_set:
+                idle[asset.name] = f"{outside.setting} is not set"
             elif asset.source_versions is None:
-                destinations[asset.name] = address(database.require())
+                destinations[asset.name] = outside.address
             else:
                 present = records[asset.name].items()
                 versions[asset.name] = {key: it.inputs.get(system, "") for key, it in present}

@@ -54,14 +54,18 @@ def test_parts_are_found_by_name_with_their_configuration(shown: RepositorySnap)
     assert {resource.name for resource in shown.resources or []} == {
         *("s3", "lake_io_manager", "landing_io_manager", "stager", "published_checks", "engines"),
         *("embedded_engine", "spark_local", "spark_emr", "spark_emr_serverless"),
-        *("oltp_database", "warehouse_database"),
+        *("oltp_database", "warehouse_database", "wikimedia"),
     }
     assert configured(shown, "s3") == {
         "endpoint_url": None,
         "region": "eu-west-1",
         "kms_key_id": "alias/lake",
     }
-    assert configured(shown, "lake_io_manager") == {"lake_uri": "s3://lake/tables"}
+    assert configured(shown, "lake_io_manager") == {
+        "lake_uri": "s3://lake/tables",
+        "deployment_name": "dev",
+        "openlineage": False,
+    }
     assert configured(shown, "engines") == {
         "default": "embedded",
         "overrides": EVERYTHING["engine_overrides"],
@@ -96,7 +100,7 @@ def test_parts_are_built_from_what_is_shown(settings: Settings) -> None:
         routed = {pattern: engine.name for pattern, engine in stager.engines.overrides.items()}
         assert routed == {"taobao/*": "emr", "music/*": "emr-serverless"}
         assert stager.lake == built.lake_io_manager.lake == deployment.lake
-        assert stager.databases == deployment.databases
+        assert stager.systems == deployment.systems
 
 
 def test_spark_on_emr_is_an_engine(settings: Settings) -> None:

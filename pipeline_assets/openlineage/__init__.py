@@ -1,0 +1,1 @@
+"""Publishes as events of OpenLineage, for catalogs and observers of other vendors."""
