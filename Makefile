@@ -13,7 +13,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster
 SINCE := [ -n "$$PIPELINE_RENTALS_START" ] || [ ! -f "$$DAGSTER_HOME/sample_start" ] \
 	|| { read -r PIPELINE_RENTALS_START < "$$DAGSTER_HOME/sample_start"; export PIPELINE_RENTALS_START; }
 
-.PHONY: help demo demo-emr dev test lint format docs snapshots lock audit bench chaos mutants clean deploy-check image-check test-daemon test-machines test-trainers
+.PHONY: help demo demo-emr dev test lint format docs snapshots lock audit bench chaos mutants clean deploy-check image-check site test-daemon test-machines test-trainers
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -80,6 +80,9 @@ docs: $(READY) ## renew the generated pages of docs/
 	$(BIN)/python -m pipeline_assets_tests.dependencies.licences
 	$(BIN)/python -m pipeline_assets_tests.deploy.page
 
+site: $(READY) ## the documentation as a site in site/; look at it with: python3 -m http.server -d site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 lock: ## renew constraints.txt and deploy/requirements.txt after a change of pyproject.toml; versions that still fit stay; needs uv
 	uv pip compile --quiet pyproject.toml --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url -o constraints.txt
@@ -107,4 +110,4 @@ mutants: $(READY) ## break the rules of what has to be made, one by one, and see
 clean: ## remove the environment, the sample landing zone and the local lake
 	@case "$$(readlink .dagster/postgres)" in \
 		/var/lib/pipeline-assets/postgres-*/data) rm -rf "$$(dirname "$$(readlink .dagster/postgres)")" ;; esac
-	rm -rf $(VENV) .venv-deploy landing lake .dagster .dagster-emr build mutants
+	rm -rf $(VENV) .venv-deploy site landing lake .dagster .dagster-emr build mutants

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from pipeline_assets.command.boundary import DEBUG, obey_sigterm, one_line_errors
+from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
 from pipeline_assets.command.care.commands import backup, clean, recover, verify
 from pipeline_assets.command.projects.commands import init, new
 from pipeline_assets.command.session import Session
@@ -87,13 +87,26 @@ def _tell(notes: Iterable[str]) -> None:
         click.echo(f"note: {printable(note)}", err=True)
 
 
+def _refuse(problems: Iterable[str]) -> None:
+    """Print what is wrong, a line each, and end with an exit code if anything is."""
+    found = list(problems)
+    for problem in found:
+        click.echo(f"error: {printable(problem)}", err=True)
+    if found:
+        sys.exit(FAILED)
+
+
 @cli.command()
 @click.argument("table")
 @click.pass_obj
 def history(session: Session, table: str) -> None:
     """List every publish of a table, oldest first."""
+    from pipeline_assets.iceberg.upkeep.verification import damaged_manifests
+
     session.require_lake()
-    for entry in session.deployment.lake.history(session.published(table)):
+    found = session.published(table)
+    session.deployment.lake.require_newest([found])
+    for entry in session.deployment.lake.history(found):
         mark = "*" if entry.is_current else " "
         changes = ", ".join(
             f"{key or 'whole table'} {told(record)}" if record else f"{key} removed"
@@ -101,6 +114,7 @@ def history(session: Session, table: str) -> None:
         )
         line = f"{mark} {entry.snapshot_id:<20} {entry.committed_at:%Y-%m-%d %H:%M:%S} {changes}"
         click.echo(printable(line))
+    _refuse(damaged_manifests(session.deployment.lake, [found]))
 
 
 @cli.command()
@@ -152,6 +166,7 @@ def restore(session: Session, table: str, snapshot: int, partition: tuple[str, .
 def missing(session: Session) -> None:
     """List what `update` would materialise, and why."""
     from pipeline_assets.command.order import withdrawn_lines
+    from pipeline_assets.iceberg.upkeep.verification import damaged_manifests
 
     session.require_lake()
     updater = session.updater()
@@ -174,6 +189,7 @@ def missing(session: Session) -> None:
     click.echo(
         f"{sum(counts.values())} partitions of {len(counts)} assets have to be materialised."
     )
+    _refuse(damaged_manifests(session.deployment.lake, (it.table for it in session.assets)))
 
 
 cli.add_command(tables)

@@ -66,7 +66,7 @@ def freshness_table() -> Iterator[str]:
         f"windows of time also has the check `{COMPLETE}`: no window is missing from the first "
         "that was published to the last that is due.",
         "",
-        *_table(["asset", "layer", "data comes", "must be", "window due after"], _promises()),
+        *table_lines(["asset", "layer", "data comes", "must be", "window due after"], _promises()),
     )
 
 
@@ -83,7 +83,7 @@ def settings_table() -> Iterator[str]:
     yield from ("# Settings", "", "Environment variables, also read from the file `.env`.")
     for title, group in GROUPS.items():
         yield from ("", f"## {title}", "", inspect.getdoc(group) or "", "")
-        yield from _table(["variable", "default", "meaning"], _settings(group))
+        yield from table_lines(["variable", "default", "meaning"], _settings(group))
 
 
 def _settings(group: type[BaseModel]) -> Iterator[list[str]]:
@@ -125,11 +125,12 @@ def _dataset(asset: LakeAsset) -> Iterator[str]:
         [f"`{c.name}`", str(c.type), "yes" if c.personal else "", c.description]
         for c in contract.columns
     )
-    yield from (*_table(["column", "type", "personal", "meaning"], columns), "")
-    yield from (*_table(["check", "rule", "severity", "what holds"], _checks(asset)), "")
+    yield from (*table_lines(["column", "type", "personal", "meaning"], columns), "")
+    yield from (*table_lines(["check", "rule", "severity", "what holds"], checks_of(asset)), "")
 
 
-def _checks(asset: LakeAsset) -> Iterator[list[str]]:
+def checks_of(asset: LakeAsset) -> Iterator[list[str]]:
+    """List the rules of the contract, the author's checks and the limits of a delivery."""
     for rule in asset.table.contract.checks:
         yield [f"`{CONTRACT}`", f"`{rule.name}`", rule.severity, rule.description]
     for check in (*asset.checks, *(each.check for each in asset.comparisons)):
@@ -138,7 +139,8 @@ def _checks(asset: LakeAsset) -> Iterator[list[str]]:
         yield [f"`{DELIVERY}`", "", "error", str(asset.delivery)]
 
 
-def _table(header: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
+def table_lines(header: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
+    """A Markdown table."""
     for cells in (header, ["---"] * len(header), *rows):
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

@@ -41,6 +41,8 @@ def carry_out(session: Session, order: Order) -> int:
     Raises:
         PipelineError: The order makes no sense, or the lake or the landing zone cannot be read.
     """
+    from pipeline_assets.iceberg.upkeep.verification import damaged_manifests
+
     if order.again and not (order.select or order.partition):
         raise PipelineError("--again alone would materialise all: add --select or --partition")
     whole = session.updater(keeps_overrides=not order.declared)
@@ -60,6 +62,9 @@ def carry_out(session: Session, order: Order) -> int:
     for note in (*notes, *outside.notes):
         click.echo(f"note: {printable(note)}", err=True)
     problems = [*_problems(listings, outside), *damages.problems, *damages.hopeless(found)]
+    problems += damaged_manifests(
+        session.deployment.lake, (asset.table for asset in chosen.assets(updater))
+    )
     key = order.partition or WHOLE_TABLE
     unaudited = [asset for asset in whole.unaudited() if chosen.holds(asset, key)]
     problems += audited_again(whole, unaudited)

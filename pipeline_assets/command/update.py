@@ -5,7 +5,7 @@ by comparing versions, never dates, and records its runs in the instance that th
 """
 
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -123,7 +123,7 @@ class Updater:
             partitions = listings[source.key.to_user_string()].partitions
             definition = source.partitioning.definition
             if isinstance(definition, dg.DynamicPartitionsDefinition) and definition.name:
-                self.instance.add_dynamic_partitions(definition.name, sorted(partitions))
+                add_keys(self.instance, definition.name, partitions)
             for key, objects in partitions.items():
                 event = source.unreported(key, objects, self.instance)
                 if event:
@@ -219,6 +219,25 @@ class Updater:
         for run in dead:
             self.instance.report_run_failed(run, "The process that executed this run is gone.")
         return [run.run_id for run in dead]
+
+
+def add_keys(instance: dg.DagsterInstance, name: str, keys: Collection[str]) -> None:
+    """Add those partition keys that Dagster does not know yet.
+
+    Dagster looks which of them it knows and then adds the others. Where another process adds one
+    in between, its database refuses ours, which are added at the next try.
+    """
+    from sqlalchemy.exc import IntegrityError
+
+    for is_last in (False, False, True):
+        missing = sorted(set(keys) - set(instance.get_dynamic_partitions(name)))
+        try:
+            if missing:
+                instance.add_dynamic_partitions(name, missing)
+            return
+        except IntegrityError:
+            if is_last:
+                raise
 
 
 def _listing(zone: LandingZone, source: LandingSource) -> Listing:

@@ -87,6 +87,18 @@ def split_into_parts(
         first_line += part.line_count
 
 
+def without_byte_order_mark(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes without a byte order mark at their start, which is no part of any record."""
+    rest = iter(chunks)
+    start = b""
+    for chunk in rest:
+        start += chunk
+        if len(start) >= len(_BYTE_ORDER_MARK):
+            break
+    yield start.removeprefix(_BYTE_ORDER_MARK)
+    yield from rest
+
+
 def _whole_lines(chunks: Iterable[bytes], uri: str) -> Iterator[bytes]:
     """Regroup chunks into blocks of whole lines; only the last block may lack its newline."""
     pending = bytearray()

@@ -276,6 +276,8 @@ def _unreachable(uri: str, error: Exception) -> PipelineError:
         details = error.response.get("Error", {})
         if details.get("Code") == "PreconditionFailed":
             return _overwritten(uri)
+        if details.get("Code") == "InvalidObjectState":
+            return PipelineError(f"{uri} is archived: restore it (aws s3api restore-object) first")
         code = details.get("Code", "unknown error")
         hint = "; check the AWS credentials and what they may do" if code in _NO_ACCESS else ""
         return PipelineError(f"S3 refused {uri}: {code} {details.get('Message', '')}{hint}")

@@ -139,10 +139,21 @@ def test_damaged_metadata_is_named_with_its_table_and_remedy(
     assert "ratings.reviews" in line
     assert str(path) in line
     assert line.endswith(": run: pipeline-assets recover")
-    for words in (COMMANDS[3], COMMANDS[5], COMMANDS[8]):
+    for words in (COMMANDS[1], COMMANDS[3], COMMANDS[5], COMMANDS[8], COMMANDS[9]):
         code, told = lake.said(*words)
-        assert code == 1
+        assert code == 1, words
         assert any(str(path) in it and "pipeline-assets recover" in it for it in told.splitlines())
+
+
+def test_an_update_tells_of_a_damaged_manifest_even_if_nothing_is_stale(lake: SharedLake) -> None:
+    path = lake.newest("manifest")
+    path.write_bytes(b"")
+    code, told = lake.said("update", "--select", "key:ratings/reviews")
+    assert code == 1
+    (line,) = (it for it in told.splitlines() if it.startswith("error: "))
+    assert "ratings.reviews" in line
+    assert str(path) in line
+    assert line.endswith("run: pipeline-assets recover")
 
 
 def test_a_damaged_parquet_file_is_named_with_its_table_and_remedy(lake: SharedLake) -> None:

@@ -16,7 +16,10 @@ from pipeline_assets.landing.raw_text import (
     RESERVED_DELIMITER,
     TextPart,
     split_into_parts,
+    without_byte_order_mark,
 )
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 # Bytes drawn often from what the splitter treats specially, so that short examples meet it.
 SPECIAL_PIECES = [b"\n", b"\r", b"\r\n", b"\\", ESCAPE_MARK, RESERVED_DELIMITER, b"\x1c"]
@@ -141,6 +144,16 @@ def test_parts_stay_the_same_if_long_chunks_are_taken_in_windows(
         patch.setattr(raw_text, "_WINDOW_BYTES", window)
         windowed = split(data, part)
     assert windowed == split(data, part)
+
+
+@given(RAW_BYTES, st.integers(1, 4), st.booleans())
+def test_a_byte_order_mark_is_dropped_at_the_start_of_a_file_only(
+    data: bytes, chunk: int, marked: bool
+) -> None:
+    text = data.removeprefix(BYTE_ORDER_MARK)
+    given = (BYTE_ORDER_MARK if marked else b"") + text
+    expected = text if marked else text.removeprefix(BYTE_ORDER_MARK)
+    assert b"".join(without_byte_order_mark(chunked(given, chunk))) == expected
 
 
 @given(CLEAN_FILE, PART_BYTES)

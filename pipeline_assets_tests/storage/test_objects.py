@@ -106,6 +106,20 @@ def test_an_object_that_was_overwritten_since_it_was_listed_is_not_read(place: P
         store.open(listed.uri, listed.etag)
 
 
+def test_an_archived_object_is_named_as_such_and_its_neighbours_are_read(
+    s3_store: S3Store, bucket: str
+) -> None:
+    s3_store.put(f"{bucket}/near", b"1")
+    s3_store.client.put_object(
+        Bucket=bucket.removeprefix("s3://"), Key="cold", Body=b"2", StorageClass="GLACIER"
+    )
+    assert len(list(s3_store.list(bucket))) == 2
+    with pytest.raises(PipelineError, match=r"/cold is archived: restore it \(aws s3api"):
+        s3_store.open(f"{bucket}/cold")
+    with s3_store.open(f"{bucket}/near") as stream:
+        assert stream.read() == b"1"
+
+
 def test_what_is_moved_has_another_name(place: Place) -> None:
     store, root = place
     store.put(f"{root}/new/a", b"one")

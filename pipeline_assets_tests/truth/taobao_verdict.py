@@ -18,6 +18,7 @@ joined by commas:
 | `bad_token`       | a token is not `field \x02 id \x03 value`: a field of no control characters |
 |                   | nor commas, an id of 1 to 18 digits, a decimal number                       |
 
+A byte order mark at the start of a file belongs to no line of it.
 `cut_line` takes the place of every other reason. An empty list has no tokens; one `\x01` after the
 last token is no token. Everything else is accepted. A number of features that is wrong beside a
 well-formed list is accepted and counted, for the tokens are there and every one of them is right.

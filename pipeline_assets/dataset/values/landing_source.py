@@ -1,7 +1,7 @@
 """What one vendor delivers, and which partition each object belongs to."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -39,6 +39,8 @@ class LandingSource:
         ignored: Matches further objects that are no delivery. Hidden files and the markers of
             other programs, such as ``_SUCCESS``, never are.
         expected: How an object's path is written, for people; by default the pattern says it.
+        stem_of: How the paths of a partition's objects begin, where there is more than plain text
+            before the key.
     """
 
     name: str
@@ -48,6 +50,7 @@ class LandingSource:
     description: str
     ignored: re.Pattern[str] | None = None
     expected: str = ""
+    stem_of: Callable[[str], str] | None = None
 
     @property
     def key(self) -> dg.AssetKey:
@@ -71,6 +74,8 @@ class LandingSource:
 
     def stem(self, key: str) -> str:
         """How the paths of a partition's objects begin."""
+        if self.stem_of:
+            return self.stem_of(key)
         return self.pattern.pattern.partition("(?P<key>")[0] + key
 
     def complaint(self, path: str) -> str | None:

@@ -36,8 +36,9 @@ TOP_ARTISTS: Final = DeliveredTable(
 )
 
 _MONTH_AND_DAY = r"(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
-_PART = r"([-_.]?(part)?[-_.]?\d+)?"
-"""Of a table in parts. Other endings are no data: ``users_old.csv`` is somebody's copy."""
+_PART = r"([-_.]?(part)?[-_.]?(\d{1,5}|0\d+))?"
+"""Of a table in parts. Other endings are no data: ``users_old.csv`` and ``users_20260131.csv`` are
+somebody's copies, and their rows would count twice."""
 LISTENING: Final = LandingSource(
     name="music",
     prefix="music",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import Final
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -40,14 +41,23 @@ from pipeline_assets.landing.delimited import TSV
 from pipeline_assets.landing.landed_records import as_rows, read_landed
 from pipeline_assets.partitions import CATEGORIES
 
+_NAME: Final = "amazon_reviews/amazon_reviews_"
+_MULTILINGUAL: Final = "multilingual_"
 FILES = LandingSource(
     name="amazon_reviews",
     prefix="amazon_reviews",
-    pattern=re.compile(r"amazon_reviews/amazon_reviews_us_(?P<key>.+)_v1_\d\d\.tsv(\.gz)?"),
+    pattern=re.compile(
+        rf"{_NAME}(us_)?(?P<key>(?<=us_)(?!{_MULTILINGUAL}).+|(?<!us_){_MULTILINGUAL}[A-Z]{{2}})"
+        r"_v1_\d\d\.tsv(\.gz)?"
+    ),
     partitioning=CATEGORIES,
     description="Amazon's review files `amazon_reviews/amazon_reviews_us_{category}_v1_00.tsv.gz`, "
-    "gzipped or not, as the vendor delivers them; large categories go on in `…_v1_01`.",
+    "gzipped or not, as the vendor delivers them; large categories go on in `…_v1_01`. The files "
+    "of other marketplaces, such as `amazon_reviews_multilingual_UK_v1_00.tsv.gz`, are categories "
+    "of their own. The data set's `index.txt` and `sample_us.tsv` are no deliveries.",
+    ignored=re.compile(r"amazon_reviews/(index\.txt|sample_[a-z]{2}\.tsv)"),
     expected="amazon_reviews/amazon_reviews_us_{category}_v1_00.tsv.gz, or without .gz",
+    stem_of=lambda key: _NAME + ("" if key.startswith(_MULTILINGUAL) else "us_") + key,
 )
 
 

@@ -20,7 +20,7 @@ from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.taobao.contracts import RawFiles
 from pipeline_assets.domains.taobao.lines import LAYOUTS
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.landing.raw_text import TextPart, split_into_parts
+from pipeline_assets.landing.raw_text import TextPart, split_into_parts, without_byte_order_mark
 from pipeline_assets.landing.tar_stream import TarMember, in_order, stream_members
 
 DEFAULT_PART_BYTES: Final = 16 << 20
@@ -100,9 +100,10 @@ class Extractor:
 
     def _extract(self, member: TarMember, uri: str, pool: Executor) -> list[Row]:
         digest = _Digest(member.chunks)
+        text = without_byte_order_mark(digest)
         stored = (
             pool.submit(self._store, member.name, part)
-            for part in split_into_parts(digest, self.part_bytes, f"{uri}: {member.name}")
+            for part in split_into_parts(text, self.part_bytes, f"{uri}: {member.name}")
         )
         rows = list(in_order(stored, self.writers))
         whole = {

@@ -3,9 +3,11 @@
 One listing of the lake finds everything.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Final
 
 from pyiceberg.catalog.noop import NoopCatalog
 from pyiceberg.io import FileIO
@@ -20,6 +22,9 @@ from pipeline_assets.iceberg.agreement import MetadataFile, metadata_files
 from pipeline_assets.iceberg.history import damaged_uris
 from pipeline_assets.iceberg.upkeep.manifests import entries_of, manifests_of
 from pipeline_assets.iceberg.upkeep.relocation import Relocation
+
+_METADATA_DEPTH: Final = 4
+"""Namespace, table, ``metadata`` and the name of the file."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,21 @@ def held_tables(store: ObjectStore, lake_uri: str) -> Iterator[HeldTable]:
             )
             sizes = {item.uri: item.size for item in listed}
             yield HeldTable(f"{namespace}.{name}", location, tuple(newest_first), sizes)
+
+
+def bare_tables(store: ObjectStore, lake_uri: str) -> frozenset[str]:
+    """Tables of which manifests lie in the lake, so that they were published, but no metadata."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for item in store.list(lake_uri):
+        place = _place(item, lake_uri)
+        if len(place) == _METADATA_DEPTH and place[2] == "metadata":
+            names[".".join(place[:2])].append(item.uri)
+    return frozenset(
+        name
+        for name, uris in names.items()
+        if any(uri.endswith(".avro") for uri in uris)
+        and not any(uri.endswith(".metadata.json") for uri in uris)
+    )
 
 
 def _place(item: StoredObject, lake_uri: str) -> list[str]:

@@ -9,7 +9,7 @@ damaged, gets new metadata beside the old, with the next number. Stop whatever p
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,7 +24,13 @@ from pyiceberg.serializers import ToOutputFile
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.agreement import version_in, write_hint
 from pipeline_assets.iceberg.catalog import CatalogAccess, one_line_errors, sqlite_path
-from pipeline_assets.iceberg.upkeep.held_tables import HeldTable, State, held_tables, state_in
+from pipeline_assets.iceberg.upkeep.held_tables import (
+    HeldTable,
+    State,
+    bare_tables,
+    held_tables,
+    state_in,
+)
 
 
 @dataclass(frozen=True)
@@ -104,8 +110,38 @@ def recover(access: CatalogAccess, *, is_dry: bool = False) -> Iterator[Recovere
     """
     with one_line_errors("recover the catalog"):
         catalog = access.open()
+        held: set[str] = set()
         for table in held_tables(access.store, access.warehouse):
+            held.add(table.name)
             yield _Recovery(catalog, table, is_dry=is_dry).perform()
+        yield from _lost_tables(access, catalog, held, is_dry=is_dry)
+
+
+def _lost_tables(
+    access: CatalogAccess, catalog: Catalog, held: Collection[str], *, is_dry: bool
+) -> Iterator[Recovered]:
+    """Tables that were published, but of which storage holds no metadata any more."""
+    spaces = catalog.list_namespaces()
+    known = {".".join(name) for space in spaces for name in catalog.list_tables(space)}
+    bare = bare_tables(access.store, access.warehouse)
+    for name in sorted((known | bare) - set(held)):
+        location = f"{access.warehouse}/{name.replace('.', '/')}"
+        if name in known and not _has_lost_metadata(catalog, name, location):
+            continue
+        if name in known and not is_dry:
+            # The catalog names what is not there, so nobody could publish the table anew.
+            catalog.drop_table(name)
+        line = f"no metadata lies in {location}/metadata any more: {_ANEW}"
+        yield Recovered(name, "cannot be recovered", name in known, (line,))
+
+
+def _has_lost_metadata(catalog: Catalog, name: str, location: str) -> bool:
+    """Whether the catalog names metadata of a table at this place that is not there."""
+    try:
+        catalog.load_table(name)
+    except FileNotFoundError as error:
+        return location in str(error)
+    return False
 
 
 @dataclass(frozen=True)
@@ -178,6 +214,7 @@ class _Recovery:
 
 
 _REPAIR = "pipeline-assets update --repair"
+_ANEW = "pipeline-assets update publishes the table anew"
 
 
 def _details(state: State, known: str | None, uri: str) -> str:

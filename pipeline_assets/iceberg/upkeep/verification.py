@@ -15,7 +15,7 @@ from pyiceberg.table import Table
 
 from pipeline_assets.dataset.values.damage import Damage
 from pipeline_assets.dataset.values.objects import ObjectStore
-from pipeline_assets.dataset.values.table import LakeTable
+from pipeline_assets.dataset.values.table import LakeTable, Readable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.iceberg.checksums import (
@@ -27,7 +27,12 @@ from pipeline_assets.iceberg.checksums import (
 )
 from pipeline_assets.iceberg.history import current_records, damaged_uris
 from pipeline_assets.iceberg.tables import Lake
-from pipeline_assets.iceberg.upkeep.manifests import entries_of, manifests_of, recovery_told
+from pipeline_assets.iceberg.upkeep.manifests import (
+    entries_of,
+    manifest_entries,
+    manifests_of,
+    recovery_told,
+)
 
 _RAW = "part_uri"
 """A table with this column describes raw text that lies beside its files."""
@@ -79,6 +84,30 @@ def verify(lake: Lake, table: LakeTable, *, deep: bool = False) -> Verified:
         manifests = manifests_of([snapshot], iceberg.io).values()
         files = {it.data_file.file_path: it.data_file for it in entries_of(manifests, iceberg.io)}
         return _Verification(lake, table, iceberg, files, deep=deep).perform()
+
+
+def require_manifests(lake: Lake, table: Readable) -> None:
+    """Read the manifests of the present snapshot, which history and records do not need.
+
+    Raises:
+        PipelineError: One is damaged or missing; the message names it and what to run.
+    """
+    with one_line_errors(f"read {table}"), recovery_told():
+        iceberg = lake.load(table)
+        snapshot = iceberg.current_snapshot() if iceberg else None
+        if iceberg and snapshot:
+            for manifest in manifests_of([snapshot], iceberg.io).values():
+                manifest_entries(manifest, iceberg.io)
+
+
+def damaged_manifests(lake: Lake, tables: Iterable[Readable]) -> Iterator[str]:
+    """One line for each table that nobody could read, although the catalog knows it."""
+    for table in tables:
+        try:
+            require_manifests(lake, table)
+        except PipelineError as error:
+            said = str(error)
+            yield said if str(table) in said else f"{table}: {said}"
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,13 @@ def test_names_that_nobody_understands_are_told(world: World) -> None:
     world.land("genres.csv", "", snapshot="..")
     world.land("listeners.csv", "")
     world.land("users_old.csv", USERS)
+    world.land("users_20260131.csv", USERS)
     assert sorted(world.update().problems) == sorted(
         f"music/{path}: no name that landing/music knows; it should be {LISTENING.expected}"
-        for path in ("2026-13-01/users.csv", f"{DAY}/listeners.csv", f"{DAY}/users_old.csv")
+        for path in (
+            "2026-13-01/users.csv",
+            f"{DAY}/listeners.csv",
+            f"{DAY}/users_old.csv",
+            f"{DAY}/users_20260131.csv",
+        )
     )

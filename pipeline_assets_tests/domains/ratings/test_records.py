@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline_assets.dataset.contract import TableContract
+from pipeline_assets.domains.ratings.assets import FILES
 from pipeline_assets.domains.ratings.contracts import RawReviews, Reviews
 from pipeline_assets.domains.ratings.records import COLUMNS, rejected, typed
 
@@ -170,3 +171,27 @@ def value_of(name: str, text: str) -> Any:  # noqa: ANN401 - a number or a date
         return date.fromisoformat(text)
     except ValueError:
         return None
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("amazon_reviews_us_Books_v1_00.tsv.gz", "Books"),
+        ("amazon_reviews_us_Books_v1_02.tsv.gz", "Books"),
+        ("amazon_reviews_us_Digital_Ebook_Purchase_v1_01.tsv", "Digital_Ebook_Purchase"),
+        ("amazon_reviews_multilingual_US_v1_00.tsv.gz", "multilingual_US"),
+        ("amazon_reviews_us_multilingual_US_v1_00.tsv.gz", None),
+        ("amazon_reviews_Books_v1_00.tsv.gz", None),
+        ("amazon_reviews_us_Books_v1_00.tsv.gz.bak", None),
+    ],
+)
+def test_the_names_of_the_data_set_and_no_others(name: str, key: str | None) -> None:
+    path = f"amazon_reviews/{name}"
+    assert FILES.key_of(path) == key
+    assert key is None or path.startswith(FILES.stem(key))
+    assert (FILES.complaint(path) is None) == (key is not None)
+
+
+@pytest.mark.parametrize("name", ["index.txt", "sample_us.tsv", "_SUCCESS", "x_$folder$", "._a"])
+def test_what_is_no_delivery_is_passed_over(name: str) -> None:
+    assert FILES.ignores(f"amazon_reviews/{name}")

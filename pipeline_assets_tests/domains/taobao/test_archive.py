@@ -97,6 +97,13 @@ def test_size_and_digest_are_of_the_bytes_in_the_archive() -> None:
     assert skeleton[0]["member_sha256"] == hashlib.sha256(SKELETON).hexdigest()
 
 
+def test_a_byte_order_mark_costs_no_line() -> None:
+    store = MemoryStore()
+    skeleton, _ = extract(Extractor(store), skeleton=b"\xef\xbb\xbf1,0,0,a,0,\n\xef\xbb\xbf2")
+    assert store.parts[skeleton[0]["part_uri"]] == b"1,0,0,a,0,\n\x1a\\xef\\xbb\\xbf2\n"
+    assert skeleton[0]["member_size_bytes"] == 18
+
+
 def test_a_member_that_ends_inside_a_line_says_so() -> None:
     skeleton, common = extract(Extractor(MemoryStore(), part_bytes=12))
     assert [row["unterminated_line"] for row in skeleton] == [4] * 4

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import boto3
 import pytest
 
 from pipeline_assets.errors import PipelineError
@@ -115,6 +116,25 @@ def test_where_the_newest_metadata_is_damaged_the_one_before_is_in_force(
     assert set(content(lake)) == {"mon", "tue", "wed"}
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_table_whose_metadata_is_all_gone_is_told_and_can_be_published_anew(
+    lake: Lake, is_known: bool
+) -> None:
+    for file in Path(lake.location(PLAYS), "metadata").glob("*.metadata.json"):
+        file.unlink()
+    if not is_known:
+        catalog(lake).unlink()
+    dry = {table.name: table for table in recover(lake.access, is_dry=True)}
+    lost = recovered(lake)["music.plays"]
+    assert dry["music.plays"] == lost
+    (line,) = lost.losses
+    assert f"no metadata lies in {lake.location(PLAYS)}/metadata any more" in line
+    assert lake.records(PLAYS) == {}
+    publish(lake, {"wed": {"ada": 3}})
+    assert content(lake).keys() == {"wed"}
+    assert not recovered(lake)["music.plays"].losses
+
+
 def test_data_files_that_are_gone_are_named(lake: Lake) -> None:
     (gone, *_) = lake.read(PLAYS, ["tue"]).files
     Path(gone).unlink()
@@ -164,3 +184,28 @@ def test_a_bucket_that_was_copied(
     rows = [{"listener": "ada", "plays": 2, "day": "mon"}]
     assert second.rows(PLAYS, second.read(PLAYS)).to_pylist() == rows
     assert len(second.history(PLAYS)) == 2
+
+
+def test_a_glue_catalog_that_lost_its_tables_gets_them_back(
+    tmp_path: Path,
+    s3: S3Access,
+    s3_store: S3Store,
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", str(s3.endpoint_url))
+    lake = Lake(CatalogAccess("glue", f"{bucket}/lake", s3))
+    for number, plays in enumerate((1, 2)):
+        (path,) = written(local_lake(tmp_path), {"mon": {"ada": plays}})
+        uri = f"{lake.location(PLAYS)}/data/{number:032x}/0.parquet"
+        s3_store.put(uri, Path(path).read_bytes())
+        lake.publish(PLAYS, [uri], {"mon": record()})
+    before, past = lake.read(PLAYS), lake.history(PLAYS)
+    glue = boto3.client("glue", region_name=s3.region)
+    glue.delete_database(Name="music")
+    with pytest.raises(PipelineError, match=r"does not know music\.plays.*pipeline-assets recover"):
+        lake.read(PLAYS)
+    assert [(it.name, it.losses) for it in recover(lake.access)] == [("music.plays", ())]
+    assert (lake.read(PLAYS), lake.history(PLAYS)) == (before, past)
+    assert not any(table.is_changed for table in recover(lake.access))
+    glue.delete_database(Name="music")
