@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -27,9 +25,3 @@ def test_rows_are_taken_where_the_users_are() -> None:
     assert ids.tolist() == wanted.ids.tolist() == [4, 1, 5, 3, 1, 4, 1, 5]
     assert weights.tolist() == wanted.weights.tolist()
     assert offsets.tolist() == wanted.offsets.tolist()
-
-
-def test_the_example_is_short() -> None:
-    source = (Path(__file__).parents[2] / "examples/esmm/train.py").read_text()
-    compile(source, "train.py", "exec")
-    assert len(source.splitlines()) < 80
