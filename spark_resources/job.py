@@ -18,7 +18,9 @@ from uuid import uuid4
 
 FORMAT_VERSION: Final = 3
 
-Kind: TypeAlias = Literal["query", "fixpoint", "word2vec", "neighbours", "linear_text"]
+Kind: TypeAlias = Literal[
+    "query", "fixpoint", "word2vec", "neighbours", "linear_text", "comprehend"
+]
 KERNEL_VERSIONS: Final[Mapping[Kind, int]] = {"linear_text": 1}
 """Raise a kernel's number when it learns something else from the same: its tables become stale.
 

@@ -26,6 +26,7 @@ from pipeline_assets.settings.faults import one_line, refuse_unknown_names
 from pipeline_assets.settings.lake import LakeSettings
 from pipeline_assets.settings.landing import LandingSettings
 from pipeline_assets.settings.pageviews import PageViewSettings
+from pipeline_assets.settings.sentiment import SentimentSettings
 
 PREFIX: Final = "PIPELINE_"
 ENV_FILE: Final = ".env"
@@ -37,6 +38,7 @@ GROUPS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
         "EMR": EmrSettings,
         "Databases": DatabaseSettings,
         "Page views": PageViewSettings,
+        "Sentiment": SentimentSettings,
         "Dagster": DagsterSettings,
         "HTTP API": ApiSettings,
         "Alerts": AlertSettings,
@@ -49,6 +51,7 @@ class Settings(  # pydantic lists the fields of the last base first
     AlertSettings,
     ApiSettings,
     DagsterSettings,
+    SentimentSettings,
     PageViewSettings,
     DatabaseSettings,
     EmrSettings,

@@ -67,6 +67,7 @@ class Parts:
             memory_limit_mib=settings.memory_limit_mib,
             threads=settings.threads,
             spill_dir=_text(settings.spill_dir),
+            comprehend_budget_usd=settings.comprehend_budget_usd,
             s3=s3,
         )
         local, emr, serverless = _local(settings), _emr(settings, s3), _serverless(settings, s3)
