@@ -13,7 +13,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster
 SINCE := [ -n "$$PIPELINE_RENTALS_START" ] || [ ! -f "$$DAGSTER_HOME/sample_start" ] \
 	|| { read -r PIPELINE_RENTALS_START < "$$DAGSTER_HOME/sample_start"; export PIPELINE_RENTALS_START; }
 
-.PHONY: help demo demo-emr dev test lint format docs snapshots lock audit bench chaos mutants clean deploy-check image-check site test-daemon test-machines test-trainers
+.PHONY: help demo demo-emr demo-athena athena-check dev test lint format docs snapshots lock audit bench chaos mutants clean deploy-check image-check site test-daemon test-machines test-trainers
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -33,6 +33,13 @@ demo: $(READY) ## write sample landing files and a Postgres, bring the whole gra
 demo-emr: $(READY) ## the whole graph through EMR steps, then EMR Serverless, on a double of Amazon in this process
 	DAGSTER_HOME="$$PWD/.dagster-emr" PIPELINE_LANDING_URI=.dagster-emr/landing \
 		$(BIN)/python -m pipeline_assets_tests.demo_emr --scale $(EMR_SCALE)
+
+demo-athena: $(READY) ## the graph with its filter, rankings and metric on a double of Athena in this process
+	DAGSTER_HOME="$$PWD/.dagster-athena" PIPELINE_LANDING_URI=.dagster-athena/landing \
+		$(BIN)/python -W ignore -m pipeline_assets_tests.demo_athena --scale $(EMR_SCALE)
+
+athena-check: $(READY) ## every asset of a lake on AWS, on Athena beside the embedded engine; publishes nothing; see docs/athena.md
+	$(BIN)/python -W ignore -m pipeline_assets_tests.athena_check
 
 dev: $(READY) ## the Dagster UI on the same lake, on port 3000 or another: make dev PORT=3001
 	@$(SINCE); $(BIN)/pipeline-assets doctor --ui-port $(PORT)
@@ -110,4 +117,4 @@ mutants: $(READY) ## break the rules of what has to be made, one by one, and see
 clean: ## remove the environment, the sample landing zone and the local lake
 	@case "$$(readlink .dagster/postgres)" in \
 		/var/lib/pipeline-assets/postgres-*/data) rm -rf "$$(dirname "$$(readlink .dagster/postgres)")" ;; esac
-	rm -rf $(VENV) .venv-deploy site landing lake .dagster .dagster-emr build mutants
+	rm -rf $(VENV) .venv-deploy site landing lake .dagster .dagster-emr .dagster-athena build mutants

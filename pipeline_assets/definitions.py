@@ -20,6 +20,8 @@ from pipeline_assets.dataset.discovery import (
 )
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.progress import SILENT, Progress
+from pipeline_assets.domains.rentals.assets import classified_movie_reviews
+from pipeline_assets.domains.rentals.comprehend import by_comprehend
 from pipeline_assets.domains.warehouse.assets import warehouse_load
 from pipeline_assets.orchestration.alerts.alert_sensor import alert_sensor
 from pipeline_assets.orchestration.deployment import Deployment
@@ -27,7 +29,7 @@ from pipeline_assets.orchestration.jobs import update_jobs
 from pipeline_assets.orchestration.pipeline_file import declared_in, with_declared
 from pipeline_assets.orchestration.policies.asset_policies import policies_for
 from pipeline_assets.orchestration.policies.completeness import completeness_checks
-from pipeline_assets.orchestration.resources.spark import remote_runners
+from pipeline_assets.orchestration.resources.remote import remote_runners
 from pipeline_assets.orchestration.schedules import (
     completeness_schedule,
     maintenance_schedule,
@@ -63,6 +65,9 @@ def assets_for(settings: Settings, assets: Sequence[LakeAsset] | None = None) ->
     every = datasets_for(settings).assets
     chosen = every if assets is None else assets
     known = [asset.name for asset in (*every, *chosen)]
+    if settings.sentiment == "comprehend":
+        told = by_comprehend(classified_movie_reviews, settings.comprehend_language)
+        chosen = [told if asset is classified_movie_reviews else asset for asset in chosen]
     declared = declared_in(settings.config_file)
     return with_declared([_cut(it, settings) for it in chosen], declared, known)
 

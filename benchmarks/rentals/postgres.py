@@ -26,9 +26,9 @@ import pyarrow.parquet as pq
 from pipeline_assets.command.postgres_server import ensure_database, throwaway_postgres
 from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.postgres.connection import connect, execute
-from pipeline_assets.postgres.load import stage_load
 from pipeline_assets.postgres.read import snapshot, stream
-from pipeline_assets.postgres.table import WarehouseTable
+from pipeline_assets.warehouses.postgres import POSTGRES, PostgresWarehouse
+from pipeline_assets.warehouses.table import WarehouseTable
 
 DAY: Final = date(2024, 1, 1)
 COLUMNS: Final = pa.schema(
@@ -103,7 +103,7 @@ def out_psycopg(dsn: SecretDsn, file: Path, rows: int) -> None:
 
 def in_ours(dsn: SecretDsn, file: Path, rows: int) -> None:
     """Replace the partition from Parquet batches."""
-    staged = stage_load(dsn, target("ours"), [DAY], parquet_batches(file))
+    staged = PostgresWarehouse(dsn).stage(target("ours"), [DAY], parquet_batches(file), "")
     staged.commit()
     assert staged.rows == {DAY: rows}
 
@@ -184,7 +184,9 @@ def in_child(way: str, name: str, dsn: SecretDsn, file: Path, rows: int) -> Run:
 
 def prepare(dsn: SecretDsn, folder: Path, rows: int) -> Path:
     """Make the table to read, the tables to load, and the file to load from."""
-    types = ", ".join(f"{name} {kind}" for name, kind in target("psycopg").sql_types.items())
+    types = ", ".join(
+        f"{name} {kind}" for name, kind in POSTGRES.sql_types(target("psycopg")).items()
+    )
     with closing(connect(dsn, autocommit=True)) as connection:
         execute(connection, dsn, MAKE.format(rows=rows))
         execute(connection, dsn, f"CREATE TABLE IF NOT EXISTS loaded_by_psycopg ({types})")

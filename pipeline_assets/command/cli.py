@@ -21,6 +21,7 @@ from pipeline_assets.command.tables.audit import audit
 from pipeline_assets.command.tables.describe import describe, told
 from pipeline_assets.command.tables.listing import tables
 from pipeline_assets.command.tables.query import query
+from pipeline_assets.command.tables.redshift_ddl import redshift_ddl
 from pipeline_assets.command.tables.release import release
 from pipeline_assets.dataset.values.texts import first_and_last, printable
 from pipeline_assets.errors import PipelineError
@@ -195,6 +196,7 @@ def missing(session: Session) -> None:
 cli.add_command(tables)
 cli.add_command(query)
 cli.add_command(release)
+cli.add_command(redshift_ddl)
 cli.add_command(clean)
 cli.add_command(recover)
 cli.add_command(backup)

@@ -1,8 +1,9 @@
 """The demo behind ``make demo``: it writes sample files and a rental shop, and updates the lake.
 
-The daily samples end yesterday. The Postgres server comes from pip and runs as long as the demo.
-Its data lie below the Dagster home and hold the shop's database and the warehouse. A second demo
-finds nothing to do; one on another day adds the days since.
+The daily samples end yesterday. Wikipedia is a small one on this machine, with made-up views of the
+two months before this one. The Postgres server comes from pip and runs as long as the demo. Its
+data lie below the Dagster home and hold the shop's database and the warehouse. A second demo finds
+nothing to do; one on another day adds the days since.
 """
 
 import argparse
@@ -24,6 +25,8 @@ from pipeline_assets.command.tables.first_batch import first_batch
 from pipeline_assets.sample import write_samples
 from pipeline_assets.sample.rental_database import fill_rentals, first_day_of_sample
 from pipeline_assets.sample.rental_rows import DAYS
+from pipeline_assets.sample.wikipedia.articles import sample_encyclopaedia
+from pipeline_assets.sample.wikipedia.server import Wikipedia, running_wikipedia
 from pipeline_assets.settings import Settings
 
 SERVER: Final = "postgres"
@@ -35,7 +38,7 @@ MOST_REASONS: Final = 4
 
 def run_demo(settings: Settings, scale: float, seed: int = 0, today: date | None = None) -> None:
     """Bring the whole graph up to date with samples, and say what to look at; see below."""
-    with shop_and_samples(settings, scale, seed, today) as ready:
+    with shop_and_samples(settings, scale, seed, today) as shop, wikipedia(shop) as ready:
         update_all(ready)
         click.echo(farewell(Session(ready)))
 
@@ -81,6 +84,26 @@ def shop_and_samples(
         is_chosen = "rentals_start" in settings.model_fields_set
         since = {} if is_chosen else {"rentals_start": start}
         yield settings.model_copy(update={**secrets, **since})
+
+
+@contextmanager
+def wikipedia(settings: Settings) -> Iterator[Settings]:
+    """Start what is asked about the sample's list of subjects, instead of Wikimedia.
+
+    Months that are over, so that every demo of a month asks for the same.
+
+    Yields:
+        The settings, with the server's address.
+    """
+    end = datetime.now(UTC).date().replace(day=1) - timedelta(days=1)
+    start = (end.replace(day=1) - timedelta(days=1)).replace(day=1)
+    with running_wikipedia(Wikipedia(sample_encyclopaedia(loaded_until=end))) as server:
+        chosen = {
+            "wikimedia_contact": "demo@example.org",
+            "wikimedia_endpoint_url": server.url,
+            "pageviews_start": start,
+        }
+        yield settings.model_copy(update=chosen)
 
 
 def farewell(session: Session) -> str:

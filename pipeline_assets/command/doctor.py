@@ -6,7 +6,6 @@ examined and, if something is wrong, what to do.
 
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,9 +17,9 @@ from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.instance import instance_dsn, open_instance
-from pipeline_assets.postgres.connection import connect, execute
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.objects import free_space
+from pipeline_assets.warehouses.choice import warehouse_of
 from spark_resources.runners.jvm import choose_java
 
 GIBIBYTE = 1024**3
@@ -52,7 +51,7 @@ def examine(
     yield _finding("dagster", lambda: _dagster(settings, dagster_home))
     for database in deployment.databases.values():
         if database.dsn:
-            yield _finding(database.setting, partial(_connected, database.dsn))
+            yield _finding(database.setting, partial(_connected, deployment, database.dsn))
     free = free_space(settings.lake_uri)
     if free is not None:
         enough = free > GIBIBYTE
@@ -120,10 +119,8 @@ def _embedded(deployment: Deployment) -> str:
     return f"DuckDB {version}, {settings.threads} threads, {settings.memory_limit_mib} MiB"
 
 
-def _connected(dsn: SecretDsn) -> str:
-    with closing(connect(dsn)) as connection:
-        (server,) = execute(connection, dsn, "SELECT current_setting('server_version') AS version")
-    return f"Postgres {server['version']}, {dsn}"
+def _connected(deployment: Deployment, dsn: SecretDsn) -> str:
+    return f"{warehouse_of(dsn, deployment.s3).version()}, {dsn}"
 
 
 def _spark(settings: Settings) -> Finding:

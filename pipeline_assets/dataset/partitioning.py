@@ -1,5 +1,6 @@
 """How a table is cut into partitions."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -62,10 +63,10 @@ class Partitioning:
         key: str,
         upstream: "Partitioning",
         mapping: dg.PartitionMapping,
-        among: Iterable[str],
+        among: Sequence[str],
         instance: dg.DagsterInstance | None = None,
     ) -> Sequence[str]:
-        """Those of some partitions of an input that feed one partition."""
+        """Those of some partitions of an input, which are sorted, that feed one partition."""
         mapped = mapping.get_upstream_mapped_partitions_result_for_partitions(
             self.definition.subset_with_partition_keys([key]),
             self.definition,
@@ -180,10 +181,11 @@ class Partitioning:
         return start.strftime(definition.fmt) == key
 
 
-def _in_windows(keys: Iterable[str], windows: Sequence[PersistedTimeWindow], fmt: str) -> list[str]:
-    """Keys sort by time, so that nobody has to count windows, of which there may be many."""
+def _in_windows(keys: Sequence[str], windows: Sequence[PersistedTimeWindow], fmt: str) -> list[str]:
+    """Sorted keys are in the order of time, so that those of a window lie side by side."""
     spans = [(_utc(each.start).strftime(fmt), _utc(each.end).strftime(fmt)) for each in windows]
-    return [key for key in keys if any(start <= key < end for start, end in spans)]
+    places = [(bisect_left(keys, start), bisect_left(keys, end)) for start, end in sorted(spans)]
+    return [key for first, end in places for key in keys[first:end]]
 
 
 def _utc(moment: datetime) -> datetime:

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline_assets.dataset.values.database import Database
-from pipeline_assets.dataset.values.destinations import CsvObject, PostgresTable
+from pipeline_assets.dataset.values.destinations import CsvObject, LoadedTable
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.exports.csv import CsvExporter
 from pipeline_assets.exports.exporter import Exporter
-from pipeline_assets.exports.postgres import PostgresExporter
+from pipeline_assets.exports.warehouse import WarehouseExporter
 
 
 def exporters(
@@ -25,5 +25,5 @@ def exporters(
     """
     return {
         CsvObject.kind: CsvExporter(engine, store, lake_uri),
-        PostgresTable.kind: PostgresExporter(engine, databases),
+        LoadedTable.kind: WarehouseExporter(engine, databases),
     }

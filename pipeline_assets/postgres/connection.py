@@ -50,7 +50,7 @@ _QUERY_FAULTS = {
     "42501": "the user may not do this ({says}); grant it",
     "57P": "the connection was lost ({says}); it is safe to run again",
     "08": "the connection was lost ({says}); it is safe to run again",
-    "": "Postgres refused: {says}",
+    "": "{server} refused: {says}",
 }
 _LOST = "the connection was lost or the server went away; it is safe to run again"
 _LOST_SIGNS = r"FATAL:|PANIC:|server closed|PQgetCopyData|no connection|could not (send|receive)"
@@ -75,7 +75,7 @@ def connect(dsn: SecretDsn, *, autocommit: bool = False) -> "dbapi.Connection":
         connection: dbapi.Connection = postgresql.connect(text, autocommit=autocommit)
         return connection
 
-    return attempt(opened, lambda fault: PipelineError(f"{dsn.where}: {_connect_reason(fault)}"))
+    return attempt(opened, lambda it: PipelineError(f"{dsn.where}: {connect_reason(str(it))}"))
 
 
 def execute(connection: "dbapi.Connection", dsn: SecretDsn, sql: str) -> list[dict[str, Any]]:
@@ -118,8 +118,8 @@ def diagnostics(fault: Exception) -> dict[str, str]:
     return {key.decode(): value.decode("utf-8", "replace") for key, value in details}
 
 
-def _connect_reason(fault: Exception) -> str:
-    said = str(fault)
+def connect_reason(said: str) -> str:
+    """What libpq's words about a failed connection mean; nothing of them is repeated."""
     return next(reason for words, reason in _CONNECT_FAULTS.items() if re.search(words, said))
 
 
@@ -128,8 +128,13 @@ def _query_reason(fault: Exception) -> str:
     if not server:
         return _driver_reason(fault)
     state = server.get("PG_DIAG_SQLSTATE", "")
+    return query_reason(state, server.get("PG_DIAG_MESSAGE_PRIMARY", "no reason given"))
+
+
+def query_reason(state: str, says: str, server: str = "Postgres") -> str:
+    """What a server's refusal of a statement means, by its SQLSTATE."""
     reason = next(reason for prefix, reason in _QUERY_FAULTS.items() if state.startswith(prefix))
-    return reason.format(says=server.get("PG_DIAG_MESSAGE_PRIMARY", "no reason given"))
+    return reason.format(says=says, server=server)
 
 
 def _driver_reason(fault: Exception) -> str:

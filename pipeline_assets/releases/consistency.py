@@ -27,7 +27,9 @@ def contradictions(assets: Iterable[LakeAsset], records: Mapping[str, Records]) 
                 if asset.partitioning and spec.partition_mapping:
                     mapping = spec.partition_mapping
                     partitioning = asset.partitioning
-                    mapped = partitioning.upstream_keys(key, partitioning, mapping, versions)
+                    mapped = partitioning.upstream_keys(
+                        key, partitioning, mapping, sorted(versions)
+                    )
                 if record.inputs.get(spec.name) != input_version(versions, key, mapped):
                     place = f"[{key}]" if key else ""
                     yield f"{asset.table}{place} was computed from another {spec.upstream}"

@@ -15,6 +15,7 @@ from pipeline_assets.sample.placing import place
 from pipeline_assets.sample.ratings import write_ratings
 from pipeline_assets.sample.rental_rows import DAYS, END
 from pipeline_assets.sample.taobao import write_taobao
+from pipeline_assets.sample.wikipedia.articles import write_list
 
 
 def write_samples(
@@ -46,4 +47,5 @@ def write_samples(
         write_ratings(fresh, scale, seed, damage)
         write_music(fresh, scale, seed, damage)
         write_movie_reviews(fresh, scale, seed, damage, end=end, days=days)
+        write_list(fresh, seed)
         place(fresh, landing)

@@ -18,8 +18,9 @@ from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import attempt, connect, execute, query_fault
 from pipeline_assets.postgres.sql import identifier, literal
-from pipeline_assets.postgres.table import WarehouseTable
 from pipeline_assets.sample.rental_rows import DAYS, END, SCHEMAS, Shop
+from pipeline_assets.warehouses.postgres import POSTGRES
+from pipeline_assets.warehouses.table import WarehouseTable
 
 if TYPE_CHECKING:
     from adbc_driver_manager import dbapi
@@ -152,7 +153,7 @@ def _create(connection: "dbapi.Connection", dsn: SecretDsn, shop: Shop) -> None:
 def _columns(name: str) -> Iterator[str]:
     schema = SCHEMAS[name]
     table = WarehouseTable("public", name, schema, partition=schema.names[0])
-    for column, sql_type in table.sql_types.items():
+    for column, sql_type in POSTGRES.sql_types(table).items():
         yield f"{identifier(column)} {sql_type}{'' if column in NULLABLE else ' NOT NULL'}"
     if name != "payment":
         yield UPDATED

@@ -5,7 +5,7 @@ from datetime import date
 from pydantic import BaseModel, Field
 
 from pipeline_assets.dataset.values.windows import FIRST_DAY, Granularity
-from pipeline_assets.settings.values import Dsn
+from pipeline_assets.settings.values import Dsn, WarehouseDsn
 
 
 class DatabaseSettings(BaseModel):
@@ -25,6 +25,8 @@ class DatabaseSettings(BaseModel):
         "recent one for hourly tables: Dagster counts all hours, and twenty years of them take it "
         "2 s a step.",
     )
-    warehouse_dsn: Dsn | None = Field(
-        None, description="Postgres that tables are loaded into; without it nothing is loaded."
+    warehouse_dsn: WarehouseDsn | None = Field(
+        None,
+        description="Warehouse that tables are loaded into, Postgres or Redshift "
+        "([redshift.md](redshift.md)); without it nothing is loaded.",
     )

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.settings.alerts import AlertSettings
 from pipeline_assets.settings.api import ApiSettings
+from pipeline_assets.settings.athena import AthenaSettings
 from pipeline_assets.settings.dagster import DagsterSettings
 from pipeline_assets.settings.databases import DatabaseSettings
 from pipeline_assets.settings.emr import EmrSettings
@@ -26,6 +27,7 @@ from pipeline_assets.settings.faults import one_line, refuse_unknown_names
 from pipeline_assets.settings.lake import LakeSettings
 from pipeline_assets.settings.landing import LandingSettings
 from pipeline_assets.settings.pageviews import PageViewSettings
+from pipeline_assets.settings.sentiment import SentimentSettings
 
 PREFIX: Final = "PIPELINE_"
 ENV_FILE: Final = ".env"
@@ -35,8 +37,10 @@ GROUPS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
         "Landing zone": LandingSettings,
         "Engines": EngineSettings,
         "EMR": EmrSettings,
+        "Athena": AthenaSettings,
         "Databases": DatabaseSettings,
         "Page views": PageViewSettings,
+        "Sentiment": SentimentSettings,
         "Dagster": DagsterSettings,
         "HTTP API": ApiSettings,
         "Alerts": AlertSettings,
@@ -49,8 +53,10 @@ class Settings(  # pydantic lists the fields of the last base first
     AlertSettings,
     ApiSettings,
     DagsterSettings,
+    SentimentSettings,
     PageViewSettings,
     DatabaseSettings,
+    AthenaSettings,
     EmrSettings,
     EngineSettings,
     LandingSettings,

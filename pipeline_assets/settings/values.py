@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, SecretStr
 
-from pipeline_assets.dataset.values.dsn import parse_dsn
+from pipeline_assets.dataset.values.dsn import parse_dsn, system_of
 from pipeline_assets.errors import PipelineError
 
 
@@ -29,5 +29,13 @@ def readable(dsn: SecretStr) -> SecretStr:
     return dsn
 
 
+def of_postgres(dsn: SecretStr) -> SecretStr:
+    """Check that a DSN is one of Postgres."""
+    if system_of(dsn.get_secret_value()) != "postgres":
+        raise ValueError("is a Redshift's, and this has to be a Postgres")
+    return dsn
+
+
 FolderOrPrefix: TypeAlias = Annotated[str, AfterValidator(absolute)]
-Dsn: TypeAlias = Annotated[SecretStr, AfterValidator(readable)]
+WarehouseDsn: TypeAlias = Annotated[SecretStr, AfterValidator(readable)]
+Dsn: TypeAlias = Annotated[WarehouseDsn, AfterValidator(of_postgres)]

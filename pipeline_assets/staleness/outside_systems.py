@@ -111,7 +111,7 @@ def available_versions(
     if partitioning is None:
         return {}
     held = partitioning.closed_keys(min(found), max(found)) if found else frozenset()
-    keys = held.union(key for key in records if partitioning.is_window(key))
+    keys = held | partitioning.ended(records)
     return _by_key(partitioning, sorted(keys), found)
 
 
@@ -126,7 +126,7 @@ def _refuse_another_system(
         PipelineError: It holds none of it, or less than half of it and many windows are concerned.
     """
     partitioning = asset.partitioning
-    known = [key for key in records if partitioning and partitioning.is_window(key)]
+    known = partitioning.ended(records) if partitioning else set()
     windows = partitioning.windows(known) if partitioning else {}
     starts = {key: start for key, (start, _) in windows.items()}
     lacking = {

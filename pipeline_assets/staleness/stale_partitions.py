@@ -16,7 +16,13 @@ from pipeline_assets.dataset.inputs import ABSENT, InputSpec
 from pipeline_assets.dataset.values.table import WHOLE_TABLE, PartitionRecord
 from pipeline_assets.staleness.configs import config_change
 from pipeline_assets.staleness.outside_systems import EMPTY, OutsideVersions
-from pipeline_assets.staleness.versions import code_version, former_code_version, input_version
+from pipeline_assets.staleness.versions import (
+    code_version,
+    digest,
+    former_code_version,
+    input_version,
+    prefix_digests,
+)
 
 NEVER: Final = "never published"
 CODE: Final = "its code changed"
@@ -89,13 +95,18 @@ class _Survey:
         self._tables = {asset.name: asset.table for asset in state.assets}
         self._partitionings = {asset.name: asset.partitioning for asset in state.assets}
         self._available = {name: set(keys) for name, keys in state.landed.items()}
-        self._stale: dict[tuple[str, str], Stale] = {}
+        self._stale: dict[str, dict[str, Stale]] = {}
+        self._stages: dict[str, set[int]] = {}
+        self._sorted: dict[str, list[str]] = {}
+        self._versions: dict[str, Mapping[str, str]] = {}
+        self._histories: dict[str, tuple[list[str], list[str]]] = {}
+        self._mapped: dict[tuple[str, str], tuple[str, Sequence[str]]] = {}
         self._former_code_versions: dict[str, str] = {}
         self._configured_versions: dict[tuple[str, str], str] = {}
 
     @property
     def stale(self) -> list[Stale]:
-        return list(self._stale.values())
+        return [stale for found in self._stale.values() for stale in found.values()]
 
     def visit(self, asset: LakeAsset) -> None:
         published = self._state.records.get(asset.name, {})
@@ -103,7 +114,9 @@ class _Survey:
         for key in sorted(wanted):
             reason = self._reason(asset, key, published.get(key))
             if reason:
-                self._stale[asset.name, key] = Stale(asset, key, reason, self._stage(asset, key))
+                found = Stale(asset, key, reason, self._stage(asset, key))
+                self._stale.setdefault(asset.name, {})[key] = found
+                self._stages.setdefault(asset.name, set()).add(found.stage)
         # Assets downstream may count on the partitions that this update will materialise.
         self._available[asset.name] = set(published) | wanted
 
@@ -200,7 +213,7 @@ class _Survey:
         for spec in asset.inputs:
             keys = self._upstream_keys(asset, spec, key)
             # A stale input will get a new version, which nobody knows yet.
-            if any((spec.upstream, upstream) in self._stale for upstream in keys):
+            if not self._stale.get(spec.upstream, {}).keys().isdisjoint(keys):
                 return f"{spec.name} is materialised again"
             if self._version(asset, spec, key, keys) != record.inputs.get(spec.name):
                 return f"{spec.name} changed"
@@ -217,35 +230,68 @@ class _Survey:
 
     def _stage(self, asset: LakeAsset, key: str) -> int:
         stages = [
-            self._stale[spec.upstream, upstream].stage + (not self._is_aligned(asset, spec))
+            self._latest(spec.upstream, self._upstream_keys(asset, spec, key))
+            + (not self._is_aligned(asset, spec))
             for spec in asset.inputs
-            for upstream in self._upstream_keys(asset, spec, key)
-            if (spec.upstream, upstream) in self._stale
+            if spec.upstream in self._stale
         ]
-        return max(stages, default=0)
+        return max([0, *stages])
+
+    def _latest(self, upstream: str, keys: Sequence[str]) -> int:
+        """The latest stage in which one of some partitions is made; before the first if none is."""
+        stale = self._stale[upstream]
+        stages = self._stages[upstream]
+        if stale.keys().isdisjoint(keys):
+            return -1
+        # Mostly all are made in the same stage, and nobody has to go through thousands.
+        return (
+            min(stages) if len(stages) == 1 else max(stale[it].stage for it in keys if it in stale)
+        )
 
     def _version(self, asset: LakeAsset, spec: InputSpec, key: str, keys: Iterable[str]) -> str:
         """The version that a record written now would hold for this input."""
-        records = self._state.records.get(spec.upstream, {})
-        versions = self._state.landed.get(spec.upstream) or {
-            upstream: record.version for upstream, record in records.items()
-        }
+        versions = self._versions_of(spec.upstream)
         if spec.optional and self._is_aligned(asset, spec):
             return versions.get(key, ABSENT)
-        read = {upstream: versions[upstream] for upstream in keys if upstream in versions}
-        is_mapped = asset.partitioning is not None and spec.partition_mapping is not None
-        return input_version(read, key, list(read) if is_mapped else None)
+        read = [upstream for upstream in keys if upstream in versions]
+        if asset.partitioning is not None and spec.partition_mapping is not None:
+            return self._digest(spec.upstream, read)
+        return input_version({name: versions[name] for name in read}, key, None)
+
+    def _digest(self, upstream: str, read: Sequence[str]) -> str:
+        """Of the versions of some partitions; quick for the first ones up to any of them."""
+        versions = self._versions_of(upstream)
+        if upstream not in self._histories:
+            self._histories[upstream] = sorted(versions), prefix_digests(versions)
+        names, digests = self._histories[upstream]
+        if names[: len(read)] == read:
+            return digests[len(read)]
+        return digest({name: versions[name] for name in read})
+
+    def _versions_of(self, upstream: str) -> Mapping[str, str]:
+        if upstream not in self._versions:
+            records = self._state.records.get(upstream, {})
+            self._versions[upstream] = self._state.landed.get(upstream) or {
+                key: record.version for key, record in records.items()
+            }
+        return self._versions[upstream]
 
     def _upstream_keys(self, asset: LakeAsset, spec: InputSpec, key: str) -> Sequence[str]:
-        upstream = self._partitionings.get(spec.upstream)
         if self._is_aligned(asset, spec):
             return [key]
-        available = self._available.get(spec.upstream, set())
+        if spec.upstream not in self._sorted:
+            self._sorted[spec.upstream] = sorted(self._available.get(spec.upstream, ()))
+        available = self._sorted[spec.upstream]
+        upstream = self._partitionings.get(spec.upstream)
         if upstream is None or asset.partitioning is None or spec.partition_mapping is None:
-            return sorted(available)
-        return asset.partitioning.upstream_keys(
-            key, upstream, spec.partition_mapping, sorted(available), self._state.instance
-        )
+            return available
+        at = asset.name, spec.name
+        # Whoever asks for a partition asks twice; to keep the answers for all would fill memory.
+        if self._mapped.get(at, ("", ()))[0] != key:
+            mapping, instance = spec.partition_mapping, self._state.instance
+            keys = asset.partitioning.upstream_keys(key, upstream, mapping, available, instance)
+            self._mapped[at] = key, keys
+        return self._mapped[at][1]
 
     def _is_aligned(self, asset: LakeAsset, spec: InputSpec) -> bool:
         """Whether exactly the input's partition of the same key feeds a partition."""

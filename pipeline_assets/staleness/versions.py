@@ -39,6 +39,23 @@ def digest(value: Any) -> str:  # noqa: ANN401 - anything JSON can write
     return hashlib.sha256(text.encode()).hexdigest()[:VERSION_DIGITS]
 
 
+def prefix_digests(values: Mapping[str, str]) -> list[str]:
+    """The digest of the first n of some texts in the order of their keys, for every n from 0 on.
+
+    A table that reads all windows up to its own asks for each of them. They are computed in one
+    walk: a digest is that of the JSON text, and each text but for its end begins the next one.
+    """
+    running = hashlib.sha256(b"{")
+    found = [digest({})]
+    for place, key in enumerate(sorted(values)):
+        pair = f"{json.dumps(key)}: {json.dumps(values[key])}"
+        running.update(f", {pair}".encode() if place else pair.encode())
+        ended = running.copy()
+        ended.update(b"}")
+        found.append(ended.hexdigest()[:VERSION_DIGITS])
+    return found
+
+
 def code_version(
     asset: LakeAsset, tables: Mapping[str, LakeTable], config: dg.Config | None = None
 ) -> str:
@@ -148,7 +165,9 @@ def input_versions(asset: LakeAsset, inputs: Mapping[str, Input], key: str) -> d
             mapped = versions
         elif partitioning and spec.partition_mapping:
             # Otherwise only assets of one and the same partitioning are mapped to each other.
-            mapped = partitioning.upstream_keys(key, partitioning, spec.partition_mapping, versions)
+            mapped = partitioning.upstream_keys(
+                key, partitioning, spec.partition_mapping, sorted(versions)
+            )
         found[spec.name] = input_version(versions, key, mapped)
     return found
 

@@ -72,7 +72,7 @@ def test_after_the_demo_only_planted_faults_are_told_and_none_is_an_error(
     runs = session.instance.get_runs()
     assert {run.job_name for run in runs} == {
         *("update_split", "update_category", "update_snapshot", "update_insert_date"),
-        "update_whole_tables",
+        *("update_list", "update_month", "update_whole_tables"),
     }
     assert {run.tags["pipeline/command"] for run in runs} == {"update"}
     # The UI's timeline leaves out runs without a code location.

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline_assets.definitions import DATASETS
 from pipeline_assets.settings import PREFIX, Settings
@@ -71,10 +72,26 @@ def test_every_parameter_says_what_it_is(stack: str) -> None:
         assert parameter["Description"].endswith("."), name
 
 
-def test_the_settings_of_the_task_exist() -> None:
+@pytest.mark.parametrize("file", ["compose.yaml", *(f"deploy/{stack}.yaml" for stack in ORDER)])
+def test_the_settings_of_containers_exist(file: str) -> None:
     known = {name.upper() for name in Settings.model_fields}
-    for stack in ORDER:
-        assert set(SETTING.findall((FOLDER / f"{stack}.yaml").read_text())) <= known, stack
+    assert set(SETTING.findall((ROOT / file).read_text())) <= known
+
+
+def test_what_the_image_copies_is_not_ignored() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.MULTILINE)
+    sent = (ROOT / ".dockerignore").read_text().splitlines()
+    for name in {word for line in copied for word in line.split()}:
+        assert (ROOT / name).exists(), name
+        assert f"!{name}" in sent, name
+
+
+def test_the_containers_of_compose_share_what_run_monitoring_looks_at() -> None:
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    for name in ("daemon", "web"):
+        assert services[name]["network_mode"] == services[name]["pid"] == "service:code"
+        assert services[name]["read_only"]
 
 
 def test_every_container_gets_the_same_settings() -> None:

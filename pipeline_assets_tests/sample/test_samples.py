@@ -26,6 +26,7 @@ def test_the_command_writes_landing_files_and_a_list_of_them(tmp_path: Path) -> 
         "music/2026-01-01/users.csv",
         "music/2026-01-01/users_2.csv",
         "music/genres.csv",
+        "pageviews/people_and_things/subjects.csv",
         "taobao/taobao_test.tar.gz",
         "taobao/taobao_train.tar.gz",
     ]

@@ -3,12 +3,19 @@ from typing import Any
 import dagster as dg
 import ibis.expr.types as ir
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline_assets.dataset.asset import LakeAsset, export_asset, ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Fixpoint, Learn
 from pipeline_assets.dataset.contract import Contract, Long, String, TableContract
 from pipeline_assets.dataset.values.destinations import CsvObject, ExportedObjects
-from pipeline_assets.staleness.versions import code_version, digest, input_version
+from pipeline_assets.staleness.versions import (
+    code_version,
+    digest,
+    input_version,
+    prefix_digests,
+)
 from pipeline_assets_tests.diary.assets import DAYS, DIARY, Entries, Pages
 from pipeline_assets_tests.diary.bench import TABLES
 from spark_resources.job import KERNEL_VERSIONS
@@ -168,3 +175,10 @@ def test_a_partition_depends_on_those_that_are_mapped_to_it() -> None:
 def test_the_order_of_names_changes_nothing() -> None:
     assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
     assert digest({"a": 1}) != digest({"a": 2})
+
+
+@given(st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=6))
+def test_the_digests_of_all_beginnings_are_those_of_each(values: dict[str, str]) -> None:
+    keys = sorted(values)
+    each = [digest({key: values[key] for key in keys[:end]}) for end in range(len(keys) + 1)]
+    assert prefix_digests(values) == each

@@ -129,7 +129,7 @@ class LoadedPartitions(Contract):
 
 
 @dataclass(frozen=True)
-class PostgresTable:
+class LoadedTable:
     """A table in the warehouse, whose partitions are replaced whole.
 
     Attributes:
@@ -139,7 +139,7 @@ class PostgresTable:
         partition_column: Divides the table.
     """
 
-    kind: ClassVar[str] = "postgres"
+    kind: ClassVar[str] = "warehouse"
     schema: str
     name: str
     rows: TableContract
@@ -155,7 +155,7 @@ class PostgresTable:
         """The names that readers outside the lake rely on, for the documentation."""
         return f"the table `{self.place}` of the warehouse"
 
-    def with_partitioning(self, partitioning: Partitioning) -> "PostgresTable":
+    def with_partitioning(self, partitioning: Partitioning) -> "LoadedTable":
         """The same for other partitions."""
         rows = self.rows.with_column_type(partitioning.column, partitioning.column_type)
         return replace(self, rows=rows)

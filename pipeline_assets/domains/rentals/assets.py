@@ -87,6 +87,7 @@ class SentimentConfig(dg.Config):
     system=OLTP,
     source_versions=payment_versions,
     delivery=Delivery(may_end=True),
+    to_warehouse=True,
 )
 def user_purchases(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """What customers paid for, from one consistent look at the shop's database."""
@@ -182,6 +183,7 @@ def sentiment_model(movie_reviews: ir.Table, config: SentimentConfig) -> Learn:
     contract=ClassifiedMovieReviews,
     partitions=DAYS,
     checks=[every_review_classified],
+    to_warehouse=True,
 )
 def classified_movie_reviews(movie_reviews: ir.Table, sentiment_model: ir.Table) -> ir.Table:
     """How customers liked what they saw, as far as their words tell."""

@@ -10,7 +10,7 @@ from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.contract import Check, Column, TableContract
 from pipeline_assets.dataset.inputs import InputSpec
 from pipeline_assets.dataset.values.database import WAREHOUSE
-from pipeline_assets.dataset.values.destinations import LoadedPartitions, PostgresTable
+from pipeline_assets.dataset.values.destinations import LoadedPartitions, LoadedTable
 from pipeline_assets.dataset.values.table import LakeTable
 
 ROWS = "rows"
@@ -36,7 +36,7 @@ def warehouse_load(source: LakeAsset) -> LakeAsset:
         inputs=(InputSpec(ROWS, source.key, "table"),),
         partitioning=source.partitioning,
         checks=(_every_row_loaded(column),),
-        export=PostgresTable(
+        export=LoadedTable(
             schema=source.table.namespace,
             name=source.table.name,
             rows=source.table.contract,

@@ -17,6 +17,7 @@ from pydantic import Field
 from pipeline_assets.dataset.values.database import Database
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
+from pipeline_assets.learning.comprehend import Comprehend
 from pipeline_assets.learning.kinds import KINDS
 from pipeline_assets.storage.objects import store_of
 from pipeline_assets.storage.s3_access import S3Access
@@ -72,6 +73,7 @@ class ConfigurableEmbeddedEngine(dg.ConfigurableResource[Any]):
     spill_dir: str | None = Field(
         None, description="Folder for spill files; a temporary one if unset."
     )
+    comprehend_budget_usd: float = Field(0, description="What a run may cost at Comprehend.")
     s3: dg.ResourceDependency[S3]
 
     def engine(self) -> EmbeddedEngine:
@@ -81,5 +83,5 @@ class ConfigurableEmbeddedEngine(dg.ConfigurableResource[Any]):
             threads=self.threads,
             spill_dir=Path(self.spill_dir) if self.spill_dir else None,
             s3=self.s3.access(),
-            kinds=KINDS,
+            kinds={**KINDS, "comprehend": Comprehend(self.comprehend_budget_usd, self.s3.region)},
         )

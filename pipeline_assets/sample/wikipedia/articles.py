@@ -1,9 +1,11 @@
 """What a small encyclopaedia holds: articles, who redirects to them, and who looks at them when."""
 
 import hashlib
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Final, TypeAlias
 
 SENTINEL: Final = "Main Page"
@@ -145,6 +147,14 @@ def sample_encyclopaedia(loaded_until: date) -> Encyclopaedia:
     ]
     ambiguous = Article(99, "Mercury", "Topics of that name", is_ambiguous=True)
     return Encyclopaedia((*articles, ambiguous), loaded_until)
+
+
+def write_list(landing: Path, seed: int) -> None:
+    """Write the sample's list, in an order of the seed."""
+    path = landing / "pageviews" / "people_and_things" / "subjects.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shuffled = random.Random(seed).sample(SUBJECTS, len(SUBJECTS))  # noqa: S311 - sample data
+    path.write_text(subjects_csv(shuffled), encoding="utf-8")
 
 
 def subjects_csv(subjects: Iterable[tuple[str, str, str]]) -> str:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn, parse_dsn
+from pipeline_assets.dataset.values.dsn import SecretDsn, address, keyword_dsn, parse_dsn
 from pipeline_assets.errors import PipelineError
 
 PASSWORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
@@ -102,3 +102,56 @@ def test_secrets_are_starred_out_of_any_text() -> None:
     dsn = SecretDsn("password=s3cret sslpassword=other")
     assert dsn.scrub("no s3cret, no other word") == "no ***, no *** word"
     assert SecretDsn("host=h").scrub("same") == "same"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "told"),
+    [
+        (
+            "redshift://ada:p%40+s@db.example/dev?iam_role=arn:aws:iam::1:role/copy",
+            {"user": "ada", "password": "p@+s", "host": "db.example", "port": "5439"}
+            | {"dbname": "dev", "iam_role": "arn:aws:iam::1:role/copy"},
+            "redshift://db.example:5439/dev",
+        ),
+        (
+            "redshift://h:5000/dev?sslmode=require&staging=s3://b/p&timeout_minutes=5",
+            {"host": "h", "port": "5000", "dbname": "dev", "sslmode": "require"}
+            | {"staging": "s3://b/p", "timeout_minutes": "5"},
+            "redshift://h:5000/dev",
+        ),
+        (
+            "redshift-data:///dev?workgroup=analytics&region=eu-west-1",
+            {"dbname": "dev", "workgroup": "analytics", "region": "eu-west-1"},
+            "redshift-data://workgroup.analytics/dev",
+        ),
+        (
+            "redshift-data:///dev?cluster=prod&user=loader",
+            {"dbname": "dev", "cluster": "prod", "user": "loader"},
+            "redshift-data://cluster.prod/dev",
+        ),
+    ],
+)
+def test_redshift_is_named_by_a_url(text: str, options: dict[str, str], told: str) -> None:
+    assert parse_dsn(text) == options
+    assert address(SecretDsn(text)) == told
+    assert "p@+s" not in str(SecretDsn(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("redshift://h", "it names no database"),
+        ("redshift://a:b@c@h/dev", "write @"),
+        ("redshift://h/dev?workgroup=x", "an option is unknown"),
+        ("redshift://h/dev?timeout_minutes=soon", "timeout_minutes is no whole number"),
+        ("redshift://h/dev?staging=/tmp", "staging is no s3:// prefix"),
+        ("redshift-data:///dev", "name one of workgroup and cluster"),
+        ("redshift-data:///dev?workgroup=a&cluster=b", "name one of workgroup and cluster"),
+        ("redshift-data:///dev?workgroup=a&password=secret", "that the Data API does not know"),
+        ("redshift-data://host/dev?workgroup=a", "that the Data API does not know"),
+    ],
+)
+def test_a_wrong_redshift_is_told_in_one_line(text: str, hint: str) -> None:
+    with pytest.raises(PipelineError, match=hint) as caught:
+        SecretDsn(text)
+    assert "secret" not in str(caught.value).replace("secret_arn", "")

@@ -2,7 +2,6 @@
 
 import bz2
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -126,20 +125,6 @@ def test_without_a_contact_it_is_idle(tmp_path: Path, instance: dg.DagsterInstan
         assert world.update() == Updated((), (), ())
         idle = world.updater.outside().idle["pageviews/raw_subjects"]
         assert (idle, state.log) == ("PIPELINE_WIKIMEDIA_CONTACT is not set", [])
-
-
-def test_a_run_that_is_over_its_budget_goes_on_with_the_next(
-    tmp_path: Path, instance: dg.DagsterInstance
-) -> None:
-    state = Wikipedia(replace(sample_encyclopaedia(LOADED), not_loaded=frozenset({LOADED - DAY})))
-    with running_wikipedia(state):
-        world = World.below(tmp_path, instance, state, BEFORE, requests_per_run=3)
-        world.land("people", SUBJECTS)
-        failures = world.update("raw_subjects", "titles", "raw_views").failures
-        assert all("may send 3 requests" in failure for failure in failures)
-        assert len(failures) > 0
-        asked = [entry.url for entry in state.log if entry.status != 304]
-        assert len(asked) == len(set(asked))
 
 
 def test_a_z_score_compares_a_day_with_the_four_weeks_before() -> None:

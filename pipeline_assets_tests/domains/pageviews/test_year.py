@@ -1,6 +1,6 @@
 """Three hundred subjects and a year of days, exact to what the wiki holds; killed and resumed.
 
-All subjects are resolved. Views of a year are asked for those of every fourth pattern, a quarter
+All subjects are resolved. Views of a year are asked for those of every eighth pattern, an eighth
 of the requests; with `EVERY = 1` it is a year of all, 5,000 requests.
 """
 
@@ -35,8 +35,8 @@ CASES = list(cases())
 START, LOADED = date(2025, 1, 1), date(2025, 12, 29)
 MISSING = frozenset({date(2025, 7, 14)})
 YEAR = [f"2025-{month:02}" for month in range(1, 13)]
-KILLED_AFTER = 400
-EVERY = 4
+KILLED_AFTER = 200
+EVERY = 8
 WITH_VIEWS = [case for place, case in enumerate(CASES) if place // PATTERNS % EVERY == 0]
 
 PROGRAM = """
@@ -81,7 +81,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
     articles = {it.page_id: it for case in CASES for it in case.articles}
     chains = {old: new for case in CASES for old, new in case.chains.items()}
     holds = Encyclopaedia(tuple(articles.values()), LOADED, MISSING, chains=chains)
-    with running_wikipedia(Wikipedia(holds, busy_every=500)) as state:
+    with running_wikipedia(Wikipedia(holds, busy_every=300)) as state:
         program = subprocess.Popen([sys.executable, "-c", PROGRAM, state.url, str(folder)])
         while len(state.log) < KILLED_AFTER and program.poll() is None:
             time.sleep(0.01)

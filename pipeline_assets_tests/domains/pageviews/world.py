@@ -39,7 +39,6 @@ class World:
         wikipedia: Wikipedia,
         start: date,
         *,
-        requests_per_run: int = 5_000,
         contact: str | None = CONTACT,
     ) -> "World":
         fields = {
@@ -51,7 +50,6 @@ class World:
             "pageviews_start": start,
             "wikimedia_contact": contact,
             "wikimedia_endpoint_url": wikipedia.url,
-            "wikimedia_requests_per_run": requests_per_run,
         }
         (folder / "landing").mkdir(exist_ok=True)
         return cls(Settings.model_validate(fields), instance, wikipedia)

@@ -12,17 +12,23 @@ from pipeline_assets import domains
 from pipeline_assets.command.batches import batches
 from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.discovery import datasets_in
+from pipeline_assets.dataset.values.destinations import LoadedTable
 from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
-from pipeline_assets.definitions import build_definitions
+from pipeline_assets.definitions import DATASETS, build_definitions
 from pipeline_assets.domains.rentals.assets import user_behavior_metric
 from pipeline_assets.domains.taobao import assets as taobao
 from pipeline_assets.domains.warehouse.assets import warehouse_load
+from pipeline_assets.exports.warehouse import table_of
 from pipeline_assets.iceberg.query import query
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.sample.taobao import write_taobao
 from pipeline_assets.settings import Settings
+from pipeline_assets.warehouses.postgres import POSTGRES
+from pipeline_assets.warehouses.redshift.sql import REDSHIFT
+from pipeline_assets.warehouses.statements import Statements
 from pipeline_assets_tests.conftest import MakeSettings
 from pipeline_assets_tests.domains.rentals.world import sql
+from pipeline_assets_tests.doubles.redshift import data_api, redshift
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
 
@@ -35,12 +41,36 @@ SUMS = {
     "common_features_summary": "count(*), sum(num_features), count(distinct split), 0",
     "common_features": "count(*), sum(feature_id), max(feature_name), max(feature_value)",
 }
+RENTALS = ("user_purchases", "classified_movie_reviews", "user_behavior_metric")
 
 
 @pytest.fixture
-def settings(make_settings: MakeSettings, tmp_path: Path, postgres_dsn: SecretDsn) -> Settings:
+def kind() -> str:
+    """Postgres, but for tests that are parametrised otherwise."""
+    return "postgres"
+
+
+@pytest.fixture
+def settings(
+    make_settings: MakeSettings,
+    tmp_path: Path,
+    postgres_dsn: SecretDsn,
+    kind: str,
+    request: pytest.FixtureRequest,
+) -> Iterator[Settings]:
     write_taobao(tmp_path / "landing", scale=0.02)
-    return make_settings(warehouse_dsn=postgres_dsn.reveal())
+    if kind == "postgres":
+        yield make_settings(warehouse_dsn=postgres_dsn.reveal())
+        return
+    s3, bucket = request.getfixturevalue("s3"), request.getfixturevalue("bucket")
+    store = request.getfixturevalue("s3_store")
+    with redshift(postgres_dsn, store) as double, data_api(double) as (_, endpoint):
+        request.getfixturevalue("monkeypatch").setenv("AWS_ENDPOINT_URL_REDSHIFT_DATA", endpoint)
+        yield make_settings(
+            warehouse_dsn=f"redshift-data:///scratch?workgroup=analytics&staging={bucket}/waiting",
+            s3_endpoint_url=s3.endpoint_url,
+            s3_region=s3.region,
+        )
 
 
 @pytest.fixture
@@ -68,6 +98,7 @@ def number(value: object) -> str:
     return str(Decimal(repr(value))) if isinstance(value, float) else str(value)
 
 
+@pytest.mark.parametrize("kind", ["postgres", "redshift-data"])
 def test_the_taobao_tables_are_the_same_in_the_warehouse(
     updater: Updater, settings: Settings, postgres_dsn: SecretDsn
 ) -> None:
@@ -127,6 +158,20 @@ def test_a_wrong_place_is_told_in_one_line_without_the_password(
     assert all("database 'w' at 127.0.0.1" in failure for failure in failures)
     logs = [str(log) for run in instance.get_runs() for log in instance.all_logs(run.run_id)]
     assert "hunter2-secret" not in "".join([*failures, *logs, repr(settings)])
+
+
+@pytest.mark.parametrize("statements", [POSTGRES, REDSHIFT], ids=["postgres", "redshift"])
+def test_every_loaded_table_has_types_in_every_warehouse(statements: Statements) -> None:
+    loaded = [asset for asset in DATASETS.assets if isinstance(asset.export, LoadedTable)]
+    names = {asset.export.place for asset in loaded if asset.export}
+    assert names == {
+        *(f"taobao.{name}" for name in SUMS),
+        *(f"rentals.{name}" for name in RENTALS),
+    }
+    for asset in loaded:
+        assert isinstance(asset.export, LoadedTable)
+        table = table_of(asset.export)
+        assert statements.sql_types(table).keys() == set(table.columns.names)
 
 
 def test_a_table_without_partitions_cannot_be_loaded() -> None:

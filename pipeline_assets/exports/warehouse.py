@@ -1,11 +1,6 @@
-"""Partitions as rows of a Postgres table.
-
-The partitions of a run are replaced in one transaction. Staging leaves it open, so that readers
-there see the old rows until it is committed, and for ever if it is not.
-"""
+"""Partitions as rows of a table in the warehouse, be it Postgres or Redshift."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -16,35 +11,34 @@ import pyarrow as pa
 from pipeline_assets.dataset.sql import to_sql
 from pipeline_assets.dataset.values.damage import Damage
 from pipeline_assets.dataset.values.database import WAREHOUSE, Database
-from pipeline_assets.dataset.values.destinations import PostgresTable
+from pipeline_assets.dataset.values.destinations import LoadedTable
 from pipeline_assets.dataset.values.dsn import address
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.exports.exporter import Outgoing, listing_of
-from pipeline_assets.postgres.connection import connect, execute
-from pipeline_assets.postgres.load import PartitionValue, StagedLoad, stage_load
-from pipeline_assets.postgres.sql import identifier, literal
-from pipeline_assets.postgres.table import WarehouseTable
+from pipeline_assets.warehouses.choice import warehouse_of
+from pipeline_assets.warehouses.table import PartitionValue, WarehouseTable
+from pipeline_assets.warehouses.warehouse import StagedLoad
 
 
 @dataclass(frozen=True)
 class StagedPartitions:
-    """A :class:`~pipeline_assets.exports.exporter.StagedExport`: a transaction that is open."""
+    """A :class:`~pipeline_assets.exports.exporter.StagedExport`: a load that can be committed."""
 
     listing: pa.RecordBatch
     load: StagedLoad
 
     def commit(self) -> None:
-        """Commit the transaction."""
+        """Commit the load."""
         self.load.commit()
 
     def discard(self) -> None:
-        """Roll the transaction back."""
+        """Take the load back."""
         self.load.discard()
 
 
 @dataclass(frozen=True)
-class PostgresExporter:
+class WarehouseExporter:
     """The :class:`~pipeline_assets.exports.exporter.Exporter` of tables in the warehouse.
 
     Attributes:
@@ -55,8 +49,8 @@ class PostgresExporter:
     engine: EmbeddedEngine
     databases: Mapping[str, Database]
 
-    def stage(self, destination: PostgresTable, outgoing: Outgoing) -> StagedPartitions:
-        """Replace all partitions in one transaction, which stays open.
+    def stage(self, destination: LoadedTable, outgoing: Outgoing) -> StagedPartitions:
+        """Stage all partitions in one load.
 
         Raises:
             PipelineError: The rows cannot be computed, or the warehouse not be reached or refuses.
@@ -64,8 +58,10 @@ class PostgresExporter:
         dsn = self.databases[WAREHOUSE].require()
         values = {key: _value(destination, key) for key in outgoing.versions}
         sql = to_sql(outgoing.rows, self.engine.dialect)
+        warehouse = warehouse_of(dsn, self.engine.s3)
         with self.engine.stream(outgoing.inputs, sql) as batches:
-            load = stage_load(dsn, table_of(destination), list(values.values()), batches)
+            chosen = list(values.values())
+            load = warehouse.stage(table_of(destination), chosen, batches, outgoing.fresh_uri)
         uri = f"{address(dsn)}/{destination.place}"
         entries = {
             key: {"uri": uri, "rows": load.rows.get(value, 0), "version": outgoing.versions[key]}
@@ -75,7 +71,7 @@ class PostgresExporter:
 
     def damages(
         self,
-        destination: PostgresTable,
+        destination: LoadedTable,
         listed: Mapping[str, Mapping[str, Any]],
         *,
         deep: bool,  # noqa: ARG002 - counting reads every row anyway
@@ -87,20 +83,14 @@ class PostgresExporter:
         dsn = self.databases[WAREHOUSE].dsn
         if dsn is None or not listed:
             return
-        name, column = table_of(destination).sql_name, identifier(destination.partition_column)
-        with closing(connect(dsn)) as connection:
-            exists = f"SELECT to_regclass({literal(name)}) IS NOT NULL AS there"
-            (found,) = execute(connection, dsn, exists)
-            sql = f"SELECT {column}::text AS key, count(*) AS rows FROM {name} GROUP BY 1"  # noqa: S608
-            counts = execute(connection, dsn, sql) if found["there"] else []
-        rows = {row["key"]: row["rows"] for row in counts}
+        rows = warehouse_of(dsn, self.engine.s3).counts(table_of(destination))
         for key, entry in listed.items():
             if entry["rows"] != rows.get(key, 0):
                 what = f"holds {rows.get(key, 0):,} rows of {key}, not {entry['rows']:,}"
                 yield Damage(f"{address(dsn)}/{destination.place}", what, (key,))
 
 
-def table_of(destination: PostgresTable) -> WarehouseTable:
+def table_of(destination: LoadedTable) -> WarehouseTable:
     """The table as the contract declares it."""
     contract = destination.rows
     return WarehouseTable(
@@ -114,7 +104,7 @@ def table_of(destination: PostgresTable) -> WarehouseTable:
     )
 
 
-def _value(destination: PostgresTable, key: str) -> PartitionValue:
+def _value(destination: LoadedTable, key: str) -> PartitionValue:
     """A partition's key as the partition column holds it."""
     type_ = destination.rows.schema[destination.partition_column]
     if isinstance(type_, dt.String):
