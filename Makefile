@@ -7,6 +7,8 @@ SCALE ?= 1
 EMR_SCALE ?= 0.1
 SEEDS ?= 20
 PORT ?= 3000
+# Test processes at once: one for each core, but each may start a Java of a gigabyte.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, min(4, os.cpu_count() or 2)))')
 TORCH ?= torch
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 # After a demo the daily tables start with its samples, unless somebody says when.
@@ -48,7 +50,7 @@ dev: $(READY) ## the Dagster UI on the same lake, on port 3000 or another: make 
 		$(BIN)/dg dev --port $(PORT) --log-level error --code-server-log-level error
 
 test: $(READY) ## run every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-daemon: $(READY) ## deliver to a lake in S3 and let Dagster's own daemon make everything, once
 	$(BIN)/python -m pytest -m daemon -n 4
