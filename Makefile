@@ -7,13 +7,15 @@ SCALE ?= 1
 EMR_SCALE ?= 0.1
 SEEDS ?= 20
 PORT ?= 3000
+# Test processes at once: one for each core, but each may start a Java of a gigabyte.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, min(4, os.cpu_count() or 2)))')
 TORCH ?= torch
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 # After a demo the daily tables start with its samples, unless somebody says when.
 SINCE := [ -n "$$PIPELINE_RENTALS_START" ] || [ ! -f "$$DAGSTER_HOME/sample_start" ] \
 	|| { read -r PIPELINE_RENTALS_START < "$$DAGSTER_HOME/sample_start"; export PIPELINE_RENTALS_START; }
 
-.PHONY: help demo demo-emr dev test lint format docs snapshots lock audit bench chaos mutants clean deploy-check image-check site test-daemon test-machines test-trainers
+.PHONY: help demo demo-emr demo-athena athena-check dev test lint format docs snapshots lock audit bench chaos mutants clean deploy-check image-check site test-daemon test-machines test-trainers
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -34,6 +36,13 @@ demo-emr: $(READY) ## the whole graph through EMR steps, then EMR Serverless, on
 	DAGSTER_HOME="$$PWD/.dagster-emr" PIPELINE_LANDING_URI=.dagster-emr/landing \
 		$(BIN)/python -m pipeline_assets_tests.demo_emr --scale $(EMR_SCALE)
 
+demo-athena: $(READY) ## the graph with its filter, rankings and metric on a double of Athena in this process
+	DAGSTER_HOME="$$PWD/.dagster-athena" PIPELINE_LANDING_URI=.dagster-athena/landing \
+		$(BIN)/python -W ignore -m pipeline_assets_tests.demo_athena --scale $(EMR_SCALE)
+
+athena-check: $(READY) ## every asset of a lake on AWS, on Athena beside the embedded engine; publishes nothing; see docs/athena.md
+	$(BIN)/python -W ignore -m pipeline_assets_tests.athena_check
+
 dev: $(READY) ## the Dagster UI on the same lake, on port 3000 or another: make dev PORT=3001
 	@$(SINCE); $(BIN)/pipeline-assets doctor --ui-port $(PORT)
 	@echo "The UI: http://127.0.0.1:$(PORT); stop it with Ctrl-C"
@@ -41,7 +50,7 @@ dev: $(READY) ## the Dagster UI on the same lake, on port 3000 or another: make 
 		$(BIN)/dg dev --port $(PORT) --log-level error --code-server-log-level error
 
 test: $(READY) ## run every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-daemon: $(READY) ## deliver to a lake in S3 and let Dagster's own daemon make everything, once
 	$(BIN)/python -m pytest -m daemon -n 4
@@ -110,4 +119,4 @@ mutants: $(READY) ## break the rules of what has to be made, one by one, and see
 clean: ## remove the environment, the sample landing zone and the local lake
 	@case "$$(readlink .dagster/postgres)" in \
 		/var/lib/pipeline-assets/postgres-*/data) rm -rf "$$(dirname "$$(readlink .dagster/postgres)")" ;; esac
-	rm -rf $(VENV) .venv-deploy site landing lake .dagster .dagster-emr build mutants
+	rm -rf $(VENV) .venv-deploy site landing lake .dagster .dagster-emr .dagster-athena build mutants

@@ -7,6 +7,7 @@ from typing import Final
 ALL: Final = (
     "startup",
     "age",
+    "partitions",
     "taobao.extraction",
     "taobao.transforms",
     "taobao.scaling",

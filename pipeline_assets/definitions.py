@@ -29,7 +29,7 @@ from pipeline_assets.orchestration.jobs import update_jobs
 from pipeline_assets.orchestration.pipeline_file import declared_in, with_declared
 from pipeline_assets.orchestration.policies.asset_policies import policies_for
 from pipeline_assets.orchestration.policies.completeness import completeness_checks
-from pipeline_assets.orchestration.resources.spark import remote_runners
+from pipeline_assets.orchestration.resources.remote import remote_runners
 from pipeline_assets.orchestration.schedules import (
     completeness_schedule,
     maintenance_schedule,

@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import cache
+from types import UnionType
 from typing import Any, Final, Literal, TypeAlias, get_args, get_origin, get_type_hints
 from uuid import uuid4
 
@@ -54,6 +55,23 @@ class SourceFile:
 
 
 @dataclass(frozen=True)
+class CatalogTable:
+    """How a catalog knows the rows of a source, for engines that read tables instead of files.
+
+    Attributes:
+        name: ``namespace.name``.
+        columns: The name that the table has for each column of the source, where it has one.
+        partition_column: The column that the table is partitioned by, if it is.
+        partitions: The partitions that the source consists of; None for all.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    partition_column: str | None = None
+    partitions: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Source:
     """Files that a job reads as one table.
 
@@ -64,6 +82,7 @@ class Source:
         files: The files, in order.
         snapshot_id: The snapshot of the table that the files belong to, if there is one.
         former: Of Parquet, other names under which older files hold a column.
+        table: The table of the catalog that the files belong to, if there is one.
     """
 
     format: Literal["parquet", "lines"]
@@ -71,6 +90,7 @@ class Source:
     files: tuple[SourceFile, ...] = ()
     snapshot_id: int | None = None
     former: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    table: CatalogTable | None = None
 
 
 @dataclass(frozen=True)
@@ -252,6 +272,8 @@ def _rebuilt(type_: Any, data: Any) -> Any:  # noqa: ANN401 - any field of a job
             return tuple(_rebuilt(item, value) for value in data)
         case (origin, (_, item)) if origin is Mapping:
             return {key: _rebuilt(item, value) for key, value in data.items()}
+        case (origin, (item, _)) if origin is UnionType and data is not None:
+            return _rebuilt(item, data)
     return data
 
 

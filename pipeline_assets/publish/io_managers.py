@@ -36,7 +36,7 @@ from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import publish_metadata
 from pipeline_assets.publish.publication import UNOBSERVED, Publication, Publications
 from pipeline_assets.publish.staging import AlreadyPublished, Staged
-from spark_resources.job import Source, SourceFile
+from spark_resources.job import CatalogTable, Source, SourceFile
 
 if TYPE_CHECKING:
     from pipeline_assets.iceberg.tables import Lake
@@ -144,7 +144,7 @@ def lazy_table(
     """
     state = lake.read(table, keys)
     rows, lines = stored(spec, table), unbound(spec, table)
-    sources = {rows.get_name(): _parquet(state, rows, table)}
+    sources = {rows.get_name(): _parquet(state, rows, table, keys)}
     if spec.is_text:
         sources[lines.get_name()] = _text(lake.rows(table, state), lines, lake.location(table))
     absent = dict.fromkeys(keys or (), ABSENT) if spec.optional else {}
@@ -219,10 +219,26 @@ def _require(table: LakeTable, keys: tuple[str, ...], published: Collection[str]
         )
 
 
-def _parquet(state: TableState, rows: ir.Table, table: LakeTable) -> Source:
+def _parquet(
+    state: TableState, rows: ir.Table, table: LakeTable, keys: tuple[str, ...] | None
+) -> Source:
     files = tuple(SourceFile(uri) for uri in state.files)
     former = dict(_names_in_files(state, table))
-    return Source("parquet", schema_names(rows.schema()), files, state.snapshot_id, former)
+    known = CatalogTable(
+        name=str(table),
+        columns=dict(_names_in_table(state, table)),
+        partition_column=table.partition_column,
+        partitions=None if keys is None else tuple(sorted(state.records)),
+    )
+    return Source("parquet", schema_names(rows.schema()), files, state.snapshot_id, former, known)
+
+
+def _names_in_table(state: TableState, table: LakeTable) -> Iterator[tuple[str, str]]:
+    """The column that the catalog has for each of the contract, be it renamed since or not."""
+    for column in table.contract.columns:
+        names = [it for it in (column.name, *column.renamed_from) if it in state.columns]
+        if names:
+            yield column.name, names[0]
 
 
 def _names_in_files(state: TableState, table: LakeTable) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -7,12 +7,14 @@ import dagster as dg
 
 Metadata = dict[str, Any]
 
-_IDS: Final = ("cluster_id", "step_id", "application_id", "job_run_id")
-_ELSEWHERE: Final = ("state_history", "log_uri", "console_url")
+_IDS: Final = ("cluster_id", "step_id", "application_id", "job_run_id", "query_ids")
 _FIGURES: Final[Mapping[str, str]] = {
     "duration_seconds": "job/duration_seconds",
     "vcpu_hours": "job/vcpu_hours",
     "memory_gb_hours": "job/memory_gb_hours",
+    "scanned_bytes": "job/scanned_bytes",
+    "queue_seconds": "job/queue_seconds",
+    "engine_seconds": "job/engine_seconds",
     "estimated_cost_usd": "job/estimated_cost_usd",
 }
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import AliasChoices, BaseModel, Field
 
-EngineName: TypeAlias = Literal["embedded", "spark", "emr", "emr-serverless"]
+EngineName: TypeAlias = Literal["embedded", "spark", "emr", "emr-serverless", "athena"]
 
 
 class EngineSettings(BaseModel):

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.settings.alerts import AlertSettings
 from pipeline_assets.settings.api import ApiSettings
+from pipeline_assets.settings.athena import AthenaSettings
 from pipeline_assets.settings.dagster import DagsterSettings
 from pipeline_assets.settings.databases import DatabaseSettings
 from pipeline_assets.settings.emr import EmrSettings
@@ -36,6 +37,7 @@ GROUPS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
         "Landing zone": LandingSettings,
         "Engines": EngineSettings,
         "EMR": EmrSettings,
+        "Athena": AthenaSettings,
         "Databases": DatabaseSettings,
         "Page views": PageViewSettings,
         "Sentiment": SentimentSettings,
@@ -54,6 +56,7 @@ class Settings(  # pydantic lists the fields of the last base first
     SentimentSettings,
     PageViewSettings,
     DatabaseSettings,
+    AthenaSettings,
     EmrSettings,
     EngineSettings,
     LandingSettings,

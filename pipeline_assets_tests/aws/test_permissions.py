@@ -16,7 +16,7 @@ from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.orchestration.alerts.channels import SnsTopic
 from pipeline_assets.orchestration.alerts.incidents import Alert
-from pipeline_assets.orchestration.resources.spark import remote_runners
+from pipeline_assets.orchestration.resources.remote import remote_runners
 from pipeline_assets.orchestration.sensors.janitor_sensor import sweep
 from pipeline_assets.orchestration.sensors.s3_events import EventQueue
 from pipeline_assets.sample.rental_database import fill_rentals

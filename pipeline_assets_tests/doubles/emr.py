@@ -195,10 +195,10 @@ class AwsDouble:
         if not self.network:
             raise EndpointConnectionError(endpoint_url=request.url)
         if self.denied:
-            return _refusal(request.url, "AccessDeniedException")
+            return refusal(request.url, "AccessDeniedException")
         if self.throttled > 0:
             self.throttled -= 1
-            return _refusal(request.url, "ThrottlingException")
+            return refusal(request.url, "ThrottlingException")
         return None
 
     def _work(self) -> None:
@@ -341,7 +341,7 @@ class _Raw:
         yield self.content
 
 
-def _refusal(url: str, code: str) -> AWSResponse:
+def refusal(url: str, code: str) -> AWSResponse:
     content = json.dumps({"__type": code, "message": code}).encode()
     headers: Any = {"x-amzn-errortype": code}
     return AWSResponse(url, 400, headers, _Raw(content))

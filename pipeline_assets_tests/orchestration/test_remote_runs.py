@@ -21,7 +21,7 @@ from dagster._utils.interrupts import capture_interrupts
 
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.instance import open_instance
-from pipeline_assets.orchestration.resources.spark import remote_runners
+from pipeline_assets.orchestration.resources.remote import remote_runners
 from pipeline_assets.orchestration.sensors.janitor_sensor import GRACE, janitor_sensor, sweep
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.conftest import MakeSettings
@@ -39,7 +39,7 @@ from pipeline_assets_tests.orchestration.dev import dagster_dev, launch
 from pipeline_assets_tests.processes import CONTEXT
 from pipeline_assets_tests.workbench import failures
 from spark_resources.job import AuditResult, Manifest
-from spark_resources.runners.runner import RemoteRunner
+from spark_resources.runners.service import Swept
 
 DAY = "2026-02-01"
 MONTH = [str(date(2026, 2, 1) + timedelta(days=n)) for n in range(30)]
@@ -79,7 +79,7 @@ class Cloud:
         return World(self.settings, self.instance)
 
     @property
-    def runners(self) -> list[RemoteRunner]:
+    def runners(self) -> list[Swept]:
         return remote_runners(Deployment(self.settings).engines.routed)
 
     @property

@@ -7,7 +7,7 @@ from pipeline_assets.command.doctor import examine
 from pipeline_assets.definitions import build_definitions
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.deployment import Deployment
-from pipeline_assets.orchestration.resources.spark import remote_runners
+from pipeline_assets.orchestration.resources.remote import remote_runners
 from pipeline_assets.orchestration.sensors.janitor_sensor import janitor_sensor
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.conftest import MakeSettings

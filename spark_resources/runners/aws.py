@@ -1,4 +1,4 @@
-"""Clients of EMR that never repeat a request by themselves.
+"""Clients of EMR and Athena that never repeat a request by themselves.
 
 :class:`spark_resources.runners.polling.Retries` decides what may be repeated.
 """
@@ -33,3 +33,17 @@ def emr_serverless_client(region: str, endpoint_url: str | None = None) -> "EMRS
     return boto3.client(
         "emr-serverless", region_name=region, endpoint_url=endpoint_url, config=one_try()
     )
+
+
+def athena_client(region: str) -> Any:  # noqa: ANN401 - boto3 makes clients at run time
+    """A client of Athena; ``AWS_ENDPOINT_URL_ATHENA`` leads it elsewhere than to Amazon."""
+    import boto3
+
+    return boto3.client("athena", region_name=region, config=one_try())
+
+
+def glue_client(region: str) -> Any:  # noqa: ANN401 - boto3 makes clients at run time
+    """A client of Glue; ``AWS_ENDPOINT_URL_GLUE`` leads it elsewhere than to Amazon."""
+    import boto3
+
+    return boto3.client("glue", region_name=region, config=one_try())

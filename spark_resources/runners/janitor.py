@@ -7,12 +7,12 @@ cost money, until its deadline.
 from collections.abc import Callable
 
 from spark_resources.runners.polling import Log
-from spark_resources.runners.service import RemoteJob, Service
+from spark_resources.runners.service import RemoteJob, RemoteJobs
 from spark_resources.runners.staging import Staging
 
 
 def cancel_orphans(
-    service: Service, staging: Staging, run_is_over: Callable[[str], bool], log: Log
+    service: RemoteJobs, staging: Staging, run_is_over: Callable[[str], bool], log: Log
 ) -> tuple[RemoteJob, ...]:
     """Cancel this deployment's jobs whose run has ended.
 

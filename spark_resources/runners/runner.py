@@ -6,22 +6,18 @@ job: a job that nobody waits for costs money and may write files that nobody pub
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
-from itertools import count
 from typing import Protocol
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from spark_resources.errors import JobFailedError
 from spark_resources.job import Job, JobFormatError, Manifest
 from spark_resources.runners.polling import Log, PollPolicy, Retries
 from spark_resources.runners.service import RemoteJob, Service, Status, Submission
 from spark_resources.runners.staging import Package, Staging
-from spark_resources.runners.tokens import attempt_token, submission_name
+from spark_resources.runners.tokens import open_attempt, submission_name
+from spark_resources.runners.waiting import Waiter, aws_errors_as_failures
 from spark_resources.runners.wheel import build_wheel
 
 
@@ -72,9 +68,8 @@ class RemoteRunner:
         a retry after a failure starts another job.
         """
         retries = Retries(self.poll, self.poll.outage_seconds, log)
-        tokens = (attempt_token(work_id, number) for work_id in (work(),) for number in count())
-        with _aws_errors_as_failures(self.service):
-            return next(t for t in tokens if retries(partial(self._is_open, t)))
+        with aws_errors_as_failures(self.service.name):
+            return open_attempt(work(), lambda token: retries(partial(self._is_open, token)))
 
     def _is_open(self, token: str) -> bool:
         """Whether an attempt is not started yet, still runs, or has left a manifest."""
@@ -94,18 +89,24 @@ class RemoteRunner:
         """
         retries = Retries(self.poll, self.poll.outage_seconds, log)
         history: dict[str, str] = {}
-        with _aws_errors_as_failures(self.service):
+        with aws_errors_as_failures(self.service.name):
             package = retries(lambda: self.staging.put_package(build_wheel()))
             retries(lambda: self.staging.put_job(job))
-            starts: list[Submission] = []
             submission = self._submission(job, package)
-            remote, status = self._start_and_wait(submission, retries, history, starts)
+            starts: list[Submission] = []
+
+            def start() -> RemoteJob:
+                starts.append(submission)
+                return self.service.start(submission)
+
+            waiter = Waiter(self.service, self.poll)
+            ((remote, status),) = waiter.finish({job.token: start}, retries, history)
             try:
                 return self._manifest(job, remote, status, retries, history)
             finally:
-                self._try_to(lambda: self.service.release(remote), log)
+                waiter.try_to(lambda: self.service.release(remote), log)
                 if len(starts) > 1:
-                    self._try_to(lambda: self._cancel_twins(remote, job.token), log)
+                    waiter.try_to(lambda: waiter.cancel_twins(remote, job.token), log)
 
     def _submission(self, job: Job, package: Package) -> Submission:
         tags = {"deployment": self.deployment, **job.labels}
@@ -113,49 +114,6 @@ class RemoteRunner:
         arguments = ("--job", uris[0], "--manifest", uris[1])
         name = submission_name(self.deployment, job)
         return Submission(job.token, name, package, arguments, tags)
-
-    def _start_and_wait(
-        self,
-        submission: Submission,
-        retries: Retries,
-        history: dict[str, str],
-        starts: list[Submission],
-    ) -> tuple[RemoteJob, Status]:
-        def start() -> RemoteJob:
-            starts.append(submission)
-            return self.service.start(submission)
-
-        remote: RemoteJob | None = None
-        try:
-            # The first search finds a job to re-attach to. The second one, inside what is repeated,
-            # finds a job that an earlier, unanswered request has started, unless the service lists
-            # it later than that. Then there are two, each with an output folder of its own.
-            remote = retries(lambda: self.service.find(submission.token)) or retries(
-                lambda: self.service.find(submission.token) or start()
-            )
-            return remote, self._wait(remote, retries, history)
-        except BaseException:
-            # An interruption may come between a start and its answer: search before giving up.
-            self._try_to(lambda: self._cancel(remote, submission.token), retries.log)
-            raise
-
-    def _wait(self, remote: RemoteJob, retries: Retries, history: dict[str, str]) -> Status:
-        deadline = time.monotonic() + self.poll.deadline_seconds
-        for pause in self.poll.pauses():
-            status = retries(lambda: self.service.status(remote))
-            if status.state not in history:
-                history[status.state] = datetime.now(UTC).isoformat(timespec="seconds")
-                retries.log(f"{self.service.name} {remote.id}: {status.state}")
-            if status.outcome != "going":
-                return status
-            if time.monotonic() + pause > deadline:
-                raise JobFailedError(
-                    f"{self.service.name} {remote.id} still {status.state} after "
-                    f"{self.poll.deadline_seconds:.0f} s, cancelled",
-                    facts={"state_history": dict(history)},
-                )
-            time.sleep(pause)
-        raise AssertionError("pauses have no end")
 
     def _manifest(
         self,
@@ -199,33 +157,6 @@ class RemoteRunner:
                 return (f"(no driver log at {uris[0]} yet)",)
             time.sleep(pause)
         raise AssertionError("pauses have no end")
-
-    def _cancel(self, remote: RemoteJob | None, token: str) -> None:
-        target = remote or self.service.find(token)
-        if target is not None:
-            self.service.cancel(target)
-            self._cancel_twins(target, token)
-
-    def _cancel_twins(self, remote: RemoteJob, token: str) -> None:
-        """Cancel the job that a start whose answer was lost has started as well."""
-        for job in self.service.active():
-            if job.token == token and job.id != remote.id:
-                self.service.cancel(job)
-
-    def _try_to(self, clean_up: Callable[[], None], log: Log) -> None:
-        """Clean up; a failure is only logged, so that it hides no earlier error."""
-        try:
-            Retries(self.poll, self.poll.cancel_seconds, log)(clean_up)
-        except Exception as error:
-            log(f"{self.service.name}: could not clean up, look at its console: {error}")
-
-
-@contextmanager
-def _aws_errors_as_failures(service: Service) -> Iterator[None]:
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        raise JobFailedError(f"{service.name} refused: {error}") from error
 
 
 def _own_manifest(content: bytes | None, token: str) -> tuple[str, Manifest | None]:

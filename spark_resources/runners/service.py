@@ -1,13 +1,14 @@
 """What a runner needs of a remote service.
 
-EMR and EMR Serverless answer the same few questions, so one runner serves both.
+EMR and EMR Serverless answer the same few questions, so one runner serves both. Athena answers
+those that waiting asks.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from spark_resources.runners.staging import Package
+from spark_resources.runners.staging import Package, Staging
 
 Outcome: TypeAlias = Literal["going", "succeeded", "failed"]
 
@@ -63,8 +64,8 @@ class Status:
     reason: str = ""
 
 
-class Service(Protocol):
-    """EMR or EMR Serverless. All methods may raise botocore's errors."""
+class RemoteJobs(Protocol):
+    """Jobs that one can wait for and cancel. All methods may raise botocore's errors."""
 
     @property
     def name(self) -> str:
@@ -75,16 +76,24 @@ class Service(Protocol):
         """Find the job that was started with a token, if there is one."""
         ...
 
-    def start(self, submission: Submission) -> RemoteJob:
-        """Start a job."""
-        ...
-
     def status(self, job: RemoteJob) -> Status:
         """Ask for a job's state."""
         ...
 
     def cancel(self, job: RemoteJob) -> None:
         """Stop a job, and a cluster that was started for it alone."""
+        ...
+
+    def active(self) -> Iterator[RemoteJob]:
+        """List this deployment's jobs that have not ended."""
+        ...
+
+
+class Service(RemoteJobs, Protocol):
+    """EMR or EMR Serverless. All methods may raise botocore's errors."""
+
+    def start(self, submission: Submission) -> RemoteJob:
+        """Start a job."""
         ...
 
     def release(self, job: RemoteJob) -> None:
@@ -99,6 +108,16 @@ class Service(Protocol):
         """Return a job's ids, links, duration, usage and estimated cost."""
         ...
 
-    def active(self) -> Iterator[RemoteJob]:
-        """List this deployment's jobs that have not ended."""
+
+class Swept(Protocol):
+    """A runner whose jobs outlive its process, so that a janitor has to look after them."""
+
+    @property
+    def service(self) -> RemoteJobs:
+        """Where its jobs run."""
+        ...
+
+    @property
+    def staging(self) -> Staging:
+        """Where it says which run each job belongs to."""
         ...

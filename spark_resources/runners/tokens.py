@@ -5,6 +5,8 @@ still running.
 """
 
 import hashlib
+from collections.abc import Callable
+from itertools import count
 
 from spark_resources.job import Job
 
@@ -12,6 +14,11 @@ from spark_resources.job import Job
 def attempt_token(work: str, number: int) -> str:
     """The token of the attempt with this number at some work, the same in every process."""
     return hashlib.sha256(f"{work}\n{number}".encode()).hexdigest()[:32]
+
+
+def open_attempt(work: str, is_open: Callable[[str], bool]) -> str:
+    """The token of the first attempt at some work that is not started or may be taken over."""
+    return next(filter(is_open, (attempt_token(work, number) for number in count())))
 
 
 def token_of(name: str) -> str:

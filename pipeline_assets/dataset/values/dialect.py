@@ -2,5 +2,5 @@
 
 from typing import Literal, TypeAlias
 
-Dialect: TypeAlias = Literal["duckdb", "pyspark"]
-"""Ibis' names for the SQL of the embedded engine and of Spark."""
+Dialect: TypeAlias = Literal["duckdb", "pyspark", "trino"]
+"""Ibis' names for the SQL of the embedded engine, of Spark and of Athena."""

@@ -17,6 +17,7 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.exports.registry import exporters
 from pipeline_assets.iceberg.catalog import CatalogAccess
 from pipeline_assets.landing.zone import LandingZone
+from pipeline_assets.orchestration.resources.athena import SqlOnAthena
 from pipeline_assets.orchestration.resources.basics import (
     S3,
     ConfigurableEmbeddedEngine,
@@ -98,12 +99,13 @@ class ConfigurableLandingIOManager(dg.ConfigurableIOManagerFactory[LandingIOMana
 class EnginesByAsset(dg.ConfigurableResource[Any]):
     """The engine of each asset."""
 
-    default: str = Field(description="embedded, spark, emr or emr-serverless.")
+    default: str = Field(description="embedded, spark, emr, emr-serverless or athena.")
     overrides: dict[str, str] = Field({}, description="Engine by glob over `domain/name`.")
     embedded_engine: dg.ResourceDependency[ConfigurableEmbeddedEngine]
     spark_local: dg.ResourceDependency[SparkLocal]
     spark_emr: dg.ResourceDependency[SparkOnEmr]
     spark_emr_serverless: dg.ResourceDependency[SparkOnEmrServerless]
+    athena: dg.ResourceDependency[SqlOnAthena]
 
     def engines(self) -> Engines:
         """The engines that assets are routed to; the others need not be configured.
@@ -120,6 +122,7 @@ class EnginesByAsset(dg.ConfigurableResource[Any]):
             "spark": self.spark_local.engine,
             "emr": self.spark_emr.engine,
             "emr-serverless": self.spark_emr_serverless.engine,
+            "athena": self.athena.engine,
         }
         return builders[name]()
 

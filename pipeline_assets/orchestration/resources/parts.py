@@ -18,6 +18,8 @@ from pipeline_assets.dataset.values.dsn import SecretDsn, address
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
+from pipeline_assets.iceberg.catalog import GLUE
+from pipeline_assets.orchestration.resources.athena import SqlOnAthena
 from pipeline_assets.orchestration.resources.basics import (
     S3,
     ConfigurableEmbeddedEngine,
@@ -50,6 +52,7 @@ class Parts:
     spark_local: SparkLocal
     spark_emr: SparkOnEmr
     spark_emr_serverless: SparkOnEmrServerless
+    athena: SqlOnAthena
     engines: EnginesByAsset
     oltp_database: PostgresDatabase
     warehouse_database: PostgresDatabase
@@ -71,6 +74,7 @@ class Parts:
             s3=s3,
         )
         local, emr, serverless = _local(settings), _emr(settings, s3), _serverless(settings, s3)
+        athena = _athena(settings, s3)
         routing = EnginesByAsset(
             default=settings.engine,
             overrides=dict(settings.engine_overrides),
@@ -78,11 +82,13 @@ class Parts:
             spark_local=local,
             spark_emr=emr,
             spark_emr_serverless=serverless,
+            athena=athena,
         )
         oltp = _database(OLTP, settings.oltp_dsn)
         warehouse = _database(WAREHOUSE, settings.warehouse_dsn)
         wikimedia = _wikimedia(settings, s3)
-        return cls(s3, embedded, local, emr, serverless, routing, oltp, warehouse, wikimedia)
+        engines = (local, emr, serverless, athena)
+        return cls(s3, embedded, *engines, routing, oltp, warehouse, wikimedia)
 
     @property
     def databases(self) -> Mapping[str, Database]:
@@ -157,7 +163,7 @@ def _emr(settings: Settings, s3: S3) -> SparkOnEmr:
         cluster=settings.emr_cluster,
         cluster_template=_text(settings.emr_cluster_template),
         rates={name: asdict(rate) for name, rate in settings.emr_rates.items()},
-        **_remote(settings, s3),
+        **_remote_spark(settings, s3),
     )
 
 
@@ -167,20 +173,38 @@ def _serverless(settings: Settings, s3: S3) -> SparkOnEmrServerless:
         execution_role_arn=settings.emr_execution_role_arn,
         log_uri=settings.emr_log_uri,
         rates=asdict(rates) if (rates := settings.emr_serverless_rates) else {},
+        **_remote_spark(settings, s3),
+    )
+
+
+def _athena(settings: Settings, s3: S3) -> SqlOnAthena:
+    return SqlOnAthena(
+        workgroup=settings.athena_workgroup,
+        database=settings.athena_database,
+        usd_per_tb=settings.athena_usd_per_tb,
+        is_in_glue=settings.catalog_uri == GLUE,
+        staging_uri=settings.athena_staging_uri or f"{settings.lake_uri}/_jobs",
         **_remote(settings, s3),
     )
 
 
 def _remote(settings: Settings, s3: S3) -> dict[str, Any]:
-    """The fields that Spark on EMR and on EMR Serverless share."""
+    """The fields that every engine on a service of Amazon has."""
     return {
-        "staging_uri": settings.emr_staging_uri or f"{settings.lake_uri}/_jobs",
         "deployment": settings.deployment_name,
-        "endpoint_url": settings.emr_endpoint_url,
         "poll_seconds": settings.job_poll_seconds,
         "deadline_hours": settings.job_deadline_hours,
         "s3": s3,
+    }
+
+
+def _remote_spark(settings: Settings, s3: S3) -> dict[str, Any]:
+    """The fields that Spark on EMR and on EMR Serverless share."""
+    return {
+        "staging_uri": settings.emr_staging_uri or f"{settings.lake_uri}/_jobs",
+        "endpoint_url": settings.emr_endpoint_url,
         "spark_conf": Hidden(settings.spark_conf),
+        **_remote(settings, s3),
     }
 
 

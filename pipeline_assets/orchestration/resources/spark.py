@@ -1,17 +1,17 @@
 """Spark as resources of Dagster: on this machine, as EMR steps, on EMR Serverless."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
 from pydantic import Field
 
-from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.spark import SparkEngine
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.orchestration.resources.basics import S3, Hidden
+from pipeline_assets.orchestration.resources.basics import Hidden
+from pipeline_assets.orchestration.resources.remote import RemoteEngine, required
 from pipeline_assets.settings import PREFIX
 from pipeline_assets.storage.s3_access import S3_SCHEME
 from spark_resources.runners.aws import emr_client, emr_serverless_client
@@ -29,10 +29,8 @@ from spark_resources.runners.emr_serverless import (
     EmrServerlessConfig,
 )
 from spark_resources.runners.local import LocalConfig, LocalRunner
-from spark_resources.runners.polling import PollPolicy
 from spark_resources.runners.runner import RemoteRunner
 from spark_resources.runners.service import Service
-from spark_resources.runners.staging import Staging
 
 S3_FILES: Final = "spark.hadoop.fs.s3.impl"
 """The Spark property that names the reader of ``s3://``; EMR's own Spark has it set."""
@@ -71,37 +69,18 @@ class SparkLocal(dg.ConfigurableResource[Any]):
         return SparkEngine("spark", LocalRunner(config))
 
 
-class RemoteSpark(dg.ConfigurableResource[Any]):
+class RemoteSpark(RemoteEngine):
     """The fields and the runner that Spark on EMR and on EMR Serverless share."""
 
-    staging_uri: str = Field(description="s3:// prefix for jobs and manifests.")
-    deployment: str = Field(description="Name of this deployment in the tags of remote jobs.")
     endpoint_url: str | None = Field(None, description="Endpoint that is not Amazon's.")
-    poll_seconds: float = Field(description="First pause between two polls of a job, in seconds.")
-    deadline_hours: float = Field(description="Hours after which a job is cancelled.")
-    s3: dg.ResourceDependency[S3]
     spark_conf: dg.ResourceDependency[Hidden[Mapping[str, str]]]
 
     @property
-    def _region(self) -> str:
-        return self.s3.access().region_name
-
-    @property
     def _properties(self) -> dict[str, str]:
-        return {**encryption(self.s3.kms_key_id), **self.spark_conf.value}
+        return {**encryption(self._access.kms_key_id), **self.spark_conf.value}
 
     def _runner(self, service: Service) -> RemoteRunner:
-        if not self.staging_uri.startswith(S3_SCHEME):
-            raise PipelineError(f"EMR needs a lake on S3: set {PREFIX}LAKE_URI=s3://bucket/prefix")
-        access = self.s3.access()
-        return RemoteRunner(
-            service=service,
-            staging=Staging(access.client(), self.staging_uri, kms_key_id=access.kms_key_id),
-            deployment=self.deployment,
-            poll=PollPolicy(
-                first_seconds=self.poll_seconds, deadline_seconds=self.deadline_hours * 3600
-            ),
-        )
+        return RemoteRunner(service, self._staging("EMR"), self.deployment, self._poll)
 
 
 class SparkOnEmr(RemoteSpark):
@@ -141,7 +120,7 @@ class SparkOnEmr(RemoteSpark):
                 name = f"{PREFIX}EMR_CLUSTER_TEMPLATE"
                 message = f"{name}: {self.cluster_template} is no readable JSON file: {error}"
                 raise PipelineError(message) from error
-        name = _required(self.cluster, "EMR_CLUSTER")
+        name = required(self.cluster, "EMR_CLUSTER")
         # EMR gives every cluster an id of this form.
         return ClusterById(name) if name.startswith("j-") else ClusterByName(name)
 
@@ -161,8 +140,8 @@ class SparkOnEmrServerless(RemoteSpark):
             PipelineError: The application or its role is not set, or the lake is not on S3.
         """
         config = EmrServerlessConfig(
-            application_id=_required(self.application_id, "EMR_SERVERLESS_APPLICATION_ID"),
-            execution_role_arn=_required(self.execution_role_arn, "EMR_EXECUTION_ROLE_ARN"),
+            application_id=required(self.application_id, "EMR_SERVERLESS_APPLICATION_ID"),
+            execution_role_arn=required(self.execution_role_arn, "EMR_EXECUTION_ROLE_ARN"),
             deployment=self.deployment,
             log_uri=self.log_uri,
             spark_conf=self._properties,
@@ -170,13 +149,6 @@ class SparkOnEmrServerless(RemoteSpark):
         )
         client = emr_serverless_client(self._region, self.endpoint_url)
         return SparkEngine("emr-serverless", self._runner(EmrServerless(client, config)))
-
-
-def remote_runners(engines: Iterable[Engine]) -> list[RemoteRunner]:
-    """The runners of engines whose jobs outlive this process, one per service."""
-    runners = [engine.runner for engine in engines if isinstance(engine, SparkEngine)]
-    remote = [runner for runner in runners if isinstance(runner, RemoteRunner)]
-    return list({runner.service.name: runner for runner in remote}.values())
 
 
 def encryption(kms_key_id: str | None) -> dict[str, str]:
@@ -193,9 +165,3 @@ def encryption(kms_key_id: str | None) -> dict[str, str]:
         "spark.hadoop.fs.s3a.encryption.algorithm": "SSE-KMS",
         "spark.hadoop.fs.s3a.encryption.key": kms_key_id,
     }
-
-
-def _required(value: str | None, name: str) -> str:
-    if not value:
-        raise PipelineError(f"Setting {PREFIX}{name} is needed for this engine")
-    return value

@@ -12,13 +12,13 @@ import dagster as dg
 
 from spark_resources.runners.janitor import cancel_orphans
 from spark_resources.runners.polling import Log
-from spark_resources.runners.runner import RemoteRunner
+from spark_resources.runners.service import Swept
 
 GRACE: Final = timedelta(minutes=3)
 """How long a retry of a killed run has to find the job and wait for it instead."""
 
 
-def janitor_sensor(runners: Sequence[RemoteRunner]) -> dg.SensorDefinition:
+def janitor_sensor(runners: Sequence[Swept]) -> dg.SensorDefinition:
     """The sensor that cancels remote jobs of this deployment whose run is over.
 
     Args:
@@ -30,7 +30,7 @@ def janitor_sensor(runners: Sequence[RemoteRunner]) -> dg.SensorDefinition:
         name="janitor",
         minimum_interval_seconds=60,
         default_status=status,
-        description="Cancels jobs on EMR that outlived the run which waited for them.",
+        description="Cancels jobs on EMR, and queries of Athena, that outlived their run.",
     )
     def janitor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         cancelled = sweep(runners, context.instance, datetime.now(UTC), context.log.info)
@@ -40,7 +40,7 @@ def janitor_sensor(runners: Sequence[RemoteRunner]) -> dg.SensorDefinition:
 
 
 def sweep(
-    runners: Sequence[RemoteRunner],
+    runners: Sequence[Swept],
     instance: dg.DagsterInstance,
     now: datetime,
     log: Log,

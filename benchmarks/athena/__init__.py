@@ -1,0 +1,1 @@
+"""What Athena is asked, beside Trino's own grammar."""
