@@ -46,10 +46,8 @@ def one_line_errors(*, debug: bool = False) -> Iterator[None]:
         # Python would complain once more when it flushes what nobody reads.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(UNREAD)
-    except PipelineError as error:
-        _end(FAILED, str(error), debug)
-    except OSError as error:
-        _end(FAILED, refusal_line(error) or f"{error.strerror or error}: {error.filename}", debug)
+    except (PipelineError, OSError, UnicodeEncodeError) as error:
+        _end(FAILED, _refused(error), debug)
     except Exception as error:
         _end(FAULT, f"{_fault(error)}; {DEBUG} shows where", debug)
 
@@ -75,6 +73,15 @@ def _stopped(stop: BaseException) -> tuple[int, str]:
     if isinstance(stop.__cause__, EOFError):
         return FAULT, f"{_fault(stop.__cause__)}; {DEBUG} shows where"
     return STOPPED, "stopped; what is published stays, and the next run goes on"
+
+
+def _refused(error: Exception) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        # The system hands over names of files as bytes, which need not be UTF-8.
+        return f"{error.object[:200]} is no text in UTF-8: use another name"
+    if isinstance(error, OSError):
+        return refusal_line(error) or f"{error.strerror or error}: {error.filename}"
+    return str(error)
 
 
 def _fault(error: Exception) -> str:

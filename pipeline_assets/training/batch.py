@@ -43,6 +43,12 @@ class Ragged:
         places = spread(starts, lengths)
         return Ragged(self.ids[places], self.weights[places], offsets_of(lengths))
 
+    def last(self) -> "Ragged":
+        """The last token of each row, with weight 1: all that some preprocessors keep."""
+        has_any = self.lengths > 0
+        ids = self.ids[self.offsets[1:][has_any] - 1]
+        return Ragged(ids, np.ones(len(ids), np.float32), offsets_of(has_any))
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -79,22 +85,36 @@ class Batch:
             columns[f"{name}_weight"] = pa.ListArray.from_arrays(offsets, weights)
         return pa.RecordBatch.from_pydict(columns)
 
-    def to_torch(self) -> dict[str, Any]:
+    def to_torch(self, device: str = "cpu") -> dict[str, Any]:
         """As tensors: one per key, and for each field a tuple of ids, weights and offsets.
+
+        Args:
+            device: Where they are copied to.
 
         Raises:
             PipelineError: torch is not installed.
         """
-        if find_spec("torch") is None:
-            raise PipelineError("to_torch needs torch: pip install 'pipeline-assets[training]'")
+        require_torch()
         import torch
 
-        tensor = torch.from_numpy
+        def tensor(part: npt.NDArray[Any]) -> Any:  # noqa: ANN401 - torch need not be there
+            return torch.from_numpy(part).to(device)
+
         fields = {
             name: (tensor(it.ids), tensor(it.weights), tensor(it.offsets))
             for name, it in self.fields.items()
         }
         return {**{name: tensor(value) for name, value in self.keys.items()}, **fields}
+
+
+def require_torch() -> None:
+    """Refuse what only torch can do where it is not installed.
+
+    Raises:
+        PipelineError: It is not.
+    """
+    if find_spec("torch") is None:
+        raise PipelineError("Tensors need torch: pip install 'pipeline-assets[training]'")
 
 
 def offsets_of(lengths: npt.NDArray[Any]) -> Longs:

@@ -203,28 +203,46 @@ def test_no_random_damage_ends_in_a_stack_trace(lake: SharedLake) -> None:
         assert "Traceback" not in told
 
 
+WRITERS = {"serve", "sample", "backup", "init", "new", "update"}
+TEXTS = ["", " ", "-1", "nan", "ratings.reviews", "ratings", "'; --", "\x00", "\udcff", "é" * 99]
+WRONG: dict[str, tuple[tuple[str, ...], ...]] = {
+    # Nothing that would be right: an update of everything, or a server that waits for requests.
+    "update": (("--select",),),
+    "serve": (("--port",), ("--port", "0", "--host"), ("--new-token", "--port")),
+    "sample": (("--scale",), ("--out", "landing", "--scale"), ("--out", "landing", "--end")),
+    "backup": ((), ("--to",)),
+    "init": ((), ("--from",)),
+    "new": ((), ("films", "--from")),
+    "release": (("create",), ("diff", "a"), ("delete",), ("export", "a", "--to"), ()),
+}
+"""How command lines begin that end in a random text."""
+
+
 def test_no_random_command_line_ends_in_a_stack_trace(lake: SharedLake) -> None:
     chance = Random(7)
-    names = sorted(set(cli.commands) - {"serve", "sample", "backup", "init", "new", "update"})
-    texts = [
-        "",
-        " ",
-        "-1",
-        "nan",
-        "ratings.reviews",
-        "ratings",
-        "'; --",
-        "\x00",
-        "\udcff",
-        "é" * 99,
-    ]
+    names = sorted(set(cli.commands) - WRITERS)
     options = sorted(
         {it for name in names for each in cli.commands[name].params for it in each.opts}
         - {"--plot", "--debug"}
     )
     for _ in range(TRIALS):
         count = chance.randrange(4)
-        words = [chance.choice(names), *(chance.choice([*texts, *options]) for _ in range(count))]
+        words = [chance.choice(names), *(chance.choice([*TEXTS, *options]) for _ in range(count))]
         code, told = lake.said(*words)
         assert code in (0, 1, 2), f"{words}: {told}"
         assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("command", WRONG)
+def test_no_wrong_command_line_of_what_writes_ends_in_a_stack_trace(
+    lake: SharedLake, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # No process can be given a text with a NUL; an empty selection is none and would be right.
+    texts = [it for it in TEXTS if it != "\x00"]
+    for begin in WRONG[command]:
+        for text in texts[-3:] if command == "update" else texts:
+            words = [command, *begin, text]
+            code, told = lake.said(*words)
+            assert code in (0, 1, 2), f"{words}: {told}"
+            assert "Traceback" not in told

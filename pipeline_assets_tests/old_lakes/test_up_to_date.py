@@ -47,6 +47,8 @@ ADDED = {
     # Training sets came later.
     *("taobao/user_groups", "taobao/vocabulary", "taobao/vocabulary_coverage"),
     *("taobao/encoded_users", "taobao/encoded_impressions"),
+    *("ratings/interactions", "ratings/candidates", "ratings/interaction_histories"),
+    *("music/interactions", "music/candidates"),
 }
 CHANGED_ON_PURPOSE = {
     "2026-11-27": REASONS_AND_EMPTY_LINES | KEPT_AND_ADDED_UP | DOWNSTREAM | ADDED

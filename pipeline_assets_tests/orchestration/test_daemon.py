@@ -25,7 +25,7 @@ MADE = {
 }
 ASSETS = {
     "ratings": {"raw_reviews", "rejected_rows", "reviews", "filtered_ratings"}
-    | {"train_ready_ratings"},
+    | {"train_ready_ratings", "interactions", "candidates", "interaction_histories"},
     "taobao": {"raw_files", "rejected_rows", "impressions", "core_features"}
     # The vocabulary of training sets, and what is encoded with it, wait for the other split.
     | {"common_features_summary", "common_features", "user_groups"},
@@ -59,7 +59,8 @@ def test_what_is_delivered_is_made_once_with_all_that_follows(
     expected: Made = Counter(
         (f"{domain}/{name}", key) for key, domain in MADE.items() for name in ASSETS[domain]
     )
-    expected["rentals/sentiment_model", None] = 1
+    for name in ("rentals/sentiment_model", "music/interactions", "music/candidates"):
+        expected[name, None] = 1
 
     with running(tmp_path / "home", bucket, s3) as site:
         site.put(f"{TSV}.gz", gzip.compress((source / TSV).read_bytes()))

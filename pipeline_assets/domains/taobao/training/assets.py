@@ -20,6 +20,7 @@ from pipeline_assets.domains.taobao.training.checks import (
     every_user_token_encoded,
     indices_keep_their_meaning,
     indices_leave_no_gap,
+    no_user_is_in_two_parts,
     no_user_on_both_sides,
     only_training_tokens_are_counted,
     test_is_test_and_nothing_else,
@@ -79,6 +80,7 @@ def user_groups(
         an_index_stands_for_one_token,
         indices_leave_no_gap,
         only_training_tokens_are_counted,
+        no_user_is_in_two_parts,
     ],
 )
 def vocabulary(

@@ -47,6 +47,15 @@ def only_training_tokens_are_counted(
 
 
 @check("error")
+def no_user_is_in_two_parts(_vocabulary: ir.Table, user_groups: ir.Table) -> ir.Table:
+    """No set of common features is in two parts, as when the vendor's test repeats one of train."""
+    parts = user_groups.group_by("common_features_index").aggregate(
+        first=user_groups.part.min(), last=user_groups.part.max()
+    )
+    return parts.filter(parts["first"] != parts["last"])
+
+
+@check("error")
 def every_impression_token_encoded(
     encoded_impressions: ir.Table, core_features: ir.Table
 ) -> ir.Table:

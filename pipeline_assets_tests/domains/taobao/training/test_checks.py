@@ -80,6 +80,14 @@ def test_a_user_on_both_sides_is_refused() -> None:
     assert len(failing(check, encoded((1, "train"), (1, "validation")))) == 1
 
 
+def test_a_user_of_both_splits_is_refused() -> None:
+    check, nothing = checks.no_user_is_in_two_parts, known()
+    split = {"split": "test", "part": "test", "user_row": 1}
+    others = (*GROUPS[:2], split | {"common_features_index": "c"})
+    assert failing(check, nothing, table(UserGroups, *others)) == []
+    assert len(failing(check, nothing, table(UserGroups, *GROUPS))) == 1
+
+
 def test_an_impression_in_another_part_than_its_user_is_refused() -> None:
     check, groups = checks.the_user_of_an_impression_is_in_its_part, INPUTS[3]
     assert failing(check, encoded((1, "train"), (2, "validation"), (0, "train")), groups) == []

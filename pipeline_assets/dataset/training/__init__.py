@@ -1,0 +1,1 @@
+"""What training sets of several domains share: splits, dense ids, candidates, leak checks."""

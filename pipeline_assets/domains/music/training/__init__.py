@@ -1,0 +1,1 @@
+"""Training sets of listening: who listened to whom since when, with dense ids and candidates."""
