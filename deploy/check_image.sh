@@ -5,7 +5,9 @@
 set -eu
 project=$(cd "$(dirname "$0")/.." && pwd)
 app=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null || true; wait; rm -rf "$app"' EXIT
+started=""
+# Each is started in a group of its own, because a code server has a child that would outlive it.
+trap 'kill -KILL $started 2>/dev/null || true; rm -rf "$app"' EXIT
 "$1" -m venv "$app/venv"
 PATH=$app/venv/bin:$PATH
 pip install --quiet --disable-pip-version-check --no-cache-dir --no-deps --require-hashes -r "$project/deploy/requirements.txt"
@@ -17,10 +19,13 @@ sed -i "s|/app/|$app/|; s|4000|4711|" "$app/entrypoint.sh" "$app/workspace.yaml"
 cd "$app"
 export DAGSTER_HOME="$app/home" HOME="$app/tmp" TMPDIR="$app/tmp" MPLCONFIGDIR="$app/tmp" PYTHONDONTWRITEBYTECODE=1
 export PIPELINE_LAKE_URI="$app/lake" PIPELINE_LANDING_URI="$app/landing"
-./entrypoint.sh dagster code-server start -m pipeline_assets.definitions -h 127.0.0.1 -p 4711 >code.log 2>&1 &
-for _ in $(seq 60); do sleep 2; dagster api grpc-health-check -p 4711 && break; done
-dagster-daemon run -w workspace.yaml >daemon.log 2>&1 &
-dagster-webserver -w workspace.yaml -h 127.0.0.1 -p 3711 >web.log 2>&1 &
+setsid ./entrypoint.sh dagster code-server start -m pipeline_assets.definitions -h 127.0.0.1 -p 4711 >code.log 2>&1 &
+started=-$!
+for _ in $(seq 60); do sleep 2; dagster api grpc-health-check -p 4711 >/dev/null 2>&1 && break; done
+setsid dagster-daemon run -w workspace.yaml >daemon.log 2>&1 &
+started="$started -$!"
+setsid dagster-webserver -w workspace.yaml -h 127.0.0.1 -p 3711 >web.log 2>&1 &
+started="$started -$!"
 asked='{"query": "{ repositoriesOrError { ... on RepositoryConnection { nodes { location { name } assetNodes { id } } } } }"}'
 for _ in $(seq 60); do
 	sleep 2

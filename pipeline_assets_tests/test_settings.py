@@ -2,9 +2,11 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.settings import GROUPS, Settings
+from pipeline_assets_tests.conftest import MakeSettings
 
 
 @pytest.fixture(autouse=True)
@@ -119,3 +121,10 @@ def test_every_setting_is_in_one_group() -> None:
     grouped = [name for group in GROUPS.values() for name in group.model_fields]
     assert sorted(grouped) == sorted(Settings.model_fields)
     assert list(GROUPS.values()) == list(reversed(Settings.__bases__[:-1]))
+
+
+def test_only_the_warehouse_may_be_a_redshift(make_settings: MakeSettings) -> None:
+    redshift = "redshift-data:///dev?workgroup=analytics"
+    assert make_settings(warehouse_dsn=redshift).warehouse_dsn
+    with pytest.raises(ValidationError, match="is a Redshift's, and this has to be a Postgres"):
+        make_settings(oltp_dsn=redshift)
