@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from pipeline_assets_tests.aws.policies import Policy
 from pipeline_assets_tests.deploy.templates import ORDER, Stacks, template
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "stacks.md"
@@ -12,6 +13,12 @@ ROLES: Final = {
     "DagsterRole": "Dagster's role",
     "ReaderRole": "The reader's role",
     "ApiRole": "The API's role",
+}
+CHOICES: Final = {
+    "ReadTheStream": "Dagster's role, where a stream is chosen",
+    "ComputeOnAthena": "Dagster's role, where Athena computes",
+    "LoadRedshift": "Dagster's role, where Redshift is the warehouse",
+    "AskComprehend": "Dagster's role, where Comprehend classifies",
 }
 
 
@@ -39,7 +46,9 @@ def _lines() -> Iterator[str]:
         "",
     )
     for role, title in ROLES.items():
-        yield from (f"### {title}", "", *_policy(role), "")
+        yield from (f"### {title}", "", *_statements(Stacks().policy(role)), "")
+    for name, title in CHOICES.items():
+        yield from (f"### {title}", "", *_statements(Stacks().chosen(name)), "")
 
 
 def _stack(stack: str) -> Iterator[str]:
@@ -63,7 +72,7 @@ def _stack(stack: str) -> Iterator[str]:
     )
 
 
-def _policy(role: str) -> Iterator[str]:
+def _statements(policy: Policy) -> Iterator[str]:
     statements = (
         [
             each["Sid"] if each["Effect"] == "Allow" else f"**denied:** {each['Sid']}",
@@ -71,7 +80,7 @@ def _policy(role: str) -> Iterator[str]:
             _codes(_short(each["Resource"])),
             _condition(each.get("Condition", {})),
         ]
-        for each in Stacks().policy(role)["Statement"]
+        for each in policy["Statement"]
     )
     yield from _table(["statement", "actions", "on", "only if"], list(statements))
 

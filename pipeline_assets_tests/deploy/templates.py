@@ -19,6 +19,7 @@ ORDER: Final = (
     "catalog",
     "spark",
     "roles",
+    "choices",
     "image",
     "network",
     "services",
@@ -86,6 +87,11 @@ class Stacks:
         documents += [resources[name]["Properties"]["PolicyDocument"] for name in attached if name]
         statements = [each for document in documents for each in document["Statement"]]
         return {"Statement": self.resolved(stack, statements)}
+
+    def chosen(self, name: str) -> Policy:
+        """What a policy allows that Dagster's role has by choice."""
+        document = template("choices")["Resources"][name]["Properties"]["PolicyDocument"]
+        return {"Statement": self.resolved("choices", document["Statement"])}
 
     def resolved(self, stack: str, value: Any) -> Any:  # noqa: ANN401 - JSON
         """A value of a template without functions."""

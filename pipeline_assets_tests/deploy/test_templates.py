@@ -162,6 +162,35 @@ def test_all_that_the_services_are_asked_is_allowed() -> None:
             assert f"{service}:{call.title().replace('_', '')}" in actions("DagsterRole"), call
 
 
+CHOICES = {
+    "ReadTheStream": ("kinesis", ["pipeline_assets/streams/kinesis.py"]),
+    "ComputeOnAthena": (
+        "athena",
+        ["pipeline_assets/engines/athena/queries.py"],
+    ),
+    "LoadRedshift": ("redshift-data", ["pipeline_assets/warehouses/redshift/data_api.py"]),
+    "AskComprehend": ("comprehend", ["pipeline_assets/learning/comprehend.py"]),
+}
+
+
+@pytest.mark.parametrize("policy", CHOICES)
+def test_all_that_a_chosen_service_is_asked_is_allowed(policy: str) -> None:
+    service, modules = CHOICES[policy]
+    statements = Stacks().chosen(policy)["Statement"]
+    found = [each["Action"] for each in statements]
+    allowed = {it for each in found for it in ([each] if isinstance(each, str) else each)}
+    source = "".join((ROOT / module).read_text(encoding="utf-8") for module in modules)
+    calls = set(re.findall(r"client\.([a-z_]+)\b", source)) - {
+        "get_paginator",
+        "exceptions",
+        "meta",
+    }
+    calls |= set(re.findall(r"get_paginator\(\"([a-z_]+)\"\)", source))
+    assert calls
+    for call in calls:
+        assert f"{service}:{call.title().replace('_', '')}" in allowed, call
+
+
 def test_the_cluster_template_is_a_request_of_our_roles() -> None:
     output = template("spark")["Outputs"]["ClusterTemplate"]["Value"]
     request = json.loads(Stacks().resolved("spark", output))
