@@ -63,7 +63,7 @@ class EventStream:
 
     setting: str
     name: str | None
-    connect: Callable[[], KinesisClient] = field(repr=False)
+    connect: Callable[[], KinesisClient] = field(repr=False, compare=False)
     inbox: Inbox
     since: date
     limit: Limit

@@ -1,5 +1,6 @@
 """A process that reads a stream is killed for real, and the next one reads on."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from multiprocessing.synchronize import Event
@@ -42,13 +43,13 @@ def test_kill_9_before_and_after_what_matters(settings: Settings) -> None:
             event(number, f"2026-03-02T{10 + number % HOURS}:00:00Z") for number in range(EVENTS)
         ]
         world.put(*put[:40])
-        killed_at_its_moment(read_until, settings, "second object")
+        killed_at_its_moment(read_until, settings, credentials(), "second object")
         assert len(world.objects()) == 1
-        killed_at_its_moment(read_until, settings, "before commit")
+        killed_at_its_moment(read_until, settings, credentials(), "before commit")
         assert len(world.objects()) >= HOURS
         assert world.batches() == {}
         world.put(*put[40:], *put[:5])
-        killed_at_its_moment(read_until, settings, "behind commit")
+        killed_at_its_moment(read_until, settings, credentials(), "behind commit")
         assert len(world.batches()) == 1
         assert [outcome.failures for outcome in world.read()] in ([], [()])
         assert world.update().failures == ()
@@ -56,8 +57,16 @@ def test_kill_9_before_and_after_what_matters(settings: Settings) -> None:
     assert found == Counter(str(it["event_id"]) for it in put)
 
 
-def read_until(settings: Settings, moment_name: str, moment: Event) -> None:
+def credentials() -> dict[str, str]:
+    """Those of the double: processes are forked from one that may be older than they are."""
+    return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+
+
+def read_until(
+    settings: Settings, environment: dict[str, str], moment_name: str, moment: Event
+) -> None:
     """Read the stream until a moment, and wait there to be killed."""
+    os.environ.update(environment)
     put, publish = LocalStore.put, Lake.publish
     puts: list[str] = []
 

@@ -70,11 +70,11 @@ def test_after_recovery_everything_is_as_before_and_nothing_has_to_be_done(world
     history = said(world.settings, "history", "ratings.reviews").stdout
     Path(world.settings.lake_uri, "catalog.db").unlink()
     dry = said(world.settings, "recover", "--dry-run")
-    assert (dry.exit_code, dry.stdout.count("would be: ")) == (0, 6)
+    assert (dry.exit_code, dry.stdout.count("would be: ")) == (0, 9)
     assert said(world.settings, "query", "select 1 from ratings.reviews").exit_code == 1
     result = said(world.settings, "recover")
     assert result.exit_code == 0
-    assert result.stdout.endswith("6 tables, 6 of them changed in the catalog, 0 with losses\n")
+    assert result.stdout.endswith("9 tables, 9 of them changed in the catalog, 0 with losses\n")
     assert world.query("select * from ratings.reviews order by all") == rows
     assert said(world.settings, "history", "ratings.reviews").stdout == history
     assert world.update().made == ()

@@ -92,4 +92,6 @@ def test_a_dataset_where_nobody_looks_for_one_is_refused(folder: Path) -> None:
 def test_every_domain_is_looked_through() -> None:
     found = datasets_in(domains)
     namespaces = dict.fromkeys(asset.table.namespace for asset in found.assets)
-    assert list(namespaces) == ["music", "pageviews", "ratings", "rentals", "taobao"]
+    assert list(namespaces) == [
+        *("activity", "music", "pageviews", "ratings", "rentals", "taobao"),
+    ]

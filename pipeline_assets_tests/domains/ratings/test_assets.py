@@ -253,11 +253,12 @@ def test_the_parts_of_a_large_category_are_one_partition(world: World) -> None:
     second.write_bytes(first.read_bytes())
     multilingual = first.with_name("amazon_reviews_multilingual_UK_v1_00.tsv")
     multilingual.write_bytes(first.read_bytes())
+    first.with_name("amazon_reviews_us.tsv").write_bytes(first.read_bytes())
     updated = world.update()
     assert updated.failures == ()
     assert world.query("select count(*) from ratings.reviews where category = 'Books'") == [(2,)]
     (problem,) = updated.problems
-    assert problem.startswith("amazon_reviews/amazon_reviews_multilingual_UK_v1_00.tsv: no name")
+    assert problem.startswith("amazon_reviews/amazon_reviews_us.tsv: no name")
     assert problem.endswith("amazon_reviews_us_{category}_v1_00.tsv.gz, or without .gz")
 
 

@@ -85,4 +85,4 @@ def test_what_athena_cannot_do_is_refused_by_name(
 
 
 def test_how_many_assets_are_compared_and_refused() -> None:
-    assert (len(COMPUTED), len(REFUSED)) == (17, 10)
+    assert (len(COMPUTED), len(REFUSED)) == (22, 10)

@@ -24,7 +24,10 @@ from pipeline_assets_tests.conftest import MakeSettings
 
 LONG_AGO = 1_700_000_000
 REVIEWS = "amazon_reviews/amazon_reviews_us_{}_v1_00.tsv"
-RATINGS = {"raw_reviews", "rejected_rows", "reviews", "filtered_ratings", "train_ready_ratings"}
+RATINGS = {
+    *("raw_reviews", "rejected_rows", "reviews", "filtered_ratings", "train_ready_ratings"),
+    *("interactions", "interaction_histories", "candidates"),
+}
 HEADER = (
     "marketplace\tcustomer_id\treview_id\tproduct_id\tproduct_parent\tproduct_title\t"
     "product_category\tstar_rating\thelpful_votes\ttotal_votes\tvine\tverified_purchase\t"

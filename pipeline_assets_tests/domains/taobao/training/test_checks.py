@@ -80,7 +80,7 @@ def test_a_user_on_both_sides_is_refused() -> None:
     assert len(failing(check, encoded((1, "train"), (1, "validation")))) == 1
 
 
-def test_a_user_of_both_splits_is_refused() -> None:
+def test_a_user_of_both_splits_is_told() -> None:
     check, nothing = checks.no_user_is_in_two_parts, known()
     split = {"split": "test", "part": "test", "user_row": 1}
     others = (*GROUPS[:2], split | {"common_features_index": "c"})
