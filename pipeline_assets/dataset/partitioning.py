@@ -118,8 +118,7 @@ class Partitioning:
         if definition is None:
             return set()
         starts = (start for start, _ in shorter.windows(keys).values())
-        found = {start.strftime(definition.fmt) for start in starts}
-        return {key for key in found if self.is_window(key)}
+        return self.ended({start.strftime(definition.fmt) for start in starts})
 
     def is_between(self, key: str, first: str, last: str, instance: dg.DagsterInstance) -> bool:
         """Whether a key lies in a range, both ends included, as Dagster orders the keys.

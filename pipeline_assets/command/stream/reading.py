@@ -7,7 +7,7 @@ import dagster as dg
 
 from pipeline_assets.command.batches import Batch
 from pipeline_assets.command.runs import Outcome
-from pipeline_assets.command.update import Updater
+from pipeline_assets.command.update import Updater, add_keys
 from pipeline_assets.orchestration.stream_batches import StreamBatches, batches_of_stream
 
 
@@ -41,6 +41,6 @@ def _register(batches: StreamBatches, key: str, updater: Updater) -> None:
     definition = batches.asset.partitioning and batches.asset.partitioning.definition
     name = definition.name if isinstance(definition, dg.DynamicPartitionsDefinition) else None
     if name:
-        updater.instance.add_dynamic_partitions(name, [key])
+        add_keys(updater.instance, name, [key])
         for outdated in batches.outdated_keys(updater.instance):
             updater.instance.delete_dynamic_partition(name, outdated)

@@ -3,11 +3,9 @@
 One listing of the lake finds everything.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
 
 from pyiceberg.catalog.noop import NoopCatalog
 from pyiceberg.io import FileIO
@@ -22,9 +20,6 @@ from pipeline_assets.iceberg.agreement import MetadataFile, metadata_files
 from pipeline_assets.iceberg.history import damaged_uris
 from pipeline_assets.iceberg.upkeep.manifests import entries_of, manifests_of
 from pipeline_assets.iceberg.upkeep.relocation import Relocation
-
-_METADATA_DEPTH: Final = 4
-"""Namespace, table, ``metadata`` and the name of the file."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +58,20 @@ class State:
     files: int
 
 
-def held_tables(store: ObjectStore, lake_uri: str) -> Iterator[HeldTable]:
-    """Every table of which metadata lies in the lake, ordered by name."""
+@dataclass(frozen=True)
+class BareTable:
+    """A table of which manifests lie in the lake, so that it was published, but no metadata."""
+
+    name: str
+
+
+def tables_in(store: ObjectStore, lake_uri: str) -> Iterator[HeldTable | BareTable]:
+    """Every table that was published into the lake, ordered by name, by one listing of it."""
     found = (item for item in store.list(lake_uri) if len(_place(item, lake_uri)) > 2)
     for (namespace, name), items in groupby(found, lambda item: _place(item, lake_uri)[:2]):
         listed, location = list(items), f"{lake_uri}/{namespace}/{name}"
-        metadata = list(metadata_files(it for it in listed if f"{location}/metadata/" in it.uri))
+        beside = [it for it in listed if f"{location}/metadata/" in it.uri]
+        metadata = list(metadata_files(beside))
         # The first metadata file is written before anything is published.
         if any(file.version > 0 for file in metadata):
             newest_first = sorted(
@@ -76,21 +79,13 @@ def held_tables(store: ObjectStore, lake_uri: str) -> Iterator[HeldTable]:
             )
             sizes = {item.uri: item.size for item in listed}
             yield HeldTable(f"{namespace}.{name}", location, tuple(newest_first), sizes)
+        elif _is_bare([item.uri for item in beside]):
+            yield BareTable(f"{namespace}.{name}")
 
 
-def bare_tables(store: ObjectStore, lake_uri: str) -> frozenset[str]:
-    """Tables of which manifests lie in the lake, so that they were published, but no metadata."""
-    names: dict[str, list[str]] = defaultdict(list)
-    for item in store.list(lake_uri):
-        place = _place(item, lake_uri)
-        if len(place) == _METADATA_DEPTH and place[2] == "metadata":
-            names[".".join(place[:2])].append(item.uri)
-    return frozenset(
-        name
-        for name, uris in names.items()
-        if any(uri.endswith(".avro") for uri in uris)
-        and not any(uri.endswith(".metadata.json") for uri in uris)
-    )
+def _is_bare(uris: Sequence[str]) -> bool:
+    has_metadata = any(uri.endswith(".metadata.json") for uri in uris)
+    return not has_metadata and any(uri.endswith(".avro") for uri in uris)
 
 
 def _place(item: StoredObject, lake_uri: str) -> list[str]:

@@ -25,11 +25,11 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.agreement import version_in, write_hint
 from pipeline_assets.iceberg.catalog import CatalogAccess, one_line_errors, sqlite_path
 from pipeline_assets.iceberg.upkeep.held_tables import (
+    BareTable,
     HeldTable,
     State,
-    bare_tables,
-    held_tables,
     state_in,
+    tables_in,
 )
 
 
@@ -111,20 +111,28 @@ def recover(access: CatalogAccess, *, is_dry: bool = False) -> Iterator[Recovere
     with one_line_errors("recover the catalog"):
         catalog = access.open()
         held: set[str] = set()
-        for table in held_tables(access.store, access.warehouse):
+        bare: set[str] = set()
+        for table in tables_in(access.store, access.warehouse):
+            if isinstance(table, BareTable):
+                bare.add(table.name)
+                continue
             held.add(table.name)
             yield _Recovery(catalog, table, is_dry=is_dry).perform()
-        yield from _lost_tables(access, catalog, held, is_dry=is_dry)
+        yield from _lost_tables(access, catalog, held, bare, is_dry=is_dry)
 
 
 def _lost_tables(
-    access: CatalogAccess, catalog: Catalog, held: Collection[str], *, is_dry: bool
+    access: CatalogAccess,
+    catalog: Catalog,
+    held: Collection[str],
+    bare: Collection[str],
+    *,
+    is_dry: bool,
 ) -> Iterator[Recovered]:
     """Tables that were published, but of which storage holds no metadata any more."""
     spaces = catalog.list_namespaces()
     known = {".".join(name) for space in spaces for name in catalog.list_tables(space)}
-    bare = bare_tables(access.store, access.warehouse)
-    for name in sorted((known | bare) - set(held)):
+    for name in sorted({*known, *bare}.difference(held)):
         location = f"{access.warehouse}/{name.replace('.', '/')}"
         if name in known and not _has_lost_metadata(catalog, name, location):
             continue
