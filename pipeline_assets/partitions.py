@@ -35,22 +35,28 @@ def windows(granularity: Granularity, start: date) -> Partitioning:
     """
     first = _midnight(start)
     if granularity == "daily":
-        return Partitioning("insert_date", dg.DailyPartitionsDefinition(first, timezone="UTC"))
-    hours = dg.HourlyPartitionsDefinition(first, timezone="UTC", fmt="%Y-%m-%dT%H")
-    return Partitioning("insert_date", hours, dt.string)
+        return Partitioning("insert_date", _days(first))
+    return Partitioning("insert_date", _hours(first), dt.string)
 
 
 @cache
 def event_hours(start: date) -> Partitioning:
     """Hours in UTC from a first day on, for what happens all the time."""
-    hours = dg.HourlyPartitionsDefinition(_midnight(start), timezone="UTC", fmt="%Y-%m-%dT%H")
-    return Partitioning("hour", hours)
+    return Partitioning("hour", _hours(_midnight(start)))
 
 
 @cache
 def event_days(start: date) -> Partitioning:
     """The days of those hours."""
-    return Partitioning("day", dg.DailyPartitionsDefinition(_midnight(start), timezone="UTC"))
+    return Partitioning("day", _days(_midnight(start)))
+
+
+def _days(first: datetime) -> dg.DailyPartitionsDefinition:
+    return dg.DailyPartitionsDefinition(first, timezone="UTC")
+
+
+def _hours(first: datetime) -> dg.HourlyPartitionsDefinition:
+    return dg.HourlyPartitionsDefinition(first, timezone="UTC", fmt="%Y-%m-%dT%H")
 
 
 def _midnight(day: date) -> datetime:

@@ -10,11 +10,8 @@ from typing import TypeAlias
 
 import dagster as dg
 
-from pipeline_assets.dagster_internals import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-)
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.orchestration.divided_ranges import range_tags
 from pipeline_assets.staleness.stale_partitions import Stale
 
 Partition: TypeAlias = tuple[dg.AssetKey, str]
@@ -45,12 +42,7 @@ class Batch:
     @property
     def range_tags(self) -> dict[str, str]:
         """The tags by which Dagster knows a range of partitions."""
-        if len(self.keys) < 2:
-            return {}
-        return {
-            ASSET_PARTITION_RANGE_START_TAG: self.keys[0],
-            ASSET_PARTITION_RANGE_END_TAG: self.keys[-1],
-        }
+        return range_tags(self.keys)
 
     def partitions(self, materialised: Collection[dg.AssetKey] = ()) -> "frozenset[Partition]":
         """Each partition of each asset, but for the assets that are materialised already."""

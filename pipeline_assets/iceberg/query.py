@@ -15,10 +15,11 @@ from typing import Any, Final
 import duckdb
 
 from pipeline_assets.dataset.values.table import LakeTable, Readable, TableName, TableState
-from pipeline_assets.engines.embedded.duckdb_sql import identifier, literal, source_query
+from pipeline_assets.engines.embedded.duckdb_sql import source_query
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.engines.embedded.interruption import interrupted_after, interruptibly
 from pipeline_assets.engines.embedded.parsed_sql import nodes, parsed, table_name
+from pipeline_assets.engines.standard_sql import identifier, literal
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.iceberg.commit import data_files

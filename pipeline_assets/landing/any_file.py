@@ -21,8 +21,8 @@ from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.byte_stream import inflated_chunks
 from pipeline_assets.landing.delimited import RFC_4180, TSV, Columns
+from pipeline_assets.landing.fields import MAX_RAW_CHARACTERS
 from pipeline_assets.landing.landed_records import as_rows, read_landed
-from pipeline_assets.landing.records import MAX_RAW_CHARACTERS
 
 FileFormat: TypeAlias = Literal["csv", "tsv", "parquet", "jsonl"]
 Row: TypeAlias = dict[str, Any]

@@ -1,11 +1,14 @@
 """What domains ask of the fields of a delivered record: one rule each, the same in every domain."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
 BETWEEN_REASONS: Final = ", "
+MAX_RAW_CHARACTERS: Final = 4096
+"""So much is kept of the text of a rejected record."""
 NOTHING: Final = ("", "<na>", "nan", "none", "null")
 """How programs write that there is no value, in small letters. ``NA`` is none of them: Namibia."""
 WHOLE_ENDING: Final = r"[.]0+\z"
@@ -20,6 +23,12 @@ def reasons(*faults: tuple[ir.BooleanValue, ir.StringValue | str]) -> ir.StringV
     """
     told = [ibis.cases((condition, reason)) for condition, reason in faults]
     return ibis.literal(BETWEEN_REASONS).join(told).nullif("")
+
+
+def text_of(record: ir.Table, names: Iterable[str], delimiter: str) -> ir.StringValue:
+    """The fields of a record as one text, cut to as much as is kept of a rejected one."""
+    fields = [record[name].fill_null("") for name in names]
+    return ibis.literal(delimiter).join(fields).substr(0, MAX_RAW_CHARACTERS)
 
 
 def is_whole(text: ir.StringValue, digits: int) -> ir.BooleanValue:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline_assets.landing.fields import BETWEEN_REASONS
+from pipeline_assets.landing.fields import BETWEEN_REASONS, MAX_RAW_CHARACTERS
 from pipeline_assets.landing.quotes import Problem, Quotes, Text, pair_quotes
 
 Bytes: TypeAlias = NDArray[np.uint8]
@@ -22,7 +22,6 @@ Positions: TypeAlias = NDArray[np.int32]
 Flags: TypeAlias = NDArray[np.bool_]
 Verdicts: TypeAlias = NDArray[np.uint8]
 
-MAX_RAW_CHARACTERS: Final = 4096
 
 PROBLEMS: Final[Mapping[str, str]] = {
     "field_count": "The record has more or fewer fields than the header.",

@@ -12,8 +12,7 @@ from typing import Final, Literal, TypeAlias
 import ibis
 import ibis.expr.types as ir
 
-from pipeline_assets.landing.fields import as_whole, is_nothing, reasons
-from pipeline_assets.landing.records import MAX_RAW_CHARACTERS
+from pipeline_assets.landing.fields import as_whole, is_nothing, reasons, text_of
 
 TextKind: TypeAlias = Literal["text", "whole", "number", "truth", "date", "moment"]
 
@@ -53,8 +52,7 @@ class TypedText:
         """Every other record, with its place, its text and all reasons."""
         judged = raw.mutate(reason=self._fault(raw))
         broken = judged.filter(judged.reason.notnull())
-        fields = [broken[name].fill_null("") for name in self.kinds]
-        text = ibis.literal("\t").join(fields).substr(0, MAX_RAW_CHARACTERS)
+        text = text_of(broken, self.kinds, "\t")
         return broken.select(
             "source_uri",
             "row_number",

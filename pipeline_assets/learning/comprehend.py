@@ -8,20 +8,20 @@ the job's classes like the others; the job says which.
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import duckdb
 import pyarrow as pa
-from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline_assets.dataset.values.progress import Log
-from pipeline_assets.engines.embedded.duckdb_sql import identifier
 from pipeline_assets.engines.embedded.prepared import Prepared
+from pipeline_assets.engines.standard_sql import identifier
 from pipeline_assets.errors import PipelineError
-from spark_resources.errors import JobFailedError
+from pipeline_assets.storage.aws_requests import requested
 from spark_resources.job import Job
 from spark_resources.runners.aws import one_try
-from spark_resources.runners.polling import PollPolicy, Retries
+from spark_resources.runners.polling import PollPolicy
 
 TEXTS_A_REQUEST: Final = 25
 MOST_BYTES: Final = 5_000
@@ -126,14 +126,9 @@ class Comprehend:
         log: Log,
     ) -> Mapping[str, Any]:
         sent = [beginning(text) for text in texts]
-        repeated = Retries(self.patience, self.patience.outage_seconds, log)
-        try:
-            return repeated(
-                lambda: client.batch_detect_sentiment(TextList=sent, LanguageCode=language)
-            )
-        except (ClientError, BotoCoreError, JobFailedError) as fault:
-            reason = fault.reason if isinstance(fault, JobFailedError) else str(fault)
-            raise PipelineError(f"Comprehend: {' '.join(reason.split())}") from fault
+        asked = partial(client.batch_detect_sentiment, TextList=sent, LanguageCode=language)
+        answer: Mapping[str, Any] = requested("Comprehend", asked, self.patience, log)
+        return answer
 
     def _pauses(self) -> Iterator[float]:
         for pause, _ in zip(self.patience.pauses(), range(ROUNDS), strict=False):

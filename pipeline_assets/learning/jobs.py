@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline_assets.dataset.values.progress import Log
-from pipeline_assets.engines.embedded.duckdb_sql import identifier, literal
 from pipeline_assets.engines.embedded.prepared import Prepared
+from pipeline_assets.engines.standard_sql import identifier, literal
 from spark_resources.job import Job
 
 LEARNT: Final = "learnt"

@@ -6,7 +6,7 @@ every partition alike: after two divisions that have changed no message the faul
 the whole range, because asking for each partition would take hours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -53,6 +53,13 @@ class Fate:
     def is_final(self) -> bool:
         """Whether no smaller run will tell more about what is wrong."""
         return self.kind in {"single", "whole"}
+
+
+def range_tags(keys: Sequence[str]) -> dict[str, str]:
+    """The tags by which Dagster knows a range of partitions; none for a single one."""
+    if len(keys) < 2:
+        return {}
+    return {ASSET_PARTITION_RANGE_START_TAG: keys[0], ASSET_PARTITION_RANGE_END_TAG: keys[-1]}
 
 
 def range_of(run: dg.DagsterRun) -> tuple[str, str] | None:

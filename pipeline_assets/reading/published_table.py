@@ -15,7 +15,8 @@ from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
 from pipeline_assets.dataset.values.table import PartitionRecord
-from pipeline_assets.engines.embedded.duckdb_sql import identifier, source_query
+from pipeline_assets.engines.embedded.duckdb_sql import source_query
+from pipeline_assets.engines.standard_sql import identifier
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.iceberg.evolution import former_names

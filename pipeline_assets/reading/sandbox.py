@@ -14,9 +14,9 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from pipeline_assets.engines.embedded.duckdb_sql import identifier, literal
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.engines.embedded.interruption import interrupted_after
+from pipeline_assets.engines.standard_sql import identifier, literal
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.reading.published_table import PublishedTable
 from pipeline_assets.storage.s3_access import S3_SCHEME

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline_assets.engines.embedded.duckdb_sql import identifier, sql_type
+from pipeline_assets.engines.embedded.duckdb_sql import sql_type
+from pipeline_assets.engines.standard_sql import identifier
 from pipeline_assets.reading.published_table import Column
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline_assets.engines.embedded.duckdb_sql import identifier, literal
+from pipeline_assets.engines.standard_sql import identifier, literal
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.reading.published_table import PublishedTable
 from pipeline_assets.training.batch import Batch, Ints, Longs, Ragged

@@ -20,7 +20,13 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import attempt, connect, diagnostics, execute, query_fault
 from pipeline_assets.postgres.sql import identifier, literal
 from pipeline_assets.warehouses.rows import count_rows, own_rows
-from pipeline_assets.warehouses.statements import FoundTable, Run, Statements, counted
+from pipeline_assets.warehouses.statements import (
+    NUMBERS_AND_TIMES,
+    FoundTable,
+    Run,
+    Statements,
+    counted,
+)
 from pipeline_assets.warehouses.table import PartitionValue, WarehouseTable
 
 if TYPE_CHECKING:
@@ -31,15 +37,7 @@ MOST_PARTITION_LOCKS = 64
 
 POSTGRES: Final = Statements(
     types={
-        pa.bool_(): "boolean",
-        pa.int16(): "smallint",
-        pa.int32(): "integer",
-        pa.int64(): "bigint",
-        pa.float32(): "real",
-        pa.float64(): "double precision",
-        pa.date32(): "date",
-        pa.timestamp("us"): "timestamp without time zone",
-        pa.timestamp("us", "UTC"): "timestamp with time zone",
+        **NUMBERS_AND_TIMES,
         pa.string(): "text",
         pa.large_string(): "text",
         pa.binary(): "bytea",

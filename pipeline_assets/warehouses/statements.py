@@ -7,7 +7,7 @@ for a person.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 
@@ -16,6 +16,19 @@ from pipeline_assets.postgres.sql import Value, identifier
 from pipeline_assets.warehouses.table import PartitionValue, WarehouseTable
 
 Run: TypeAlias = Callable[[str], list[dict[str, Any]]]
+
+NUMBERS_AND_TIMES: Final[Mapping[pa.DataType, str]] = {
+    pa.bool_(): "boolean",
+    pa.int16(): "smallint",
+    pa.int32(): "integer",
+    pa.int64(): "bigint",
+    pa.float32(): "real",
+    pa.float64(): "double precision",
+    pa.date32(): "date",
+    pa.timestamp("us"): "timestamp without time zone",
+    pa.timestamp("us", "UTC"): "timestamp with time zone",
+}
+"""The types that Postgres and Redshift call alike; they differ in texts and bytes."""
 
 
 @dataclass(frozen=True)

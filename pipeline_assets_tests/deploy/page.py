@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from pipeline_assets.command.docs import table_lines
 from pipeline_assets_tests.aws.policies import Policy
 from pipeline_assets_tests.deploy.templates import ORDER, Stacks, template
 
@@ -107,9 +108,7 @@ def _condition(condition: dict[str, Any]) -> str:
 def _table(header: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
     rows = list(rows)
     if rows:
-        for cells in (header, ["---"] * len(header), *rows):
-            yield "| " + " | ".join(cells) + " |"
-        yield ""
+        yield from (*table_lines(header, rows), "")
 
 
 if __name__ == "__main__":

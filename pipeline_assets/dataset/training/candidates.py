@@ -11,7 +11,7 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
-from pipeline_assets.dataset.training.interactions import FIRST_INDEX
+from pipeline_assets.dataset.training.conventions import FIRST_INDEX
 
 _PRIME: Final = 2_147_483_647
 """A square of what is below it fits into 64 bits."""

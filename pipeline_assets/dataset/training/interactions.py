@@ -11,11 +11,9 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
+from pipeline_assets.dataset.training.conventions import FIRST_INDEX, UNKNOWN
 from pipeline_assets.errors import PipelineError
 
-UNKNOWN: Final = 1
-FIRST_INDEX: Final = 2
-PARTS: Final = ("train", "validation", "test")
 POLICIES: Final = ("leave_last_out", "by_time")
 _DAY: Final = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$"
 _LEFT_OUT: Final = 2
@@ -99,3 +97,19 @@ def indexed(events: ir.Table, scope: Sequence[str], column: str, index: str) -> 
     known = counts.select(*scope, column, **{index: (place + FIRST_INDEX).cast("int32")})
     joined = events.left_join(known, [*scope, column])
     return joined.select(*events.columns, **{index: joined[index].fill_null(UNKNOWN)})
+
+
+def split_and_indexed(
+    events: ir.Table, scope: Sequence[str], config: InteractionSplit, user: str, item: str
+) -> ir.Table:
+    """Numbered interactions with their part, and with dense ids of users and items.
+
+    Args:
+        events: As :func:`numbered` returns them.
+        scope: The columns within which they are numbered; none for a table that has no parts.
+        config: How to split them.
+        user: The column that says who.
+        item: The column that says what.
+    """
+    parted = config.split(events, scope, user)
+    return indexed(indexed(parted, scope, user, "user_index"), scope, item, "item_index")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import ibis
 import ibis.expr.types as ir
 
-from pipeline_assets.dataset.training.interactions import FIRST_INDEX, PARTS
+from pipeline_assets.dataset.training.conventions import FIRST_INDEX, PARTS
 
 
 def out_of_order(interactions: ir.Table, scope: Sequence[str]) -> ir.Table:

@@ -71,7 +71,8 @@ class SecretDsn:
         found = self.options
         database = found.get("dbname") or found.get("user") or "(default)"
         if self.system == "redshift-data":
-            return f"database {database!r} of {_compute(found)}"
+            kind, name = _compute(found)
+            return f"database {database!r} of {kind} {name!r}"
         host = found.get("host") or found.get("hostaddr") or "the local socket"
         port = f":{found['port']}" if found.get("port", "").strip(",") else ""
         return f"database {database!r} at {host}{port}"
@@ -171,10 +172,10 @@ def _require_data_api(found: Mapping[str, str]) -> None:
         raise _unusable("name one of workgroup and cluster")
 
 
-def _compute(found: Mapping[str, str]) -> str:
-    """The workgroup or the cluster, in words."""
+def _compute(found: Mapping[str, str]) -> tuple[str, str]:
+    """Whether a workgroup or a cluster computes, and its name."""
     kind = "workgroup" if "workgroup" in found else "cluster"
-    return f"{kind} {found[kind]!r}"
+    return kind, found[kind]
 
 
 def _unusable(hint: str) -> PipelineError:
@@ -214,8 +215,8 @@ def address(dsn: SecretDsn) -> str:
     """Server and database without user and password; a socket's folder is percent-encoded."""
     found = dsn.options
     if dsn.system == "redshift-data":
-        kind = "workgroup" if "workgroup" in found else "cluster"
-        return f"redshift-data://{kind}.{found[kind]}/{quote(found['dbname'], safe='')}"
+        kind, name = _compute(found)
+        return f"redshift-data://{kind}.{name}/{quote(found['dbname'], safe='')}"
     host = quote(found.get("host") or found.get("hostaddr") or "localhost", safe="")
     port = f":{found['port']}" if found.get("port") else ""
     database = quote(found.get("dbname") or found.get("user") or "", safe="")

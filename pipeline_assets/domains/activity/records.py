@@ -11,8 +11,7 @@ import ibis.expr.types as ir
 
 from pipeline_assets.domains.activity.contracts import KINDS
 from pipeline_assets.landing.any_file import FileRecords
-from pipeline_assets.landing.fields import as_whole, is_positive, reasons
-from pipeline_assets.landing.records import MAX_RAW_CHARACTERS
+from pipeline_assets.landing.fields import as_whole, is_positive, reasons, text_of
 
 FIELDS: Final = ("event_id", "customer_id", "film_id", "kind", "occurred_at", "seconds")
 FILES: Final = FileRecords("jsonl", {name: name for name in FIELDS})
@@ -45,8 +44,7 @@ def rejected(raw_events: ir.Table) -> ir.Table:
     """Every other line, with its text and all reasons that apply."""
     judged = _judged(raw_events)
     broken = judged.filter(judged.reason.notnull())
-    fields = [broken[name].fill_null("") for name in FIELDS]
-    text = ibis.literal(",").join(fields).substr(0, MAX_RAW_CHARACTERS)
+    text = text_of(broken, FIELDS, ",")
     return broken.select(
         "source_uri", "row_number", "reason", "hour", raw=broken.raw.fill_null(text)
     )

@@ -12,8 +12,7 @@ import pyarrow as pa
 
 from pipeline_assets.domains.pageviews.resolution import Found, Subject
 from pipeline_assets.landing.delimited import Columns
-from pipeline_assets.landing.fields import reasons
-from pipeline_assets.landing.records import MAX_RAW_CHARACTERS
+from pipeline_assets.landing.fields import reasons, text_of
 
 COLUMNS: Final = Columns(("name",), optional=("hint", "handle"))
 
@@ -67,8 +66,7 @@ def rejected(raw_subjects: ir.Table) -> ir.Table:
     """Every other record, with its text and all reasons that apply."""
     broken = _judged(raw_subjects)
     broken = broken.filter(broken.fault.notnull())
-    fields = [broken[name].fill_null("") for name in COLUMNS.names]
-    text = ibis.literal(",").join(fields).substr(0, MAX_RAW_CHARACTERS)
+    text = text_of(broken, COLUMNS.names, ",")
     return broken.select(
         "source_uri", "row_number", "list", reason=broken.fault, raw=broken.raw.fill_null(text)
     )

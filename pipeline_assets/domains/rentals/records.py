@@ -10,8 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from pipeline_assets.landing.delimited import Columns
-from pipeline_assets.landing.fields import as_whole, is_whole, reasons
-from pipeline_assets.landing.records import MAX_RAW_CHARACTERS
+from pipeline_assets.landing.fields import MAX_RAW_CHARACTERS, as_whole, is_whole, reasons
 
 COLUMNS: Final = Columns(("cid", "review_str"), optional=("score", "film"))
 CUSTOMER_DIGITS: Final = 9

@@ -7,6 +7,7 @@ of an UNLOAD, and an audit reads these files through an external table.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from pipeline_assets.engines.standard_sql import identifier, literal
 from spark_resources.job import CatalogTable, Destination, Job, Source
 
 MOST_PARTITIONS: Final = 100
@@ -103,16 +104,6 @@ def relation(source: Source) -> str:
     name = ".".join(map(identifier, table.name.split(".")))
     where = _partitions(source, table)
     return f"SELECT {columns} FROM {name} FOR VERSION AS OF {source.snapshot_id}{where}"
-
-
-def identifier(name: str) -> str:
-    """A name quoted for SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text quoted for SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _column(name: str, type_: str, table: CatalogTable) -> str:

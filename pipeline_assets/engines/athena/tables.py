@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from pipeline_assets.engines.athena.statements import identifier
+from pipeline_assets.engines.standard_sql import identifier
 from spark_resources.runners.polling import Retries
 
 PREFIX: Final = "audit_"

@@ -12,6 +12,7 @@ from urllib.parse import urlparse
 import duckdb
 import duckdb_extension_httpfs
 
+from pipeline_assets.engines.standard_sql import identifier, literal
 from pipeline_assets.storage.s3_access import S3Access
 from spark_resources.job import Destination, Source, SourceFile
 
@@ -149,16 +150,6 @@ def enable_s3(connection: duckdb.DuckDBPyConnection, access: S3Access) -> None:
         }
     written = ", ".join(f"{name} {literal(value)}" for name, value in options.items() if value)
     connection.execute(f"CREATE SECRET lake (TYPE s3, {written})")
-
-
-def identifier(name: str | None) -> str:
-    """A name quoted for SQL."""
-    return '"' + str(name).replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text quoted for SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _scans(files: list[SourceFile], source: Source) -> Iterator[list[SourceFile]]:

@@ -24,6 +24,7 @@ from pipeline_assets.engines.embedded.prepared import Prepare
 from pipeline_assets.engines.embedded.relational import RELATIONAL
 from pipeline_assets.engines.embedded.spill import spill_folder
 from pipeline_assets.engines.embedded.streaming import consume_beside
+from pipeline_assets.engines.standard_sql import identifier
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 from spark_resources.job import (
@@ -229,7 +230,7 @@ def _audited(
 
 def _register(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Source]) -> None:
     for name, source in sources.items():
-        view = duckdb_sql.identifier(name)
+        view = identifier(name)
         connection.execute(f"CREATE VIEW {view} AS {duckdb_sql.source_query(source)}")
 
 

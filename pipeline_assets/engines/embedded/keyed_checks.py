@@ -13,7 +13,7 @@ from typing import Final
 
 import duckdb
 
-from pipeline_assets.engines.embedded.duckdb_sql import identifier
+from pipeline_assets.engines.standard_sql import identifier
 from spark_resources.job import KeyedCheck
 
 RANGE_ROWS: Final = 1 << 18

@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from pipeline_assets.engines.embedded.duckdb_sql import literal
+from pipeline_assets.engines.standard_sql import literal
 
 
 def parsed(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Final
 import duckdb
 
 from pipeline_assets.dataset.values.progress import Log
-from pipeline_assets.engines.embedded.duckdb_sql import identifier
 from pipeline_assets.engines.embedded.prepared import Prepare, Prepared
+from pipeline_assets.engines.standard_sql import identifier
 from spark_resources.job import Job, Kind
 
 

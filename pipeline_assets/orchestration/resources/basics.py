@@ -7,6 +7,7 @@ settings also come from `.env`, and the demo's databases have no variable. Nothi
 it is used.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 import dagster as dg
 from pydantic import Field
 
-from pipeline_assets.dataset.values.database import Database
+from pipeline_assets.dataset.values.database import STREAM, WIKIMEDIA, Database, OutsideSystem
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.learning.comprehend import Comprehend
@@ -91,6 +92,13 @@ class WikimediaApi(dg.ConfigurableResource[Any]):
     project: str = Field(description="The wiki, such as en.wikipedia.")
     contact: str | None = Field(None, description="Whom Wikimedia can write to.")
     access: dg.ResourceDependency[Wikimedia]
+
+
+def systems_of(
+    databases: Mapping[str, Database], stream: KinesisStream, wikimedia: WikimediaApi
+) -> dict[str, OutsideSystem]:
+    """Everything outside the lake that assets read or load into, by the name they give it."""
+    return {**databases, WIKIMEDIA: wikimedia.access, STREAM: stream.stream()}
 
 
 class ConfigurableEmbeddedEngine(dg.ConfigurableResource[Any]):

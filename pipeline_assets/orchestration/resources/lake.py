@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from pipeline_assets.dataset.values.database import OLTP, STREAM, WAREHOUSE, WIKIMEDIA
+from pipeline_assets.dataset.values.database import OLTP, WAREHOUSE
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
@@ -25,6 +25,7 @@ from pipeline_assets.orchestration.resources.basics import (
     KinesisStream,
     PostgresDatabase,
     WikimediaApi,
+    systems_of,
 )
 from pipeline_assets.orchestration.resources.spark import (
     SparkLocal,
@@ -154,11 +155,7 @@ class ConfigurableStager(dg.ConfigurableResource[Stager]):
             part_bytes=self.part_bytes,
             landing_expansion=self.landing_expansion,
             progress=manager.progress,
-            systems={
-                **databases,
-                WIKIMEDIA: self.wikimedia.access,
-                STREAM: self.event_stream.stream(),
-            },
+            systems=systems_of(databases, self.event_stream, self.wikimedia),
             exporters=exporters(
                 engines.embedded, manager.store, manager.lake.access.warehouse, databases
             ),

@@ -9,9 +9,7 @@ from pydantic import SecretStr
 
 from pipeline_assets.dataset.values.database import (
     OLTP,
-    STREAM,
     WAREHOUSE,
-    WIKIMEDIA,
     Database,
     OutsideSystem,
 )
@@ -29,6 +27,7 @@ from pipeline_assets.orchestration.resources.basics import (
     KinesisStream,
     PostgresDatabase,
     WikimediaApi,
+    systems_of,
 )
 from pipeline_assets.orchestration.resources.lake import (
     ConfigurableLakeIOManager,
@@ -104,8 +103,7 @@ class Parts:
     @property
     def systems(self) -> Mapping[str, OutsideSystem]:
         """Everything outside the lake that assets read or load into."""
-        stream = self.event_stream.stream()
-        return {**self.databases, WIKIMEDIA: self.wikimedia.access, STREAM: stream}
+        return systems_of(self.databases, self.event_stream, self.wikimedia)
 
     def resources(
         self,

@@ -15,8 +15,6 @@ from typing import Any, Final
 import dagster as dg
 
 from pipeline_assets.dagster_internals import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
     AUTOMATION_CONDITION_TAG,
     BACKFILL_ID_TAG,
     PARTITION_NAME_TAG,
@@ -29,6 +27,7 @@ from pipeline_assets.orchestration.divided_ranges import (
     fate_of,
     may_be_divided,
     range_of,
+    range_tags,
     step_faults,
 )
 from pipeline_assets.orchestration.sensors.failed_runs import failed_since, unfinished_assets
@@ -130,12 +129,7 @@ def _inherited(run: dg.DagsterRun) -> dict[str, str]:
 
 
 def _partitions(keys: Sequence[str]) -> dict[str, str]:
-    if len(keys) == 1:
-        return {PARTITION_NAME_TAG: keys[0]}
-    return {
-        ASSET_PARTITION_RANGE_START_TAG: keys[0],
-        ASSET_PARTITION_RANGE_END_TAG: keys[-1],
-    }
+    return range_tags(keys) or {PARTITION_NAME_TAG: keys[0]}
 
 
 def config_of(run: dg.DagsterRun, names: frozenset[str]) -> dict[str, Any]:

@@ -31,16 +31,13 @@ def sensors_for(
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     batches = batches_of_stream(assets, deployment)
-    settings = deployment.settings
-    streams = (
-        [stream_sensor(batches, settings.retry_waits, settings.sensor_seconds)] if batches else []
-    )
+    waits, seconds = deployment.settings.retry_waits, deployment.settings.sensor_seconds
     return [
         automation,
-        *streams,
+        *([stream_sensor(batches, waits, seconds)] if batches else []),
         *landing_sensors(sources, assets, deployment),
-        division_sensor(assets, deployment.settings.sensor_seconds),
-        retry_sensor(assets, deployment.settings.retry_waits, deployment.settings.sensor_seconds),
+        division_sensor(assets, seconds),
+        retry_sensor(assets, waits, seconds),
     ]
 
 

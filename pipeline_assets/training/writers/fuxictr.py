@@ -8,7 +8,7 @@ unknown, as ours are.
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +16,8 @@ import pyarrow as pa
 from pipeline_assets.training.batch import Batch
 from pipeline_assets.training.writers.files import keys_as_arrow, write_equal_files
 from pipeline_assets.training.writers.options import Losses, Options
-from pipeline_assets.training.writers.training_set import Field, TrainingSet
+from pipeline_assets.training.writers.training_set import SHORT_PARTS, Field, TrainingSet
 from pipeline_assets.training.writers.widths import padded, widths_of
-
-NAMES: Final = {"train": "train", "validation": "valid", "test": "test"}
 
 
 def write(training_set: TrainingSet, folder: Path, options: Options) -> Losses:
@@ -29,7 +27,7 @@ def write(training_set: TrainingSet, folder: Path, options: Options) -> Losses:
     labels = training_set.keys_of("label")
     for portion in training_set.portions:
         rows = _arrow(portion.joined(), fields, labels, widths, losses)
-        target = folder / NAMES[portion.part]
+        target = folder / SHORT_PARTS[portion.part]
         write_equal_files(target, rows, len(portion.rows), options.files)
     for field in fields:
         losses.add(f"weights of {field.name}", field.weights)

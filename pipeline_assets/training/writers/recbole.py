@@ -17,6 +17,7 @@ from pipeline_assets.training.batch import Batch, Ragged
 from pipeline_assets.training.writers.options import Losses, Options
 from pipeline_assets.training.writers.text import joined_by_blanks, write_text
 from pipeline_assets.training.writers.training_set import (
+    SHORT_PARTS,
     USER_ROW,
     Field,
     Portion,
@@ -25,7 +26,6 @@ from pipeline_assets.training.writers.training_set import (
     role_of,
 )
 
-NAMES: Final = {"train": "train", "validation": "valid", "test": "test"}
 _TYPES: Final[dict[Role, str]] = {"label": "float", "number": "float", "id": "token"}
 _TAB: Final = "\t"
 
@@ -37,7 +37,7 @@ def write(training_set: TrainingSet, folder: Path, _: Options) -> Losses:
     of_users = [it for it in training_set.fields if it.of_user]
     keys = [f"{name}:{_TYPES[role_of(name)]}" for name in training_set.keys]
     for portion in training_set.portions:
-        file = folder / f"{folder.name}.{NAMES[portion.part]}.inter"
+        file = folder / f"{folder.name}.{SHORT_PARTS[portion.part]}.inter"
         rows = _rows(portion, portion.batches(), training_set.keys, of_rows)
         write_text(file, [*keys, *_header(of_rows)], rows, _TAB)
     if of_users:
@@ -97,7 +97,7 @@ def _config(
     labels = training_set.keys_of("label")
     users = [it for it in training_set.keys_of("id") if it.startswith("user_")]
     items = [it for it in training_set.keys_of("id") if it.startswith("item_")]
-    parts = [NAMES[portion.part] for portion in training_set.portions]
+    parts = [SHORT_PARTS[portion.part] for portion in training_set.portions]
     yield f"benchmark_filename: [{', '.join(parts)}]\n"
     yield from (f"USER_ID_FIELD: {it}\n" for it in users[:1])
     yield from (f"ITEM_ID_FIELD: {it}\n" for it in items[:1])

@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from pipeline_assets.dataset.training.conventions import PARTS
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.reading.open_lake import OpenLake
 from pipeline_assets.reading.published_table import PublishedTable
@@ -23,7 +24,8 @@ from pipeline_assets.training.reader import Reader
 from pipeline_assets.training.writers.options import Choice
 
 PART: Final = "part"
-PARTS: Final = ("train", "validation", "test")
+SHORT_PARTS: Final = {"train": "train", "validation": "valid", "test": "test"}
+"""The parts as other trainers call them."""
 USER_ROW: Final = "user_row"
 BATCH_ROWS: Final = 8_192
 Role: TypeAlias = Literal["label", "id", "number"]

@@ -14,11 +14,10 @@ from uuid import uuid4
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline_assets.dataset.values.dsn import SecretDsn
-from pipeline_assets.errors import PipelineError
+from pipeline_assets.storage.aws_requests import requested
 from pipeline_assets.warehouses.redshift.session import refusal
-from spark_resources.errors import JobFailedError
 from spark_resources.runners.aws import one_try
-from spark_resources.runners.polling import PollPolicy, Retries
+from spark_resources.runners.polling import PollPolicy
 
 Result = TypeVar("Result")
 
@@ -107,12 +106,7 @@ class DataApiSession:
             return
 
     def _ask(self, request: Callable[[], Result]) -> Result:
-        repeated = Retries(self.polling, self.polling.outage_seconds, lambda _line: None)
-        try:
-            return repeated(request)
-        except (ClientError, BotoCoreError, JobFailedError) as fault:
-            reason = fault.reason if isinstance(fault, JobFailedError) else str(fault)
-        raise PipelineError(f"{self.dsn.where}: {' '.join(reason.split())}")
+        return requested(self.dsn.where, request, self.polling, lambda _line: None)
 
 
 def client_of(dsn: SecretDsn, region: str) -> Any:  # noqa: ANN401 - boto3 makes it at run time

@@ -7,7 +7,7 @@ import pyarrow as pa
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres import sql as postgres_sql
 from pipeline_assets.postgres.sql import Value, identifier
-from pipeline_assets.warehouses.statements import Statements
+from pipeline_assets.warehouses.statements import NUMBERS_AND_TIMES, Statements
 from pipeline_assets.warehouses.table import WarehouseTable
 
 LONGEST_TEXT: Final = 65_535
@@ -31,17 +31,14 @@ def literal(value: Value) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
+def role_of(iam_role: str) -> str:
+    """What a statement says of the role that Redshift reads S3 and Glue with."""
+    return "default" if iam_role == "default" else literal(iam_role)
+
+
 REDSHIFT: Final = Statements(
     types={
-        pa.bool_(): "boolean",
-        pa.int16(): "smallint",
-        pa.int32(): "integer",
-        pa.int64(): "bigint",
-        pa.float32(): "real",
-        pa.float64(): "double precision",
-        pa.date32(): "date",
-        pa.timestamp("us"): "timestamp without time zone",
-        pa.timestamp("us", "UTC"): "timestamp with time zone",
+        **NUMBERS_AND_TIMES,
         pa.string(): f"character varying({LONGEST_TEXT})",
         pa.large_string(): f"character varying({LONGEST_TEXT})",
     },

@@ -13,7 +13,7 @@ import ibis.expr.datatypes as dt
 from pipeline_assets.dataset.contract import TableContract
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.postgres.sql import identifier
-from pipeline_assets.warehouses.redshift.sql import literal
+from pipeline_assets.warehouses.redshift.sql import literal, role_of
 
 EXTERNAL: Final = "glue_"
 """How the external schema of a domain begins."""
@@ -32,7 +32,7 @@ def reader_ddl(
         region: Of the Glue catalog, if that is another one than Redshift's.
     """
     chosen = sorted(tables, key=str)
-    role = "default" if iam_role == "default" else literal(iam_role)
+    role = role_of(iam_role)
     elsewhere = f" REGION {literal(region)}" if region else ""
     for domain in sorted({table.namespace for table in chosen}):
         yield (

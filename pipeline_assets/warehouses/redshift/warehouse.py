@@ -23,7 +23,7 @@ from pipeline_assets.warehouses.redshift.data_api import DataApiSession
 from pipeline_assets.warehouses.redshift.files import write_waiting
 from pipeline_assets.warehouses.redshift.load import PAUSES, StagedTable
 from pipeline_assets.warehouses.redshift.session import Session
-from pipeline_assets.warehouses.redshift.sql import REDSHIFT, literal
+from pipeline_assets.warehouses.redshift.sql import REDSHIFT, literal, role_of
 from pipeline_assets.warehouses.rows import own_rows
 from pipeline_assets.warehouses.statements import counted
 from pipeline_assets.warehouses.table import PartitionValue, WarehouseTable
@@ -120,10 +120,9 @@ class RedshiftWarehouse:
         return prefix
 
     def _copy(self, session: Session, staged: StagedTable, manifest: str) -> None:
-        role = self.dsn.options.get("iam_role", "default")
-        credentials = "default" if role == "default" else literal(role)
+        role = role_of(self.dsn.options.get("iam_role", "default"))
         copy = (
-            f"COPY {staged.staging} FROM {literal(manifest)} IAM_ROLE {credentials} "
+            f"COPY {staged.staging} FROM {literal(manifest)} IAM_ROLE {role} "
             "FORMAT AS PARQUET MANIFEST"
         )
         try:

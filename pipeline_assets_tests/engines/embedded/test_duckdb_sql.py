@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_assets.engines.embedded.duckdb_sql import identifier, literal, source_query, sql_type
+from pipeline_assets.engines.embedded.duckdb_sql import source_query, sql_type
+from pipeline_assets.engines.standard_sql import identifier, literal
 from pipeline_assets.landing.raw_text import split_into_parts
 from spark_resources.job import Source, SourceFile
 

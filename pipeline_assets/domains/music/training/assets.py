@@ -8,7 +8,11 @@ from pipeline_assets.dataset.asset import lake_asset
 from pipeline_assets.dataset.options import TRAINING_SET
 from pipeline_assets.dataset.training.candidates import CandidateConfig
 from pipeline_assets.dataset.training.candidates import candidates as drawn_candidates
-from pipeline_assets.dataset.training.interactions import InteractionSplit, indexed, numbered
+from pipeline_assets.dataset.training.interactions import (
+    InteractionSplit,
+    numbered,
+    split_and_indexed,
+)
 from pipeline_assets.domains.music.contracts import MUSIC
 from pipeline_assets.domains.music.training.checks import (
     an_index_is_of_one_artist,
@@ -54,9 +58,7 @@ def interactions(user_top_artists: ir.Table, config: InteractionSplit) -> ir.Tab
         played_less=-first.playcount,
     )
     events = numbered(events, [], ["played_less", *pair]).drop("played_less")
-    events = config.split(events, [], "user_id")
-    events = indexed(events, [], "user_id", "user_index")
-    return indexed(events, [], "artist_name", "item_index")
+    return split_and_indexed(events, [], config, "user_id", "artist_name")
 
 
 @lake_asset(

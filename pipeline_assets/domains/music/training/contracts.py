@@ -1,7 +1,8 @@
 """What the tables that models of listening are trained on promise."""
 
 from pipeline_assets.dataset.contract import Contract, Date, Field, Int, Long, String
-from pipeline_assets.dataset.training.interactions import PARTS, POLICIES
+from pipeline_assets.dataset.training.conventions import PARTS
+from pipeline_assets.dataset.training.interactions import POLICIES
 
 _INTERACTION = Field(ge=1, description="The interaction, numbered in the order of time.")
 _USER = Field(ge=1, description="The listener, from 2 by artists in training; 1 for unknown ones.")

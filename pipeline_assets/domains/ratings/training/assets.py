@@ -7,7 +7,11 @@ from pipeline_assets.dataset.asset import lake_asset
 from pipeline_assets.dataset.options import TRAINING_SET
 from pipeline_assets.dataset.training.candidates import CandidateConfig
 from pipeline_assets.dataset.training.candidates import candidates as drawn_candidates
-from pipeline_assets.dataset.training.interactions import InteractionSplit, indexed, numbered
+from pipeline_assets.dataset.training.interactions import (
+    InteractionSplit,
+    numbered,
+    split_and_indexed,
+)
 from pipeline_assets.domains.ratings.contracts import RATINGS
 from pipeline_assets.domains.ratings.training.checks import (
     an_index_is_of_one_customer,
@@ -58,9 +62,7 @@ def interactions(reviews: ir.Table, config: InteractionSplit) -> ir.Table:
     first = usable.mutate(place=place).filter(ibis._.place == 0)
     events = first.select(*pair, rating=first.star_rating, happened_on=first.review_date)
     events = numbered(events, ["category"], ["customer_id", "product_id"])
-    events = config.split(events, ["category"], "customer_id")
-    events = indexed(events, ["category"], "customer_id", "user_index")
-    return indexed(events, ["category"], "product_id", "item_index")
+    return split_and_indexed(events, ["category"], config, "customer_id", "product_id")
 
 
 @lake_asset(

@@ -1,7 +1,8 @@
 """What the tables that models of ratings are trained on promise."""
 
 from pipeline_assets.dataset.contract import Contract, Date, Double, Field, Int, Long, String
-from pipeline_assets.dataset.training.interactions import PARTS, POLICIES
+from pipeline_assets.dataset.training.conventions import PARTS
+from pipeline_assets.dataset.training.interactions import POLICIES
 
 _CATEGORY = Field(description="The category; ids are numbered within it.")
 _INTERACTION = Field(ge=1, description="The interaction, numbered in the order of time.")

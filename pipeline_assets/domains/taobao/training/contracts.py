@@ -19,16 +19,12 @@ from pipeline_assets.dataset.contract import (
     String,
     StringList,
 )
+from pipeline_assets.dataset.training.conventions import FIRST_INDEX, PARTS
 from pipeline_assets.domains.taobao.contracts import ITEM_FIELDS, USER_FIELDS
-
-PADDING: Final = 0
-UNKNOWN: Final = 1
-FIRST_INDEX: Final = 2
 
 LISTS: Final = frozenset({"210", "853", "109_14", "110_14", "127_14", "150_14"})
 """Fields that an impression or a user has any number of times."""
 FIELDS: Final = (*USER_FIELDS, *ITEM_FIELDS)
-PARTS: Final = ("train", "validation", "test")
 
 _SPLIT = Field(isin=["train", "test"], description="Part of the data set as it is delivered.")
 _PART = Field(isin=list(PARTS), description="Part of the training set, by the policy of splits.")

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import ibis
 import ibis.expr.types as ir
 
-from pipeline_assets.domains.taobao.training.contracts import LISTS, PADDING, UNKNOWN
+from pipeline_assets.dataset.training.conventions import PADDING, UNKNOWN
+from pipeline_assets.domains.taobao.training.contracts import LISTS
 
 
 def coverage(table: ir.Table, fields: Iterable[str]) -> ir.Table:

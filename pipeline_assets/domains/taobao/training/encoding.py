@@ -11,8 +11,9 @@ from operator import add
 import ibis
 import ibis.expr.types as ir
 
+from pipeline_assets.dataset.training.conventions import PADDING
 from pipeline_assets.domains.taobao.lines import AFTER_ID, BEFORE_ID, SEPARATOR
-from pipeline_assets.domains.taobao.training.contracts import LISTS, PADDING
+from pipeline_assets.domains.taobao.training.contracts import LISTS
 from pipeline_assets.domains.taobao.training.lookup import index_at, page_table, slot_of
 
 

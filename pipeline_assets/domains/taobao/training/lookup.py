@@ -14,7 +14,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from pipeline_assets.domains.taobao.training.contracts import UNKNOWN
+from pipeline_assets.dataset.training.conventions import UNKNOWN
 
 _PAGE: Final = 1024
 _BEFORE_ALL: Final = -_PAGE

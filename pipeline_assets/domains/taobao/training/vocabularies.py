@@ -3,7 +3,8 @@
 import ibis
 import ibis.expr.types as ir
 
-from pipeline_assets.domains.taobao.training.contracts import FIELDS, FIRST_INDEX
+from pipeline_assets.dataset.training.conventions import FIRST_INDEX
+from pipeline_assets.domains.taobao.training.contracts import FIELDS
 
 _TOKEN = ("feature_name", "feature_id")
 
