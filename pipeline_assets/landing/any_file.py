@@ -7,7 +7,7 @@ reject what is broken: see :mod:`pipeline_assets.landing.typed_text`.
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -25,10 +25,12 @@ from pipeline_assets.landing.fields import MAX_RAW_CHARACTERS
 from pipeline_assets.landing.landed_records import as_rows, read_landed
 
 FileFormat: TypeAlias = Literal["csv", "tsv", "parquet", "jsonl"]
-Row: TypeAlias = dict[str, Any]
 
 _BATCH_ROWS: Final = 20_000
 _CHUNK_BYTES: Final = 1 << 20
+_JSON_SPACE: Final = " \t\r\n"
+_TEXT_OR_NOTHING: Final = frozenset({str, type(None)})
+_AS_WRITTEN: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 
 
 @dataclass(frozen=True)
@@ -100,21 +102,39 @@ class FileRecords:
                 yield pa.RecordBatch.from_arrays([*columns, nothing, nothing], names)
 
     def _json(self, uri: str, stream: BinaryIO) -> Iterator[pa.RecordBatch]:
-        names = [*self.fields, "problem", "raw"]
-        schema = pa.schema([(name, pa.string()) for name in names])
-        rows = (self._row(line) for line in _lines(inflated_chunks(uri, stream, _CHUNK_BYTES)))
-        while found := list(islice(rows, _BATCH_ROWS)):
-            yield pa.RecordBatch.from_pylist(found, schema=schema)
+        lines = _lines(inflated_chunks(uri, stream, _CHUNK_BYTES))
+        while found := list(islice(lines, _BATCH_ROWS)):
+            yield self._objects(found)
 
-    def _row(self, line: bytes) -> Row:
-        """The fields of one line, numbers as they are written; or what is wrong with the line."""
-        try:
-            found = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
-        except ValueError:
-            return _broken("no_json", line)
-        if not isinstance(found, dict):
-            return _broken("no_object", line)
-        return {column: _as_json(found.get(field)) for column, field in self.fields.items()}
+    def _objects(self, lines: Sequence[bytes]) -> pa.RecordBatch:
+        """The fields of lines, numbers as they are written; or what is wrong with a line."""
+        read = [_object(line) for line in lines]
+        found = [it if isinstance(it, dict) else {} for it in read]
+        problems = [None if isinstance(it, dict) else it for it in read]
+        raw = [problem and _shown(line) for problem, line in zip(problems, lines, strict=True)]
+        fields = [_texts([it.get(name) for it in found]) for name in self.fields.values()]
+        columns = [*fields, pa.array(problems, pa.string()), pa.array(raw, pa.string())]
+        return pa.RecordBatch.from_arrays(columns, [*self.fields, "problem", "raw"])
+
+
+def _object(line: bytes) -> dict[str, Any] | str:
+    """The object that a line holds; the name of the problem if it holds none."""
+    try:
+        text = line.decode().strip(_JSON_SPACE)
+        found, end = _AS_WRITTEN.raw_decode(text)
+        if b"\\u" in line:  # Half of a surrogate pair is read, and is no text.
+            json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return "no_json"
+    if end < len(text):
+        return "no_json"
+    return found if isinstance(found, dict) else "no_object"
+
+
+def _texts(values: list[Any]) -> pa.Array:
+    if not _TEXT_OR_NOTHING.issuperset(map(type, values)):
+        values = [_as_json(it) for it in values]
+    return pa.array(values, pa.string())
 
 
 def _numbered(uri: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -147,6 +167,5 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield from (line for line in lines if line.strip())
 
 
-def _broken(problem: str, line: bytes) -> Row:
-    text = line[:MAX_RAW_CHARACTERS].decode(errors="backslashreplace").replace("\0", "\\x00")
-    return {"problem": problem, "raw": text}
+def _shown(line: bytes) -> str:
+    return line[:MAX_RAW_CHARACTERS].decode(errors="backslashreplace").replace("\0", "\\x00")

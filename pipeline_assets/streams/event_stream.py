@@ -10,7 +10,7 @@ from isal import igzip
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.streams.batch import SealedBatch
-from pipeline_assets.streams.kinesis import KinesisClient, Record, ShardReader
+from pipeline_assets.streams.kinesis import KinesisClient, Records, ShardReader
 from pipeline_assets.streams.sealing import Limit, Sealer, records_of
 
 _GZIP_LEVEL = 1
@@ -101,7 +101,7 @@ class EventStream:
         """Seals its batches."""
         return Sealer(self.reader, self.limit, accepts_loss)
 
-    def records(self, batch: SealedBatch) -> Iterator[tuple[str, list[Record]]]:
+    def records(self, batch: SealedBatch) -> Iterator[tuple[str, Records]]:
         """The records of a batch by shard, in the order in which the batch names the shards.
 
         Raises:

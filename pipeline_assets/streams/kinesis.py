@@ -1,10 +1,11 @@
 """Reading the shards of a Kinesis stream: which there are, and their records page by page."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -48,12 +49,41 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class Record:
-    """A record as it lies in a shard."""
+class Records:
+    """Records of a shard in its order, by column: there are millions, and objects cost.
 
-    sequence: str
-    data: bytes
-    arrived: datetime
+    Attributes:
+        sequences: The sequence number of each.
+        data: What each holds.
+        arrived: When each came, in any time zone.
+    """
+
+    sequences: Sequence[str] = ()
+    data: Sequence[bytes] = ()
+    arrived: Sequence[datetime] = ()
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    @classmethod
+    def joined(cls, pages: Sequence["Records"]) -> "Records":
+        """Those of all pages, one behind the other."""
+        return cls(
+            [it for page in pages for it in page.sequences],
+            [it for page in pages for it in page.data],
+            [it for page in pages for it in page.arrived],
+        )
+
+    def between(self, first: str, last: str) -> "Records":
+        """Those from one sequence number to another."""
+        begin = bisect_left(self.sequences, int(first), key=int)
+        end = bisect_right(self.sequences, int(last), key=int)
+        return Records(self.sequences[begin:end], self.data[begin:end], self.arrived[begin:end])
+
+    @property
+    def size(self) -> int:
+        """How many bytes they hold."""
+        return sum(map(len, self.data))
 
 
 @dataclass(frozen=True)
@@ -66,7 +96,7 @@ class Page:
         is_tip: Whether nothing follows for the time being.
     """
 
-    records: tuple[Record, ...]
+    records: Records
     is_end: bool
     is_tip: bool
 
@@ -130,7 +160,7 @@ class ShardReader:
                 continue
             page = _page(answer)
             if page.records:
-                last, read = page.records[-1].sequence, read + len(page.records)
+                last, read = page.records.sequences[-1], read + len(page.records)
             yield page
             if page.is_tip or page.is_end:
                 return
@@ -210,9 +240,11 @@ def _parents_first(shards: Mapping[str, Shard]) -> list[Shard]:
 
 
 def _page(answer: Answer) -> Page:
-    records = tuple(
-        Record(it["SequenceNumber"], it["Data"], it["ApproximateArrivalTimestamp"].astimezone(UTC))
-        for it in answer["Records"]
+    found = answer["Records"]
+    records = Records(
+        [it["SequenceNumber"] for it in found],
+        [it["Data"] for it in found],
+        [it["ApproximateArrivalTimestamp"] for it in found],
     )
     is_end = not answer.get("NextShardIterator")
     return Page(records, is_end, not answer.get("MillisBehindLatest"))

@@ -11,7 +11,7 @@ from typing import Final
 
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.streams.batch import SealedBatch
-from pipeline_assets.streams.kinesis import Record, Shard, ShardReader
+from pipeline_assets.streams.kinesis import Records, Shard, ShardReader
 
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 _NOTHING: Final = SealedBatch()
@@ -104,8 +104,8 @@ class Sealer:
         size, wanted = 0, part.records + (position is not None)
         page = None
         for page in self.reader.pages(shard, position, wanted):
-            seen += [record.sequence for record in page.records]
-            size += sum(len(record.data) for record in page.records)
+            seen += page.records.sequences
+            size += page.records.size
             if len(seen) >= wanted or size >= part.bytes:
                 break
         follows = position is None or seen[:1] == [position]
@@ -138,7 +138,7 @@ class Sealer:
             )
 
 
-def records_of(reader: ShardReader, batch: SealedBatch, shard: str) -> list[Record]:
+def records_of(reader: ShardReader, batch: SealedBatch, shard: str) -> Records:
     """The records of a sealed range, exactly those.
 
     Raises:
@@ -147,12 +147,12 @@ def records_of(reader: ShardReader, batch: SealedBatch, shard: str) -> list[Reco
     """
     first, last = batch.ranges[shard]
     sealed = batch.records[shard]
-    found: list[Record] = []
+    pages: list[Records] = []
     for page in reader.pages(shard, first, sealed):
-        found += page.records
-        if len(found) >= sealed:
+        pages.append(page.records)
+        if sum(map(len, pages)) >= sealed:
             break
-    whole = [record for record in found if int(first) <= int(record.sequence) <= int(last)]
+    whole = Records.joined(pages).between(first, last)
     if len(whole) != sealed:
         raise PipelineError(
             f"{batch.stream} {shard}: of the {sealed:,} records from {first} to {last} the stream "

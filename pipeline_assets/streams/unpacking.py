@@ -6,13 +6,14 @@ library that is looked after takes them apart in Python (`aws-kinesis-agg` is of
 """
 
 import base64
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, cast
 
 from isal import isal_zlib
 
-from pipeline_assets.streams.kinesis import Record
+from pipeline_assets.streams.kinesis import Records
 
 _GZIP: Final = b"\x1f\x8b"
 _AGGREGATED: Final = b"\xf3\x89\x9a\xc2"
@@ -25,29 +26,59 @@ _SHOWN_BYTES: Final = 1500
 _IsalError = cast(type[Exception], isal_zlib.IsalError)
 
 
-@dataclass(frozen=True)
+class _UnreadableError(Exception):
+    """Why a record cannot be unpacked."""
+
+
+@dataclass
 class Unpacked:
-    """The lines of a record.
+    """The lines of some records.
 
     Attributes:
         lines: Each of them holds something, and no line break.
-        is_sound: Whether the record could be unpacked.
+        arrived: When the record of each line came.
+        unreadable: How many records could not be unpacked; each is a line that says why.
     """
 
-    lines: tuple[bytes, ...]
-    is_sound: bool = True
+    lines: list[bytes] = field(default_factory=list)
+    arrived: list[datetime] = field(default_factory=list)
+    unreadable: int = 0
 
 
-def unpacked(record: Record) -> Unpacked:
-    """The lines in a record; of one that cannot be unpacked a line that says why."""
-    if record.data.startswith(_AGGREGATED):
-        return _refused(record, "is aggregated by the Kinesis Producer Library: switch that off")
-    if not record.data.startswith(_GZIP):
-        return Unpacked(_lines(record.data))
+def unpacked(records: Records) -> Unpacked:
+    """The lines in records; of one that cannot be unpacked a line that says why."""
+    found = Unpacked()
+    for place, data in enumerate(records.data):
+        if data.startswith(b"{") and b"\n" not in data:  # Most records are one event.
+            lines: Sequence[bytes] = (data,)
+        else:
+            try:
+                lines = list(_lines(data))
+            except _UnreadableError as error:
+                lines = [_refusal(records.sequences[place], data, error)]
+                found.unreadable += 1
+        found.lines += lines
+        found.arrived += [records.arrived[place]] * len(lines)
+    return found
+
+
+def _lines(data: bytes) -> Iterator[bytes]:
+    """The lines of a record that hold something.
+
+    Raises:
+        _UnreadableError: They cannot be unpacked.
+    """
+    if data.startswith(_AGGREGATED):
+        raise _UnreadableError("is aggregated by the Kinesis Producer Library: switch that off")
+    text = _inflated_whole(data) if data.startswith(_GZIP) else data
+    return filter(None, map(bytes.strip, text.split(b"\n")))
+
+
+def _inflated_whole(data: bytes) -> bytes:
     try:
-        return Unpacked(_lines(b"".join(_inflated(record.data))))
+        return b"".join(_inflated(data))
     except (_IsalError, EOFError) as error:
-        return _refused(record, f"is no whole gzip ({error})")
+        raise _UnreadableError(f"is no whole gzip ({error})") from error
 
 
 def _inflated(data: bytes) -> Iterator[bytes]:
@@ -63,14 +94,6 @@ def _inflated(data: bytes) -> Iterator[bytes]:
         data = member.unused_data.lstrip(b"\0")
 
 
-def _lines(text: bytes) -> tuple[bytes, ...]:
-    return tuple(_filled(text.split(b"\n")))
-
-
-def _filled(lines: Iterable[bytes]) -> Iterator[bytes]:
-    return (line for line in map(bytes.strip, lines) if line)
-
-
-def _refused(record: Record, why: str) -> Unpacked:
-    shown = base64.b64encode(record.data[:_SHOWN_BYTES]).decode()
-    return Unpacked((f"Kinesis record {record.sequence} {why}: {shown}".encode(),), is_sound=False)
+def _refusal(sequence: str, data: bytes, why: Exception) -> bytes:
+    shown = base64.b64encode(data[:_SHOWN_BYTES]).decode()
+    return f"Kinesis record {sequence} {why}: {shown}".encode()

@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any, BinaryIO
 
@@ -47,6 +47,7 @@ HAPPENINGS = (
     ("killed after commit", 2),
     ("lose the run", 2),
     ("the lost run goes on", 2),
+    ("lose the cursor", 1),
 )
 
 
@@ -96,6 +97,7 @@ class World:
         published: The lake's record of each batch.
         pending: The batch of the run that Dagster knows and that is not published.
         lost: Batches of runs that nobody remembers, and that may still go on.
+        looked_at: The sensor's cursor: when nothing had come since the last batch.
         put: Each event by its identifier.
         counts: How often what happened.
     """
@@ -106,6 +108,7 @@ class World:
     published: dict[str, SealedBatch] = field(default_factory=dict)
     pending: tuple[str, SealedBatch] | None = None
     lost: list[tuple[str, SealedBatch]] = field(default_factory=list)
+    looked_at: datetime | None = None
     put: dict[str, dict[str, Any]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -128,6 +131,8 @@ class World:
         elif what == "lose the run":
             self.lost += [self.pending] if self.pending else []
             self.pending = None
+        elif what == "lose the cursor":
+            self.looked_at = None
         elif what == "the lost run goes on":
             if self.lost:
                 key, batch = self.lost.pop(self.random.randrange(len(self.lost)))
@@ -141,8 +146,9 @@ class World:
         if self.pending is None:
             newest = max(self.published, default="")
             before = self.published.get(newest)
-            batch = self.stream.sealer().next_batch(before, self.kinesis.now)
+            batch = self.stream.sealer().next_batch(before, self.kinesis.now, self.looked_at)
             if batch is None:
+                self.looked_at = self.kinesis.now
                 return False
             self.pending = (key_after(newest), batch)
         key, batch = self.pending
@@ -191,6 +197,8 @@ class World:
         }
         if again:
             event = self.random.choice(list(self.put.values()))
+        elif event["occurred_at"][:13] < self.kinesis.now.strftime("%Y-%m-%dT%H"):
+            self.counts["late events"] += 1
         self.put[str(event["event_id"])] = event
         line = json.dumps(event).encode()
         data = gzip.compress(line, mtime=0) if self.random.random() < 0.2 else line

@@ -30,7 +30,7 @@ def sealed(
 
 def read(kinesis: FakeKinesis, batch: SealedBatch) -> list[bytes]:
     found = [records_of(reader(kinesis), batch, shard) for shard in batch.shards]
-    return [record.data for records in found for record in records]
+    return [data for records in found for data in records.data]
 
 
 def drained(kinesis: FakeKinesis, *, records: int = 100) -> list[list[bytes]]:
@@ -99,8 +99,8 @@ def test_an_iterator_that_expires_is_made_anew_behind_what_was_read(kinesis: Fak
     pages = reader(kinesis).pages(FIRST, None, 2)
     first = next(pages)
     kinesis.expiring = 1
-    rest = [record.data for page in pages for record in page.records]
-    assert [record.data for record in first.records] + rest == [b"0", b"1", b"2", b"3", b"4"]
+    rest = [data for page in pages for data in page.records.data]
+    assert [*first.records.data, *rest] == [b"0", b"1", b"2", b"3", b"4"]
 
 
 def test_an_iterator_that_expires_at_once_is_an_error_with_counts(kinesis: FakeKinesis) -> None:

@@ -1,16 +1,17 @@
 """The lines in a record's data."""
 
 import gzip
+from datetime import timedelta
 
 import pytest
 
-from pipeline_assets.streams.kinesis import Record
+from pipeline_assets.streams.kinesis import Records
 from pipeline_assets.streams.unpacking import unpacked
 from pipeline_assets_tests.doubles.kinesis import START
 
 
 def lines(data: bytes) -> tuple[bytes, ...]:
-    return unpacked(Record("17", data, START)).lines
+    return tuple(unpacked(Records(["17"], [data], [START])).lines)
 
 
 @pytest.mark.parametrize(
@@ -44,4 +45,10 @@ def test_a_record_that_cannot_be_unpacked_is_a_line_that_says_why(
     (line,) = lines(data)
     assert line.startswith(b"Kinesis record 17 ")
     assert reason in line
-    assert not unpacked(Record("17", data, START)).is_sound
+    assert unpacked(Records(["17"], [data], [START])).unreadable == 1
+
+
+def test_every_line_has_the_arrival_of_its_record() -> None:
+    later = START + timedelta(hours=1)
+    found = unpacked(Records(["1", "2"], [b"one\ntwo", b'{"a": 1}'], [START, later]))
+    assert found.arrived == [START, START, later]

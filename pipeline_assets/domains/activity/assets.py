@@ -5,7 +5,8 @@ put them there. Everything behind the landing zone is the same for both.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from datetime import UTC
 from typing import Any
 
 import ibis.expr.types as ir
@@ -36,7 +37,7 @@ from pipeline_assets.domains.activity.records import FILES, accepted, rejected
 from pipeline_assets.partitions import BATCHES, EVENT_DAYS, HOURS
 from pipeline_assets.streams.batch import SealedBatch, object_name
 from pipeline_assets.streams.event_stream import EventStream
-from pipeline_assets.streams.kinesis import Record
+from pipeline_assets.streams.kinesis import Records
 from pipeline_assets.streams.unpacking import Unpacked, unpacked
 
 EVENTS = LandingSource(
@@ -71,9 +72,8 @@ def stream_batches(
     hours = Hours(stream.since.strftime(HOUR))
     rows = []
     for shard, records in stream.records(config):
-        found = [unpacked(record) for record in records]
-        for record, lines in zip(records, found, strict=True):
-            hours.add(lines.lines, record.arrived)
+        found = unpacked(records)
+        hours.add(found.lines, found.arrived)
         rows.append({"batch": batch, "stream": config.stream, **_row(shard, records, found)})
     name = object_name(config)
     stream.inbox.put(
@@ -121,16 +121,16 @@ def customer_activity(events: ir.Table) -> ir.Table:
     return activity_of(events)
 
 
-def _row(shard: str, records: Sequence[Record], found: Sequence[Unpacked]) -> dict[str, Any]:
-    first, last = records[0], records[-1]
+def _row(shard: str, records: Records, found: Unpacked) -> dict[str, Any]:
+    first, last = (records.arrived[place].astimezone(UTC) for place in (0, -1))
     return {
         "shard": shard,
-        "first_sequence": first.sequence,
-        "last_sequence": last.sequence,
+        "first_sequence": records.sequences[0],
+        "last_sequence": records.sequences[-1],
         "records": len(records),
-        "lines": sum(len(it.lines) for it in found),
-        "unreadable": sum(not it.is_sound for it in found),
-        "bytes": sum(len(record.data) for record in records),
-        "first_arrival": first.arrived.replace(tzinfo=None),
-        "last_arrival": last.arrived.replace(tzinfo=None),
+        "lines": len(found.lines),
+        "unreadable": found.unreadable,
+        "bytes": records.size,
+        "first_arrival": first.replace(tzinfo=None),
+        "last_arrival": last.replace(tzinfo=None),
     }

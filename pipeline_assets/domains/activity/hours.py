@@ -9,15 +9,16 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 HOUR: Final = "%Y-%m-%dT%H"
+_HOUR_SECONDS: Final = 3600
 _AHEAD: Final = timedelta(hours=1)
 """A device's clock may be so far ahead; a later event would wait for an hour that is to come."""
 _KEY: Final = b'"occurred_at"'
-_TEXT: Final = re.compile(rb'"occurred_at"\s*:\s*"(\d{4}-\d\d-\d\d)[T ](\d\d):\d\d:\d\d')
-_PLAIN: Final = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d):\d\d:\d\d")
+_TEXT: Final = re.compile(rb'"occurred_at"\s*:\s*"(\d{4}-\d\d-\d\d[T ]\d\d):\d\d:\d\d')
+_PLAIN: Final = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d):\d\d:\d\d")
 
 
 @dataclass
@@ -31,25 +32,26 @@ class Hours:
 
     first: str
     lines: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
-    _known: dict[str, bool] = field(default_factory=dict)
+    _places: dict[tuple[str, int], str] = field(default_factory=dict)
 
-    def add(self, lines: Iterable[bytes], arrived: datetime) -> None:
-        """Sort the lines of one record.
+    def add(self, lines: Iterable[bytes], arrived: Iterable[datetime]) -> None:
+        """Sort some lines.
 
         Args:
             lines: A line for each event.
-            arrived: When the record came, in UTC.
+            arrived: When the record of each came, with its time zone.
         """
-        latest = (arrived + _AHEAD).strftime(HOUR)
-        for line in lines:
-            hour = said_hour(line)
-            is_hour = self.first <= hour <= latest and self._exists(hour)
-            self.lines[hour if is_hour else arrived.strftime(HOUR)].append(line)
+        for line, moment in zip(lines, arrived, strict=True):
+            place = (said_hour(line), int(moment.timestamp()) // _HOUR_SECONDS)
+            if place not in self._places:  # Lines by the million share a few pairs of hours.
+                self._places[place] = self._hour(*place)
+            self.lines[self._places[place]].append(line)
 
-    def _exists(self, hour: str) -> bool:
-        if hour not in self._known:
-            self._known[hour] = _is_hour(hour)
-        return self._known[hour]
+    def _hour(self, said: str, arrival: int) -> str:
+        arrived = datetime.fromtimestamp(arrival * _HOUR_SECONDS, UTC)
+        latest = (arrived + _AHEAD).strftime(HOUR)
+        is_hour = self.first <= said <= latest and _is_hour(said)
+        return said if is_hour else arrived.strftime(HOUR)
 
 
 def said_hour(line: bytes) -> str:
@@ -60,14 +62,14 @@ def said_hour(line: bytes) -> str:
     """
     if line.count(_KEY) == 1:
         found = _TEXT.search(line)
-        return f"{found[1].decode()}T{found[2].decode()}" if found else ""
+        return found[1].decode().replace(" ", "T") if found else ""
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     text = event.get("occurred_at") if isinstance(event, dict) else None
     said = _PLAIN.match(text) if isinstance(text, str) else None
-    return f"{said[1]}T{said[2]}" if said else ""
+    return said[1].replace(" ", "T") if said else ""
 
 
 def _is_hour(hour: str) -> bool:
