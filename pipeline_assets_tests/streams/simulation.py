@@ -197,7 +197,7 @@ class World:
         }
         if again:
             event = self.random.choice(list(self.put.values()))
-        elif event["occurred_at"][:13] < self.kinesis.now.strftime("%Y-%m-%dT%H"):
+        elif str(event["occurred_at"])[:13] < self.kinesis.now.strftime("%Y-%m-%dT%H"):
             self.counts["late events"] += 1
         self.put[str(event["event_id"])] = event
         line = json.dumps(event).encode()

@@ -33,6 +33,13 @@ BROKEN = {
     "bad_event_id": event(15, f"{ELEVEN}:00:00Z", event_id=""),
     "bad_occurred_at": event(16, f"{ELEVEN}:00:00+02:00"),
 }
+SAID = b'{"occurred_at": "%s:00:00Z", "x": ' % ELEVEN.encode()
+POISON = (
+    SAID + b"[" * 50_000,
+    SAID + b'"\\ud800"}',
+    SAID + b'"\xff"}',
+)
+"""Lines that no reader of JSON gets through; they must not hold up what comes behind them."""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +61,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Access) -> Iter
         world.create_stream()
         two = b"\n".join(json.dumps(it).encode() for it in EARLY[1:3])
         world.put(EARLY[0], two, gzip.compress(json.dumps(EARLY[3]).encode()), EARLY[4])
-        world.put(*BROKEN.values())
+        world.put(*BROKEN.values(), *POISON, b"[" * 50_000)
         assert [outcome.failures for outcome in world.read()] == [()]
         assert world.update().failures == ()
         world.put(*LATE)
@@ -77,7 +84,7 @@ def test_every_event_is_in_its_hour_once(world: World) -> None:
 
 def test_what_is_no_event_is_rejected_with_the_reason(world: World) -> None:
     found = world.query("SELECT reason FROM activity.rejected_rows WHERE reason <> 'repeated'")
-    assert sorted(reason for (reason,) in found) == sorted(BROKEN)
+    assert sorted(reason for (reason,) in found) == sorted([*BROKEN, *["no_json"] * len(POISON)])
 
 
 def test_an_event_that_comes_again_in_a_later_batch_is_counted(world: World) -> None:
