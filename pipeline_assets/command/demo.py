@@ -1,9 +1,10 @@
 """The demo behind ``make demo``: it writes sample files and a rental shop, and updates the lake.
 
 The daily samples end yesterday. Wikipedia is a small one on this machine, with made-up views of the
-two months before this one. The Postgres server comes from pip and runs as long as the demo. Its
-data lie below the Dagster home and hold the shop's database and the warehouse. A second demo finds
-nothing to do; one on another day adds the days since.
+two months before this one; so is Kinesis, with a stream of yesterday's last two hours. The
+Postgres server comes from pip and runs as long as the demo. Its data lie below the Dagster home and
+hold the shop's database and the warehouse. A second demo finds nothing to do; one on another day
+adds the days since.
 """
 
 import argparse
@@ -23,6 +24,12 @@ from pipeline_assets.command.postgres_server import ensure_database, running_pos
 from pipeline_assets.command.session import Session
 from pipeline_assets.command.tables.first_batch import first_batch
 from pipeline_assets.sample import write_samples
+from pipeline_assets.sample.activity.kinesis import (
+    STREAM,
+    Stream,
+    running_kinesis,
+    sample_stream,
+)
 from pipeline_assets.sample.rental_database import fill_rentals, first_day_of_sample
 from pipeline_assets.sample.rental_rows import DAYS
 from pipeline_assets.sample.wikipedia.articles import sample_encyclopaedia
@@ -38,7 +45,13 @@ MOST_REASONS: Final = 4
 
 def run_demo(settings: Settings, scale: float, seed: int = 0, today: date | None = None) -> None:
     """Bring the whole graph up to date with samples, and say what to look at; see below."""
-    with shop_and_samples(settings, scale, seed, today) as shop, wikipedia(shop) as ready:
+    end = today or datetime.now(UTC).date()
+    stream = sample_stream(scale, seed, DAMAGE, end)
+    with (
+        shop_and_samples(settings, scale, seed, end) as shop,
+        wikipedia(shop) as asked,
+        kinesis(asked, stream) as ready,
+    ):
         update_all(ready)
         click.echo(farewell(Session(ready)))
 
@@ -104,6 +117,13 @@ def wikipedia(settings: Settings) -> Iterator[Settings]:
             "pageviews_start": start,
         }
         yield settings.model_copy(update=chosen)
+
+
+@contextmanager
+def kinesis(settings: Settings, stream: Stream) -> Iterator[Settings]:
+    """Start the stream that is read instead of one of Amazon's; yields settings that name it."""
+    with running_kinesis(stream) as url:
+        yield settings.model_copy(update={"stream_name": STREAM, "stream_endpoint_url": url})
 
 
 def farewell(session: Session) -> str:

@@ -65,7 +65,7 @@ class StreamBatches:
             PipelineError: The lake or the stream cannot be read, or the stream has dropped records
                 that were not read yet.
         """
-        key, before = newest_batch(self.deployment.lake.records(self.asset.table))
+        key, before = self._newest()
         sealer = self.stream.sealer(accepts_loss=accepts_loss)
         sealed = sealer.next_batch(before, datetime.now(UTC), looked_at)
         return NextBatch(key_after(key), sealed) if sealed else None
@@ -76,7 +76,7 @@ class StreamBatches:
         Raises:
             PipelineError: The lake cannot be read.
         """
-        key, _ = newest_batch(self.deployment.lake.records(self.asset.table))
+        key, _ = self._newest()
         same = dg.RunsFilter(tags={PARTITION_NAME_TAG: key_after(key)})
         runs = (run for run in instance.get_runs(same) if self._is_ours(run))
         return next(runs, None)
@@ -91,6 +91,10 @@ class StreamBatches:
         known = self.asset.partitioning.keys(instance) if self.asset.partitioning else ()
         first = min(records, default="")
         return [key for key in known if key < first]
+
+    def _newest(self) -> tuple[str, SealedBatch | None]:
+        published = self.deployment.lake.records(self.asset.table)
+        return newest_batch(published, self.stream.address)
 
     def _is_ours(self, run: dg.DagsterRun) -> bool:
         return self.asset.key in (run.asset_selection or ())

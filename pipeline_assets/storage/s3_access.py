@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from botocore import UNSIGNED
+
 from pipeline_assets.errors import PipelineError
 
 S3_SCHEME: Final = "s3://"
+_MAY_BE_UNSIGNED: Final = {"kinesis"}
+"""Services of which a server that is not Amazon's, such as the demo's, asks for no credentials."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,14 @@ class S3Access:
         import boto3
         from botocore.config import Config
 
+        # A new session, because threads must not share the default one.
+        session = boto3.Session()
         config = Config(
             retries={"max_attempts": 5, "mode": "standard"}, connect_timeout=5, read_timeout=60
         )
-        # A new session, because threads must not share the default one.
-        return boto3.Session().client(  # type: ignore[call-overload]
+        if service in _MAY_BE_UNSIGNED and self.endpoint_url and not session.get_credentials():
+            config = config.merge(Config(signature_version=UNSIGNED))
+        return session.client(  # type: ignore[call-overload]
             service, endpoint_url=self.endpoint_url, region_name=self.region_name, config=config
         )
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import dagster as dg
 from pydantic import Field
@@ -47,11 +47,24 @@ class SealedBatch(dg.Config):
         return sum(self.records.values())
 
 
-def newest_batch(published: Mapping[str, PartitionRecord]) -> tuple[str, SealedBatch | None]:
-    """Key and ranges of the batch that was published last; no key before there is one."""
-    key = max(published, default="")
-    config: Mapping[str, Any] = (published[key].config or {}) if key else {}
-    return key, SealedBatch(**config) if config else None
+def newest_batch(
+    published: Mapping[str, PartitionRecord], stream: str
+) -> tuple[str, SealedBatch | None]:
+    """Key of the batch that was published last, and the last one of a stream.
+
+    A lake may read another stream than before, whose shards are called alike.
+
+    Args:
+        published: What the lake holds of each batch.
+        stream: The stream.
+
+    Returns:
+        No key before there is a batch, and no batch before there is one of the stream.
+    """
+    newest_first = sorted(published, reverse=True)
+    configs = (published[key].config or {} for key in newest_first)
+    found = (SealedBatch(**config) for config in configs if config.get("stream") == stream)
+    return next(iter(newest_first), ""), next(found, None)
 
 
 def object_name(batch: SealedBatch) -> str:

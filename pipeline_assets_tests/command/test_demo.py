@@ -59,6 +59,7 @@ def test_after_the_demo_only_planted_faults_are_told_and_none_is_an_error(
     assert "published taobao.raw_files[test]: 2 rows" in published
     days = f"[{FIRST} … 2026-01-15 (28)]"
     assert any(line.startswith(f"published rentals.user_purchases{days}: ") for line in published)
+    assert "published activity.stream_batches[000000001]: 2 rows" in published
     assert (settings.dagster_home / SINCE).read_text() == f"{FIRST}\n"
     assert re.search(r"release demo of \d+ tables; a first batch of \d+ rows has [\d,]+ t", out)
     assert re.search(r"Of a hundred rows one was damaged: \d+ were caught", out)
@@ -74,6 +75,7 @@ def test_after_the_demo_only_planted_faults_are_told_and_none_is_an_error(
     assert {run.job_name for run in runs} == {
         *("update_split", "update_category", "update_snapshot", "update_insert_date"),
         *("update_hour", "update_day", "update_list", "update_month", "update_whole_tables"),
+        "update_batch",
     }
     assert {run.tags["pipeline/command"] for run in runs} == {"update"}
     # The UI's timeline leaves out runs without a code location.

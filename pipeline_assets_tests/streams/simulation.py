@@ -128,11 +128,8 @@ class World:
             self.kinesis.expiring = 1
         elif what in {"split", "merge"}:
             self._reshard(what)
-        elif what == "lose the run":
-            self.lost += [self.pending] if self.pending else []
-            self.pending = None
-        elif what == "lose the cursor":
-            self.looked_at = None
+        elif what.startswith("lose"):
+            self._lose(what)
         elif what == "the lost run goes on":
             if self.lost:
                 key, batch = self.lost.pop(self.random.randrange(len(self.lost)))
@@ -140,6 +137,13 @@ class World:
         else:
             self.tick(what)
         self.kinesis.now += timedelta(seconds=self.random.randint(1, 90))
+
+    def _lose(self, what: str) -> None:
+        if what == "lose the cursor":
+            self.looked_at = None
+            return
+        self.lost += [self.pending] if self.pending else []
+        self.pending = None
 
     def tick(self, mishap: str = "tick") -> bool:
         """Run the batch that waits, or else seal the next; whether there was one."""

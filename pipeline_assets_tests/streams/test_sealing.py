@@ -4,11 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.streams.batch import SealedBatch
+from pipeline_assets.streams.batch import SealedBatch, newest_batch
 from pipeline_assets.streams.kinesis import ShardReader
 from pipeline_assets.streams.sealing import Limit, Sealer, records_of
-from pipeline_assets_tests.doubles.kinesis import FakeKinesis
+from pipeline_assets_tests.doubles.kinesis import START, FakeKinesis
 
 FIRST = "shardId-000000000000"
 
@@ -163,3 +164,14 @@ def test_what_kinesis_refuses_is_one_line(kinesis: FakeKinesis) -> None:
     lost = ShardReader(kinesis, "lost")
     with pytest.raises(PipelineError, match="refused stream lost: ResourceNotFoundException"):
         lost.shards()
+
+
+def test_a_lake_that_reads_another_stream_begins_at_its_oldest_record() -> None:
+    before = SealedBatch(stream="events", positions={FIRST: "170"}, sealed_at=START.isoformat())
+    config = before.model_dump()
+    published = {
+        key: PartitionRecord("", {}, "", "", 0, 0, config={**config, "stream": stream})
+        for key, stream in (("000000001", "events"), ("000000002", "other"))
+    }
+    assert newest_batch(published, "events") == ("000000002", before)
+    assert newest_batch(published, "new") == ("000000002", None)

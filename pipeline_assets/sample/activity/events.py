@@ -88,7 +88,7 @@ def write_activity(
         begin = midnight - timedelta(hours=hours)
         folder = landing / "activity" / f"{begin:%Y-%m-%dT%H}"
         folder.mkdir(parents=True, exist_ok=True)
-        lines = _lines(random, events, begin, amount, damage)
+        lines = lines_of_hour(random, events, begin, amount, damage)
         text = "".join(f"{line}\n" for line in lines).encode()
         (folder / "firehose-1.jsonl.gz").write_bytes(igzip.compress(text, 1, mtime=0))
 
@@ -101,9 +101,10 @@ def audience(scale: float, name: str) -> Audience:
     return Audience(customers, films, name)
 
 
-def _lines(
+def lines_of_hour(
     random: Random, events: Iterator[Event], begin: datetime, amount: int, damage: float
 ) -> Iterator[str]:
+    """So many events of an hour as JSON; a share of them has a fault, or comes twice."""
     for place in range(amount):
         moment = begin + timedelta(hours=1) * (place / amount)
         event = {**next(events), "occurred_at": f"{moment:%Y-%m-%dT%H:%M:%S}Z"}
