@@ -1,6 +1,7 @@
 """One definition, every engine: local Spark and the embedded engine publish equal tables."""
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -13,31 +14,36 @@ from pipeline_assets.command.postgres_server import ensure_database
 from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.dsn import SecretDsn
-from pipeline_assets.definitions import DATASETS, build_definitions
+from pipeline_assets.definitions import DATASETS, assets_for, build_definitions, landing_for
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.sample.activity.events import write_activity
 from pipeline_assets.sample.movie_reviews import write_movie_reviews
 from pipeline_assets.sample.music import write_music
 from pipeline_assets.sample.ratings import write_ratings
 from pipeline_assets.sample.rental_database import fill_rentals
 from pipeline_assets.sample.taobao import write_taobao
+from pipeline_assets.sample.wikipedia.articles import sample_encyclopaedia, write_list
+from pipeline_assets.sample.wikipedia.server import Wikipedia, running_wikipedia
 from pipeline_assets.settings import EngineName, Settings
 from pipeline_assets_tests.spark_resources.conftest import COLD_START
 
 ASSETS = DATASETS.assets
-LANDING = DATASETS.landing
 
 pytestmark = pytest.mark.spark
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
 
-DOMAINS = ("taobao", "ratings", "music", "rentals")
+DOMAINS = ("taobao", "ratings", "music", "rentals", "activity", "pageviews")
 EMBEDDED = {"artist_embeddings", "user_embeddings", "similar_artists"}
+EVENTS_START, MONTH_END = date(2026, 3, 2), date(2026, 2, 28)
+NOT_HERE = {"stream_batches", "dump_views"}
+"""Tables of a stream and of dump files, which rows that this process reads make on any engine."""
 DIFFERENT = {"part_uri", "uri"}
 """Columns that tell where in its own lake a file was put."""
 RELATIONAL = [
     asset
     for asset in ASSETS
-    if asset.table.namespace in DOMAINS and asset.table.name not in EMBEDDED
+    if asset.table.namespace in DOMAINS and asset.table.name not in EMBEDDED | NOT_HERE
 ]
 
 
@@ -58,13 +64,17 @@ def lakes(tmp_path_factory: pytest.TempPathFactory, postgres_server: SecretDsn) 
     # Categories are alike, and each costs Spark twenty seconds.
     (second,) = (folder / "landing").glob("amazon_reviews/*Gift_Card*")
     second.unlink()
+    write_activity(folder / "landing", scale=0.2, damage=0.1, end=EVENTS_START + timedelta(days=1))
+    write_list(folder / "landing", 0)
     write_movie_reviews(folder / "landing", scale=0.1, damage=0.02)
     shop = ensure_database(postgres_server, "parity")
     fill_rentals(shop, scale=0.02)
-    return Lakes(_updated(folder, "embedded", shop), _updated(folder, "spark", shop))
+    with running_wikipedia(Wikipedia(sample_encyclopaedia(MONTH_END))) as wiki:
+        embedded, spark = (_updated(folder, it, shop, wiki) for it in ("embedded", "spark"))
+    return Lakes(embedded, spark)
 
 
-def _updated(folder: Path, engine: EngineName, shop: SecretDsn) -> Deployment:
+def _updated(folder: Path, engine: EngineName, shop: SecretDsn, wiki: Wikipedia) -> Deployment:
     settings = Settings(
         lake_uri=str(folder / engine),
         landing_uri=str(folder / "landing"),
@@ -72,18 +82,23 @@ def _updated(folder: Path, engine: EngineName, shop: SecretDsn) -> Deployment:
         engine=engine,
         spark_conf=COLD_START,
         oltp_dsn=SecretStr(shop.reveal()),
+        events_start=EVENTS_START,
+        wikimedia_contact="tests@example.org",
+        wikimedia_endpoint_url=wiki.url,
+        pageviews_start=MONTH_END.replace(day=1),
     )
     deployment = Deployment(settings)
-    assets = [asset for asset in ASSETS if asset.table.namespace in DOMAINS]
+    assets = [it for it in assets_for(settings, ASSETS) if it.table.namespace in DOMAINS]
     read = {spec.key for asset in assets for spec in asset.inputs}
-    sources = [source for source in LANDING if source.key in read]
+    sources = [source for source in landing_for(settings) if source.key in read]
     with dg.DagsterInstance.ephemeral() as instance:
         definitions = build_definitions(settings, assets=assets)
         updater = Updater(definitions, assets, sources, deployment, instance)
-        listings = updater.listings()
+        listings, outside = updater.listings(), updater.outside()
         updater.register(listings)
+        stale = updater.stale(listings, outside)
         # Few customers: on some days, all that the damaged reviews say is rejected.
-        outcomes = list(updater.run(batches(updater.stale(listings)), accepts=True))
+        outcomes = list(updater.run(batches(stale), accepts=True))
     assert [failure for outcome in outcomes for failure in outcome.failures] == []
     return deployment
 

@@ -5,7 +5,7 @@ interpreter's lock, and a long statement holds up nobody.
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -22,7 +22,7 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.reading.published_table import Column
 from pipeline_assets.serving.answers import page_response, problem, refusal, unchanged, version
 from pipeline_assets.serving.formats import MEDIA_TYPES, Format
-from pipeline_assets.serving.lookups import LOOKUPS, Lookup, filterable, rows_sql
+from pipeline_assets.serving.lookups import LOOKUPS, Lookup, filterable, joined_sql, rows_sql
 from pipeline_assets.serving.measures import Measures
 from pipeline_assets.serving.service import Query as Statement
 from pipeline_assets.serving.service import QueryService, is_allowed
@@ -103,7 +103,7 @@ def create_app(service: QueryService, callers: Callers) -> FastAPI:
         _add_table(app, service, name, of_table, caller)
     for lookup in LOOKUPS:
         if lookup.table in columns:
-            _add_lookup(app, service, lookup, columns[lookup.table], caller)
+            _add_lookup(app, service, lookup, columns, caller)
     return app
 
 
@@ -194,11 +194,14 @@ def _add_lookup(
     app: FastAPI,
     service: QueryService,
     lookup: Lookup,
-    columns: tuple[Column, ...],
+    columns: Mapping[str, tuple[Column, ...]],
     caller: Callable[..., Iterator[Caller]],
 ) -> None:
-    key_column = next(column for column in columns if column.name == lookup.key)
-    sql = rows_sql(lookup.table, [key_column], lookup.order)
+    own, beside = columns[lookup.table], lookup.beside
+    key_column = next(column for column in own if column.name == lookup.key)
+    alone = rows_sql(lookup.table, [key_column], lookup.order)
+    is_there = beside is not None and beside.table in columns
+    joined = joined_sql(lookup, beside, own, columns[beside.table]) if beside and is_there else ""
 
     @app.get(lookup.path, summary=lookup.summary, tags=["by key"])
     def find(
@@ -209,7 +212,9 @@ def _add_lookup(
         as_of: AsOf = None,
         page: PageToken = None,
     ) -> Response:
-        statement = Statement(sql, [key], limit, as_of, page, who.token.tables)
+        is_joined = beside and joined and is_allowed(beside.table, who.token.tables)
+        sql, given = (joined, [key, key]) if is_joined else (alone, [key])
+        statement = Statement(sql, given, limit, as_of, page, who.token.tables)
         versions = service.versions(statement)
         if same := unchanged(request, versions.values()):
             return same

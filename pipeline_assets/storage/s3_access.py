@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from botocore import UNSIGNED
-
 from pipeline_assets.errors import PipelineError
 
 S3_SCHEME: Final = "s3://"
-_MAY_BE_UNSIGNED: Final = {"kinesis"}
+_MAY_BE_ANYBODY: Final = {"kinesis"}
 """Services of which a server that is not Amazon's, such as the demo's, asks for no credentials."""
 
 
@@ -68,8 +66,9 @@ class S3Access:
         config = Config(
             retries={"max_attempts": 5, "mode": "standard"}, connect_timeout=5, read_timeout=60
         )
-        if service in _MAY_BE_UNSIGNED and self.endpoint_url and not session.get_credentials():
-            config = config.merge(Config(signature_version=UNSIGNED))
+        if service in _MAY_BE_ANYBODY and self.endpoint_url and not session.get_credentials():
+            # What is not signed is not even told apart from other services.
+            session = boto3.Session("anybody", "nothing")
         return session.client(  # type: ignore[call-overload]
             service, endpoint_url=self.endpoint_url, region_name=self.region_name, config=config
         )

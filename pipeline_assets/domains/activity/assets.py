@@ -28,11 +28,13 @@ from pipeline_assets.domains.activity.contracts import (
     Events,
     RawEvents,
     RejectedRows,
+    RentsAfterViews,
     StreamBatches,
 )
 from pipeline_assets.domains.activity.customers import activity_of
+from pipeline_assets.domains.activity.customers import rents_after_views as followed_films
 from pipeline_assets.domains.activity.hours import HOUR, Hours
-from pipeline_assets.domains.activity.plots import EVENTS_BY_KIND
+from pipeline_assets.domains.activity.plots import EVENTS_BY_KIND, RENTED_AFTER_OTHERS
 from pipeline_assets.domains.activity.records import FILES, accepted, rejected
 from pipeline_assets.partitions import BATCHES, EVENT_DAYS, HOURS
 from pipeline_assets.streams.batch import SealedBatch, object_name
@@ -119,6 +121,18 @@ def events(raw_events: ir.Table) -> ir.Table:
 def customer_activity(events: ir.Table) -> ir.Table:
     """How every customer spent a day: time, kinds of events, sessions, rents after views."""
     return activity_of(events)
+
+
+@lake_asset(
+    domain=ACTIVITY,
+    contract=RentsAfterViews,
+    partitions=EVENT_DAYS,
+    mappings={"events": HOURS},
+    plots=[RENTED_AFTER_OTHERS],
+)
+def rents_after_views(events: ir.Table) -> ir.Table:
+    """What every customer rented on a day after what he viewed: from film to film."""
+    return followed_films(events)
 
 
 def _row(shard: str, records: Records, found: Unpacked) -> dict[str, Any]:

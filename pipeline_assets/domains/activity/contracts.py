@@ -116,3 +116,18 @@ class CustomerActivity(Contract):
         """Keys."""
 
         unique = ("day", "customer_id")
+
+
+class RentsAfterViews(Contract):
+    """One row per customer, day, film viewed and film rented after that view."""
+
+    customer_id: Int = Field(personal=True, description="Who.")
+    viewed_film_id: Int = Field(description="The film that was viewed first.")
+    rented_film_id: Int = Field(description="The film that was rented then; often the same one.")
+    seconds: Long = Field(ge=0, description="Whole seconds from the first view to the last rent.")
+    day: Date = Field(description="The UTC day.")
+
+    class Config:
+        """Keys."""
+
+        unique = ("day", "customer_id", "viewed_film_id", "rented_film_id")

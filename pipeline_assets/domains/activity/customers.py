@@ -35,16 +35,26 @@ def activity_of(events: ir.Table) -> ir.Table:
         films=begun.film_id.nunique().cast("int32"),
         **counts,
     )
-    rented = _rented_after_viewed(dated)
+    followed = rents_after_views(events)
+    same = followed.filter(followed.viewed_film_id == followed.rented_film_id)
+    rented = same.group_by("day", "customer_id").aggregate(rented=same.count())
     both = each.left_join(rented, ["day", "customer_id"])
     return both.select(*each.columns, rented_after_viewed=both.rented.fill_null(0).cast("int32"))
 
 
-def _rented_after_viewed(dated: ir.Table) -> ir.Table:
-    """How many films each customer has viewed before he rented them that day."""
-    is_view, is_rent = dated.kind == "view", dated.kind == "rent"
-    films = dated.group_by("day", "customer_id", "film_id").aggregate(
-        viewed=dated.occurred_at.min(where=is_view), rented=dated.occurred_at.max(where=is_rent)
+def rents_after_views(events: ir.Table) -> ir.Table:
+    """Which films each customer has rented on a day after he first viewed which films."""
+    of_films = events.filter(events.film_id.notnull()).mutate(day=events.occurred_at.date())
+    viewed = of_films.filter(of_films.kind == "view")
+    rented = of_films.filter(of_films.kind == "rent")
+    keys = ["day", "customer_id", "film_id"]
+    views = viewed.group_by(keys).aggregate(viewed=viewed.occurred_at.min())
+    rents = rented.group_by(keys).aggregate(rented=rented.occurred_at.max())
+    both = views.rename(viewed_film_id="film_id").join(
+        rents.rename(rented_film_id="film_id"), ["day", "customer_id"]
     )
-    followed = films.filter(films.film_id.notnull() & (films.viewed < films.rented))
-    return followed.group_by("day", "customer_id").aggregate(rented=followed.count())
+    followed = both.filter(both.viewed < both.rented)
+    between = followed.rented.epoch_seconds() - followed.viewed.epoch_seconds()
+    return followed.select(
+        "customer_id", "viewed_film_id", "rented_film_id", "day", seconds=between.cast("int64")
+    )

@@ -68,7 +68,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Access) -> Iter
         assert [outcome.failures for outcome in world.read()] == [()]
         assert set(world.update().made) == {
             *(f"{name}[{TEN}]" for name in ("raw_events", "rejected_rows", "events")),
-            f"customer_activity[{DAY}]",
+            *(f"{name}[{DAY}]" for name in ("customer_activity", "rents_after_views")),
         }
         yield world
 
@@ -113,6 +113,11 @@ def test_a_day_of_a_customer(world: World) -> None:
         (1, date(2026, 3, 2), 72.5, 4, 2, 1, 1, 2, 1, 1),
         (2, date(2026, 3, 2), 120.0, 2, 1, 0, 0, 1, 1, 0),
     ]
+
+
+def test_what_is_rented_after_what_is_viewed(world: World) -> None:
+    found = world.query("SELECT * EXCLUDE day FROM activity.rents_after_views")
+    assert found == [(1, 7, 7, 4140)]
 
 
 def test_a_batch_that_is_published_is_a_no_op(world: World) -> None:

@@ -64,6 +64,17 @@ class World:
             Records=[{"Data": data, "PartitionKey": str(hash(data))} for data in chosen],
         )
 
+    def land(self, day: str, customers: int) -> None:
+        """Land an event of so many customers on the noon of a day."""
+        hour = f"{day}T12"
+        found = (
+            event(number, f"{hour}:00:00Z", event_id=f"{day}-{number}", customer_id=number)
+            for number in range(1, customers + 1)
+        )
+        path = Path(self.settings.landing_uri, "activity", hour, "events.jsonl")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(map(json.dumps, found)))
+
     def read(self) -> list[Outcome]:
         """Read the stream to its tip."""
         Path(self.settings.landing_uri).mkdir(exist_ok=True)
