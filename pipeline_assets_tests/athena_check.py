@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import click
+import dagster as dg
 import duckdb
 
 from pipeline_assets.command.boundary import obey_sigterm, one_line_errors
@@ -23,6 +24,7 @@ from pipeline_assets.engines.embedded.duckdb_sql import source_query
 from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.publish.attempt import Attempt, Request
 from pipeline_assets.publish.io_managers import lazy_table, with_own
@@ -42,6 +44,7 @@ class Compared:
         told: Why it was refused or failed, or how it differs.
         rows: Rows of either engine.
         partitions: Partitions computed, empty ones included.
+        empty: How many of them have no row.
         scanned_bytes: What Athena says that it has read.
     """
 
@@ -50,6 +53,7 @@ class Compared:
     told: str = ""
     rows: int = 0
     partitions: int = 0
+    empty: int = 0
     scanned_bytes: int = 0
 
 
@@ -81,7 +85,7 @@ class Bench:
         try:
             there = self._stager(self.athena).stage(attempt).manifest
             mine = here.stage(attempt).manifest
-            return self._verdict(asset, len(attempt.keys), mine, there)
+            return self._verdict(asset, attempt, mine, there)
         except PipelineError as error:
             verdict = "failed" if isinstance(error.__cause__, JobFailedError) else "refused"
             return Compared(asset.name, verdict, str(error).splitlines()[0])
@@ -90,7 +94,8 @@ class Bench:
             store.delete([it.uri for it in store.list(home)])
 
     def _is_published(self, asset: LakeAsset) -> bool:
-        tables = [it.table for it in self.assets if it.key in {s.key for s in asset.inputs}]
+        needed = {spec.key for spec in asset.inputs if not spec.optional}
+        tables = [it.table for it in self.assets if it.key in needed]
         return all(self.deployment.lake.records(table) for table in (asset.table, *tables))
 
     def _stager(self, engine: Engine) -> Stager:
@@ -110,14 +115,15 @@ class Bench:
         return stager.attempt(asset, with_own(self.deployment.lake, asset, inputs), request)
 
     def _input(self, asset: LakeAsset, spec: InputSpec, keys: tuple[str, ...]) -> LazyTable:
-        (table,) = (it.table for it in self.assets if it.key == spec.key)
-        is_aligned = asset.partitioning and table.partition_column and not spec.partition_mapping
-        return lazy_table(self.deployment.lake, spec, table, keys if is_aligned else None)
+        (upstream,) = (it for it in self.assets if it.key == spec.key)
+        return input_of(self.deployment.lake, asset, spec, upstream, keys)
 
     def _verdict(
-        self, asset: LakeAsset, partitions: int, mine: Manifest, there: Manifest
+        self, asset: LakeAsset, attempt: Attempt, mine: Manifest, there: Manifest
     ) -> Compared:
-        counts = (mine.rows, partitions, int(there.facts.get("scanned_bytes", 0)))
+        empty = sum(it.rows == 0 for it in attempt.records(mine).values())
+        scanned = int(there.facts.get("scanned_bytes", 0))
+        counts = (mine.rows, len(attempt.keys), empty, scanned)
         with self.deployment.embedded.connect(uses_s3=True) as connection:
             for name, manifest in (("here", mine), ("there", there)):
                 files = tuple(SourceFile(file.uri) for file in manifest.files)
@@ -130,6 +136,24 @@ class Bench:
                     return Compared(asset.name, "differs", f"only {one}: {found}", *counts)
         told = _audit_differences(mine, there)
         return Compared(asset.name, "differs" if told else "equal", told, *counts)
+
+
+def input_of(
+    lake: Lake, asset: LakeAsset, spec: InputSpec, upstream: LakeAsset, keys: tuple[str, ...]
+) -> LazyTable:
+    """What a run of these partitions gets of an input: the partitions that feed them."""
+    mapping = spec.partition_mapping
+    if asset.partitioning is None or upstream.partitioning is None:
+        return lazy_table(lake, spec, upstream.table, None)
+    if mapping is None:
+        return lazy_table(lake, spec, upstream.table, keys)
+    if isinstance(mapping, dg.AllPartitionMapping):
+        return lazy_table(lake, spec, upstream.table, None)
+    among = sorted(lake.records(upstream.table))
+    fed: set[str] = set()
+    for key in keys:
+        fed |= set(asset.partitioning.upstream_keys(key, upstream.partitioning, mapping, among))
+    return lazy_table(lake, spec, upstream.table, tuple(sorted(fed)))
 
 
 def _only_in(
