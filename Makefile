@@ -40,8 +40,8 @@ demo-athena: $(READY) ## the graph with its filter, rankings and metric on a dou
 	DAGSTER_HOME="$$PWD/.dagster-athena" PIPELINE_LANDING_URI=.dagster-athena/landing \
 		$(BIN)/python -W ignore -m pipeline_assets_tests.demo_athena --scale $(EMR_SCALE)
 
-athena-check: $(READY) ## every asset of a lake on AWS, on Athena beside the embedded engine; publishes nothing; see docs/athena.md
-	$(BIN)/python -W ignore -m pipeline_assets_tests.athena_check
+athena-check: $(READY) ## assets of a lake on AWS, on Athena beside the embedded engine; publishes nothing; ASSETS="…" for some
+	$(BIN)/python -W ignore -m pipeline_assets_tests.athena_check $(ASSETS)
 
 dev: $(READY) ## the Dagster UI on the same lake, on port 3000 or another: make dev PORT=3001
 	@$(SINCE); $(BIN)/pipeline-assets doctor --ui-port $(PORT)

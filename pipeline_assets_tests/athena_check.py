@@ -5,6 +5,7 @@ engine, and the rows are compared. Nothing is published, and what the engines wr
 the settings of a real account Athena itself answers; the tests run the same on the double.
 """
 
+import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from pipeline_assets.dataset.inputs import InputSpec, LazyTable
 from pipeline_assets.dataset.sql import schema_names
 from pipeline_assets.dataset.values.progress import SILENT
 from pipeline_assets.definitions import DATASETS, assets_for
+from pipeline_assets.engines.athena.refusals import NotOnAthenaError
 from pipeline_assets.engines.embedded.duckdb_sql import source_query
 from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.router import Engines
@@ -30,7 +32,6 @@ from pipeline_assets.publish.attempt import Attempt, Request
 from pipeline_assets.publish.io_managers import lazy_table, with_own
 from pipeline_assets.publish.staging import Stager
 from pipeline_assets.settings import Settings
-from spark_resources.errors import JobFailedError
 from spark_resources.job import Manifest, Source, SourceFile
 
 
@@ -87,7 +88,7 @@ class Bench:
             mine = here.stage(attempt).manifest
             return self._verdict(asset, attempt, mine, there)
         except PipelineError as error:
-            verdict = "failed" if isinstance(error.__cause__, JobFailedError) else "refused"
+            verdict = "refused" if isinstance(error, NotOnAthenaError) else "failed"
             return Compared(asset.name, verdict, str(error).splitlines()[0])
         finally:
             store = self.deployment.store(home)
@@ -187,21 +188,51 @@ def table_of(results: Iterable[Compared]) -> str:
     return "\n".join([*lines, ", ".join(counts)])
 
 
-def main() -> None:
-    """Compare all assets of the environment's lake; the exit code says whether all agree."""
+def chosen(assets: Sequence[LakeAsset], names: Sequence[str]) -> list[LakeAsset]:
+    """The assets of these names, or all that an engine computes.
+
+    Raises:
+        PipelineError: There is none of a name.
+    """
+    computed = {it.name: it for it in relational(assets)}
+    unknown = [name for name in names if name not in computed]
+    if unknown:
+        raise PipelineError(
+            f"no engine computes {', '.join(unknown)}; name assets such as {next(iter(computed))}"
+        )
+    return [computed[name] for name in names or computed]
+
+
+def check(settings: Settings, names: Sequence[str]) -> bool:
+    """Compare assets of a lake and print what came of it; whether none differs or fails.
+
+    Raises:
+        PipelineError: The settings do not do, or nothing of the lake could be compared.
+    """
+    deployment = Deployment(settings.model_copy(update={"engine": "athena"}))
+    assets = assets_for(settings, DATASETS.assets)
+    scratch = f"{settings.lake_uri}/_checks"
+    bench = Bench(deployment, deployment.engines.default, assets, scratch)
+    results = []
+    for asset in chosen(assets, names):
+        click.echo(f"{asset.name} …", err=True)
+        results.append(bench.compare(asset))
+    click.echo(table_of(results))
+    if {it.verdict for it in results} == {"not published"}:
+        raise PipelineError(
+            f"nothing of this is published in {settings.lake_uri}: run update first"
+        )
+    return not any(it.verdict in {"differs", "failed"} for it in results)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Compare assets of the environment's lake; the exit code says whether they agree."""
+    parser = argparse.ArgumentParser(prog="make athena-check", description=__doc__)
+    parser.add_argument("assets", nargs="*", help="such as ratings/filtered_ratings; all if none")
+    names = parser.parse_args(arguments).assets
     obey_sigterm()
     with one_line_errors():
-        settings = Settings.from_environment()
-        deployment = Deployment(settings.model_copy(update={"engine": "athena"}))
-        assets = assets_for(settings, DATASETS.assets)
-        scratch = f"{settings.lake_uri}/_checks"
-        bench = Bench(deployment, deployment.engines.default, assets, scratch)
-        results = []
-        for asset in relational(assets):
-            click.echo(f"{asset.name} …", err=True)
-            results.append(bench.compare(asset))
-        click.echo(table_of(results))
-        sys.exit(any(it.verdict in {"differs", "failed"} for it in results))
+        sys.exit(not check(Settings.from_environment(), names))
 
 
 if __name__ == "__main__":
