@@ -29,7 +29,7 @@ def test_nothing_of_a_job_is_shown_of_what_this_process_computed() -> None:
 
 
 def test_each_query_of_an_attempt_is_a_row() -> None:
-    query = {"query": "unload-0", "id": "q-1", "state": "SUCCEEDED", "scanned_bytes": 10}
+    query = {"query": "unload-0", "id": "q-1", "state": "SUCCEEDED", "bytes": 10}
     facts = {"engine": "athena", "query_ids": ["q-1", "q-2"], "queries": [query]}
     shown = job_metadata(facts)
     assert shown["job/id"] == "q-1 / q-2"

@@ -225,14 +225,13 @@ def estimated_cost(scanned: Iterable[int], usd_per_tb: float | None) -> dict[str
 
 def _told(query: RemoteJob, execution: Mapping[str, Any]) -> dict[str, Any]:
     """What people want to know of one query."""
-    statistics = [execution.get("Statistics", {})]
+    statistics = execution.get("Statistics", {})
     return {
         "query": query.token.partition("-")[2],
         "id": query.id,
         "state": execution["Status"]["State"],
-        "scanned_bytes": statistics[0].get("DataScannedInBytes", 0),
-        "queue_seconds": _seconds(statistics, "QueryQueueTimeInMillis"),
-        "engine_seconds": _seconds(statistics, "EngineExecutionTimeInMillis"),
+        "bytes": statistics.get("DataScannedInBytes", 0),
+        "seconds": _seconds([statistics], "EngineExecutionTimeInMillis"),
     }
 
 

@@ -81,6 +81,10 @@ class World:
         return Counter(tuple(map(repr, row.values())) for row in rows)
 
 
+def _listing(asset: LakeAsset) -> str:
+    return f"warehouse.{asset.table.name}"
+
+
 def _names(asset: LakeAsset) -> str:
     return ", ".join(column.name for column in asset.table.contract.columns)
 
@@ -127,6 +131,8 @@ def test_every_loaded_table_is_the_lakes_to_the_last_digit(world: World) -> None
         rows = world.in_lake(asset)
         assert rows
         assert world.in_warehouse(asset) == rows, asset.name
+        listed = read_lake(world.settings, ASSETS, f"select rows from {_listing(asset)}")
+        assert sum(each for (each,) in listed) == rows.total()
     assert world.update().made == ()
 
     if world.double:
