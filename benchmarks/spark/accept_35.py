@@ -78,9 +78,7 @@ def statements(asset: LakeAsset) -> Iterator[Statement]:
     """All that Spark would be asked for an asset."""
     yield from _computed(asset)
     inputs = {
-        spec.name: stored(spec, TABLES[spec.upstream])
-        for spec in asset.reads
-        if spec.is_table
+        spec.name: stored(spec, TABLES[spec.upstream]) for spec in asset.reads if spec.is_table
     }
     output = ibis.table(asset.table.contract.schema, name=OUTPUT)
     audit = audit_of(asset, inputs, (A_DAY,), DIALECT)
