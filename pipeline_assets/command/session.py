@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeline_assets.dataset.values.progress import SILENT, Progress
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.storage.environments import lake_of
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -40,7 +41,12 @@ class Session:
         """Storage, catalog and engines."""
         from pipeline_assets.orchestration.deployment import Deployment
 
-        return Deployment(self.settings)
+        deployment = Deployment(self.settings)
+        if name := self.settings.environment:
+            from pipeline_assets.environments.environments import Environments
+
+            Environments.around(deployment.lake).read(name)  # or it says which there are
+        return deployment
 
     def require_lake(self) -> None:
         """Refuse to read a lake that is not there, which would look like an empty one.
@@ -53,7 +59,7 @@ class Session:
 
     def no_lake(self) -> str:
         """Where a lake was looked for in vain; empty if there is one, or only storage can tell."""
-        uri = self.settings.lake_uri
+        uri = lake_of(self.settings.lake_uri)
         if "://" in uri or Path(uri).exists():
             return ""
         return (
