@@ -67,6 +67,18 @@ class Session:
             "are in, says where it is looked for; `update` makes one"
         )
 
+    def require_production(self, command: str) -> None:
+        """Refuse a command that is none for an environment, which only shares what it has not made.
+
+        Raises:
+            PipelineError: The settings name an environment.
+        """
+        if name := self.settings.environment:
+            raise PipelineError(
+                f"{command} is for the lake itself: unset PIPELINE_ENVIRONMENT, which is {name}; "
+                "a damaged environment is dropped and created again"
+            )
+
     @cached_property
     def assets(self) -> "list[LakeAsset]":
         """All assets of the graph."""

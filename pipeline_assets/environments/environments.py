@@ -133,7 +133,7 @@ class Environments:
         """
         if not (NAME.fullmatch(name) and self._is_there(name)):
             self.read(name)  # says which there are
-        self._store.delete([self._manifest(name)])
+        self._store.delete([self._manifest(name)], below=self.lake.access.warehouse)
         with one_line_errors(f"drop the environment {name}"):
             dropped = sum(1 for _ in self._forgotten(name))
         files = [item.uri for item in self._store.list(self._home(name))]

@@ -191,7 +191,7 @@ class S3Store:
         """See :class:`ObjectStore`; S3 copies the object itself, a large one in parts."""
         bucket, key = split_s3_uri(source)
         to_bucket, to_key = split_s3_uri(target)
-        with s3_errors(target):
+        with s3_errors(f"{source} to {target}"):
             self.client.copy(
                 {"Bucket": bucket, "Key": key}, to_bucket, to_key, ExtraArgs=self._encryption
             )

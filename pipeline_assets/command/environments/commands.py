@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline_assets.dataset.values.texts import first_and_last, printable
-from pipeline_assets.errors import PipelineError
 
 if TYPE_CHECKING:
     from pipeline_assets.command.session import Session
@@ -20,10 +19,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def env(session: "Session") -> None:
     """Try changed code in a clone of the lake, which costs nothing to make, and promote it."""
-    if name := session.settings.environment:
-        raise PipelineError(
-            f"Environments are managed from outside: unset PIPELINE_ENVIRONMENT, which is {name}"
-        )
+    session.require_production("env")
     session.require_lake()
 
 
@@ -105,7 +101,7 @@ def drop(session: "Session", name: str) -> None:
     """Remove the environment NAME, or what a killed command has left of one."""
     dropped = _environments(session).drop(name)
     shutil.rmtree(session.settings.within(name).dagster_home, ignore_errors=True)
-    click.echo(f"{name} is gone, with {dropped} tables; production is as it was")
+    click.echo(f"{name} is gone, with {dropped} tables; no file of production was touched")
 
 
 def _environments(session: "Session") -> "Environments":
