@@ -23,9 +23,8 @@ from pipeline_assets.settings.dagster import DagsterSettings
 from pipeline_assets.settings.databases import DatabaseSettings
 from pipeline_assets.settings.emr import EmrSettings
 from pipeline_assets.settings.engines import EngineSettings
-from pipeline_assets.settings.environments import EnvironmentSettings
 from pipeline_assets.settings.faults import one_line, refuse_unknown_names
-from pipeline_assets.settings.lake import LakeSettings
+from pipeline_assets.settings.lake import EnvironmentSettings, LakeSettings
 from pipeline_assets.settings.landing import LandingSettings
 from pipeline_assets.settings.pageviews import PageViewSettings
 from pipeline_assets.settings.sentiment import SentimentSettings

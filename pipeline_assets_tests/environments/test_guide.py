@@ -52,9 +52,7 @@ def changed(diff: str) -> list[LakeAsset]:
     """The music assets, computed by the module's source after a change."""
     source = Path(str(music.__file__)).read_text()
     lines = diff.splitlines()
-    before, after = (
-        "\n".join(it[1:] for it in lines if it[0] in signs) for signs in (" -", " +")
-    )
+    before, after = ("\n".join(it[1:] for it in lines if it[0] in signs) for signs in (" -", " +"))
     assert source.count(before) == 1
     module = ModuleType(music.__name__)
     exec(compile(source.replace(before, after), str(music.__file__), "exec"), vars(module))
