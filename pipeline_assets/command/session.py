@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from pipeline_assets.dataset.values.progress import SILENT, Progress
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.storage.environments import lake_of
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -59,6 +58,8 @@ class Session:
 
     def no_lake(self) -> str:
         """Where a lake was looked for in vain; empty if there is one, or only storage can tell."""
+        from pipeline_assets.storage.environments import lake_of
+
         uri = lake_of(self.settings.lake_uri)
         if "://" in uri or Path(uri).exists():
             return ""
