@@ -61,7 +61,7 @@ test-machines: $(READY) ## the demo and the UI in clones on machines like those 
 
 test-trainers: $(READY) ## read exported releases with RecBole, FuxiCTR and datasets; installs them, some GB with torch, once
 	@for it in "recbole $(TORCH) recbole==1.2.1 numpy<2 pandas<3 setuptools<81" \
-		"fuxictr $(TORCH) fuxictr==2.3.10 aiohttp" "datasets datasets==5.2.0"; do \
+		"fuxictr $(TORCH) fuxictr==2.3.10 torch-rechub==0.9.0 aiohttp" "datasets datasets==5.2.0"; do \
 		set -- $$it; home=.trainers/$$1; shift; [ -f $$home/ready ] && continue; \
 		$(PYTHON) -m venv $$home && $$home/bin/python -m pip install --quiet "$$@" && touch $$home/ready || exit 1; \
 	done
