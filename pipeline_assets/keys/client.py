@@ -27,6 +27,10 @@ _THROTTLED: Final = frozenset(
 )
 
 
+class UnavailableError(PipelineError):
+    """DynamoDB refuses, cannot be reached, or stays throttled."""
+
+
 class ConflictError(PipelineError):
     """A condition of a write did not hold."""
 
@@ -54,7 +58,7 @@ class KeyTable:
         """An item as it is now.
 
         Raises:
-            PipelineError: DynamoDB refuses or stays throttled.
+            UnavailableError: DynamoDB refuses or stays throttled.
         """
         asked = {"TableName": self.name, "Key": key, "ConsistentRead": True}
         found: Item | None = self._ask(lambda: self.client.get_item(**asked)).get("Item")
@@ -68,7 +72,7 @@ class KeyTable:
             begin: What their sort keys begin with.
 
         Raises:
-            PipelineError: DynamoDB refuses or stays throttled.
+            UnavailableError: DynamoDB refuses or stays throttled.
         """
         condition, values = "pk = :pk", {":pk": {"S": pk}}
         if begin:
@@ -88,7 +92,7 @@ class KeyTable:
         """Every item whose partition key begins with a text; reads the whole table.
 
         Raises:
-            PipelineError: DynamoDB refuses or stays throttled.
+            UnavailableError: DynamoDB refuses or stays throttled.
         """
         asked = {
             "TableName": self.name,
@@ -102,7 +106,7 @@ class KeyTable:
         """Write items in batches; what DynamoDB leaves undone is sent again until it is done.
 
         Raises:
-            PipelineError: DynamoDB refuses or stays throttled.
+            UnavailableError: DynamoDB refuses or stays throttled.
         """
         rest = iter(items)
         while batch := list(islice(rest, BATCH)):
@@ -113,7 +117,7 @@ class KeyTable:
 
         Raises:
             ConflictError: It does not hold.
-            PipelineError: DynamoDB refuses or stays throttled.
+            UnavailableError: DynamoDB refuses or stays throttled.
         """
         asked = {"TableName": self.name, "Item": item, "ConditionExpression": condition}
         with_values = {"ExpressionAttributeValues": values} if values else {}
@@ -123,7 +127,7 @@ class KeyTable:
         """Have DynamoDB delete an item, if it is there, some time after a moment.
 
         Raises:
-            PipelineError: DynamoDB refuses or stays throttled.
+            UnavailableError: DynamoDB refuses or stays throttled.
         """
         asked = {
             "TableName": self.name,
@@ -156,7 +160,9 @@ class KeyTable:
                 waits = _Waits(self.patience)  # it goes on, if slowly
             requests = undone
             if requests and not waits.wait():
-                raise PipelineError(f"DynamoDB leaves {len(requests)} items of {self.name} undone")
+                raise UnavailableError(
+                    f"DynamoDB leaves {len(requests)} items of {self.name} undone"
+                )
 
     def _ask(self, request: Callable[[], Any]) -> Any:  # noqa: ANN401 - as boto3 types it
         """The answer to a request, which is sent again while it is throttled."""
@@ -171,9 +177,9 @@ class KeyTable:
                 if code == "ConditionalCheckFailedException":
                     raise ConflictError(f"{self.name}: somebody else was first") from error
                 if code not in _THROTTLED or not waits.wait():
-                    raise PipelineError(_refusal(self.name, code, error)) from error
+                    raise UnavailableError(_refusal(self.name, code, error)) from error
             except BotoCoreError as error:
-                raise PipelineError(f"DynamoDB's table {self.name}: {error}") from error
+                raise UnavailableError(f"DynamoDB's table {self.name}: {error}") from error
 
 
 def _refusal(name: str, code: str, error: Exception) -> str:

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import dagster as dg
 import pytest
+from fastapi.testclient import TestClient
 
 from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.values.destinations import ByKey, KeyedRows
@@ -15,6 +16,7 @@ from pipeline_assets.domains.music import assets as music
 from pipeline_assets.domains.music.deliveries import LISTENING
 from pipeline_assets.keys.reading import read_key, read_state
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.serving.server import api
 from pipeline_assets.storage.s3_access import S3Access
 from pipeline_assets_tests.domains.music.world import DAY, TOP_ARTISTS, USERS, World
 from pipeline_assets_tests.doubles.dynamodb import create
@@ -77,6 +79,42 @@ def test_an_update_publishes_what_is_in_the_lake(world: World, updater: Updater)
     assert not update(updater).failures
     assert by_key(world, "Can") == []
     assert by_key(world, "Low") == in_lake(world, "Low") != []
+
+
+def test_the_api_answers_lookups_from_there_as_from_the_lake(
+    world: World, updater: Updater
+) -> None:
+    update(updater)
+    path = "/artists/Can/countries"
+    by_key = TestClient(api(world.settings))
+    in_lake = TestClient(api(world.settings.model_copy(update={"keys_lookups": False})))
+    found, wanted = by_key.get(path).json(), in_lake.get(path).json()
+    assert (found["rows"], found["schema"]) == (wanted["rows"], wanted["schema"])
+    ((version,), (wanted_version,)) = found["versions"], wanted["versions"]
+    assert version["from"] == "keys"
+    assert version["snapshot"] == wanted_version["snapshot"]
+
+    etag = by_key.get(path).headers["etag"]
+    assert by_key.get(path, headers={"If-None-Match": etag}).status_code == 304
+    missing = by_key.get("/artists/Nobody/countries")
+    assert (missing.status_code, missing.headers["content-type"]) == (
+        404,
+        "application/problem+json",
+    )
+    cut = by_key.get(path, params={"limit": 1}).json()
+    assert cut["truncated"], "what does not fit into a page comes from the lake, with a next page"
+    now = version["published_at"].replace("+00:00", "")
+    assert "from" not in by_key.get(path, params={"as_of": now}).json()["versions"][0]
+
+
+def test_a_dynamodb_that_is_away_is_told_without_its_name(world: World, updater: Updater) -> None:
+    update(updater)
+    client = TestClient(api(world.settings.model_copy(update={"keys_table": "not-there"})))
+    answer = client.get("/artists/Can/countries")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        503,
+        "The rows by key cannot be read now",
+    )
 
 
 def test_what_somebody_else_has_published_by_key_is_a_damage(
