@@ -119,3 +119,13 @@ def refusal(error: PipelineError) -> Response:
         # What AWS says names roles and accounts, which are nothing to whoever asks.
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The rows by key cannot be read now")
     return problem(STATUS.get(type(error), HTTPStatus.BAD_REQUEST), str(error))
+
+
+def accepted(request: Request) -> Format:
+    """The format that the header `Accept` asks for first; JSON if it names none of ours."""
+    wanted = request.headers.get("Accept", "")
+    places = {
+        format_: wanted.find(media.partition(";")[0]) for format_, media in MEDIA_TYPES.items()
+    }
+    named = {format_: place for format_, place in places.items() if place >= 0}
+    return min(named, key=named.__getitem__) if named else "json"

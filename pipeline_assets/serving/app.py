@@ -14,26 +14,31 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped] # has no types
 
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.reading.published_table import Column
 from pipeline_assets.reading.statement import is_repeatable
-from pipeline_assets.serving.answers import page_response, problem, refusal, unchanged, version
-from pipeline_assets.serving.formats import MEDIA_TYPES, Format
+from pipeline_assets.serving.answers import (
+    accepted,
+    page_response,
+    problem,
+    refusal,
+    unchanged,
+    version,
+)
+from pipeline_assets.serving.athena.queries import LongQueries
+from pipeline_assets.serving.athena.routes import add_long_queries
 from pipeline_assets.serving.keyed import KeyLookups
 from pipeline_assets.serving.lookups import LOOKUPS, Lookup, filterable, rows_sql
 from pipeline_assets.serving.measures import Measures
 from pipeline_assets.serving.remembered import Answers, AnswersFirst
+from pipeline_assets.serving.requests import AsOf, Limit, PageToken, QueryRequest
 from pipeline_assets.serving.service import Query as Statement
 from pipeline_assets.serving.service import QueryService, is_allowed
 from pipeline_assets.serving.tokens import Caller, Callers
 
-Limit = Annotated[int | None, Query(ge=1, description="Rows of a page.")]
-AsOf = Annotated[str | None, Query(description="Read what was published at this moment.")]
-PageToken = Annotated[str | None, Query(description="`next` of the page before.")]
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     status.value: {"description": status.phrase, "content": {"application/problem+json": {}}}
     for status in (
@@ -50,28 +55,19 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-class QueryRequest(BaseModel):
-    """A statement; see `POST /query`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    sql: str = Field(description="A single SELECT over tables named `domain.name`.")
-    parameters: list[Any] | dict[str, Any] = Field(
-        default_factory=list, description="Values of `?`, or by name of `$name`."
-    )
-    limit: int | None = Field(None, ge=1, description="Rows of a page.")
-    as_of: str | None = Field(None, description="Read what was published at this moment.")
-    page: str | None = Field(None, description="`next` of the page before: the same snapshots.")
-    format: Format | None = Field(None, description="Instead of the header `Accept`.")
-
-
-def create_app(service: QueryService, callers: Callers, keys: KeyLookups | None = None) -> FastAPI:
+def create_app(
+    service: QueryService,
+    callers: Callers,
+    keys: KeyLookups | None = None,
+    long: LongQueries | None = None,
+) -> FastAPI:
     """The application.
 
     Args:
         service: Answers over the lake.
         callers: Who may ask.
         keys: Answers lookups by key, where rows are published by key.
+        long: Answers statements, where Athena executes them.
     """
     app = FastAPI(
         title="Published tables",
@@ -96,6 +92,44 @@ def create_app(service: QueryService, callers: Callers, keys: KeyLookups | None 
 
     known = Annotated[Caller, Depends(caller)]
 
+    if long:
+        add_long_queries(app, long, caller)
+    else:
+        _add_query(app, service, answers, caller)
+
+    @app.get("/tables", summary="The tables that the token allows to read.")
+    def tables(who: known) -> list[str]:
+        return [name for name in service.lake.tables() if is_allowed(name, who.token.tables)]
+
+    _add_tables(app, service, answers, keys, caller)
+    return app
+
+
+def _add_tables(
+    app: FastAPI,
+    service: QueryService,
+    answers: Answers,
+    keys: KeyLookups | None,
+    caller: Callable[..., AsyncIterator[Caller]],
+) -> None:
+    """The routes of every table, and of the questions that people ask."""
+    columns = {name: service.lake[name].columns for name in service.lake.tables()}
+    for name, of_table in columns.items():
+        _add_table(app, service, answers, name, of_table, caller)
+    for lookup in LOOKUPS:
+        if lookup.table in columns:
+            by_key = keys if lookup.is_keyed else None
+            _add_lookup(app, service, answers, by_key, lookup, columns[lookup.table], caller)
+
+
+def _add_query(
+    app: FastAPI,
+    service: QueryService,
+    answers: Answers,
+    caller: Callable[..., AsyncIterator[Caller]],
+) -> None:
+    known = Annotated[Caller, Depends(caller)]
+
     @app.post("/query", summary="Execute a SELECT.")
     def query(body: QueryRequest, request: Request, who: known) -> Response:
         statement = Statement(
@@ -107,29 +141,6 @@ def create_app(service: QueryService, callers: Callers, keys: KeyLookups | None 
         if not is_repeatable(body.sql):
             return response
         return answers.remember(request, response, versions)
-
-    @app.get("/tables", summary="The tables that the token allows to read.")
-    def tables(who: known) -> list[str]:
-        return [name for name in service.lake.tables() if is_allowed(name, who.token.tables)]
-
-    columns = {name: service.lake[name].columns for name in service.lake.tables()}
-    for name, of_table in columns.items():
-        _add_table(app, service, answers, name, of_table, caller)
-    for lookup in LOOKUPS:
-        if lookup.table in columns:
-            by_key = keys if lookup.is_keyed else None
-            _add_lookup(app, service, answers, by_key, lookup, columns[lookup.table], caller)
-    return app
-
-
-def accepted(request: Request) -> Format:
-    """The format that the header `Accept` asks for first; JSON if it names none of ours."""
-    wanted = request.headers.get("Accept", "")
-    places = {
-        format_: wanted.find(media.partition(";")[0]) for format_, media in MEDIA_TYPES.items()
-    }
-    named = {format_: place for format_, place in places.items() if place >= 0}
-    return min(named, key=named.__getitem__) if named else "json"
 
 
 def _add_table(
