@@ -10,7 +10,8 @@ PORT ?= 3000
 # Test processes at once: one for each core, but each may start a Java of a gigabyte.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, min(4, os.cpu_count() or 2)))')
 TORCH ?= torch
-export DAGSTER_HOME ?= $(CURDIR)/.dagster
+# An environment has a Dagster home of its own.
+export DAGSTER_HOME ?= $(CURDIR)/.dagster$(if $(PIPELINE_ENVIRONMENT),/environments/$(PIPELINE_ENVIRONMENT))
 # After a demo the daily tables start with its samples, unless somebody says when.
 SINCE := [ -n "$$PIPELINE_RENTALS_START" ] || [ ! -f "$$DAGSTER_HOME/sample_start" ] \
 	|| { read -r PIPELINE_RENTALS_START < "$$DAGSTER_HOME/sample_start"; export PIPELINE_RENTALS_START; }
@@ -60,7 +61,7 @@ test-machines: $(READY) ## the demo and the UI in clones on machines like those 
 
 test-trainers: $(READY) ## read exported releases with RecBole, FuxiCTR and datasets; installs them, some GB with torch, once
 	@for it in "recbole $(TORCH) recbole==1.2.1 numpy<2 pandas<3 setuptools<81" \
-		"fuxictr $(TORCH) fuxictr==2.3.10 aiohttp" "datasets datasets==5.2.0"; do \
+		"fuxictr $(TORCH) fuxictr==2.3.10 torch-rechub==0.9.0 aiohttp" "datasets datasets==5.2.0"; do \
 		set -- $$it; home=.trainers/$$1; shift; [ -f $$home/ready ] && continue; \
 		$(PYTHON) -m venv $$home && $$home/bin/python -m pip install --quiet "$$@" && touch $$home/ready || exit 1; \
 	done
