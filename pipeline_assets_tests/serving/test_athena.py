@@ -12,6 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
+from pipeline_assets import open_lake
 from pipeline_assets.api_token import ApiToken
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess
@@ -22,6 +23,7 @@ from pipeline_assets.storage.objects import S3Store
 from pipeline_assets_tests.doubles.athena import AthenaDouble, Execution, nothing
 from pipeline_assets_tests.engines.athena.lake import athena_lake, lead_to
 from pipeline_assets_tests.landing.plays import PLAYS, record
+from pipeline_assets_tests.reading.test_docs import section, snippets
 
 SUM = "SELECT listener, sum(plays) AS n FROM music.plays GROUP BY listener ORDER BY n DESC"
 
@@ -141,6 +143,20 @@ def test_a_query_is_shown_to_those_only_who_may_read_its_tables(site: Site) -> N
     known = {"Authorization": "Bearer secret"}
     assert other.get(place).status_code == 401
     assert other.get(place, headers=known).status_code == 403
+
+
+def test_the_snippet_of_the_reading_page_runs(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", str(site.settings.s3_region))
+    (snippet,) = snippets(section("Athena"))
+    settings = site.settings
+    with open_lake(settings.lake_uri, catalog="glue") as lake:
+        exec(snippet, {"lake": {"music.users": lake["music.plays"]}})
+    (execution,) = [
+        it for it in site.double.executions.values() if "SELECT count(*) AS n" in it.sql
+    ]
+    while execution.state not in ("SUCCEEDED", "FAILED"):
+        time.sleep(0.05)
+    assert execution.state == "SUCCEEDED"
 
 
 def test_athena_needs_a_workgroup_and_glue(site: Site) -> None:
