@@ -16,7 +16,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster$(if $(PIPELINE_ENVIRONMENT),/environme
 SINCE := [ -n "$$PIPELINE_RENTALS_START" ] || [ ! -f "$$DAGSTER_HOME/sample_start" ] \
 	|| { read -r PIPELINE_RENTALS_START < "$$DAGSTER_HOME/sample_start"; export PIPELINE_RENTALS_START; }
 
-.PHONY: help demo demo-emr demo-athena athena-check dev test lint format docs snapshots lock audit bench chaos mutants clean deploy-check image-check site test-daemon test-dynalite test-machines test-trainers
+.PHONY: help demo demo-emr demo-athena athena-check dev look test lint format docs snapshots lock audit bench chaos mutants clean deploy-check image-check site test-daemon test-dynalite test-machines test-trainers
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -41,14 +41,19 @@ demo-athena: $(READY) ## the graph with its filter, rankings and metric on a dou
 	DAGSTER_HOME="$$PWD/.dagster-athena" PIPELINE_LANDING_URI=.dagster-athena/landing \
 		$(BIN)/python -W ignore -m pipeline_assets_tests.demo_athena --scale $(EMR_SCALE)
 
-athena-check: $(READY) ## every asset of a lake on AWS, on Athena beside the embedded engine; publishes nothing; see docs/athena.md
-	$(BIN)/python -W ignore -m pipeline_assets_tests.athena_check
+athena-check: $(READY) ## assets of a lake on AWS, on Athena beside the embedded engine; publishes nothing; ASSETS="…" for some
+	$(BIN)/python -W ignore -m pipeline_assets_tests.athena_check $(ASSETS)
 
 dev: $(READY) ## the Dagster UI on the same lake, on port 3000 or another: make dev PORT=3001
 	@$(SINCE); $(BIN)/pipeline-assets doctor --ui-port $(PORT)
 	@echo "The UI: http://127.0.0.1:$(PORT); stop it with Ctrl-C"
 	@$(SINCE); PYTHONWARNINGS="ignore:Function,ignore:Class,ignore:Parameter,ignore:Asset job" \
 		$(BIN)/dg dev --port $(PORT) --log-level error --code-server-log-level error
+
+look: $(READY) ## the UI without sensors, for runs that are over, such as those of demo-emr and demo-athena
+	@echo "The UI: http://127.0.0.1:$(PORT); stop it with Ctrl-C"
+	@$(BIN)/dagster-webserver --port $(PORT) --dagster-log-level error --code-server-log-level error \
+		--uvicorn-log-level error
 
 test: $(READY) ## run every test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
@@ -93,6 +98,7 @@ docs: $(READY) ## renew the generated pages of docs/
 	$(BIN)/python -m pipeline_assets.command.docs
 	$(BIN)/python -m pipeline_assets_tests.dependencies.licences
 	$(BIN)/python -m pipeline_assets_tests.deploy.page
+	$(BIN)/python -m pipeline_assets_tests.engines.page
 
 site: $(READY) ## the documentation as a site in site/; look at it with: python3 -m http.server -d site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -77,7 +77,7 @@ def test_every_other_snippet_is_in_a_section_with_a_test() -> None:
 
 
 @pytest.mark.trainers
-@pytest.mark.parametrize(("title", "home"), [("Hugging Face", "datasets"), ("PyTorch", "recbole")])
+@pytest.mark.parametrize(("title", "home"), [("Hugging Face", "datasets"), ("PyTorch", "fuxictr")])
 def test_trainers_read_the_files(lake_folder: Path, title: str, home: str) -> None:
     """In the library's environment, which lacks ours: its lake is a table of Arrow with files."""
     python = TRAINERS / home / "bin" / "python"
