@@ -1,5 +1,6 @@
 """The questions that people ask by key, each over one table."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -8,18 +9,7 @@ from pipeline_assets.engines.embedded.duckdb_sql import sql_type
 from pipeline_assets.engines.standard_sql import identifier
 from pipeline_assets.reading.published_table import Column
 
-
-@dataclass(frozen=True)
-class Beside:
-    """Another table, each of whose rows is shown in the row of the same key and the same order.
-
-    Attributes:
-        table: ``domain.name``; no column of it is called like one of the first table, but the key.
-        order: Its column that is compared with the one that the first table is ordered by.
-    """
-
-    table: str
-    order: str
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -32,7 +22,8 @@ class Lookup:
         key: The column that the key is compared with.
         order: Columns that the rows are ordered by.
         summary: What the rows are.
-        beside: What is shown in the same rows, where it is published and the caller may read it.
+        is_keyed: Whether rows of the table are published by this key to DynamoDB.
+        is_number: Whether the key is one.
     """
 
     path: str
@@ -40,7 +31,14 @@ class Lookup:
     key: str
     order: tuple[str, ...]
     summary: str
-    beside: Beside | None = None
+    is_keyed: bool = False
+    is_number: bool = False
+
+    def key_text(self, key: str) -> str | None:
+        """The key as it is published; None if it can be no key of this table."""
+        if not self.is_number:
+            return key
+        return str(int(key)) if _NUMBER.fullmatch(key) else None
 
 
 LOOKUPS: Final = (
@@ -57,6 +55,7 @@ LOOKUPS: Final = (
         "artist_name",
         ("snapshot", "rank"),
         "The countries of an artist, the most devoted first.",
+        is_keyed=True,
     ),
     Lookup(
         "/artists/{key}/neighbours",
@@ -64,14 +63,16 @@ LOOKUPS: Final = (
         "artist_name",
         ("snapshot", "rank"),
         "The artists that are listened to most like an artist.",
+        is_keyed=True,
     ),
     Lookup(
         "/customers/{key}/behaviour",
         "rentals.user_behavior_metric",
         "customer_id",
         ("insert_date",),
-        "What a customer rented and wrote, and beside it what he watched and did, day by day.",
-        Beside("activity.customer_activity", "day"),
+        "What a customer rented and wrote, day by day.",
+        is_keyed=True,
+        is_number=True,
     ),
     Lookup(
         "/customers/{key}/activity",
@@ -105,32 +106,6 @@ def rows_sql(table: str, filters: Sequence[Column], order: Sequence[str]) -> str
             f"{identifier(it.name)} = CAST(? AS {sql_type(it.type)})" for it in filters
         )
     return rows + (f" ORDER BY {', '.join(map(identifier, order))}" if order else "")
-
-
-def joined_sql(
-    lookup: Lookup, beside: Beside, columns: Sequence[Column], others: Sequence[Column]
-) -> str:
-    """A statement for the rows of both tables by the key, which is given twice.
-
-    Args:
-        lookup: Names the first table.
-        beside: Names the second one.
-        columns: Of the first table.
-        others: Of the second.
-    """
-    key, (order,) = lookup.key, lookup.order
-    of_key = [it for it in columns if it.name == key]
-    both = {key: key, order: beside.order}
-    first, second = (rows_sql(table, of_key, ()) for table in (lookup.table, beside.table))
-    selected = [
-        *(f"COALESCE(a.{identifier(own)}, b.{identifier(its)}) AS {identifier(own)}"
-          for own, its in both.items()),
-        *(f"a.{identifier(it.name)}" for it in columns if it.name not in both),
-        *(f"b.{identifier(it.name)}" for it in others if it.name not in both.values()),
-    ]  # fmt: skip
-    condition = f"a.{identifier(order)} = b.{identifier(beside.order)}"
-    shown = f"SELECT {', '.join(selected)} FROM ({first}) AS a FULL JOIN ({second}) AS b "  # noqa: S608
-    return f"{shown}ON {condition} ORDER BY {identifier(order)}"
 
 
 def filterable(columns: Sequence[Column]) -> list[Column]:
