@@ -51,6 +51,9 @@ _TABLE_PROPERTIES: Final = {
 }
 
 
+STATISTICS: Final = TableName("lake", "profiles")
+
+
 @dataclass(frozen=True)
 class Lake:
     """The published tables."""
@@ -61,8 +64,11 @@ class Lake:
         """The tables that the catalog knows, or those in some namespaces; case does not matter.
 
         Raises:
-            PipelineError: The catalog cannot be read.
+            PipelineError: The catalog cannot be read, or a list of all would lack what is in
+                storage: every publish changes the table of statistics, so that tells.
         """
+        if namespaces is None:
+            self.require_newest([STATISTICS])
         with one_line_errors("read the catalog"):
             catalog = self.access.open()
             found = (

@@ -27,6 +27,9 @@ run_retries: {enabled: true, max_retries: 2, retry_on_asset_or_op_failure: false
 concurrency: {runs: {max_concurrent_runs: 1}}
 """
 MIXED, GOOD = 30, 23
+IN_PROCESSES = "{module: pipeline_assets.orchestration.launcher, class: WatchingRunLauncher}"
+IN_THE_DAEMON = """{
+  module: dagster._core.launcher.sync_in_memory_run_launcher, class: SyncInMemoryRunLauncher}"""
 STATUS = """
 query Status($id: String!) {
   partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } }
@@ -99,6 +102,10 @@ def test_a_backfill_that_is_killed_half_way_computes_nothing_twice(
 def test_of_a_backfill_of_thirty_days_with_seven_faults_all_others_are_published(
     home: Path, settings: Settings, closed_port: int
 ) -> None:
+    # Some thirty runs: a process for each would take longer to start than all of them together.
+    (settings.dagster_home / "dagster.yaml").write_text(
+        INSTANCE.replace(IN_PROCESSES, IN_THE_DAEMON)
+    )
     assert home.is_dir()
     days = [day(number) for number in range(MIXED)]
     for number, key in enumerate(days):
