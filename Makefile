@@ -10,12 +10,13 @@ PORT ?= 3000
 # Test processes at once: one for each core, but each may start a Java of a gigabyte.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, min(4, os.cpu_count() or 2)))')
 TORCH ?= torch
-export DAGSTER_HOME ?= $(CURDIR)/.dagster
+# An environment has a Dagster home of its own.
+export DAGSTER_HOME ?= $(CURDIR)/.dagster$(if $(PIPELINE_ENVIRONMENT),/environments/$(PIPELINE_ENVIRONMENT))
 # After a demo the daily tables start with its samples, unless somebody says when.
 SINCE := [ -n "$$PIPELINE_RENTALS_START" ] || [ ! -f "$$DAGSTER_HOME/sample_start" ] \
 	|| { read -r PIPELINE_RENTALS_START < "$$DAGSTER_HOME/sample_start"; export PIPELINE_RENTALS_START; }
 
-.PHONY: help demo demo-emr demo-athena athena-check dev test lint format docs snapshots lock audit bench chaos mutants clean deploy-check image-check site test-daemon test-machines test-trainers
+.PHONY: help demo demo-emr demo-athena athena-check dev look test lint format docs snapshots lock audit bench chaos mutants clean deploy-check image-check site test-daemon test-machines test-trainers
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -40,14 +41,19 @@ demo-athena: $(READY) ## the graph with its filter, rankings and metric on a dou
 	DAGSTER_HOME="$$PWD/.dagster-athena" PIPELINE_LANDING_URI=.dagster-athena/landing \
 		$(BIN)/python -W ignore -m pipeline_assets_tests.demo_athena --scale $(EMR_SCALE)
 
-athena-check: $(READY) ## every asset of a lake on AWS, on Athena beside the embedded engine; publishes nothing; see docs/athena.md
-	$(BIN)/python -W ignore -m pipeline_assets_tests.athena_check
+athena-check: $(READY) ## assets of a lake on AWS, on Athena beside the embedded engine; publishes nothing; ASSETS="…" for some
+	$(BIN)/python -W ignore -m pipeline_assets_tests.athena_check $(ASSETS)
 
 dev: $(READY) ## the Dagster UI on the same lake, on port 3000 or another: make dev PORT=3001
 	@$(SINCE); $(BIN)/pipeline-assets doctor --ui-port $(PORT)
 	@echo "The UI: http://127.0.0.1:$(PORT); stop it with Ctrl-C"
 	@$(SINCE); PYTHONWARNINGS="ignore:Function,ignore:Class,ignore:Parameter,ignore:Asset job" \
 		$(BIN)/dg dev --port $(PORT) --log-level error --code-server-log-level error
+
+look: $(READY) ## the UI without sensors, for runs that are over, such as those of demo-emr and demo-athena
+	@echo "The UI: http://127.0.0.1:$(PORT); stop it with Ctrl-C"
+	@$(BIN)/dagster-webserver --port $(PORT) --dagster-log-level error --code-server-log-level error \
+		--uvicorn-log-level error
 
 test: $(READY) ## run every test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
@@ -60,7 +66,7 @@ test-machines: $(READY) ## the demo and the UI in clones on machines like those 
 
 test-trainers: $(READY) ## read exported releases with RecBole, FuxiCTR and datasets; installs them, some GB with torch, once
 	@for it in "recbole $(TORCH) recbole==1.2.1 numpy<2 pandas<3 setuptools<81" \
-		"fuxictr $(TORCH) fuxictr==2.3.10 aiohttp" "datasets datasets==5.2.0"; do \
+		"fuxictr $(TORCH) fuxictr==2.3.10 torch-rechub==0.9.0 aiohttp" "datasets datasets==5.2.0"; do \
 		set -- $$it; home=.trainers/$$1; shift; [ -f $$home/ready ] && continue; \
 		$(PYTHON) -m venv $$home && $$home/bin/python -m pip install --quiet "$$@" && touch $$home/ready || exit 1; \
 	done
@@ -88,6 +94,7 @@ docs: $(READY) ## renew the generated pages of docs/
 	$(BIN)/python -m pipeline_assets.command.docs
 	$(BIN)/python -m pipeline_assets_tests.dependencies.licences
 	$(BIN)/python -m pipeline_assets_tests.deploy.page
+	$(BIN)/python -m pipeline_assets_tests.engines.page
 
 site: $(READY) ## the documentation as a site in site/; look at it with: python3 -m http.server -d site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -73,6 +73,9 @@ def assets_for(settings: Settings, assets: Sequence[LakeAsset] | None = None) ->
     """Assets, by default all, cut into the windows of time and with the config of the settings."""
     every = datasets_for(settings).assets
     chosen = every if assets is None else assets
+    if settings.environment:
+        # What an environment exported would take the place of what production has exported.
+        chosen = [asset for asset in chosen if asset.export is None]
     known = [asset.name for asset in (*every, *chosen)]
     if settings.sentiment == "comprehend":
         told = by_comprehend(classified_movie_reviews, settings.comprehend_language)

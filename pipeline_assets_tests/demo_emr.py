@@ -46,7 +46,7 @@ def run_demo(settings: Settings, scale: float) -> None:
         update_all(on_serverless(ready, account))
         done = [state for state in account.states().values() if state in {"COMPLETED", "SUCCESS"}]
         home = settings.dagster_home
-        click.echo(f"{len(done)} remote jobs; look at them: DAGSTER_HOME={home} make dev")
+        click.echo(f"{len(done)} remote jobs; look at them: DAGSTER_HOME={home} make look")
 
 
 @contextmanager

@@ -128,3 +128,41 @@ def test_only_the_warehouse_may_be_a_redshift(make_settings: MakeSettings) -> No
     assert make_settings(warehouse_dsn=redshift).warehouse_dsn
     with pytest.raises(ValidationError, match="is a Redshift's, and this has to be a Postgres"):
         make_settings(oltp_dsn=redshift)
+
+
+def test_an_environment_has_places_of_its_own_and_reaches_nobody(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outward = {
+        "PIPELINE_WAREHOUSE_DSN": "postgresql://ada@host/db",
+        "PIPELINE_INSTANCE_DSN": "postgresql://ada@host/db",
+        "PIPELINE_STREAM_NAME": "events",
+        "PIPELINE_LANDING_QUEUE_URL": "https://sqs/queue",
+        "PIPELINE_ALERT_SNS_TOPIC_ARN": "arn:aws:sns:eu-west-1:1:alerts",
+        "PIPELINE_OPENLINEAGE": "true",
+        "PIPELINE_ENVIRONMENT": "dev_x",
+    }
+    for name, text in outward.items():
+        monkeypatch.setenv(name, text)
+    settings = Settings.from_environment()
+    assert settings.lake_uri == str(folder / "lake" / "_environments" / "dev_x")
+    assert settings.dagster_home == Path(".dagster/environments/dev_x")
+    assert (settings.landing_uri, settings.deployment_name) == (
+        str(folder / "landing"),
+        "dev-dev_x",
+    )
+    reached = (settings.warehouse_dsn, settings.instance_dsn, settings.stream_name)
+    alerts = (settings.alert_sns_topic_arn, settings.alert_smtp_url, settings.alert_slack_webhook)
+    assert not any((*reached, *alerts, settings.landing_queue_url, settings.openlineage))
+    monkeypatch.setenv("DAGSTER_HOME", str(settings.dagster_home))
+    assert Settings.from_environment().dagster_home == settings.dagster_home
+
+
+def test_the_place_of_an_environment_is_no_lake_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPELINE_LAKE_URI", "/data/lake/_environments/dev_x")
+    with pytest.raises(PipelineError, match="to /data/lake, and PIPELINE_ENVIRONMENT=dev_x"):
+        Settings.from_environment()
+    monkeypatch.setenv("PIPELINE_LAKE_URI", "/data/lake")
+    monkeypatch.setenv("PIPELINE_ENVIRONMENT", "Dev X")
+    with pytest.raises(PipelineError, match="PIPELINE_ENVIRONMENT"):
+        Settings.from_environment()

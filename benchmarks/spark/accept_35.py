@@ -78,9 +78,7 @@ def statements(asset: LakeAsset) -> Iterator[Statement]:
     """All that Spark would be asked for an asset."""
     yield from _computed(asset)
     inputs = {
-        spec.name: stored(spec, TABLES[spec.upstream])
-        for spec in asset.inputs
-        if spec.read_as != "landed"
+        spec.name: stored(spec, TABLES[spec.upstream]) for spec in asset.reads if spec.is_table
     }
     output = ibis.table(asset.table.contract.schema, name=OUTPUT)
     audit = audit_of(asset, inputs, (A_DAY,), DIALECT)
@@ -93,7 +91,7 @@ def statements(asset: LakeAsset) -> Iterator[Statement]:
 def _computed(asset: LakeAsset) -> Iterator[Statement]:
     if asset.kind != "expression":
         return
-    inputs = {spec.name: unbound(spec, TABLES[spec.upstream]) for spec in asset.inputs}
+    inputs = {spec.name: unbound(spec, TABLES[spec.upstream]) for spec in asset.reads}
     config = asset.config_type and asset.config_type()
     computation = evaluate(asset, inputs, config, [A_DAY])
     compiled = compile_computation(computation, asset.result, DIALECT)

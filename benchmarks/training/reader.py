@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.training.peers import PEERS, measured
 from pipeline_assets.dataset.contract import TableContract
 from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
 from pipeline_assets.domains.taobao.training.contracts import (
@@ -63,12 +64,21 @@ def _compare(folder: Path, impressions: int, joined: int) -> None:
     ):
         _report(name, batches, rows)
         print(f"| …memory that maps no file | {before:.0f} MiB | {_anonymous_mib():.0f} MiB | |")
+    for peer in PEERS:
+        found = measured(peer, file, BATCH_ROWS)
+        if found is None:
+            print(f"| {peer.name} | not installed: `make test-trainers` | | |")
+        else:
+            _print(peer.name, *found)
 
 
 def _report(name: str, batches: Callable[[], Iterable[int]], rows: int) -> None:
     started, cpu = time.perf_counter(), _cpu()
     size = sum(batches())
-    took, used = time.perf_counter() - started, _cpu() - cpu
+    _print(name, rows, size, time.perf_counter() - started, _cpu() - cpu)
+
+
+def _print(name: str, rows: int, size: int, took: float, used: float) -> None:
     print(f"| {name} | {rows / took:,.0f} | {rows / used:,.0f} | {size / rows:,.0f} |")
 
 

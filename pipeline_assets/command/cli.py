@@ -15,6 +15,7 @@ import click
 
 from pipeline_assets.command.boundary import DEBUG, FAILED, obey_sigterm, one_line_errors
 from pipeline_assets.command.care.commands import backup, clean, recover, verify
+from pipeline_assets.command.environments.commands import env
 from pipeline_assets.command.projects.commands import init, new
 from pipeline_assets.command.session import Session
 from pipeline_assets.command.tables.audit import audit
@@ -202,6 +203,7 @@ def missing(session: Session) -> None:
 cli.add_command(tables)
 cli.add_command(query)
 cli.add_command(release)
+cli.add_command(env)
 cli.add_command(redshift_ddl)
 cli.add_command(clean)
 cli.add_command(recover)

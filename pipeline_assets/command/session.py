@@ -40,7 +40,12 @@ class Session:
         """Storage, catalog and engines."""
         from pipeline_assets.orchestration.deployment import Deployment
 
-        return Deployment(self.settings)
+        deployment = Deployment(self.settings)
+        if name := self.settings.environment:
+            from pipeline_assets.environments.environments import Environments
+
+            Environments.around(deployment.lake).read(name)  # or it says which there are
+        return deployment
 
     def require_lake(self) -> None:
         """Refuse to read a lake that is not there, which would look like an empty one.
@@ -53,13 +58,27 @@ class Session:
 
     def no_lake(self) -> str:
         """Where a lake was looked for in vain; empty if there is one, or only storage can tell."""
-        uri = self.settings.lake_uri
+        from pipeline_assets.storage.environments import lake_of
+
+        uri = lake_of(self.settings.lake_uri)
         if "://" in uri or Path(uri).exists():
             return ""
         return (
             f"There is no lake in {Path(uri).resolve()}: PIPELINE_LAKE_URI, or the folder you "
             "are in, says where it is looked for; `update` makes one"
         )
+
+    def require_production(self, command: str) -> None:
+        """Refuse a command that is none for an environment, which only shares what it has not made.
+
+        Raises:
+            PipelineError: The settings name an environment.
+        """
+        if name := self.settings.environment:
+            raise PipelineError(
+                f"{command} is for the lake itself: unset PIPELINE_ENVIRONMENT, which is {name}; "
+                "a damaged environment is dropped and created again"
+            )
 
     @cached_property
     def assets(self) -> "list[LakeAsset]":

@@ -104,7 +104,7 @@ def load(access: CatalogAccess, table: Readable, location: str) -> Table | None:
             place, or names metadata that cannot be read.
     """
     try:
-        iceberg = access.open().load_table(str(table))
+        iceberg = access.open().load_table(access.identifier(table))
     except NoSuchTableError:
         _require_unpublished(access, table, location)
         return None
@@ -162,7 +162,7 @@ def _require_unpublished(access: CatalogAccess, table: Readable, location: str) 
     if newest_version(access.store, location) < 1:
         return
     # Another process may have published the table for the first time since the catalog was asked.
-    if not access.open().table_exists(str(table)):
+    if not access.open().table_exists(access.identifier(table)):
         raise PipelineError(
             f"the catalog does not know {table}, but {location} holds it: {RECOVER}"
         )

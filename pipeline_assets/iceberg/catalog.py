@@ -33,7 +33,9 @@ from tenacity import (
 )
 
 from pipeline_assets.dataset.values.objects import ObjectStore
+from pipeline_assets.dataset.values.table import Readable
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.storage.environments import own_namespace, prefix_of
 from pipeline_assets.storage.objects import LocalStore, S3Store
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 
@@ -81,6 +83,16 @@ class CatalogAccess:
         """Where the files of the tables lie."""
         return S3Store(self.s3) if self.warehouse.startswith(S3_SCHEME) else LocalStore()
 
+    def identifier(self, table: Readable) -> str:
+        """What the catalog calls a table of this lake."""
+        return f"{prefix_of(self.warehouse)}{table}"
+
+    def namespaces(self) -> Mapping[str, str]:
+        """The namespaces of this lake, by the names that the catalog has for them."""
+        names = [name for name, *_ in self.open().list_namespaces()]
+        found = {name: own_namespace(self.warehouse, name) for name in names}
+        return {name: own for name, own in found.items() if own is not None}
+
     def open(self) -> "Catalog":
         """The catalog; the first process creates the tables of the catalog itself.
 
@@ -102,7 +114,7 @@ class CatalogAccess:
             PipelineError: It cannot be reached, or is damaged.
         """
         with one_line_errors("read the catalog"):
-            return len(self.open().list_namespaces())
+            return len(self.namespaces())
 
     def _connect(self, properties: dict[str, str]) -> "Catalog":
         if self.uri == GLUE:

@@ -19,6 +19,7 @@ from isal import isal_zlib
 
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.storage.environments import shared_location
 
 CHECKSUMS: Final = "_checksums.json"
 """Spark and Hive ignore files whose names begin with an underscore."""
@@ -53,9 +54,14 @@ def checksum_of(store: ObjectStore, uri: str) -> Checksum:
 
 
 def folder_of(location: str, uri: str) -> str:
-    """The folder of the attempt that wrote a file, below a table's location."""
-    attempt = uri.removeprefix(f"{location}/data/").partition("/")[0]
-    return f"{location}/data/{attempt}"
+    """The folder of the attempt that wrote a file, below a table's location.
+
+    A clone's file lies below the location of the table that it was cloned from until it is
+    replaced.
+    """
+    home = location if uri.startswith(f"{location}/") else shared_location(location)
+    attempt = uri.removeprefix(f"{home}/data/").partition("/")[0]
+    return f"{home}/data/{attempt}"
 
 
 def seal(

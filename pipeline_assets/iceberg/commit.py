@@ -5,6 +5,7 @@ Engines write the Parquet files beforehand, so a commit only changes metadata.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In
@@ -93,6 +94,7 @@ def replace_files(
     replaced: Iterable[IcebergFile],
     files: Sequence[str],
     records: Mapping[str, PartitionRecord | None],
+    notes: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Commit one snapshot that drops the old files and adds the new ones, with their records.
 
@@ -103,13 +105,14 @@ def replace_files(
         replaced: Files that go.
         files: Files that come.
         records: Of the partitions that are replaced.
+        notes: What else the snapshot's summary says.
     """
     # Loads Arrow, which readers do without.
     from pyiceberg.io.pyarrow import parquet_files_to_data_files
 
     from pipeline_assets.iceberg.upkeep.merging import MergingOverwrite
 
-    summary = summary_of(iceberg, records)
+    summary = {**summary_of(iceberg, records), **notes}
     iceberg.metadata = _light(iceberg.metadata)
     with commit_to(iceberg) as transaction:
         metadata = transaction.table_metadata

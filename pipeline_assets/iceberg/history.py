@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from pyiceberg.table import Table
-from pyiceberg.table.snapshots import Snapshot
+from pyiceberg.table.snapshots import Operation, Snapshot, Summary
 
 from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.iceberg.records import former
@@ -31,6 +31,8 @@ from pipeline_assets.iceberg.records.files import (
     write,
 )
 
+OWN: Final = "pipeline."
+"""What the names of our properties of tables and snapshots begin with."""
 INDEX: Final = "pipeline.records"
 """Table property that names the index; in a summary, the list of the files of records."""
 _REPLACED_IN: Final = "pipeline.partitions-file"
@@ -161,6 +163,25 @@ def summary_of(iceberg: Table, records: Records) -> dict[str, str]:
     else:
         found[_REPLACED_IN] = write(iceberg, own)
     return {name: it for name, it in found.items() if it}
+
+
+def summary_of_clone(iceberg: Table, snapshot: Snapshot, records: Records) -> Summary:
+    """Write the records at a snapshot for a clone that begins with it, whose summary this is.
+
+    Args:
+        iceberg: The clone.
+        snapshot: As the table that is cloned has it.
+        records: All that are in force at it.
+
+    Raises:
+        OSError: They cannot be written.
+    """
+    operation = snapshot.summary.operation if snapshot.summary else Operation.APPEND
+    said = snapshot.summary.additional_properties if snapshot.summary else {}
+    kept = {name: it for name, it in said.items() if not name.startswith(OWN)}
+    listed = extended(iceberg, "", records)
+    own = {INDEX: listed, _REPLACED_IN: "".join(names_in(listed))} if listed else {}
+    return Summary(operation, **kept, **own)
 
 
 def _property(snapshot: Snapshot, name: str) -> str:

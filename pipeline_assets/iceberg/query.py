@@ -26,6 +26,7 @@ from pipeline_assets.iceberg.commit import data_files
 from pipeline_assets.iceberg.evolution import former_names
 from pipeline_assets.iceberg.past import PRESENT, Version
 from pipeline_assets.iceberg.tables import Lake
+from pipeline_assets.storage.environments import lake_of
 from pipeline_assets.storage.s3_access import S3_SCHEME
 from spark_resources.job import Source, SourceFile
 
@@ -144,7 +145,9 @@ def _in_one_line(error: duckdb.Error) -> str:
 
 def _lock(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     """From here on SQL can read nothing outside the lake, nor change that back."""
-    connection.execute(f"SET allowed_directories = [{literal(lake.access.warehouse + '/')}]")
+    # The files of clones lie in the lake around an environment.
+    folder = literal(lake_of(lake.access.warehouse) + "/")
+    connection.execute(f"SET allowed_directories = [{folder}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 

@@ -71,12 +71,12 @@ class Lake:
             self.require_newest([STATISTICS])
         with one_line_errors("read the catalog"):
             catalog = self.access.open()
-            found = (
-                name
-                for name, *_ in catalog.list_namespaces()
-                if namespaces is None or name.casefold() in namespaces
-            )
-            return [TableName(*it) for name in found for it in catalog.list_tables(name)]
+            return [
+                TableName(own, table)
+                for name, own in self.access.namespaces().items()
+                if namespaces is None or own.casefold() in namespaces
+                for _, table in catalog.list_tables(name)
+            ]
 
     def location(self, table: Readable) -> str:
         """Where a table's files lie."""
@@ -283,9 +283,10 @@ class Lake:
         """A table in which nothing was published yet."""
         # Where two processes create the table, one gets an error, and its whole step is repeated.
         catalog, schema = self.access.open(), _schema(table)
-        catalog.create_namespace_if_not_exists(table.namespace)
+        identifier = self.access.identifier(table)
+        catalog.create_namespace_if_not_exists(identifier.partition(".")[0])
         return catalog.create_table(
-            str(table),
+            identifier,
             schema=schema,
             location=self.location(table),
             partition_spec=partition_spec(schema, table.partition_column),

@@ -16,6 +16,7 @@ from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
 from pipeline_assets.settings import PREFIX, Settings
+from pipeline_assets.storage.environments import lake_of
 from pipeline_assets.storage.objects import store_of
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 
@@ -173,4 +174,4 @@ class Deployment:
                 f"{PREFIX}CATALOG_URI is not set: a lake on S3 needs `glue`, or the SQLAlchemy URL "
                 "of a database that every process of the deployment uses"
             )
-        return settings.catalog_uri or sqlite_uri(Path(settings.lake_uri) / "catalog.db")
+        return settings.catalog_uri or sqlite_uri(Path(lake_of(settings.lake_uri)) / "catalog.db")

@@ -51,6 +51,9 @@ class PipelineInstance(dg.DagsterInstance):
     def config_defaults(cls, base_dir: str) -> Mapping[str, ConfigurableClassData | None]:
         """Dagster's defaults for a home, changed where our settings say so."""
         settings = Settings.from_environment()
+        home = settings.dagster_home.resolve()
+        if settings.environment and Path(base_dir).resolve() != home:
+            raise PipelineError(f"{PREFIX}ENVIRONMENT is set: set DAGSTER_HOME={home}, too")
         return {**InstanceRef.config_defaults(base_dir), **chosen_parts(settings, base_dir)}
 
     def create_run_for_job(

@@ -167,7 +167,6 @@ def _execute(
         return
     with dagster_failures(keys):
         staged = stager.stage(attempt)
-    # The IO manager publishes while this function waits in the middle of its last yield.
     with staged.discarded_on_failure():
         yield from check_results(asset, {it.name: it for it in staged.manifest.audits})
         _refuse_broken(asset, staged)
@@ -184,15 +183,16 @@ def _execute(
             profile = staged.profiles.get(key, ())
             metadata = partition_metadata(asset, staged.records[key], profile)
             context.add_asset_metadata(metadata, partition_key=key)
-        yield dg.Output(
-            staged,
-            RESULT,
-            metadata={
-                **staged_metadata(asset, staged),
-                **config_metadata(request.plain_config, request.override),
-            },
-            data_version=dg.DataVersion(staged.version),
-        )
+    # The IO manager publishes while this function waits here, and takes back itself what it cannot.
+    yield dg.Output(
+        staged,
+        RESULT,
+        metadata={
+            **staged_metadata(asset, staged),
+            **config_metadata(request.plain_config, request.override),
+        },
+        data_version=dg.DataVersion(staged.version),
+    )
 
 
 def _request(

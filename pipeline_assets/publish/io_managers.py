@@ -30,6 +30,7 @@ from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable, TableState
 from pipeline_assets.dataset.values.texts import first_and_last
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.checksums import folder_of
 from pipeline_assets.landing.zone import LandingZone
 from pipeline_assets.profiles.profiles import append_profiles
 from pipeline_assets.publish.failures import dagster_failures
@@ -145,9 +146,11 @@ def lazy_table(
     """
     state = lake.read(table, keys)
     rows, lines = stored(spec, table), unbound(spec, table)
-    sources = {rows.get_name(): _parquet(state, rows, table, keys)}
+    sources = {rows.get_name(): _parquet(state, rows, table, keys, lake.access.identifier(table))}
     if spec.is_text:
-        sources[lines.get_name()] = _text(lake.rows(table, state), lines, lake.location(table))
+        home = lake.location(table)
+        attempts = {folder_of(home, uri) for uri in state.files}
+        sources[lines.get_name()] = _text(lake.rows(table, state), lines, home, attempts)
     absent = dict.fromkeys(keys or (), ABSENT) if spec.optional else {}
     versions = absent | {key: record.version for key, record in state.records.items()}
     return LazyTable(lines, sources, versions, rows)
@@ -221,12 +224,16 @@ def _require(table: LakeTable, keys: tuple[str, ...], published: Collection[str]
 
 
 def _parquet(
-    state: TableState, rows: ir.Table, table: LakeTable, keys: tuple[str, ...] | None
+    state: TableState,
+    rows: ir.Table,
+    table: LakeTable,
+    keys: tuple[str, ...] | None,
+    identifier: str,
 ) -> Source:
     files = tuple(SourceFile(uri) for uri in state.files)
     former = dict(_names_in_files(state, table))
     known = CatalogTable(
-        name=str(table),
+        name=identifier,
         columns=dict(_names_in_table(state, table)),
         partition_column=table.partition_column,
         partitions=None if keys is None else tuple(sorted(state.records)),
@@ -252,13 +259,13 @@ def _names_in_files(state: TableState, table: LakeTable) -> Iterator[tuple[str, 
             yield column.name, found
 
 
-def _text(parts: pa.Table, lines: ir.Table, home: str) -> Source:
+def _text(parts: pa.Table, lines: ir.Table, home: str, attempts: Collection[str]) -> Source:
     order = [("source_uri", "ascending"), ("member", "ascending"), ("part", "ascending")]
     schema = schema_names(lines.schema())
     constants = [name for name in schema if name not in {"line", "line_number"}]
     files = tuple(
         SourceFile(
-            uri=_below(home, part["part_uri"]),
+            uri=_beside(home, attempts, part["part_uri"]),
             constants={name: str(part[name]) for name in constants},
             first_line=part["first_line"],
         )
@@ -267,8 +274,13 @@ def _text(parts: pa.Table, lines: ir.Table, home: str) -> Source:
     return Source("lines", schema, files)
 
 
-def _below(home: str, uri: str) -> str:
-    """Where a raw part lies now: a row names it where it was written, before a lake was moved."""
+def _beside(home: str, attempts: Collection[str], uri: str) -> str:
+    """Where a raw part lies now: beside the Parquet file of its attempt.
+
+    A row names it where it was written, before a lake was moved or an environment was promoted.
+    """
     namespace, name = home.split("/")[-2:]
     _, is_ours, path = uri.rpartition(f"/{namespace}/{name}/data/")
-    return f"{home}/data/{path}" if is_ours else uri
+    attempt, _, rest = path.partition("/")
+    folders = [it for it in attempts if it.endswith(f"/data/{attempt}")]
+    return f"{folders[0]}/{rest}" if is_ours and folders else uri

@@ -1,6 +1,6 @@
 """A remote job as Dagster's pages show it: who it was, what became of it, where to look."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import dagster as dg
@@ -23,10 +23,12 @@ def job_metadata(facts: Mapping[str, Any]) -> Metadata:
     """What an engine tells of a remote job; nothing of one that ran in this process."""
     if not _is_remote(facts):
         return {}
-    ids = " / ".join(str(facts[name]) for name in _IDS if facts.get(name))
+    found = [facts[name] for name in _IDS if facts.get(name)]
+    ids = [it for each in found for it in (each if isinstance(each, list) else [each])]
     return {
-        "job/id": ids,
+        "job/id": " / ".join(map(str, ids)),
         **_history(facts.get("state_history") or {}),
+        **_table("job/queries", facts.get("queries") or ()),
         **_links(facts),
         **{shown: facts[name] for name, shown in _FIGURES.items() if name in facts},
     }
@@ -35,7 +37,9 @@ def job_metadata(facts: Mapping[str, Any]) -> Metadata:
 def other_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What else an engine tells: nothing that :func:`job_metadata` shows by itself."""
     shown = (
-        {*_IDS, *_FIGURES, "state_history", "log_uri", "console_url"} if _is_remote(facts) else ()
+        {*_IDS, *_FIGURES, "queries", "state_history", "log_uri", "console_url"}
+        if _is_remote(facts)
+        else ()
     )
     return {name: value for name, value in facts.items() if name not in shown}
 
@@ -45,10 +49,13 @@ def _is_remote(facts: Mapping[str, Any]) -> bool:
 
 
 def _history(states: Mapping[str, str]) -> Metadata:
-    if not states:
-        return {}
-    records = [dg.TableRecord({"state": state, "since": since}) for state, since in states.items()]
-    return {"job/states": dg.MetadataValue.table(records)}
+    rows = [{"state": state, "since": since} for state, since in states.items()]
+    return _table("job/states", rows)
+
+
+def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> Metadata:
+    records = [dg.TableRecord(row) for row in rows]
+    return {name: dg.MetadataValue.table(records)} if records else {}
 
 
 def _links(facts: Mapping[str, Any]) -> Metadata:

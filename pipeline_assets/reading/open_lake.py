@@ -25,6 +25,7 @@ from pipeline_assets.iceberg.past import Version
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.reading.published_table import PublishedTable
 from pipeline_assets.settings import Settings
+from pipeline_assets.storage.environments import lake_of
 from pipeline_assets.storage.s3_access import S3_SCHEME
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _absolute(uri: str) -> str:
 def _catalog_in(lake_uri: str) -> str:
     if lake_uri.startswith(S3_SCHEME):
         raise PipelineError(f"Name the catalog of {lake_uri}: open_lake(…, catalog='glue')")
-    file = Path(lake_uri) / "catalog.db"
+    file = Path(lake_of(lake_uri)) / "catalog.db"
     if not file.is_file():
         raise PipelineError(f"There is no lake in {lake_uri}: it has no catalog.db")
     return sqlite_uri(file)

@@ -1,10 +1,11 @@
-"""Where the lake is and how to reach it."""
+"""Where the lake is and how to reach it, and which environment of it is worked in."""
 
 from pathlib import Path
 
 from pydantic import BaseModel, Field
 
 from pipeline_assets.settings.values import FolderOrPrefix
+from pipeline_assets.storage.environments import NAME
 from pipeline_assets.storage.s3_access import S3Access
 
 
@@ -44,3 +45,14 @@ class LakeSettings(BaseModel):
     def s3(self) -> S3Access:
         """How to reach S3."""
         return S3Access(self.s3_endpoint_url, self.s3_region, self.kms_key_id)
+
+
+class EnvironmentSettings(BaseModel):
+    """Which environment is worked in."""
+
+    environment: str | None = Field(
+        None,
+        pattern=rf"^{NAME.pattern}$",
+        description="Name of an environment that `env create` has made: everything then reads and "
+        "publishes there ([environments.md](environments.md)). Without it, in the lake itself.",
+    )

@@ -24,17 +24,19 @@ from pipeline_assets.settings.databases import DatabaseSettings
 from pipeline_assets.settings.emr import EmrSettings
 from pipeline_assets.settings.engines import EngineSettings
 from pipeline_assets.settings.faults import one_line, refuse_unknown_names
-from pipeline_assets.settings.lake import LakeSettings
+from pipeline_assets.settings.lake import EnvironmentSettings, LakeSettings
 from pipeline_assets.settings.landing import LandingSettings
 from pipeline_assets.settings.pageviews import PageViewSettings
 from pipeline_assets.settings.sentiment import SentimentSettings
 from pipeline_assets.settings.streams import StreamSettings
+from pipeline_assets.storage.environments import environment_uri, lake_of
 
 PREFIX: Final = "PIPELINE_"
 ENV_FILE: Final = ".env"
 GROUPS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
     {
         "Lake": LakeSettings,
+        "Environments": EnvironmentSettings,
         "Landing zone": LandingSettings,
         "Engines": EngineSettings,
         "EMR": EmrSettings,
@@ -49,6 +51,17 @@ GROUPS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
     }
 )
 """Title of each group in docs/settings.md; a new group is also a base of `Settings`."""
+_OUTWARD: Final = (
+    "alert_slack_webhook",
+    "alert_smtp_url",
+    "alert_sns_topic_arn",
+    "compute_logs_uri",
+    "instance_dsn",
+    "landing_queue_url",
+    "stream_name",
+    "warehouse_dsn",
+)
+"""Settings that an environment does without."""
 
 
 class Settings(  # pydantic lists the fields of the last base first
@@ -63,6 +76,7 @@ class Settings(  # pydantic lists the fields of the last base first
     EmrSettings,
     EngineSettings,
     LandingSettings,
+    EnvironmentSettings,
     LakeSettings,
     BaseSettings,
 ):
@@ -82,7 +96,7 @@ class Settings(  # pydantic lists the fields of the last base first
         names = [*os.environ, *dotenv_values(ENV_FILE)]
         refuse_unknown_names(names, list(cls.model_fields), PREFIX)
         try:
-            return cls()
+            settings = cls()
         except ValidationError as error:
             # Not chained: the original error may quote a password.
             raise PipelineError(one_line(error, PREFIX)) from None
@@ -90,3 +104,28 @@ class Settings(  # pydantic lists the fields of the last base first
             # pydantic-settings says only in its text which variable holds no JSON.
             (field,) = re.findall(r'field "(\w+)"', str(error))
             raise PipelineError(f"Setting {PREFIX}{field.upper()}: not valid JSON") from None
+        if settings.lake_uri != lake_of(settings.lake_uri):
+            raise PipelineError(
+                f"{PREFIX}LAKE_URI is an environment: set it to {lake_of(settings.lake_uri)}, and "
+                f"{PREFIX}ENVIRONMENT={settings.lake_uri.rpartition('/')[2]}"
+            )
+        return settings.within(settings.environment) if settings.environment else settings
+
+    def within(self, environment: str) -> "Settings":
+        """The same in an environment, which neither loads nor tells anybody outside of it.
+
+        It has a lake and a Dagster home of its own. It takes no events from a stream or a queue,
+        because whoever takes one takes it from production.
+        """
+        kept = ("environments", environment)
+        home = self.dagster_home
+        return self.model_copy(
+            update={
+                **dict.fromkeys(_OUTWARD),
+                "environment": environment,
+                "lake_uri": environment_uri(self.lake_uri, environment),
+                "dagster_home": home if home.parts[-2:] == kept else home.joinpath(*kept),
+                "deployment_name": f"{self.deployment_name}-{environment}",
+                "openlineage": False,
+            }
+        )

@@ -17,21 +17,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 from uuid import uuid4
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from pipeline_assets.dataset.values.objects import ObjectStore, OnFault, StoredObject
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.storage.durability import persist_files
 from pipeline_assets.storage.local_listing import local_etag, local_listing
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access, split_s3_uri
+from pipeline_assets.storage.s3_reading import ResumingReader, overwritten, s3_errors
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 S3_BATCH: Final = 1000
-_NO_ACCESS: Final = frozenset(
-    {"403", "AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
-)
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ class LocalStore:
         stream = _opened(uri)
         if etag not in (None, local_etag(os.fstat(stream.fileno()))):
             stream.close()
-            raise _overwritten(uri)
+            raise overwritten(uri)
         return stream
 
     def put(self, uri: str, data: bytes) -> None:
@@ -86,6 +82,15 @@ class LocalStore:
         # Nothing above the first folder that both share is empty: the target lies there.
         _remove_empty_parents(Path(source), Path("/"))
 
+    def copy(self, source: str, target: str) -> None:
+        """See :class:`ObjectStore`."""
+        try:
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            with _opened(source) as old, _replacing(Path(target)) as new:
+                shutil.copyfileobj(old, new)
+        except OSError as error:
+            raise PipelineError(f"Cannot copy {source} to {target}: {error.strerror}") from error
+
     def delete(self, uris: Iterable[str], below: str | None = None) -> None:
         """See :class:`ObjectStore`; folders left empty below that folder are removed."""
         for uri in uris:
@@ -115,10 +120,6 @@ def _replacing(target: Path) -> Iterator[BinaryIO]:
         partial.unlink(missing_ok=True)
 
 
-def _overwritten(uri: str) -> PipelineError:
-    return PipelineError(f"{uri} was overwritten while it was read; run again")
-
-
 def _remove_empty_parents(path: Path, below: Path) -> None:
     """Remove the folders above a path that are empty, none of them at or above ``below``."""
     # The first folder that cannot be removed is not empty, or belongs to somebody else.
@@ -144,7 +145,7 @@ class S3Store:
 
     def require(self, root: str) -> None:
         """See :class:`ObjectStore`."""
-        with _one_line_errors(root):
+        with s3_errors(root):
             self.client.head_bucket(Bucket=split_s3_uri(root)[0])
 
     def list(
@@ -158,7 +159,7 @@ class S3Store:
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=bucket, Prefix=key and f"{key}/", StartAfter=split_s3_uri(after)[1]
         )
-        with _one_line_errors(prefix):
+        with s3_errors(prefix):
             for page in pages:
                 for item in page.get("Contents", []):
                     yield StoredObject(
@@ -170,31 +171,35 @@ class S3Store:
 
     def open(self, uri: str, etag: str | None = None) -> BinaryIO:
         """See :class:`ObjectStore`; a broken connection is resumed where it broke."""
-        return cast(BinaryIO, _ResumingReader(self.client, uri, etag))
+        return cast(BinaryIO, ResumingReader(self.client, uri, etag))
 
     def put(self, uri: str, data: bytes) -> None:
         """See :class:`ObjectStore`."""
         bucket, key = split_s3_uri(uri)
-        with _one_line_errors(uri):
+        with s3_errors(uri):
             self.client.put_object(Bucket=bucket, Key=key, Body=data, **self._encryption)
 
     def persist(self, uris: Iterable[str]) -> None:
         """See :class:`ObjectStore`; S3 answers when an object is stored for good."""
 
     def move(self, source: str, target: str) -> None:
+        """See :class:`ObjectStore`."""
+        self.copy(source, target)
+        self.delete([source])
+
+    def copy(self, source: str, target: str) -> None:
         """See :class:`ObjectStore`; S3 copies the object itself, a large one in parts."""
         bucket, key = split_s3_uri(source)
         to_bucket, to_key = split_s3_uri(target)
-        with _one_line_errors(target):
+        with s3_errors(f"{source} to {target}"):
             self.client.copy(
                 {"Bucket": bucket, "Key": key}, to_bucket, to_key, ExtraArgs=self._encryption
             )
-            self.client.delete_object(Bucket=bucket, Key=key)
 
     def delete(self, uris: Iterable[str], below: str | None = None) -> None:  # noqa: ARG002 - S3 has no folders
         """See :class:`ObjectStore`."""
         for bucket, keys in _deletions(uris):
-            with _one_line_errors(f"{S3_SCHEME}{bucket}"):
+            with s3_errors(f"{S3_SCHEME}{bucket}"):
                 answer = self.client.delete_objects(
                     Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
                 )
@@ -209,79 +214,6 @@ def _deletions(uris: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
         keys = [key for _, key in places]
         for start in range(0, len(keys), S3_BATCH):
             yield bucket, keys[start : start + S3_BATCH]
-
-
-class _ResumingReader:
-    """Reads an object from start to end; after a broken connection it asks for the rest.
-
-    The etag makes sure that the rest belongs to the same object.
-    """
-
-    RETRIES = 5
-
-    def __init__(self, client: "S3Client", uri: str, etag: str | None = None) -> None:
-        self._client = client
-        self._uri = uri
-        self._bucket, self._key = split_s3_uri(uri)
-        self._position = 0
-        self._etag = etag
-        self._body = self._request()
-
-    def read(self, size: int = -1) -> bytes:
-        """Read up to ``size`` bytes, all by default."""
-        for attempt in range(self.RETRIES + 1):
-            try:
-                data = self._body.read(None if size < 0 else size)
-                self._position += len(data)
-                return bytes(data)
-            except (BotoCoreError, OSError) as error:
-                if attempt == self.RETRIES:
-                    raise _unreachable(self._uri, error) from error
-                self._body = self._request()
-        raise AssertionError("the loop returns or raises")
-
-    def close(self) -> None:
-        """Return the connection to the pool."""
-        self._body.close()
-
-    def __enter__(self) -> "_ResumingReader":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _request(self) -> Any:  # noqa: ANN401 - botocore's StreamingBody
-        resumed: dict[str, Any] = {}
-        if self._etag:
-            resumed["IfMatch"] = f'"{self._etag}"'
-        # The etag of the first answer: if somebody overwrites the object, S3 refuses the rest.
-        if self._position:
-            resumed["Range"] = f"bytes={self._position}-"
-        with _one_line_errors(self._uri):
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._key, **resumed)
-        self._etag = answer["ETag"].strip('"')
-        return answer["Body"]
-
-
-@contextmanager
-def _one_line_errors(uri: str) -> Iterator[None]:
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        raise _unreachable(uri, error) from error
-
-
-def _unreachable(uri: str, error: Exception) -> PipelineError:
-    if isinstance(error, ClientError):
-        details = error.response.get("Error", {})
-        if details.get("Code") == "PreconditionFailed":
-            return _overwritten(uri)
-        if details.get("Code") == "InvalidObjectState":
-            return PipelineError(f"{uri} is archived: restore it (aws s3api restore-object) first")
-        code = details.get("Code", "unknown error")
-        hint = "; check the AWS credentials and what they may do" if code in _NO_ACCESS else ""
-        return PipelineError(f"S3 refused {uri}: {code} {details.get('Message', '')}{hint}")
-    return PipelineError(f"Cannot reach S3 for {uri}: {type(error).__name__}: {error}")
 
 
 def free_space(uri: str) -> int | None:

@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import EndpointConnectionError
 from moto.athena.responses import AthenaResponse
 from moto.glue.models import glue_backends
 from moto.s3.models import s3_backends
@@ -109,6 +110,8 @@ class AthenaDouble:
         before: Called by each query before it runs; may wait, or raise a Refusal.
         after: Called when it has written; what it raises leaves orphans.
         throttled: How many of the next calls to Athena are refused with a throttling error.
+        denied: True refuses every call to Athena.
+        network: False makes every call to Athena fail before it is sent.
         lost_answers: How many of the next starts happen without their answer arriving.
         manifest_delay: Seconds between the end of an UNLOAD and its manifest.
         executions: All queries by id, in the order of their starts.
@@ -118,6 +121,8 @@ class AthenaDouble:
     before: Hook = nothing
     after: Hook = nothing
     throttled: int = 0
+    denied: bool = False
+    network: bool = True
     lost_answers: int = 0
     manifest_delay: float = 0
     executions: dict[str, Execution] = field(default_factory=dict)
@@ -193,6 +198,10 @@ class AthenaDouble:
             execution.state = "FAILED" if execution.error else "SUCCEEDED"
 
     def _before_send(self, request: AWSPreparedRequest, **_: object) -> AWSResponse | None:
+        if not self.network:
+            raise EndpointConnectionError(endpoint_url=request.url)
+        if self.denied:
+            return refusal(request.url, "AccessDeniedException")
         if self.throttled > 0:
             self.throttled -= 1
             return refusal(request.url, "ThrottlingException")

@@ -26,3 +26,12 @@ def test_nothing_of_a_job_is_shown_of_what_this_process_computed() -> None:
     here = {"spark_version": "none", "duration_seconds": 1.0}
     assert job_metadata(here) == {}
     assert other_facts(here) == here
+
+
+def test_each_query_of_an_attempt_is_a_row() -> None:
+    query = {"query": "unload-0", "id": "q-1", "state": "SUCCEEDED", "bytes": 10}
+    facts = {"engine": "athena", "query_ids": ["q-1", "q-2"], "queries": [query]}
+    shown = job_metadata(facts)
+    assert shown["job/id"] == "q-1 / q-2"
+    assert [dict(row.data) for row in shown["job/queries"].records] == [query]
+    assert other_facts(facts) == {"engine": "athena"}

@@ -1,8 +1,10 @@
 import hashlib
 import re
 import tarfile
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
+from statistics import mean
 
 import pytest
 
@@ -112,6 +114,36 @@ def test_rates_are_like_the_published_ones(tmp_path: Path) -> None:
     assert truth.impressions / truth.common_rows == pytest.approx(58, rel=0.1)
     assert truth.clicks / truth.impressions == pytest.approx(0.04, rel=0.1)
     assert 0 < truth.conversions_without_click < truth.conversions < truth.clicks / 10
+
+
+WEIGHED = re.compile("\x01?109_14\x02(\\d+)\x03([^\x01]+)")
+Weights = list[tuple[str, str]]
+POPULAR = {str(450_000 + number) for number in range(20)}
+
+
+def weighs_the_popular(tokens: Weights) -> bool:
+    found = [float(weight) for name, weight in tokens if name in POPULAR]
+    return bool(found) and mean(found) > 4
+
+
+def weighs_the_last(tokens: Weights) -> bool:
+    return bool(tokens) and float(tokens[-1][1]) > 1
+
+
+def times_more_clicks(landing: Path, is_keen: Callable[[Weights], bool]) -> float:
+    """How many times as often those users click who are keen by what they weigh."""
+    commons = (line.split(",", 2) for line in lines_of(landing, "common_features_train.csv"))
+    keen = {index for index, _, rest in commons if is_keen(WEIGHED.findall(rest))}
+    heads = [line.split(",", 4) for line in lines_of(landing, "sample_skeleton_train.csv")]
+    of_keen = [int(head[1]) for head in heads if head[3] in keen]
+    of_others = [int(head[1]) for head in heads if head[3] not in keen]
+    return mean(of_keen) / mean(of_others)
+
+
+def test_clicks_follow_all_that_a_user_weighs_and_not_the_last_value(tmp_path: Path) -> None:
+    write_taobao(tmp_path, scale=10)
+    assert times_more_clicks(tmp_path, weighs_the_popular) > 3
+    assert 0.7 < times_more_clicks(tmp_path, weighs_the_last) < 1.4
 
 
 def test_the_archives_can_be_extracted(clean: Path) -> None:

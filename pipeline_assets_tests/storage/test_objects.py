@@ -128,6 +128,20 @@ def test_what_is_moved_has_another_name(place: Place) -> None:
     assert names(place) == ["a"]
 
 
+def test_a_copy_is_an_object_of_its_own(place: Place) -> None:
+    store, root = place
+    store.put(f"{root}/new/a", b"one")
+    store.put(f"{root}/a", b"old")
+    store.copy(f"{root}/new/a", f"{root}/a")
+    store.delete([f"{root}/new/a"])
+    assert names(place) == ["a"]
+    with store.open(f"{root}/a") as stream:
+        assert stream.read() == b"one"
+    with pytest.raises(PipelineError, match=r"/absent"):
+        store.copy(f"{root}/absent", f"{root}/b")
+    assert names(place) == ["a"]
+
+
 def test_deleting_what_is_not_there_is_no_error(place: Place) -> None:
     store, root = place
     store.put(f"{root}/a", b"")

@@ -87,6 +87,7 @@ def recover(session: "Session", dry_run: bool, place: str | None) -> None:
     Also for a lake that was moved, and for a catalog that is damaged or older than the lake. Stop
     whatever publishes first.
     """
+    session.require_production("recover")
     if not place:
         session.require_lake()
     from pipeline_assets.command.care.backup import take_back
@@ -117,6 +118,7 @@ def recover(session: "Session", dry_run: bool, place: str | None) -> None:
 @click.pass_obj
 def backup(session: "Session", to: str) -> None:
     """Copy what is not in the lake, catalog and Dagster home, into a new folder below TO."""
+    session.require_production("backup")
     session.require_lake()
     from pipeline_assets.command.care.backup import back_up
 

@@ -65,6 +65,10 @@ class ObjectStore(Protocol):
         """Give an object another name; readers of that name see the old or the new, whole."""
         ...
 
+    def copy(self, source: str, target: str) -> None:
+        """Copy an object; the copy is a file of its own, and readers see all of it or nothing."""
+        ...
+
     def delete(self, uris: Iterable[str], below: str | None = None) -> None:
         """Delete objects; a missing one is no error.
 

@@ -150,9 +150,12 @@ class _Run:
             return {role: self.retries(partial(rows, query)) for role, query in queries.items()}
 
         tables, destination = self.engine.tables, job.destination.uri
-        with tables.over(job.token, destination, job.schema, self.retries) as output:
-            tables.drop_left()
+        with tables.over(job.token, destination, job.schema, self.retries, self._tidy) as output:
+            self._tidy(tables.drop_left)
             return evaluate(ask, output, job, written)
+
+    def _tidy(self, clean_up: Callable[[], None]) -> None:
+        self._waiter.try_to(clean_up, self.retries.log)
 
     def _ended(
         self, job: Job, statements: Mapping[str, str], history: dict[str, str]
@@ -170,13 +173,18 @@ class _Run:
             )
             for role, sql in statements.items()
         }
-        ended = Waiter(service, self.engine.poll).finish(starts, self.retries, history)
+        ended = self._waiter.finish(starts, self.retries, history)
         self.queries.extend(query for query, _ in ended)
         for query, status in ended:
             if status.outcome == "failed":
                 reason = f"{query.id} {status.state}: {status.reason or 'no reason'}"
-                raise JobFailedError(reason, facts=self._facts())
+                facts = {name: it for name, it in self._facts().items() if name != "queries"}
+                raise JobFailedError(reason, facts=facts)
         return {role: query for role, (query, _) in zip(statements, ended, strict=True)}
+
+    @property
+    def _waiter(self) -> Waiter:
+        return Waiter(self.engine.service, self.engine.poll)
 
     def _facts(self) -> dict[str, Any]:
         facts = self.retries(lambda: self.engine.service.facts(self.queries))

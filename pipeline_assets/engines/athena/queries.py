@@ -145,13 +145,15 @@ class Queries:
 
     def facts(self, queries: Iterable[RemoteJob]) -> dict[str, Any]:
         """Ids, time and cost of all queries of an attempt; the link shows the first."""
-        found = [self._execution(query) for query in queries]
+        asked = list(queries)
+        found = [self._execution(query) for query in asked]
         statistics = [each.get("Statistics", {}) for each in found]
         scanned = [each.get("DataScannedInBytes", 0) for each in statistics]
         return {
             "engine": self.name,
             "workgroup": self.config.workgroup,
-            "query_ids": [each["QueryExecutionId"] for each in found],
+            "query_ids": [query.id for query in asked],
+            "queries": [_told(query, it) for query, it in zip(asked, found, strict=True)],
             **({"console_url": self._console(found[0])} if found else {}),
             "scanned_bytes": sum(scanned),
             "queue_seconds": _seconds(statistics, "QueryQueueTimeInMillis"),
@@ -219,6 +221,18 @@ def estimated_cost(scanned: Iterable[int], usd_per_tb: float | None) -> dict[str
         return {}
     billed = sum(max(each, LEAST_BYTES) for each in scanned if each)
     return {"estimated_cost_usd": round(billed / TERABYTE * usd_per_tb, 6)}
+
+
+def _told(query: RemoteJob, execution: Mapping[str, Any]) -> dict[str, Any]:
+    """What people want to know of one query."""
+    statistics = execution.get("Statistics", {})
+    return {
+        "query": query.token.partition("-")[2],
+        "id": query.id,
+        "state": execution["Status"]["State"],
+        "bytes": statistics.get("DataScannedInBytes", 0),
+        "seconds": _seconds([statistics], "EngineExecutionTimeInMillis"),
+    }
 
 
 def _submitted(execution: Mapping[str, Any]) -> datetime:

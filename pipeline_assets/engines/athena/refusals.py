@@ -7,16 +7,22 @@ from pipeline_assets.errors import PipelineError
 from spark_resources.job import Job
 
 
+class NotOnAthenaError(PipelineError):
+    """Athena cannot compute an asset; the message says why, and how to route it elsewhere."""
+
+
 def refuse(job: Job) -> None:
     """Refuse a job that Athena cannot execute.
 
     Raises:
-        PipelineError: It says why, and how to route the asset elsewhere.
+        NotOnAthenaError: It is one.
     """
     for reason in _reasons(job):
         asset = job.labels.get("asset", "it")
         route = f"""PIPELINE_ENGINE_OVERRIDES='{{"{asset}": "embedded"}}'"""
-        raise PipelineError(f"Athena cannot compute {asset}: {reason}; set {route}, or use Spark")
+        raise NotOnAthenaError(
+            f"Athena cannot compute {asset}: {reason}; set {route}, or use Spark"
+        )
 
 
 def _reasons(job: Job) -> Iterator[str]:

@@ -4,11 +4,11 @@ They are made and dropped by Glue's own interface, which answers at once; as sta
 they would be queries that have to be waited for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from botocore.exceptions import ClientError
 
@@ -25,6 +25,8 @@ _FORMAT: Final = {
     },
 }
 _TYPES: Final = {"long": "bigint"}
+Tidy: TypeAlias = Callable[[Callable[[], None]], None]
+"""Cleans up; what fails is told to people, and nothing else fails with it."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class AuditTables:
 
     @contextmanager
     def over(
-        self, token: str, uri: str, schema: Mapping[str, str], retries: Retries
+        self, token: str, uri: str, schema: Mapping[str, str], retries: Retries, tidy: Tidy
     ) -> Iterator[str]:
         """A table of the Parquet files below a prefix, for as long as the context lasts.
 
@@ -52,6 +54,7 @@ class AuditTables:
             uri: The prefix.
             schema: Its columns.
             retries: Repeats calls of Glue.
+            tidy: Drops the table, and survives it if that cannot be done: a later run does.
 
         Yields:
             The table's name for SQL.
@@ -61,17 +64,15 @@ class AuditTables:
         try:
             yield f"{identifier(self.database)}.{identifier(name)}"
         finally:
-            self._drop(name)
+            tidy(lambda: self._drop(name))
 
-    def drop_left(self, now: datetime | None = None) -> list[str]:
+    def drop_left(self, now: datetime | None = None) -> None:
         """Drop tables that processes have left which were killed during their audits."""
         before = (now or datetime.now(UTC)) - self.left_after
         pages = self.glue.get_paginator("get_tables").paginate(DatabaseName=self.database)
         tables = [table for page in pages for table in page["TableList"]]
-        left = [it["Name"] for it in tables if _is_older(it, before)]
-        for name in left:
+        for name in [it["Name"] for it in tables if _is_older(it, before)]:
             self._drop(name)
-        return left
 
     def _create(self, name: str, uri: str, schema: Mapping[str, str]) -> None:
         columns = [{"Name": it, "Type": hive_type(type_)} for it, type_ in schema.items()]

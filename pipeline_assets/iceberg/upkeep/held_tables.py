@@ -20,6 +20,7 @@ from pipeline_assets.iceberg.agreement import MetadataFile, metadata_files
 from pipeline_assets.iceberg.history import damaged_uris
 from pipeline_assets.iceberg.upkeep.manifests import entries_of, manifests_of
 from pipeline_assets.iceberg.upkeep.relocation import Relocation
+from pipeline_assets.storage.environments import FOLDER
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class BareTable:
 
 def tables_in(store: ObjectStore, lake_uri: str) -> Iterator[HeldTable | BareTable]:
     """Every table that was published into the lake, ordered by name, by one listing of it."""
-    found = (item for item in store.list(lake_uri) if len(_place(item, lake_uri)) > 2)
+    found = (item for item in store.list(lake_uri) if _is_of_a_table(_place(item, lake_uri)))
     for (namespace, name), items in groupby(found, lambda item: _place(item, lake_uri)[:2]):
         listed, location = list(items), f"{lake_uri}/{namespace}/{name}"
         beside = [it for it in listed if f"{location}/metadata/" in it.uri]
@@ -81,6 +82,11 @@ def tables_in(store: ObjectStore, lake_uri: str) -> Iterator[HeldTable | BareTab
             yield HeldTable(f"{namespace}.{name}", location, tuple(newest_first), sizes)
         elif _is_bare([item.uri for item in beside]):
             yield BareTable(f"{namespace}.{name}")
+
+
+def _is_of_a_table(place: Sequence[str]) -> bool:
+    """Environments are no tables of the lake that they lie in."""
+    return len(place) > 2 and place[0] != FOLDER
 
 
 def _is_bare(uris: Sequence[str]) -> bool:

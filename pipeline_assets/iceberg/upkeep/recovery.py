@@ -130,7 +130,7 @@ def _lost_tables(
     is_dry: bool,
 ) -> Iterator[Recovered]:
     """Tables that were published, but of which storage holds no metadata any more."""
-    spaces = catalog.list_namespaces()
+    spaces = access.namespaces()
     known = {".".join(name) for space in spaces for name in catalog.list_tables(space)}
     for name in sorted({*known, *bare}.difference(held)):
         location = f"{access.warehouse}/{name.replace('.', '/')}"

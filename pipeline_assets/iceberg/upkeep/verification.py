@@ -32,6 +32,7 @@ from pipeline_assets.iceberg.upkeep.manifests import (
     manifests_of,
     recovery_told,
 )
+from pipeline_assets.storage.environments import shared_location
 
 _RAW = "part_uri"
 """A table with this column describes raw text that lies beside its files."""
@@ -178,7 +179,8 @@ class _Verification:
 
     @cached_property
     def _sizes(self) -> dict[str, int]:
-        return {it.uri: it.size for it in self._store.list(f"{self._location}/data")}
+        homes = {self._location, shared_location(self._location)}
+        return {it.uri: it.size for home in homes for it in self._store.list(f"{home}/data")}
 
     @cached_property
     def _seals(self) -> dict[str, dict[str, Checksum] | None]:

@@ -28,49 +28,27 @@ from pipeline_assets.warehouses.redshift.sql import REDSHIFT
 from pipeline_assets.warehouses.statements import Statements
 from pipeline_assets_tests.conftest import MakeSettings
 from pipeline_assets_tests.domains.rentals.world import sql
-from pipeline_assets_tests.doubles.redshift import data_api, redshift
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
 
 TAOBAO = datasets_in(domains.taobao).assets
 TABLES = [asset.table.name for asset in TAOBAO if asset.to_warehouse]
 ASSETS = (*TAOBAO, *(warehouse_load(asset) for asset in TAOBAO if asset.to_warehouse))
-SUMS = {
-    "impressions": "count(*), sum(sample_id), sum(click_label), count(distinct split)",
-    "core_features": "count(*), sum(feature_id), count(distinct feature_name), min(feature_value)",
-    "common_features_summary": "count(*), sum(num_features), count(distinct split), 0",
-    "common_features": "count(*), sum(feature_id), max(feature_name), max(feature_value)",
+LOADED = {
+    "taobao.impressions",
+    "taobao.core_features",
+    "taobao.common_features_summary",
+    "taobao.common_features",
+    "rentals.user_purchases",
+    "rentals.classified_movie_reviews",
+    "rentals.user_behavior_metric",
 }
-RENTALS = ("user_purchases", "classified_movie_reviews", "user_behavior_metric")
 
 
 @pytest.fixture
-def kind() -> str:
-    """Postgres, but for tests that are parametrised otherwise."""
-    return "postgres"
-
-
-@pytest.fixture
-def settings(
-    make_settings: MakeSettings,
-    tmp_path: Path,
-    postgres_dsn: SecretDsn,
-    kind: str,
-    request: pytest.FixtureRequest,
-) -> Iterator[Settings]:
+def settings(make_settings: MakeSettings, tmp_path: Path, postgres_dsn: SecretDsn) -> Settings:
     write_taobao(tmp_path / "landing", scale=0.02)
-    if kind == "postgres":
-        yield make_settings(warehouse_dsn=postgres_dsn.reveal())
-        return
-    s3, bucket = request.getfixturevalue("s3"), request.getfixturevalue("bucket")
-    store = request.getfixturevalue("s3_store")
-    with redshift(postgres_dsn, store) as double, data_api(double) as (_, endpoint):
-        request.getfixturevalue("monkeypatch").setenv("AWS_ENDPOINT_URL_REDSHIFT_DATA", endpoint)
-        yield make_settings(
-            warehouse_dsn=f"redshift-data:///scratch?workgroup=analytics&staging={bucket}/waiting",
-            s3_endpoint_url=s3.endpoint_url,
-            s3_region=s3.region,
-        )
+    return make_settings(warehouse_dsn=postgres_dsn.reveal())
 
 
 @pytest.fixture
@@ -96,22 +74,6 @@ def in_lake(settings: Settings, statement: str) -> list[tuple[str, ...]]:
 def number(value: object) -> str:
     """Postgres sums whole numbers as numeric, which arrives as text."""
     return str(Decimal(repr(value))) if isinstance(value, float) else str(value)
-
-
-@pytest.mark.parametrize("kind", ["postgres", "redshift-data"])
-def test_the_taobao_tables_are_the_same_in_the_warehouse(
-    updater: Updater, settings: Settings, postgres_dsn: SecretDsn
-) -> None:
-    assert list(update(updater)) == []
-    for name, sums in SUMS.items():
-        named = ", ".join(f"{each} as c{place}" for place, each in enumerate(sums.split(", ")))
-        statement = f"select {named} from taobao.{name}"
-        (there,) = sql(postgres_dsn, statement)
-        assert [tuple(map(number, there.values()))] == in_lake(settings, statement)
-    listed = in_lake(settings, "select split, rows, uri from warehouse.impressions order by 1")
-    assert [split for split, _, _ in listed] == ["test", "train"]
-    assert all(uri.endswith("/scratch/taobao.impressions") for _, _, uri in listed)
-    assert updater.stale(updater.listings()) == []
 
 
 def test_schema_keys_and_comments_come_from_the_contract(
@@ -164,10 +126,7 @@ def test_a_wrong_place_is_told_in_one_line_without_the_password(
 def test_every_loaded_table_has_types_in_every_warehouse(statements: Statements) -> None:
     loaded = [asset for asset in DATASETS.assets if isinstance(asset.export, LoadedTable)]
     names = {asset.export.place for asset in loaded if asset.export}
-    assert names == {
-        *(f"taobao.{name}" for name in SUMS),
-        *(f"rentals.{name}" for name in RENTALS),
-    }
+    assert names == LOADED
     for asset in loaded:
         assert isinstance(asset.export, LoadedTable)
         table = table_of(asset.export)

@@ -1,140 +1,32 @@
 """Every fault that a query can suffer, provoked on a double that behaves like Athena."""
 
-import os
-import signal
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from pipeline_assets.engines.athena.engine import AthenaEngine
 from pipeline_assets.engines.athena.queries import AthenaConfig, Queries
-from pipeline_assets.engines.athena.tables import AuditTables
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.storage.objects import S3Store
-from pipeline_assets.storage.s3_access import S3Access
-from pipeline_assets_tests.doubles.athena import (
-    WORKGROUP,
-    AthenaDouble,
-    Execution,
-    athena_account,
-    nothing,
+from pipeline_assets_tests.doubles.athena import WORKGROUP, Execution, nothing
+from pipeline_assets_tests.engines.athena.rig import (
+    HOME,
+    JOB,
+    PATIENCE,
+    QUICK,
+    InterruptedRunError,
+    Rig,
+    a_job,
+    fail,
+    hang,
+    only,
 )
-from pipeline_assets_tests.doubles.athena_sql import Refusal
-from pipeline_assets_tests.doubles.emr import REGION, aws_server
-from pipeline_assets_tests.engines.athena.lake import lead_to, variables
-from pipeline_assets_tests.processes import CONTEXT
-from spark_resources.job import Audit, Destination, Job, Manifest
 from spark_resources.runners.janitor import cancel_orphans
-from spark_resources.runners.polling import PollPolicy, Retries
+from spark_resources.runners.polling import Retries
 from spark_resources.runners.staging import Staging
 from spark_resources.runners.tokens import attempt_token
-
-HOME = "s3://lake/tables/x/y/data"
-PATIENCE = 20
-QUICK = PollPolicy(
-    first_seconds=0.01,
-    longest_seconds=0.05,
-    deadline_seconds=30,
-    outage_seconds=20,
-    log_seconds=5,
-    cancel_seconds=5,
-)
-SUMMARY = (
-    'SELECT COUNT(*) AS "rows", COALESCE(COUNT_IF("n" < 0), 0) AS "not_negative" FROM "output"'
-)
-
-
-class InterruptedRunError(BaseException):
-    """What Dagster raises in a process that is told to stop."""
-
-
-def a_job(*keys: str, token: str | None = None) -> Job:
-    """A row for each partition."""
-    token = token or attempt_token("the work", 0)
-    rows = ", ".join(f"({number}, '{key}')" for number, key in enumerate(keys))
-    return Job(
-        token=token,
-        kind="query",
-        inputs={},
-        sql=f'SELECT * FROM (VALUES {rows}) AS t("n", "key")',
-        schema={"n": "int", "key": "string"},
-        destination=Destination(f"{HOME}/{token}", "key", keys),
-        audit=Audit(
-            SUMMARY,
-            {"not_negative": 'SELECT * FROM "output" WHERE "n" < 0 LIMIT 5'},
-            {"preview": 'SELECT * FROM "output" ORDER BY "n" LIMIT 2'},
-        ),
-        labels={"asset": "x/y", "partitions": ",".join(keys), "run": "run-1"},
-    )
-
-
-JOB = a_job("a", "b c/ä")
-
-
-@dataclass
-class Rig:
-    """An engine on the double, and what it has said."""
-
-    double: AthenaDouble
-    poll: PollPolicy = QUICK
-    messages: list[str] = field(default_factory=list)
-
-    @property
-    def engine(self) -> AthenaEngine:
-        staging = Staging(self.double.s3, "s3://lake/tables/_jobs")
-        config = AthenaConfig(WORKGROUP, "prod", usd_per_tb=5.0)
-        tables = AuditTables(self.double.glue, "audits")
-        store = S3Store(S3Access(self.double.endpoint, REGION))
-        return AthenaEngine(
-            Queries(self.double.client(), staging, config), tables, store, self.poll
-        )
-
-    def run(self, job: Job = JOB) -> Manifest:
-        return self.engine.run(job, self.messages.append)
-
-    def failure(self, job: Job = JOB) -> str:
-        with pytest.raises(PipelineError) as caught:
-            self.run(job)
-        return str(caught.value)
-
-    def next_token(self) -> str:
-        return self.engine.token(lambda: "the work", self.messages.append)
-
-    def left_tables(self) -> list[str]:
-        tables = self.double.glue.get_tables(DatabaseName="audits")["TableList"]
-        return [table["Name"] for table in tables]
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with aws_server() as running:
-        yield running
-
-
-@pytest.fixture
-def rig(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
-    with athena_account(endpoint) as double:
-        lead_to(double, monkeypatch)
-        yield Rig(double)
-
-
-def only(role: str, hook: Callable[[Execution], None]) -> Callable[[Execution], None]:
-    """A hook for queries of one role."""
-    return lambda execution: hook(execution) if execution.role == role else nothing(execution)
-
-
-def hang(execution: Execution) -> None:
-    execution.cancelled.wait(PATIENCE)
-
-
-def fail(reason: str, *, retryable: bool = False) -> Callable[[Execution], None]:
-    def hook(_: Execution) -> None:
-        raise Refusal(reason, retryable=retryable)
-
-    return hook
 
 
 def test_a_job_comes_back_with_files_audit_and_cost(rig: Rig) -> None:
@@ -219,7 +111,7 @@ def test_a_query_cancelled_by_someone_is_told(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("role", ["unload-0", "summary"])
-@pytest.mark.parametrize("error", [InterruptedRunError, KeyboardInterrupt])
+@pytest.mark.parametrize("error", [InterruptedRunError, KeyboardInterrupt, MemoryError])
 def test_any_interruption_cancels_the_queries(
     rig: Rig, role: str, error: type[BaseException]
 ) -> None:
@@ -310,34 +202,109 @@ def test_the_janitor_cancels_queries_of_runs_that_are_over(rig: Rig) -> None:
 def test_tables_of_killed_audits_are_dropped_later(rig: Rig) -> None:
     engine = rig.engine
     retries = Retries(QUICK, QUICK.outage_seconds, print)
-    with engine.tables.over("dead", HOME, JOB.schema, retries):
-        assert engine.tables.drop_left() == []
-        assert engine.tables.drop_left(datetime.now(UTC) + timedelta(days=2)) == ["audit_dead"]
+    with engine.tables.over("dead", HOME, JOB.schema, retries, lambda _: None):
+        pass
+    engine.tables.drop_left()
+    assert rig.left_tables() == ["audit_dead"]
+    engine.tables.drop_left(datetime.now(UTC) + timedelta(days=2))
     assert rig.left_tables() == []
 
 
-def run_elsewhere(endpoint: str, job: Job) -> None:
-    """What a process does that is killed before it comes to an end."""
-    os.environ.update(variables(endpoint))
-    rig = Rig(AthenaDouble(endpoint))
-    rig.run(job)
+def test_a_table_that_cannot_be_dropped_fails_nothing(rig: Rig) -> None:
+    engine = rig.engine
+    engine.tables.glue.meta.events.register("before-call.glue.DeleteTable", _refuse)
+    assert engine.run(JOB, rig.messages.append).rows == 2
+    assert rig.left_tables() == [f"audit_{JOB.token}"]
+    assert any("could not clean up" in message for message in rig.messages)
+
+
+def _refuse(**_: object) -> None:
+    raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "DeleteTable")
+
+
+def test_an_outage_is_sat_out(rig: Rig) -> None:
+    rig.double.network = False
+    threading.Timer(0.5, setattr, (rig.double, "network", True)).start()
+    assert rig.run().rows == 2
+    assert len(rig.double.unloads()) == 1
 
 
 @pytest.mark.parametrize("role", ["unload-0", "summary"])
-def test_a_process_that_is_killed_leaves_what_the_next_one_takes_over(rig: Rig, role: str) -> None:
+def test_an_outage_while_a_query_runs_is_sat_out(rig: Rig, role: str) -> None:
     release = threading.Event()
-    rig.double.before = only(role, lambda _: nothing(_) if release.wait(PATIENCE) else hang(_))
-    process = CONTEXT.Process(target=run_elsewhere, args=(rig.double.endpoint, JOB))
-    process.start()
-    while role not in rig.double.states():
-        release.wait(0.01)
-    process.kill()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
 
-    assert rig.next_token() == JOB.token
-    threading.Timer(0.1, release.set).start()
+    def reconnect() -> None:
+        rig.double.network = True
+        release.set()
+
+    def lose_network(execution: Execution) -> None:
+        rig.double.network = False
+        threading.Timer(0.5, reconnect).start()
+        release.wait(PATIENCE)
+        nothing(execution)
+
+    rig.double.before = only(role, lose_network)
     assert rig.run().rows == 2
-    tokens = [execution.token for execution in rig.double.executions.values()]
-    assert len(tokens) == len(set(tokens)) == 3
-    assert rig.left_tables() == []
+    assert any("AWS does not answer" in message for message in rig.messages)
+    assert len(rig.double.executions) == 3
+
+
+def test_an_endless_outage_is_a_failure(rig: Rig) -> None:
+    rig.double.network = False
+    short = replace(rig, poll=replace(QUICK, outage_seconds=0.1, cancel_seconds=0.1))
+    assert "AWS out of reach" in short.failure()
+
+
+def test_a_refusal_is_not_repeated(rig: Rig) -> None:
+    rig.double.denied = True
+    assert "refused: " in (told := rig.failure())
+    assert "AccessDenied" in told
+    assert not any("trying again" in message for message in rig.messages)
+
+
+def test_an_interruption_before_the_answer_cancels_what_was_started(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.double.before = hang
+    start: Any = Queries.start
+
+    def start_and_die(*args: object) -> None:
+        with monkeypatch.context() as patched:
+            # The id of the query is not kept either.
+            patched.setattr(Staging, "put", lambda *_: None)
+            start(*args)
+        raise InterruptedRunError
+
+    monkeypatch.setattr(Queries, "start", start_and_die)
+    with pytest.raises(InterruptedRunError):
+        rig.run()
+    assert set(rig.double.states().values()) == {"CANCELLED"}
+
+
+def test_the_janitor_leaves_a_query_to_the_run_that_took_it_over(rig: Rig) -> None:
+    rig.double.before = hang
+    for run in ("killed", "retry"):
+        job = replace(JOB, labels={**JOB.labels, "run": run})
+        threading.Thread(target=rig.failure, args=(job,), daemon=True).start()
+        while rig.engine.staging.owner(JOB.token) != run or not rig.double.executions:
+            threading.Event().wait(0.01)
+    engine, is_over = rig.engine, "killed".__eq__
+    assert cancel_orphans(engine.service, engine.staging, is_over, print) == ()
+    assert len(rig.double.executions) == 1
+
+
+def test_without_the_price_of_its_region_a_query_has_no_cost(rig: Rig) -> None:
+    engine = rig.engine
+    free = replace(engine.service, config=AthenaConfig(WORKGROUP, "prod"))
+    facts = replace(engine, service=free).run(JOB, print).facts
+    assert facts["scanned_bytes"] > 0
+    assert "estimated_cost_usd" not in facts
+
+
+def test_tokens_are_asked_for_with_patience(rig: Rig) -> None:
+    rig.run()
+    rig.double.throttled = 3
+    assert rig.next_token() == JOB.token
+    rig.double.denied = True
+    with pytest.raises(PipelineError, match=r"refused: .*AccessDenied"):
+        rig.next_token()

@@ -11,10 +11,11 @@ from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets_tests.athena_check import Bench, Compared, relational
 from pipeline_assets_tests.doubles.athena import AthenaDouble
 from pipeline_assets_tests.engines.athena.lake import athena_lake, lead_to
-from pipeline_assets_tests.engines.athena.published import KEYS, domain_assets, published_lake
+from pipeline_assets_tests.engines.athena.published import DOMAINS, domain_assets, published_lake
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
 
+TIMESTAMPS = "to milliseconds"
 RAW_TEXT = "is raw text, and Athena reads tables"
 LEARNS = "and Athena only runs SQL"
 REFUSED = {
@@ -28,9 +29,12 @@ REFUSED = {
     "music/artist_embeddings": LEARNS,
     "music/similar_artists": LEARNS,
     "rentals/sentiment_model": LEARNS,
+    "activity/events": TIMESTAMPS,
 }
 """What Athena cannot do, and what it says."""
-EXPRESSIONS = [it for it in relational(DATASETS.assets) if it.table.namespace in KEYS]
+WITH_AN_EMPTY_PARTITION = {"activity/rejected_rows"}
+"""Hours of which every line is an event."""
+EXPRESSIONS = [it for it in relational(DATASETS.assets) if it.table.namespace in DOMAINS]
 COMPUTED = [it.name for it in EXPRESSIONS if it.name not in REFUSED]
 
 
@@ -69,7 +73,9 @@ def compared(bench: Bench, name: str) -> Compared:
 def test_rows_and_audits_are_equal(name: str, bench: tuple[Bench, AthenaDouble]) -> None:
     found = compared(bench[0], name)
     assert (found.verdict, found.told) == ("equal", "")
-    assert found.partitions > 0
+    assert found.rows > 0, "equal, but of nothing"
+    assert found.partitions > found.empty
+    assert (found.empty > 0) == (name in WITH_AN_EMPTY_PARTITION)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -85,4 +91,5 @@ def test_what_athena_cannot_do_is_refused_by_name(
 
 
 def test_how_many_assets_are_compared_and_refused() -> None:
-    assert (len(COMPUTED), len(REFUSED)) == (22, 10)
+    assert (len(COMPUTED), len(REFUSED)) == (29, 11)
+    assert {it.name for it in EXPRESSIONS} == {it.name for it in relational(DATASETS.assets)}

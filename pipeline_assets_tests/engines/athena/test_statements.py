@@ -8,7 +8,7 @@ from pipeline_assets.engines.athena.output import _partition
 from pipeline_assets.engines.athena.refusals import refuse
 from pipeline_assets.engines.athena.statements import pinned, unloads
 from pipeline_assets.errors import PipelineError
-from pipeline_assets_tests.engines.athena.test_engine import HOME, JOB, a_job
+from pipeline_assets_tests.engines.athena.rig import HOME, JOB, a_job
 from spark_resources.job import CatalogTable, Destination, Source, SourceFile
 
 REVIEWS = CatalogTable("ratings.reviews", {"stars": "stars", "category": "category"}, "category")
