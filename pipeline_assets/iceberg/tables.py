@@ -49,9 +49,8 @@ _TABLE_PROPERTIES: Final = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "50",
 }
-
-
-STATISTICS: Final = TableName("lake", "profiles")
+# Every publish changes it, so that a catalog that lacks anything lacks a commit of it.
+_STATISTICS: Final = TableName("lake", "profiles")
 
 
 @dataclass(frozen=True)
@@ -64,11 +63,10 @@ class Lake:
         """The tables that the catalog knows, or those in some namespaces; case does not matter.
 
         Raises:
-            PipelineError: The catalog cannot be read, or a list of all would lack what is in
-                storage: every publish changes the table of statistics, so that tells.
+            PipelineError: The catalog cannot be read, or lacks what is in storage.
         """
         if namespaces is None:
-            self.require_newest([STATISTICS])
+            self.require_newest([_STATISTICS])
         with one_line_errors("read the catalog"):
             catalog = self.access.open()
             return [
