@@ -65,9 +65,9 @@ class Lake:
         Raises:
             PipelineError: The catalog cannot be read, or lacks what is in storage.
         """
-        if namespaces is None:
-            self.require_newest([_STATISTICS])
         with one_line_errors("read the catalog"):
+            if namespaces is None:
+                self.load_to_commit(_STATISTICS)
             catalog = self.access.open()
             return [
                 TableName(own, table)
