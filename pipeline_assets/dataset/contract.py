@@ -3,7 +3,7 @@
 A contract is a class whose annotations are the columns. Everything else is read from it: the
 Iceberg schema, the column schema that Dagster shows, the SQL casts, and the audit that runs before
 publication, in which all checks of a table are one aggregate query. The names of the checks are
-those of pandera, which declared contracts before: docs/decisions.md says why it no longer does.
+those of pandera, which declared contracts before; docs/decisions_lake.md says why it does no more.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

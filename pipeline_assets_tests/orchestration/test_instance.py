@@ -74,6 +74,18 @@ def test_by_default_everything_lies_in_the_home(tmp_path: Path) -> None:
     assert databases(tmp_path / "home")
 
 
+def test_an_environment_records_its_runs_in_a_home_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PIPELINE_ENVIRONMENT", "dev_x")
+    own = tmp_path / "home" / "environments" / "dev_x"
+    with pytest.raises(PipelineError, match=f"set DAGSTER_HOME={own}, too"):
+        open_instance(tmp_path / "home", ROOT)
+    with open_instance(own, ROOT):
+        assert databases(own)
+
+
 def test_a_home_whose_creation_was_killed_is_completed(tmp_path: Path) -> None:
     home = tmp_path / "home"
     open_instance(home, ROOT).dispose()

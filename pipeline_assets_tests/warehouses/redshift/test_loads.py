@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
+import sqlglot
+from sqlglot import exp
 
 from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
@@ -76,6 +78,18 @@ def test_sort_and_distribution_keys_come_from_the_contract(wire: House) -> None:
     assert created.endswith(
         'DISTKEY ("customer_id") COMPOUND SORTKEY ("insert_date", "customer_id")'
     )
+
+
+def test_every_statement_of_loads_is_redshifts_but_for_lock_which_sqlglot_lacks(
+    wire: House,
+) -> None:
+    load(wire, DAY, "1")
+    load(wire, DAY, "2")
+    said = double(wire).statements
+    own = [sql for sql in said if not sql.startswith("LOCK ")]
+    parsed = [sqlglot.parse_one(sql, read="redshift") for sql in own]
+    assert not [each for each in parsed if isinstance(each, exp.Command)]
+    assert (len(said), len(own)) == (47, 45)
 
 
 def test_a_load_is_recorded_with_its_rows_and_leaves_nothing_else(wire: House) -> None:
