@@ -16,7 +16,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster$(if $(PIPELINE_ENVIRONMENT),/environme
 SINCE := [ -n "$$PIPELINE_RENTALS_START" ] || [ ! -f "$$DAGSTER_HOME/sample_start" ] \
 	|| { read -r PIPELINE_RENTALS_START < "$$DAGSTER_HOME/sample_start"; export PIPELINE_RENTALS_START; }
 
-.PHONY: help demo demo-emr demo-athena athena-check dev look test lint format docs snapshots lock audit bench chaos mutants clean deploy-check image-check site test-daemon test-machines test-trainers
+.PHONY: help demo demo-emr demo-athena athena-check dev look test lint format docs snapshots lock audit bench chaos mutants clean deploy-check image-check site test-daemon test-dynalite test-machines test-trainers
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -71,6 +71,10 @@ test-trainers: $(READY) ## read exported releases with RecBole, FuxiCTR and data
 		$(PYTHON) -m venv $$home && $$home/bin/python -m pip install --quiet "$$@" && touch $$home/ready || exit 1; \
 	done
 	$(BIN)/python -m pytest -m trainers
+
+test-dynalite: $(READY) ## publish rows by key to dynalite, beside moto; installs it by npm, once
+	[ -d .dynalite/node_modules/dynalite ] || npm install --silent --prefix .dynalite dynalite@4.0.0
+	$(BIN)/python -m pytest -m dynalite
 
 lint: $(READY) ## ruff, mypy, who may import whom, and whether Dagster loads the definitions
 	$(BIN)/ruff check .

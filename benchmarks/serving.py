@@ -5,7 +5,8 @@
 The lake is one that `make demo SCALE=10` has filled. ``--peers`` names a virtual environment that
 has Datasette and ROAPI (``pip install datasette roapi``): Datasette serves the rows from SQLite
 with an index on the key, ROAPI from Parquet. Every server is asked the same questions by the same
-clients, each of which keeps its connection open, one server after the other.
+clients, each of which keeps its connection open, one server after the other: first as fast as it
+answers, then each client once in a second.
 """
 
 import argparse
@@ -16,18 +17,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
-from random import Random
 from statistics import quantiles
 from tempfile import TemporaryDirectory
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import quote
 
 from fastapi.testclient import TestClient
 
+from benchmarks.clients import Question, asked
 from benchmarks.harness import markdown
 from pipeline_assets import open_lake
 from pipeline_assets.reading.open_lake import OpenLake
@@ -38,17 +38,11 @@ from pipeline_assets.serving.tokens import Callers
 from pipeline_assets_tests.landing.plays import local_lake, publish
 
 CLIENTS: Final = 50
+PACED: Final = 500
+"""Requests of clients that each ask once in a second."""
 TABLE: Final = "music.artist_rank_in_country"
 AGGREGATE: Final = "SELECT country, count(*) AS artists FROM {} GROUP BY country ORDER BY country"
 PORTS: Final = {"ours": 8701, "Datasette": 8702, "ROAPI": 8703}
-
-
-class Question(NamedTuple):
-    """A request of HTTP."""
-
-    method: str
-    path: str
-    body: str | None = None
 
 
 Ask = Callable[[str], Question]
@@ -69,42 +63,18 @@ def main() -> None:
 
 
 def _latencies(lake: OpenLake, scratch: Path, peers: Path | None, requests: int) -> None:
-    countries = [row["country"] for row in lake[TABLE].to_arrow().select(["country"]).to_pylist()]
+    countries = sorted(set(lake[TABLE].to_arrow()["country"].to_pylist()))
     rows = []
     for name, (command, by_key, aggregate) in _servers(lake, scratch, peers).items():
         with _running(command, PORTS[name], by_key(countries[0])):
             for what, ask in (("rows of a country", by_key), ("aggregate", aggregate)):
-                taken = _measured(PORTS[name], ask, countries, requests)
-                cuts = quantiles(taken.seconds, n=100)
-                p50, p99 = (f"{cuts[at] * 1000:.1f}" for at in (49, 98))
-                rows.append((name, what, p50, p99, f"{requests / taken.wall:.0f}"))
+                for how, pause, count in (("at once", 0.0, requests), ("a second", 1.0, PACED)):
+                    taken = asked(PORTS[name], ask, countries, CLIENTS, count, pause)
+                    cuts = quantiles(taken.seconds, n=100)
+                    p50, p99 = (f"{cuts[at] * 1000:.1f}" for at in (49, 98))
+                    rows.append((name, what, how, p50, p99, f"{count / taken.wall:.0f}"))
     print(f"{CLIENTS} clients, {requests} requests each time, {len(lake[TABLE]):,} rows\n")
-    print(markdown(("server", "question", "p50 ms", "p99 ms", "requests/s"), rows))
-
-
-class Taken(NamedTuple):
-    """The time of every answer, and of all together."""
-
-    seconds: Sequence[float]
-    wall: float
-
-
-def _measured(port: int, ask: Ask, countries: Sequence[str], requests: int) -> Taken:
-    def client(seed: int) -> list[float]:
-        chance, taken = Random(seed), []
-        connection = HTTPConnection("127.0.0.1", port, timeout=60)
-        for _ in range(requests // CLIENTS):
-            question = ask(chance.choice(countries))
-            began = time.perf_counter()
-            _answer(connection, question)
-            taken.append(time.perf_counter() - began)
-        connection.close()
-        return taken
-
-    began = time.perf_counter()
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        seconds = [second for each in pool.map(client, range(CLIENTS)) for second in each]
-    return Taken(seconds, time.perf_counter() - began)
+    print(markdown(("server", "question", "asked again", "p50 ms", "p99 ms", "requests/s"), rows))
 
 
 def _answer(connection: HTTPConnection, question: Question) -> bytes:

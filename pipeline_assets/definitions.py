@@ -20,6 +20,7 @@ from pipeline_assets.dataset.discovery import (
 )
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.progress import SILENT, Progress
+from pipeline_assets.domains.keys.assets import publish_keys
 from pipeline_assets.domains.rentals.assets import classified_movie_reviews
 from pipeline_assets.domains.rentals.comprehend import by_comprehend
 from pipeline_assets.domains.warehouse.assets import warehouse_load
@@ -53,20 +54,21 @@ from pipeline_assets.publish.dagster_assets import dagster_asset
 from pipeline_assets.settings import Settings
 
 
-def with_loads(found: Datasets) -> Datasets:
-    """Datasets, and the loads into the warehouse that they ask for."""
+def with_exports(found: Datasets) -> Datasets:
+    """Datasets, and the exports that they ask for: into the warehouse, and by key."""
     loads = (warehouse_load(asset) for asset in found.assets if asset.to_warehouse)
-    return Datasets((*found.assets, *loads), found.landing)
+    keyed = (publish_keys(asset, asset.to_keys) for asset in found.assets if asset.to_keys)
+    return Datasets((*found.assets, *loads, *keyed), found.landing)
 
 
-DATASETS: Final = with_loads(datasets_in(domains))
+DATASETS: Final = with_exports(datasets_in(domains))
 """What the modules of our domains define."""
 
 
 def datasets_for(settings: Settings) -> Datasets:
     """Ours, and those of the packages that are installed or that settings name."""
     others = packages_of_others(settings.domains)
-    return with_loads(datasets_in(domains, *others)) if others else DATASETS
+    return with_exports(datasets_in(domains, *others)) if others else DATASETS
 
 
 def assets_for(settings: Settings, assets: Sequence[LakeAsset] | None = None) -> list[LakeAsset]:

@@ -30,7 +30,7 @@ from pipeline_assets.dataset.parameters import CONFIG, Kind, require_known_param
 from pipeline_assets.dataset.partitioning import Mapped, Partitioning
 from pipeline_assets.dataset.plots import Plot, Text
 from pipeline_assets.dataset.values.config import DeclaredConfig, Fields, problem_of
-from pipeline_assets.dataset.values.destinations import Destination
+from pipeline_assets.dataset.values.destinations import ByKey, Destination
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.table import WHOLE_TABLE, LakeTable
 
@@ -63,6 +63,7 @@ class LakeAsset:
         source_versions: What such a system holds for each window, if the asset reads it.
         refreshes_on_request: Once materialised, new input alone does not make it stale.
         to_warehouse: Whether its partitions are also loaded into the relational warehouse.
+        to_keys: How its rows are looked up by key outside the lake, if they are.
         declared: The config that the deployment declares for it.
         delivery: Which deliveries may not take the place of what is published unasked.
         keeps_newest: How many partitions stay, where only runs with own config make one: the last.
@@ -86,6 +87,7 @@ class LakeAsset:
     source_versions: SourceVersions | None = None
     refreshes_on_request: bool = False
     to_warehouse: bool = False
+    to_keys: ByKey | None = None
     declared: DeclaredConfig = field(default_factory=DeclaredConfig)
     delivery: Delivery | None = None
     keeps_newest: int | None = None
@@ -253,10 +255,7 @@ def ingest_asset(
 
 
 def export_asset(
-    *,
-    contract: type[Contract],
-    to: Destination,
-    **options: Unpack[TableOptions],
+    *, contract: type[Contract], to: Destination, **options: Unpack[TableOptions]
 ) -> Declare:
     """Declare a dataset whose rows go to a destination outside the lake by partition.
 

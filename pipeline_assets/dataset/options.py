@@ -11,6 +11,7 @@ from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.contract import Check
 from pipeline_assets.dataset.partitioning import Mapped, Partitioning, Window
 from pipeline_assets.dataset.plots import Plot, Text
+from pipeline_assets.dataset.values.destinations import ByKey
 
 TRAINING_SET: Final = {"training_set": "yes"}
 """Tags of the assets that a release holds unless somebody names others."""
@@ -49,6 +50,7 @@ class Options(TypedDict, total=False):
     source_versions: SourceVersions
     refreshes_on_request: bool
     to_warehouse: bool
+    to_keys: ByKey
     delivery: Delivery | None
     keeps_newest: int
 

@@ -120,7 +120,9 @@ class Deployment:
         from pipeline_assets.publish.verification import Verifier
 
         uri = self.settings.lake_uri
-        out = exporters(self.embedded, self.store(uri), uri, self.databases)
+        out = exporters(
+            self.embedded, self.store(uri), uri, self.databases, self.parts.key_table.store
+        )
         return Verifier(self.lake, out, deep=deep)
 
     def resources(

@@ -5,6 +5,7 @@ a lake can be read by whoever has its files.
 """
 
 import difflib
+import threading
 import weakref
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -19,10 +20,16 @@ from pyiceberg.table import Table
 from pipeline_assets.dataset.values.table import TableName
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError, UnknownNameError
-from pipeline_assets.iceberg.catalog import CatalogAccess, one_line_errors, sqlite_uri
+from pipeline_assets.iceberg.catalog import (
+    CatalogAccess,
+    one_line_errors,
+    sqlite_path,
+    sqlite_uri,
+)
 from pipeline_assets.iceberg.history import records_at
 from pipeline_assets.iceberg.past import Version
 from pipeline_assets.iceberg.tables import Lake
+from pipeline_assets.reading.changes import Mark, PassingTime, SqliteChanges
 from pipeline_assets.reading.published_table import PublishedTable
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.environments import lake_of
@@ -31,6 +38,15 @@ from pipeline_assets.storage.s3_access import S3_SCHEME
 if TYPE_CHECKING:
     import duckdb
     from ibis.backends.duckdb import Backend
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What was read of a table while the catalog had a mark, and its snapshots by their ids."""
+
+    mark: Mark | None
+    iceberg: Table
+    tables: dict[int, PublishedTable]
 
 
 @dataclass(frozen=True)
@@ -43,11 +59,20 @@ class OpenLake:
     Attributes:
         access: The catalog.
         engine: The limits of memory and threads.
+        seconds: How old what is read may be where a catalog cannot say whether it has changed; a
+            SQLite file can, so that what is read of it is always the newest.
     """
 
     access: CatalogAccess
     engine: EmbeddedEngine
-    _resources: ExitStack = field(default_factory=ExitStack, repr=False, compare=False)
+    seconds: float = 0.0
+    _opened: "dict[str, _Opened]" = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _lock: threading.Lock = field(
+        default_factory=threading.Lock, init=False, repr=False, compare=False
+    )
+    _resources: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         weakref.finalize(self, self._resources.close)
@@ -95,16 +120,26 @@ class OpenLake:
         """
         version = Version(snapshot, as_of)
         with one_line_errors(f"read {name}"):
-            iceberg = self.iceberg(name)
-            found = version.of(iceberg, name)
-            records = records_at(iceberg, found.snapshot_id)
-            keys = None if partition is None else _keys(partition)
-            if keys is not None:
-                _require_known(keys, records, f"partition of {name}")
-                records = {key: records[key] for key in keys}
-            return PublishedTable(
-                lake=self, name=name, iceberg=iceberg, snapshot=found, records=records, keys=keys
-            )
+            opened = self._open(name)
+            found = version.of(opened.iceberg, name)
+            whole = opened.tables.get(found.snapshot_id)
+            if whole is None:
+                records = records_at(opened.iceberg, found.snapshot_id)
+                whole = PublishedTable(self, name, opened.iceberg, found, records)
+                opened.tables[found.snapshot_id] = whole
+        if partition is None:
+            return whole
+        keys = _keys(partition)
+        _require_known(keys, whole.records, f"partition of {name}")
+        records = {key: whole.records[key] for key in keys}
+        return PublishedTable(self, name, whole.iceberg, whole.snapshot, records, keys)
+
+    def at_hand(self, name: str) -> PublishedTable | None:
+        """The table as it is now, if it is open already; nothing is read for it."""
+        opened = self._opened.get(name)
+        if opened is None or opened.mark is None or opened.mark != self._changes.mark():
+            return None
+        return opened.tables.get(opened.iceberg.metadata.current_snapshot_id or 0)
 
     @cached_property
     def connection(self) -> "duckdb.DuckDBPyConnection":
@@ -125,12 +160,37 @@ class OpenLake:
         Raises:
             PipelineError: There is no such table, or its metadata cannot be read.
         """
+        return self._open(name).iceberg
+
+    @cached_property
+    def _changes(self) -> SqliteChanges | PassingTime:
+        path = sqlite_path(self.access.uri)
+        changes = SqliteChanges(path) if path else PassingTime(self.seconds)
+        self._resources.callback(changes.close)
+        return changes
+
+    def _open(self, name: str) -> "_Opened":
+        """What is opened of a table, as long as the catalog has not changed since."""
+        opened = self._opened.get(name)
+        if opened and opened.mark is not None and opened.mark == self._changes.mark():
+            return opened
+        with self._lock:  # of many who find it changed, one reads it
+            mark = self._changes.mark()  # before the table is read: a change meanwhile is noticed
+            opened = self._opened.get(name)
+            if opened is None or mark is None or opened.mark != mark:
+                opened = self._opened[name] = self._read(name, mark, opened)
+            return opened
+
+    def _read(self, name: str, mark: Mark | None, before: "_Opened | None") -> "_Opened":
         namespace, _, bare = name.partition(".")
         iceberg = Lake(self.access).load(TableName(namespace, bare)) if bare else None
         if iceberg is None:
             _require_known([name], self.tables(), "table in this lake")
             raise PipelineError(f"{name} was never published")
-        return iceberg
+        # Another table may have changed: then what is open of this one is still the newest.
+        if before and before.iceberg.metadata_location == iceberg.metadata_location:
+            return _Opened(mark, before.iceberg, before.tables)
+        return _Opened(mark, iceberg, {})
 
 
 def open_lake(uri: str | Path | None = None, *, catalog: str | None = None) -> OpenLake:

@@ -5,7 +5,7 @@ and the catalog of the engine are refused by what the parser found, and the sand
 doors once more when the statement runs.
 """
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import duckdb
@@ -17,6 +17,9 @@ ONE_SELECT: Final = "a single SELECT is answered; the lake is changed by assets 
 # Table functions that read nothing but their arguments.
 _HARMLESS: Final = frozenset({"unnest", "generate_series", "range"})
 # They tell about the machine, or wait.
+_MOMENTS: Final = frozenset(
+    {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
+)
 _REFUSED: Final = frozenset({"current_setting", "getenv", "getvariable", "sleep_ms", "pg_sleep"})
 
 
@@ -42,6 +45,35 @@ def tables_of(sql: str) -> frozenset[str]:
         elif node.get("type") == "SHOW_REF" and not node.get("query"):
             raise PipelineError("SHOW is not answered here; ask for the list of tables")
     return frozenset(name for name in names if "." in name or name.lower() not in defined)
+
+
+@lru_cache(maxsize=1_000)
+def is_repeatable(sql: str) -> bool:
+    """Whether a statement gives the same rows again, as long as its tables stay the same.
+
+    It does not if it asks for the time, for chance, or for a sample.
+
+    Raises:
+        PipelineError: It cannot be parsed.
+    """
+    return not any(_varies(node) for node in nodes(_parsed(sql)))
+
+
+def _varies(node: dict[str, Any]) -> bool:
+    if node.get("class") == "FUNCTION":
+        return node["function_name"].lower() in _varying_functions()
+    if node.get("class") == "COLUMN_REF":
+        return bool(_MOMENTS & {name.lower() for name in node["column_names"]})
+    return bool(node.get("sample"))
+
+
+@cache
+def _varying_functions() -> frozenset[str]:
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'"
+        ).fetchall()
+    return frozenset(name for (name,) in rows)
 
 
 def _parsed(sql: str) -> dict[str, Any]:

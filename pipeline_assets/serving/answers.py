@@ -1,14 +1,16 @@
 """Pages and errors as HTTP responses."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
+import pyarrow as pa
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
 from pipeline_assets.errors import PipelineError, UnknownNameError
+from pipeline_assets.keys.client import UnavailableError
 from pipeline_assets.reading.published_table import PublishedTable
 from pipeline_assets.reading.sandbox import MemoryLimitError, TimeLimitError
 from pipeline_assets.serving.formats import BODIES, MEDIA_TYPES, Format, records, schema_of
@@ -34,27 +36,45 @@ _HEADERS: Final[Mapping[HTTPStatus, dict[str, str]]] = {
 
 
 def page_response(page: Page, format_: Format) -> Response:
-    """A page in the format that was asked for.
+    """A page in the format that was asked for."""
+    versions = [version(table) for table in page.versions]
+    return rows_response(page.rows, versions, page.next, page.etag, format_)
+
+
+def rows_response(
+    rows: pa.Table,
+    versions: Sequence[Mapping[str, Any]],
+    next_: str | None,
+    etag: str,
+    format_: Format,
+) -> Response:
+    """Rows in the format that was asked for.
 
     Formats without room beside the rows tell versions and the next page in headers.
+
+    Args:
+        rows: The rows.
+        versions: What is said of each table that was read.
+        next_: Token of the next page, if there is one.
+        etag: Of the versions.
+        format_: The format.
     """
-    headers = {"ETag": f'"{page.etag}"', **_VARIES}
-    headers["X-Lake-Versions"] = json.dumps([version(table) for table in page.versions])
-    headers["X-Truncated"] = json.dumps(page.next is not None)
-    if page.next:
-        headers["X-Next-Page"] = page.next
+    headers = {"ETag": f'"{etag}"', **_VARIES}
+    headers["X-Lake-Versions"] = json.dumps(versions)
+    headers["X-Truncated"] = json.dumps(next_ is not None)
+    if next_:
+        headers["X-Next-Page"] = next_
     if format_ == "json":
-        names = page.rows.column_names
-        rows = [dict(zip(names, row, strict=True)) for row in records(page.rows)]
+        names = rows.column_names
         content = {
-            "schema": schema_of(page.rows),
-            "rows": rows,
-            "truncated": page.next is not None,
-            "next": page.next,
-            "versions": [version(table) for table in page.versions],
+            "schema": schema_of(rows),
+            "rows": [dict(zip(names, row, strict=True)) for row in records(rows)],
+            "truncated": next_ is not None,
+            "next": next_,
+            "versions": versions,
         }
         return JSONResponse(content, headers=headers)
-    return Response(BODIES[format_](page.rows), headers=headers, media_type=MEDIA_TYPES[format_])
+    return Response(BODIES[format_](rows), headers=headers, media_type=MEDIA_TYPES[format_])
 
 
 def version(table: PublishedTable) -> dict[str, Any]:
@@ -68,10 +88,19 @@ def version(table: PublishedTable) -> dict[str, Any]:
 
 def unchanged(request: Request, versions: Iterable[PublishedTable]) -> Response | None:
     """304 if the caller already has the answer of these snapshots; nothing is executed for it."""
-    etag = f'"{etag_of(versions)}"'
-    if etag not in request.headers.get("If-None-Match", ""):
-        return None
-    return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag, **_VARIES})
+    etag = etag_of(versions)
+    return not_modified(etag) if is_known(request, etag) else None
+
+
+def is_known(request: Request, etag: str) -> bool:
+    """Whether the caller has the answer already."""
+    return f'"{etag}"' in request.headers.get("If-None-Match", "")
+
+
+def not_modified(etag: str) -> Response:
+    """What such a caller gets."""
+    headers = {"ETag": f'"{etag}"', **_VARIES}
+    return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
 
 
 def problem(status: HTTPStatus, detail: str) -> Response:
@@ -86,4 +115,17 @@ def problem(status: HTTPStatus, detail: str) -> Response:
 
 def refusal(error: PipelineError) -> Response:
     """The problem that an error of ours is."""
+    if isinstance(error, UnavailableError):
+        # What AWS says names roles and accounts, which are nothing to whoever asks.
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The rows by key cannot be read now")
     return problem(STATUS.get(type(error), HTTPStatus.BAD_REQUEST), str(error))
+
+
+def accepted(request: Request) -> Format:
+    """The format that the header `Accept` asks for first; JSON if it names none of ours."""
+    wanted = request.headers.get("Accept", "")
+    places = {
+        format_: wanted.find(media.partition(";")[0]) for format_, media in MEDIA_TYPES.items()
+    }
+    named = {format_: place for format_, place in places.items() if place >= 0}
+    return min(named, key=named.__getitem__) if named else "json"

@@ -5,7 +5,7 @@ interpreter's lock, and a long statement holds up nobody.
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -14,23 +14,31 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped] # has no types
 
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.reading.published_table import Column
-from pipeline_assets.serving.answers import page_response, problem, refusal, unchanged, version
-from pipeline_assets.serving.formats import MEDIA_TYPES, Format
+from pipeline_assets.reading.statement import is_repeatable
+from pipeline_assets.serving.answers import (
+    accepted,
+    page_response,
+    problem,
+    refusal,
+    unchanged,
+    version,
+)
+from pipeline_assets.serving.athena.queries import LongQueries
+from pipeline_assets.serving.athena.routes import add_long_queries
+from pipeline_assets.serving.keyed import KeyLookups
 from pipeline_assets.serving.lookups import LOOKUPS, Lookup, filterable, rows_sql
 from pipeline_assets.serving.measures import Measures
+from pipeline_assets.serving.remembered import Answers, AnswersFirst
+from pipeline_assets.serving.requests import AsOf, Limit, PageToken, QueryRequest
 from pipeline_assets.serving.service import Query as Statement
 from pipeline_assets.serving.service import QueryService, is_allowed
 from pipeline_assets.serving.tokens import Caller, Callers
 
-Limit = Annotated[int | None, Query(ge=1, description="Rows of a page.")]
-AsOf = Annotated[str | None, Query(description="Read what was published at this moment.")]
-PageToken = Annotated[str | None, Query(description="`next` of the page before.")]
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     status.value: {"description": status.phrase, "content": {"application/problem+json": {}}}
     for status in (
@@ -41,32 +49,25 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNPROCESSABLE_ENTITY,
         HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
         HTTPStatus.GATEWAY_TIMEOUT,
     )
 }
 
 
-class QueryRequest(BaseModel):
-    """A statement; see `POST /query`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    sql: str = Field(description="A single SELECT over tables named `domain.name`.")
-    parameters: list[Any] | dict[str, Any] = Field(
-        default_factory=list, description="Values of `?`, or by name of `$name`."
-    )
-    limit: int | None = Field(None, ge=1, description="Rows of a page.")
-    as_of: str | None = Field(None, description="Read what was published at this moment.")
-    page: str | None = Field(None, description="`next` of the page before: the same snapshots.")
-    format: Format | None = Field(None, description="Instead of the header `Accept`.")
-
-
-def create_app(service: QueryService, callers: Callers) -> FastAPI:
+def create_app(
+    service: QueryService,
+    callers: Callers,
+    keys: KeyLookups | None = None,
+    long: LongQueries | None = None,
+) -> FastAPI:
     """The application.
 
     Args:
         service: Answers over the lake.
         callers: Who may ask.
+        keys: Answers lookups by key, where rows are published by key.
+        long: Answers statements, where Athena executes them.
     """
     app = FastAPI(
         title="Published tables",
@@ -76,15 +77,57 @@ def create_app(service: QueryService, callers: Callers) -> FastAPI:
         redoc_url=None,
         responses=_PROBLEMS,
     )
-    measures = Measures()
+    measures, answers = Measures(), Answers(service.lake)
+    app.add_middleware(AnswersFirst, answers=answers, callers=callers, measures=measures)
     _add_errors(app)
     _add_operations(app, service, measures)
 
-    def caller(authorization: Annotated[str | None, Header()] = None) -> Iterator[Caller]:
+    # A coroutine, because a plain generator would be moved to another thread twice.
+    async def caller(
+        authorization: Annotated[str | None, Header()] = None,
+    ) -> AsyncIterator[Caller]:
         known = callers.caller(authorization)
         with callers.slot(known), measures.answering(known.name):
             yield known
 
+    known = Annotated[Caller, Depends(caller)]
+
+    if long:
+        add_long_queries(app, long, caller)
+    else:
+        _add_query(app, service, answers, caller)
+
+    @app.get("/tables", summary="The tables that the token allows to read.")
+    def tables(who: known) -> list[str]:
+        return [name for name in service.lake.tables() if is_allowed(name, who.token.tables)]
+
+    _add_tables(app, service, answers, keys, caller)
+    return app
+
+
+def _add_tables(
+    app: FastAPI,
+    service: QueryService,
+    answers: Answers,
+    keys: KeyLookups | None,
+    caller: Callable[..., AsyncIterator[Caller]],
+) -> None:
+    """The routes of every table, and of the questions that people ask."""
+    columns = {name: service.lake[name].columns for name in service.lake.tables()}
+    for name, of_table in columns.items():
+        _add_table(app, service, answers, name, of_table, caller)
+    for lookup in LOOKUPS:
+        if lookup.table in columns:
+            by_key = keys if lookup.is_keyed else None
+            _add_lookup(app, service, answers, by_key, lookup, columns[lookup.table], caller)
+
+
+def _add_query(
+    app: FastAPI,
+    service: QueryService,
+    answers: Answers,
+    caller: Callable[..., AsyncIterator[Caller]],
+) -> None:
     known = Annotated[Caller, Depends(caller)]
 
     @app.post("/query", summary="Execute a SELECT.")
@@ -92,37 +135,21 @@ def create_app(service: QueryService, callers: Callers) -> FastAPI:
         statement = Statement(
             body.sql, body.parameters, body.limit, body.as_of, body.page, who.token.tables
         )
-        return page_response(service.answer(statement), body.format or accepted(request))
-
-    @app.get("/tables", summary="The tables that the token allows to read.")
-    def tables(who: known) -> list[str]:
-        return [name for name in service.lake.tables() if is_allowed(name, who.token.tables)]
-
-    columns = {name: service.lake[name].columns for name in service.lake.tables()}
-    for name, of_table in columns.items():
-        _add_table(app, service, name, of_table, caller)
-    for lookup in LOOKUPS:
-        if lookup.table in columns:
-            _add_lookup(app, service, lookup, columns[lookup.table], caller)
-    return app
-
-
-def accepted(request: Request) -> Format:
-    """The format that the header `Accept` asks for first; JSON if it names none of ours."""
-    wanted = request.headers.get("Accept", "")
-    places = {
-        format_: wanted.find(media.partition(";")[0]) for format_, media in MEDIA_TYPES.items()
-    }
-    named = {format_: place for format_, place in places.items() if place >= 0}
-    return min(named, key=named.__getitem__) if named else "json"
+        versions = service.versions(statement)
+        page = service.answer(statement, versions)
+        response = page_response(page, body.format or accepted(request))
+        if not is_repeatable(body.sql):
+            return response
+        return answers.remember(request, response, versions)
 
 
 def _add_table(
     app: FastAPI,
     service: QueryService,
+    answers: Answers,
     name: str,
     columns: tuple[Column, ...],
-    caller: Callable[..., Iterator[Caller]],
+    caller: Callable[..., AsyncIterator[Caller]],
 ) -> None:
     """What a table is, and its rows by the values of its columns."""
     filters = filterable(columns)
@@ -154,7 +181,8 @@ def _add_table(
         versions = service.versions(statement)
         if same := unchanged(request, versions.values()):
             return same
-        return page_response(service.answer(statement, versions), accepted(request))
+        response = page_response(service.answer(statement, versions), accepted(request))
+        return answers.remember(request, response, versions)
 
     known = Annotated[Caller, Depends(caller)]
     who = inspect.Parameter("who", inspect.Parameter.KEYWORD_ONLY, annotation=known)
@@ -193,9 +221,11 @@ def _filter(number: int, column: Column) -> inspect.Parameter:
 def _add_lookup(
     app: FastAPI,
     service: QueryService,
+    answers: Answers,
+    keys: KeyLookups | None,
     lookup: Lookup,
     columns: tuple[Column, ...],
-    caller: Callable[..., Iterator[Caller]],
+    caller: Callable[..., AsyncIterator[Caller]],
 ) -> None:
     key_column = next(column for column in columns if column.name == lookup.key)
     sql = rows_sql(lookup.table, [key_column], lookup.order)
@@ -210,13 +240,17 @@ def _add_lookup(
         page: PageToken = None,
     ) -> Response:
         statement = Statement(sql, [key], limit, as_of, page, who.token.tables)
+        if keys and as_of is None and page is None:
+            service.require_allowed([lookup.table], statement)
+            if found := keys.answer(lookup, key, limit, request, accepted(request)):
+                return found
         versions = service.versions(statement)
         if same := unchanged(request, versions.values()):
             return same
-        found = service.answer(statement, versions)
-        if not len(found.rows) and page is None:
+        rows = service.answer(statement, versions)
+        if not len(rows.rows) and page is None:
             return problem(HTTPStatus.NOT_FOUND, f"{lookup.table} has no {lookup.key} {key!r}")
-        return page_response(found, accepted(request))
+        return answers.remember(request, page_response(rows, accepted(request)), versions)
 
 
 def _add_errors(app: FastAPI) -> None:

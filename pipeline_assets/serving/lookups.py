@@ -1,5 +1,6 @@
 """The questions that people ask by key, each over one table."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -7,6 +8,8 @@ from typing import Final
 from pipeline_assets.engines.embedded.duckdb_sql import sql_type
 from pipeline_assets.engines.standard_sql import identifier
 from pipeline_assets.reading.published_table import Column
+
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,8 @@ class Lookup:
         key: The column that the key is compared with.
         order: Columns that the rows are ordered by.
         summary: What the rows are.
+        is_keyed: Whether rows of the table are published by this key to DynamoDB.
+        is_number: Whether the key is one.
     """
 
     path: str
@@ -26,6 +31,14 @@ class Lookup:
     key: str
     order: tuple[str, ...]
     summary: str
+    is_keyed: bool = False
+    is_number: bool = False
+
+    def key_text(self, key: str) -> str | None:
+        """The key as it is published; None if it can be no key of this table."""
+        if not self.is_number:
+            return key
+        return str(int(key)) if _NUMBER.fullmatch(key) else None
 
 
 LOOKUPS: Final = (
@@ -42,6 +55,7 @@ LOOKUPS: Final = (
         "artist_name",
         ("snapshot", "rank"),
         "The countries of an artist, the most devoted first.",
+        is_keyed=True,
     ),
     Lookup(
         "/artists/{key}/neighbours",
@@ -49,6 +63,7 @@ LOOKUPS: Final = (
         "artist_name",
         ("snapshot", "rank"),
         "The artists that are listened to most like an artist.",
+        is_keyed=True,
     ),
     Lookup(
         "/customers/{key}/behaviour",
@@ -56,6 +71,8 @@ LOOKUPS: Final = (
         "customer_id",
         ("insert_date",),
         "What a customer rented and wrote, day by day.",
+        is_keyed=True,
+        is_number=True,
     ),
     Lookup(
         "/customers/{key}/activity",

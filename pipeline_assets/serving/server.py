@@ -9,18 +9,29 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
+from pipeline_assets.engines.athena.queries import AthenaConfig, Queries
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.reading.open_lake import open_lake
+from pipeline_assets.iceberg.catalog import GLUE
+from pipeline_assets.keys.store import KeyStore
+from pipeline_assets.reading.open_lake import OpenLake, open_lake
 from pipeline_assets.reading.sandbox import Sandboxes
 from pipeline_assets.serving.app import create_app
+from pipeline_assets.serving.athena.queries import LongQueries
+from pipeline_assets.serving.keyed import KeyLookups
 from pipeline_assets.serving.rest_catalog import create_catalog
 from pipeline_assets.serving.service import QueryService
 from pipeline_assets.serving.tokens import Callers
 from pipeline_assets.settings import PREFIX, Settings
+from spark_resources.runners.aws import athena_client
+from spark_resources.runners.staging import Staging
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 MEMORY_MIB: Final = 512
 """Of one sandbox; several may be open at once."""
+CATALOG_SECONDS: Final = 1.0
+"""How long what a catalog has said is believed, where it cannot be asked whether it has changed."""
+KEY_SECONDS: Final = 2.0
+"""How long DynamoDB is asked again while it is throttled."""
 
 
 def api(settings: Settings) -> FastAPI:
@@ -29,10 +40,41 @@ def api(settings: Settings) -> FastAPI:
     Raises:
         PipelineError: There is no lake, or its catalog cannot be read.
     """
-    lake = open_lake(settings.lake_uri, catalog=settings.catalog_uri)
+    lake = _lake(settings)
     memory = min(MEMORY_MIB, settings.memory_limit_mib)
     sandboxes = Sandboxes(replace(lake.engine, memory_limit_mib=memory))
-    return create_app(QueryService(lake, sandboxes), Callers(settings.api_tokens))
+    service = QueryService(lake, sandboxes)
+    callers, keys = Callers(settings.api_tokens), _keys(settings, service)
+    return create_app(service, callers, keys, _long(settings, service))
+
+
+def _long(settings: Settings, service: QueryService) -> LongQueries | None:
+    """What has statements executed by Athena, where it is the engine of the settings."""
+    if settings.engine != "athena":
+        return None
+    if settings.athena_workgroup is None or settings.catalog_uri != GLUE:
+        raise PipelineError(
+            f"Athena needs {PREFIX}ATHENA_WORKGROUP, and tables of {PREFIX}CATALOG_URI=glue"
+        )
+    uri = settings.athena_staging_uri or f"{settings.lake_uri}/_jobs"
+    staging = Staging(settings.s3.client(), uri, settings.kms_key_id)
+    config = AthenaConfig(settings.athena_workgroup, settings.deployment_name)
+    queries = Queries(athena_client(settings.s3.region_name), staging, config)
+    return LongQueries(queries, service)
+
+
+def _lake(settings: Settings) -> OpenLake:
+    lake = open_lake(settings.lake_uri, catalog=settings.catalog_uri)
+    return replace(lake, seconds=CATALOG_SECONDS)
+
+
+def _keys(settings: Settings, service: QueryService) -> KeyLookups | None:
+    if not (settings.keys_table and settings.keys_lookups):
+        return None
+    store = KeyStore(
+        f"{PREFIX}KEYS_TABLE", settings.keys_table, settings.s3, settings.keys_endpoint_url
+    )
+    return KeyLookups(replace(store.require(), patience=KEY_SECONDS), service.limits.rows)
 
 
 def catalog(settings: Settings) -> FastAPI:
@@ -41,7 +83,7 @@ def catalog(settings: Settings) -> FastAPI:
     Raises:
         PipelineError: There is no lake.
     """
-    lake = open_lake(settings.lake_uri, catalog=settings.catalog_uri)
+    lake = _lake(settings)
     return create_catalog(lake, Callers(settings.api_tokens))
 
 

@@ -133,8 +133,18 @@ class QueryService:
         """
         _, snapshots = _position(query)
         names = tables_of(query.sql)
-        _require_allowed(names, query.tables)
+        self.require_allowed(names, query)
         return {name: self._table(name, snapshots, query) for name in sorted(names)}
+
+    def require_allowed(self, names: Iterable[str], query: Query) -> None:
+        """Refuse what the caller may not read.
+
+        Raises:
+            ForbiddenError: A table is none of his.
+        """
+        for name in names:
+            if not is_allowed(name, query.tables):
+                raise ForbiddenError(f"This token does not allow to read {name}")
 
     def _table(self, name: str, snapshots: Mapping[str, int], query: Query) -> PublishedTable:
         if name in snapshots:
@@ -151,12 +161,6 @@ def etag_of(versions: Iterable[PublishedTable]) -> str:
 def is_allowed(name: str, globs: Iterable[str]) -> bool:
     """Whether one of the globs matches the name of a table."""
     return any(fnmatchcase(name, glob) for glob in globs)
-
-
-def _require_allowed(names: Iterable[str], globs: Sequence[str]) -> None:
-    for name in names:
-        if not is_allowed(name, globs):
-            raise ForbiddenError(f"This token does not allow to read {name}")
 
 
 def _page(

@@ -31,3 +31,15 @@ class DatabaseSettings(BaseModel):
         description="Warehouse that tables are loaded into, Postgres or Redshift "
         "([redshift.md](redshift.md)); without it nothing is loaded.",
     )
+    keys_table: str | None = Field(
+        None,
+        pattern=r"^[a-zA-Z0-9_.-]{3,255}$",
+        description="DynamoDB table that rows are published to by key, in the region of the "
+        "buckets ([keys.md](keys.md)); without it nothing is published by key.",
+    )
+    keys_endpoint_url: str | None = Field(
+        None, description="Endpoint of a DynamoDB that is not Amazon's, for instance a test server."
+    )
+    keys_lookups: bool = Field(
+        True, description="Whether `serve` answers lookups by key from there, where it can."
+    )

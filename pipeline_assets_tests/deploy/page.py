@@ -20,6 +20,8 @@ CHOICES: Final = {
     "ComputeOnAthena": "Dagster's role, where Athena computes",
     "LoadRedshift": "Dagster's role, where Redshift is the warehouse",
     "AskComprehend": "Dagster's role, where Comprehend classifies",
+    "PublishByKey": "Dagster's role, where rows are published by key",
+    "LookUpByKey": "The API's role, where rows are published by key",
 }
 
 

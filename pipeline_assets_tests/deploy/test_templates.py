@@ -101,7 +101,9 @@ def test_every_container_gets_the_same_settings() -> None:
     assert all(each["ReadonlyRootFilesystem"] for each in containers)
 
 
-@pytest.mark.parametrize("kind", ["AWS::S3::Bucket", "AWS::KMS::Key", "AWS::Glue::Database"])
+@pytest.mark.parametrize(
+    "kind", ["AWS::S3::Bucket", "AWS::KMS::Key", "AWS::Glue::Database", "AWS::DynamoDB::Table"]
+)
 def test_what_holds_data_stays_when_its_stack_is_deleted(kind: str) -> None:
     resources = [each for stack in ORDER for each in template(stack)["Resources"].values()]
     found = [each for each in resources if each["Type"] == kind]
@@ -170,6 +172,7 @@ CHOICES = {
     ),
     "LoadRedshift": ("redshift-data", ["pipeline_assets/warehouses/redshift/data_api.py"]),
     "AskComprehend": ("comprehend", ["pipeline_assets/learning/comprehend.py"]),
+    "PublishByKey": ("dynamodb", ["pipeline_assets/keys/client.py"]),
 }
 
 

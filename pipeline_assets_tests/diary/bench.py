@@ -59,7 +59,11 @@ def resources(settings: Settings, assets: Sequence[LakeAsset] = ASSETS) -> dict[
             progress=SILENT,
             systems=deployment.systems,
             exporters=exporters(
-                deployment.embedded, store, settings.lake_uri, deployment.databases
+                deployment.embedded,
+                store,
+                settings.lake_uri,
+                deployment.databases,
+                deployment.parts.key_table.store,
             ),
         ),
     }

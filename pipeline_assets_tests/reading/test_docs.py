@@ -19,7 +19,21 @@ from spark_resources.runners.jvm import choose_java, environment
 
 PAGE = Path(__file__).parents[2] / "docs" / "reading.md"
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "reading.ipynb"
-SNIPPETS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+ELSEWHERE = ("Athena", "Hugging Face", "PyTorch")
+"""Sections that need what is not installed beside the lake; they have tests of their own."""
+TRAINERS = Path(__file__).parents[2] / ".trainers"
+
+
+def snippets(page: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+
+
+def section(title: str) -> str:
+    """The text below a heading of the page."""
+    return PAGE.read_text().partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+SNIPPETS = snippets(PAGE.read_text().partition(f"## {ELSEWHERE[0]}\n")[0])
 
 
 @pytest.fixture
@@ -54,6 +68,33 @@ def test_every_snippet_runs(lake_folder: Path) -> None:
     assert page.returncode == 0, page.stderr
     assert page.stdout.startswith("('music.users',)\n")
     assert len(SNIPPETS) == 7
+
+
+def test_every_other_snippet_is_in_a_section_with_a_test() -> None:
+    others = [snippet for title in ELSEWHERE for snippet in snippets(section(title))]
+    assert SNIPPETS + others == snippets(PAGE.read_text())
+    assert len(others) == len(ELSEWHERE)
+
+
+@pytest.mark.trainers
+@pytest.mark.parametrize(("title", "home"), [("Hugging Face", "datasets"), ("PyTorch", "fuxictr")])
+def test_trainers_read_the_files(lake_folder: Path, title: str, home: str) -> None:
+    """In the library's environment, which lacks ours: its lake is a table of Arrow with files."""
+    python = TRAINERS / home / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"{home} is not installed below .trainers; `make test-trainers` does that")
+    (file,) = lake_folder.rglob("data/attempt/0.parquet")
+    (snippet,) = snippets(section(title))
+    lake = f"""
+import pyarrow.parquet as pq
+class Users:
+    files = ({str(file)!r},)
+    def batches(self, rows):
+        return pq.read_table(self.files[0]).to_batches(rows)
+lake = {{"music.users": Users()}}
+"""
+    told = subprocess.run([python, "-c", lake + snippet], cwd=lake_folder, check=False)
+    assert told.returncode == 0
 
 
 def test_every_cell_of_the_notebook_runs(

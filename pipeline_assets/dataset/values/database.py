@@ -10,6 +10,7 @@ OLTP: Final = "oltp"
 WAREHOUSE: Final = "warehouse"
 WIKIMEDIA: Final = "wikimedia"
 STREAM: Final = "stream"
+KEYS: Final = "keys"
 
 
 class OutsideSystem(Protocol):

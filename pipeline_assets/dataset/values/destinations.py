@@ -159,3 +159,58 @@ class LoadedTable:
         """The same for other partitions."""
         rows = self.rows.with_column_type(partitioning.column, partitioning.column_type)
         return replace(self, rows=rows)
+
+
+@dataclass(frozen=True)
+class ByKey:
+    """How rows are looked up by key outside the lake.
+
+    Attributes:
+        column: The key.
+        order: Columns that the rows of a key are ordered by.
+    """
+
+    column: str
+    order: tuple[str, ...] = ()
+
+
+class KeyedPartitions(Contract):
+    """One row per partition published by key."""
+
+    uri: String = Field(description="Where it went: the DynamoDB table, and the table in it.")
+    rows: Long = Field(ge=0, description="Rows the partition has there.")
+    number: Long = Field(ge=1, description="Of the version there, raised by every publish.")
+    version: String = Field(description="Version of the partition that was published.")
+
+
+@dataclass(frozen=True)
+class KeyedRows:
+    """Rows by key in DynamoDB, whose partitions are replaced whole.
+
+    Attributes:
+        table: ``domain.name`` of the table whose rows they are.
+        by: Their key, and their order.
+        rows: What they promise.
+        partition_column: Divides them.
+    """
+
+    kind: ClassVar[str] = "dynamodb"
+    table: str
+    by: ByKey
+    rows: TableContract
+    partition_column: str
+
+    @property
+    def place(self) -> str:
+        """What an asset's code version says of the destination."""
+        return " ".join((self.table, self.by.column, *self.by.order))
+
+    @property
+    def told(self) -> str:
+        """The names that readers outside the lake rely on, for the documentation."""
+        return f"items of DynamoDB with the key `{self.table}#` and a `{self.by.column}`"
+
+    def with_partitioning(self, partitioning: Partitioning) -> "KeyedRows":
+        """The same for other partitions."""
+        rows = self.rows.with_column_type(partitioning.column, partitioning.column_type)
+        return replace(self, rows=rows)

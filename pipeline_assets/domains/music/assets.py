@@ -12,6 +12,7 @@ from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Learn
 from pipeline_assets.dataset.inputs import Landed
+from pipeline_assets.dataset.values.destinations import ByKey
 from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.music.checks import (
     artists_are_listed_once,
@@ -172,7 +173,12 @@ def artist_rank_in_country(
     )
 
 
-@lake_asset(domain=MUSIC, contract=CountryRankPerArtist, partitions=SNAPSHOTS)
+@lake_asset(
+    domain=MUSIC,
+    contract=CountryRankPerArtist,
+    partitions=SNAPSHOTS,
+    to_keys=ByKey("artist_name", order=("rank",)),
+)
 def country_rank_per_artist(
     user_top_artists: ir.Table, users: ir.Table, config: RankingConfig
 ) -> ir.Table:
@@ -229,7 +235,13 @@ def user_embeddings(user_top_artists: ir.Table, artist_embeddings: ir.Table) -> 
     return means.filter(has_direction(means.embedding))
 
 
-@lake_asset(domain=MUSIC, contract=SimilarArtists, partitions=SNAPSHOTS, partitions_per_run=1)
+@lake_asset(
+    domain=MUSIC,
+    contract=SimilarArtists,
+    partitions=SNAPSHOTS,
+    partitions_per_run=1,
+    to_keys=ByKey("artist_name", order=("rank",)),
+)
 def similar_artists(artist_embeddings: ir.Table, config: NeighbourConfig) -> Learn:
     """Every artist's nearest neighbours by cosine; ties by name."""
     vectors = artist_embeddings.select("artist_name", "embedding")

@@ -16,6 +16,7 @@ from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.computation import Learn
 from pipeline_assets.dataset.inputs import Landed
 from pipeline_assets.dataset.values.database import OLTP, Database
+from pipeline_assets.dataset.values.destinations import ByKey
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.domains.rentals.checks import (
@@ -198,6 +199,7 @@ def classified_movie_reviews(movie_reviews: ir.Table, sentiment_model: ir.Table)
     checks=[money_counts_once, reviews_count_once],
     plots=[SPENDING],
     to_warehouse=True,
+    to_keys=ByKey("customer_id"),
 )
 def user_behavior_metric(user_purchases: ir.Table, classified_movie_reviews: ir.Table) -> ir.Table:
     """What every customer spent and how he liked it.

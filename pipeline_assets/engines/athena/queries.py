@@ -127,14 +127,21 @@ class Queries:
                 tags = {"run": run} if run else {}
                 yield RemoteJob(self.config.workgroup, execution["QueryExecutionId"], tags, token)
 
-    def rows(self, query: RemoteJob) -> tuple[dict[str, Any], ...]:
-        """The rows of a small result."""
+    def rows(self, query: RemoteJob, most: int | None = None) -> tuple[dict[str, Any], ...]:
+        """The rows of a result.
+
+        Args:
+            query: It has succeeded.
+            most: No page of the result is read once there are as many; None for a small result.
+        """
         pages = self.client.get_paginator("get_query_results").paginate(QueryExecutionId=query.id)
         columns: list[Any] = []
         texts: list[Any] = []
         for page in pages:
             columns = page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
             texts += page["ResultSet"]["Rows"]
+            if most is not None and len(texts) > most:
+                break
         # The first row of the first page holds the names.
         return tuple(_row(columns, row["Data"]) for row in texts[1:])
 

@@ -16,9 +16,16 @@ from typing import Any, Final, Generic, TypeVar
 import dagster as dg
 from pydantic import Field
 
-from pipeline_assets.dataset.values.database import STREAM, WIKIMEDIA, Database, OutsideSystem
+from pipeline_assets.dataset.values.database import (
+    KEYS,
+    STREAM,
+    WIKIMEDIA,
+    Database,
+    OutsideSystem,
+)
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
+from pipeline_assets.keys.store import KeyStore
 from pipeline_assets.learning.comprehend import Comprehend
 from pipeline_assets.learning.kinds import KINDS
 from pipeline_assets.storage.objects import store_of
@@ -86,6 +93,14 @@ class KinesisStream(dg.ConfigurableResource[Any]):
         )
 
 
+class KeysInDynamoDb(dg.ConfigurableResource[Any]):
+    """The table of DynamoDB that rows are published to by key."""
+
+    table: str = Field(description="The table, or that none is set.")
+    endpoint_url: str | None = Field(None, description="Endpoint of a DynamoDB not Amazon's.")
+    store: dg.ResourceDependency[KeyStore]
+
+
 class WikimediaApi(dg.ConfigurableResource[Any]):
     """Wikimedia's web APIs: who asks them, of which project, and where answers are kept."""
 
@@ -95,10 +110,18 @@ class WikimediaApi(dg.ConfigurableResource[Any]):
 
 
 def systems_of(
-    databases: Mapping[str, Database], stream: KinesisStream, wikimedia: WikimediaApi
+    databases: Mapping[str, Database],
+    stream: KinesisStream,
+    wikimedia: WikimediaApi,
+    keys: KeysInDynamoDb,
 ) -> dict[str, OutsideSystem]:
     """Everything outside the lake that assets read or load into, by the name they give it."""
-    return {**databases, WIKIMEDIA: wikimedia.access, STREAM: stream.stream()}
+    return {
+        **databases,
+        WIKIMEDIA: wikimedia.access,
+        STREAM: stream.stream(),
+        KEYS: keys.store,
+    }
 
 
 class ConfigurableEmbeddedEngine(dg.ConfigurableResource[Any]):

@@ -22,6 +22,7 @@ from pipeline_assets.orchestration.resources.basics import (
     S3,
     ConfigurableEmbeddedEngine,
     Hidden,
+    KeysInDynamoDb,
     KinesisStream,
     PostgresDatabase,
     WikimediaApi,
@@ -140,6 +141,7 @@ class ConfigurableStager(dg.ConfigurableResource[Stager]):
     warehouse_database: dg.ResourceDependency[PostgresDatabase]
     event_stream: dg.ResourceDependency[KinesisStream]
     wikimedia: dg.ResourceDependency[WikimediaApi]
+    key_table: dg.ResourceDependency[KeysInDynamoDb]
 
     def create_resource(self, context: dg.InitResourceContext) -> Stager:  # noqa: ARG002
         """The stager; nothing connects yet."""
@@ -155,9 +157,13 @@ class ConfigurableStager(dg.ConfigurableResource[Stager]):
             part_bytes=self.part_bytes,
             landing_expansion=self.landing_expansion,
             progress=manager.progress,
-            systems=systems_of(databases, self.event_stream, self.wikimedia),
+            systems=systems_of(databases, self.event_stream, self.wikimedia, self.key_table),
             exporters=exporters(
-                engines.embedded, manager.store, manager.lake.access.warehouse, databases
+                engines.embedded,
+                manager.store,
+                manager.lake.access.warehouse,
+                databases,
+                self.key_table.store,
             ),
         )
 

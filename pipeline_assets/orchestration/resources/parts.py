@@ -18,12 +18,14 @@ from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.iceberg.catalog import GLUE
+from pipeline_assets.keys.store import KeyStore
 from pipeline_assets.orchestration.resources.athena import SqlOnAthena
 from pipeline_assets.orchestration.resources.basics import (
     NO_STREAM,
     S3,
     ConfigurableEmbeddedEngine,
     Hidden,
+    KeysInDynamoDb,
     KinesisStream,
     PostgresDatabase,
     WikimediaApi,
@@ -60,6 +62,7 @@ class Parts:
     warehouse_database: PostgresDatabase
     event_stream: KinesisStream
     wikimedia: WikimediaApi
+    key_table: KeysInDynamoDb
 
     @classmethod
     def of(cls, settings: Settings) -> "Parts":
@@ -93,7 +96,8 @@ class Parts:
         wikimedia = _wikimedia(settings, s3)
         engines = (local, emr, serverless, athena)
         databases = (oltp, warehouse)
-        return cls(s3, embedded, *engines, routing, *databases, stream, wikimedia)
+        keys = _keys(settings, s3)
+        return cls(s3, embedded, *engines, routing, *databases, stream, wikimedia, keys)
 
     @property
     def databases(self) -> Mapping[str, Database]:
@@ -103,7 +107,7 @@ class Parts:
     @property
     def systems(self) -> Mapping[str, OutsideSystem]:
         """Everything outside the lake that assets read or load into."""
-        return systems_of(self.databases, self.event_stream, self.wikimedia)
+        return systems_of(self.databases, self.event_stream, self.wikimedia, self.key_table)
 
     def resources(
         self,
@@ -146,6 +150,7 @@ class Parts:
                 warehouse_database=self.warehouse_database,
                 event_stream=self.event_stream,
                 wikimedia=self.wikimedia,
+                key_table=self.key_table,
             ),
             "published_checks": ConfigurablePublishedChecks(
                 lake_io_manager=lake, engines=self.engines
@@ -249,6 +254,12 @@ def _stream(settings: Settings, s3: S3) -> KinesisStream:
         since=settings.events_start.isoformat(),
         s3=s3,
     )
+
+
+def _keys(settings: Settings, s3: S3) -> KeysInDynamoDb:
+    endpoint = settings.keys_endpoint_url
+    store = KeyStore(f"{PREFIX}KEYS_TABLE", settings.keys_table, s3.access(), endpoint)
+    return KeysInDynamoDb(table=store.name or "not set", endpoint_url=endpoint, store=store)
 
 
 def _text(path: Path | None) -> str | None:

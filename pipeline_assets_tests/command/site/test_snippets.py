@@ -36,6 +36,7 @@ EXECUTED = {
 """Pages whose Python a test executes, and which."""
 PARSED = {
     "docs/aws_services.md": "its recipe is run by pipeline_assets_tests/examples",
+    "docs/keys.md": "it needs a DynamoDB; tests of keys/ read what they have published by key",
     "docs/serving.md": "it needs a server with a token; the tests of the catalog ask one",
     "docs/training.md": "it needs training sets, which take minutes; tests of batches read some",
 }

@@ -1,0 +1,1 @@
+"""Tables of the lake by key, for whoever looks up rows in milliseconds."""

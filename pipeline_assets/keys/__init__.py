@@ -1,0 +1,1 @@
+"""Rows by key in DynamoDB: written version by version, and read as one version whole."""

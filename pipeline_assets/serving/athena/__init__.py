@@ -1,0 +1,1 @@
+"""Statements that Athena executes: started, asked for again, and their rows."""
