@@ -166,3 +166,12 @@ def test_the_place_of_an_environment_is_no_lake_by_itself(monkeypatch: pytest.Mo
     monkeypatch.setenv("PIPELINE_ENVIRONMENT", "Dev X")
     with pytest.raises(PipelineError, match="PIPELINE_ENVIRONMENT"):
         Settings.from_environment()
+
+
+@pytest.mark.parametrize("name", ["RENTALS_START", "PAGEVIEWS_START", "EVENTS_START"])
+def test_a_first_day_in_the_last_year_there_is_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(f"PIPELINE_{name}", "9999-12-31")
+    with pytest.raises(PipelineError, match=f"PIPELINE_{name}: .*9998-12-31"):
+        Settings.from_environment()

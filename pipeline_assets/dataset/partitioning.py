@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from typing import TypeAlias
 
 import dagster as dg
@@ -171,7 +171,7 @@ class Partitioning:
         if isinstance(static, dg.StaticPartitionsDefinition):
             known = " or ".join(static.get_partition_keys())
             return None if static.has_partition_key(key) else f"is not {known}"
-        if self.in_time is None or self.is_open(key) or self.in_time.has_partition_key(key):
+        if self.in_time is None or self.is_open(key) or self.is_window(key):
             return None
         first = self.in_time.get_first_partition_key()
         return f"is no window from {first} on, written like that one"
@@ -183,6 +183,9 @@ class Partitioning:
         try:
             start = datetime.strptime(key, definition.fmt).replace(tzinfo=UTC, minute=0, second=0)
         except ValueError:
+            return False
+        if start.year == MAXYEAR:
+            # Its last window would end at a moment that Python has no date for.
             return False
         if not (definition.is_basic_daily or definition.is_basic_hourly):
             start = definition.start_time_for_partition_key(key)

@@ -98,7 +98,7 @@ def query(
         except duckdb.InterruptException as error:
             raise PipelineError(f"It took longer than {seconds:g} seconds") from error
         except duckdb.Error as error:
-            raise PipelineError(_damage_told(_in_one_line(error), files)) from error
+            raise PipelineError(_damage_told(error, files)) from error
 
 
 def _require_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
@@ -127,9 +127,13 @@ def _unknown_table(error: duckdb.Error, known: Sequence[str]) -> str:
     return f"There is no table {found[1]}; {hint}"
 
 
-def _damage_told(said: str, files: Mapping[str, str]) -> str:
-    """What DuckDB says; of a file that it cannot read also whose it is, and what to run."""
-    tables = {table for uri, table in files.items() if uri in said}
+def _damage_told(error: duckdb.Error, files: Mapping[str, str]) -> str:
+    """What DuckDB says; of a file that it cannot read also whose it is, and what to run.
+
+    Of damage in the structure of Parquet DuckDB names no file, and has no class of its own.
+    """
+    said, is_unnamed = _in_one_line(error), type(error) is duckdb.Error
+    tables = sorted({table for uri, table in files.items() if is_unnamed or uri in said})
     return "; ".join([said, *(f"run: pipeline-assets verify {table} --deep" for table in tables)])
 
 

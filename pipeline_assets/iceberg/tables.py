@@ -49,6 +49,8 @@ _TABLE_PROPERTIES: Final = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "50",
 }
+# Every publish changes it, so that a catalog that lacks anything lacks a commit of it.
+_STATISTICS: Final = TableName("lake", "profiles")
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,11 @@ class Lake:
         """The tables that the catalog knows, or those in some namespaces; case does not matter.
 
         Raises:
-            PipelineError: The catalog cannot be read.
+            PipelineError: The catalog cannot be read, or lacks what is in storage.
         """
         with one_line_errors("read the catalog"):
+            if namespaces is None:
+                self.load_to_commit(_STATISTICS)
             catalog = self.access.open()
             return [
                 TableName(own, table)

@@ -4,7 +4,7 @@ from datetime import date
 
 from pydantic import BaseModel, Field
 
-from pipeline_assets.dataset.values.windows import FIRST_DAY, Granularity
+from pipeline_assets.dataset.values.windows import FIRST_DAY, LAST_DAY, Granularity
 from pipeline_assets.settings.values import Dsn, WarehouseDsn
 
 
@@ -21,6 +21,7 @@ class DatabaseSettings(BaseModel):
     )
     rentals_start: date = Field(
         FIRST_DAY,
+        le=LAST_DAY,
         description="First day of the rentals tables; earlier payments are left out. Choose a "
         "recent one for hourly tables: Dagster counts all hours, and twenty years of them take it "
         "2 s a step.",

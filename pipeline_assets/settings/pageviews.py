@@ -4,7 +4,7 @@ from datetime import date
 
 from pydantic import BaseModel, Field
 
-from pipeline_assets.dataset.values.windows import FIRST_MONTH
+from pipeline_assets.dataset.values.windows import FIRST_MONTH, LAST_DAY
 
 
 class PageViewSettings(BaseModel):
@@ -34,6 +34,7 @@ class PageViewSettings(BaseModel):
     )
     pageviews_start: date = Field(
         FIRST_MONTH,
+        le=LAST_DAY,
         description="Page views are asked for from this month on; each month costs a request for "
         "every title, redirects included.",
     )

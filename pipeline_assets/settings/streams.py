@@ -4,7 +4,7 @@ from datetime import date
 
 from pydantic import BaseModel, Field
 
-from pipeline_assets.dataset.values.windows import FIRST_EVENT_DAY
+from pipeline_assets.dataset.values.windows import FIRST_EVENT_DAY, LAST_DAY
 
 
 class StreamSettings(BaseModel):
@@ -27,6 +27,7 @@ class StreamSettings(BaseModel):
     )
     events_start: date = Field(
         FIRST_EVENT_DAY,
+        le=LAST_DAY,
         description="First day of the hourly tables of events; earlier events are rejected. "
         "Dagster counts all hours since.",
     )

@@ -1,7 +1,7 @@
 """What people, disks and clocks do to a lake between updates, and what has to hold all the same.
 
-A catalog is lost, emptied or replaced by an older one; a published file is deleted, cut or changed
-by a bit; somebody cleans while somebody else restores.
+A catalog is lost, emptied, replaced by an older one or mistaken for another; a published file is
+deleted, cut or changed by a bit; somebody cleans while somebody else restores.
 """
 
 import threading
@@ -14,7 +14,7 @@ from typing import Final
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.catalog import sqlite_path
+from pipeline_assets.iceberg.catalog import sqlite_path, sqlite_uri
 from pipeline_assets.iceberg.upkeep.cleaning import clean
 from pipeline_assets.iceberg.upkeep.recovery import recover
 from pipeline_assets.orchestration.deployment import Deployment
@@ -24,9 +24,10 @@ from pipeline_assets_tests.chaos.updates import Order, Update
 from pipeline_assets_tests.chaos.zone import marks
 
 LOST, EMPTIED, OLD = "catalog lost", "catalog emptied", "catalog of an older backup"
+WRONG = "wrong catalog in the settings"
 MISSING, CUT, FLIPPED = "published file deleted", "published file cut", "bit flipped in a file"
 BESIDE = "clean beside restore"
-MISHAPS: Final = (LOST, EMPTIED, OLD, MISSING, CUT, FLIPPED, BESIDE)
+MISHAPS: Final = (LOST, EMPTIED, OLD, WRONG, MISSING, CUT, FLIPPED, BESIDE)
 _ALWAYS: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -57,6 +58,8 @@ class Mishap:
             return []
         if kind in (LOST, EMPTIED, OLD):
             return self._lose_catalog(kind)
+        if kind == WRONG:
+            return self._mistake_catalog()
         return self._restore_while_cleaning() if kind == BESIDE else self._damage(kind)
 
     def _lose_catalog(self, kind: str) -> list[str]:
@@ -73,6 +76,20 @@ class Mishap:
         wrong += [loss for table in found for loss in table.losses]
         gone = places - marks(self.settings, self.assets).keys()
         return [f"{kind}: {it}" for it in (*wrong, *(f"{place} is lost" for place in gone))]
+
+    def _mistake_catalog(self) -> list[str]:
+        elsewhere = self.settings.dagster_home / "elsewhere.db"
+        settings = self.settings.model_copy(update={"catalog_uri": sqlite_uri(elsewhere)})
+        mistaken, before = Mishap(settings, self.assets, self.chance), self._files()
+        for _ in range(2):
+            mistaken._clean()
+        wrong = [] if self._files() == before else ["files were removed"]
+        try:
+            wrong.append(f"a reader was told {marks(settings, self.assets)}")
+        except PipelineError as error:
+            wrong += [] if "recover" in str(error) else [f"no remedy: {error}"]
+        elsewhere.unlink(missing_ok=True)
+        return [f"{WRONG}: {it}" for it in wrong]
 
     def _damage(self, kind: str) -> list[str]:
         store, lake = self.deployment.store(self.settings.lake_uri), self.deployment.lake

@@ -29,6 +29,7 @@ ASSETS = datasets_in(ratings).assets
 
 _ALWAYS = datetime.max.replace(tzinfo=UTC)
 _DAY = 86_400.0
+_SHORTEST_PAUSE = 0.2
 SKEW, FULL, OVERWRITTEN, MEANWHILE, KILLED, POWER = (
     "landing object with a clock ahead or far behind",
     "full disk",
@@ -186,8 +187,9 @@ class Trial:
                 later(plan.kill_at * self.expected.seconds, update.kill)
             if plan.next_:
                 later(plan.next_at * self.expected.seconds, self._overwrite, plan.next_)
-            while not update.is_over(0.2):
-                self._look("during an update")
+            pause = _SHORTEST_PAUSE
+            while not update.is_over(pause):
+                pause = self._timed_look()
         self.weather.rate = 0.0
         outcome = update.outcome()
         self._note(plan, outcome)
@@ -242,6 +244,12 @@ class Trial:
         self.findings.endings[outcome.ending] += 1
         return outcome
 
+    def _timed_look(self) -> float:
+        """How long a reader waits now: as long as the look took, which leaves the update a core."""
+        start = time.monotonic()
+        self._look("during an update")
+        return max(_SHORTEST_PAUSE, time.monotonic() - start)
+
     def _look(self, when: str) -> None:
         """Whoever reads sees each partition as one of the deliveries makes it."""
         self.findings.looks += 1
@@ -257,9 +265,8 @@ class Trial:
     def _check_accounts(self) -> None:
         """A raw partition is the delivery it says; what is read from it is all accounted for."""
         seen = marks(self.settings, self.expected.assets)
-        raw, rejected, read = (
-            Deployment(self.settings).lake.records(asset.table) for asset in ASSETS[:3]
-        )
+        lake = Deployment(self.settings).lake
+        raw, rejected, read = (lake.records(asset.table) for asset in ASSETS[:3])
         for category, record in raw.items():
             (version,) = record.inputs.values()
             variant = self.landed.get((category, version))

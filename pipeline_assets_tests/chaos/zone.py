@@ -3,7 +3,7 @@
 import gzip
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -119,23 +119,20 @@ def _replace(path: Path, data: bytes, modified: float) -> None:
 
 
 def marks(settings: Settings, assets: Sequence[LakeAsset]) -> dict[tuple[str, str], Mark]:
-    """What is published, as any reader sees it."""
-    return {
-        (asset.table.name, category): (rows, total)
-        for asset in assets
-        for category, rows, total in _marks(settings, asset)
-    }
+    """What is published, as any reader sees it, in one answer about all tables."""
+    deployment, sql = Deployment(settings), " UNION ALL ".join(map(_marks_sql, assets))
+    tables = [asset.table for asset in assets]
+    with query(sql, deployment.lake, tables, deployment.embedded) as answer:
+        return {(table, category): (rows, total) for table, category, rows, total in answer.rows}
 
 
-def _marks(settings: Settings, asset: LakeAsset) -> Iterator[tuple[str, int, str]]:
+def _marks_sql(asset: LakeAsset) -> str:
     """Places differ between lakes: of them only the name counts."""
-    deployment = Deployment(settings)
     places = [name for name in ("source_uri", "uri") if name in asset.table.contract.schema]
     names = [f"regexp_extract({name}, '[^/]+$') AS {name}" for name in places]
     columns = f"* REPLACE ({', '.join(names)})" if names else "*"
-    sql = (
-        "SELECT category, count(*), sum(hash(it::VARCHAR)::HUGEINT)::VARCHAR "
+    total = "sum(hash(it::VARCHAR)::HUGEINT)::VARCHAR"
+    return (
+        f"SELECT '{asset.table.name}', category, count(*), {total} "
         f"FROM (SELECT {columns} FROM {asset.table}) it GROUP BY category"
     )
-    with query(sql, deployment.lake, [asset.table], deployment.embedded) as answer:
-        yield from answer.rows

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from pipeline_assets import open_lake
 from pipeline_assets.command.cli import cli
 from pipeline_assets.command.session import Session
 from pipeline_assets.errors import PipelineError
@@ -54,6 +55,14 @@ def test_without_the_catalog_nothing_is_removed_and_nothing_answered(world: Worl
     assert "run: pipeline-assets recover" in cleaned.stderr
     queried = said(world.settings, "query", "select count(*) from ratings.reviews")
     assert "run: pipeline-assets recover" in str(queried.exception)
+    listing = "select table_name from information_schema.tables"
+    for words in (("tables",), ("query", "show tables"), ("query", listing), ("backup", "to")):
+        assert "run: pipeline-assets recover" in str(said(world.settings, *words).exception), words
+    with (
+        open_lake(world.settings.lake_uri) as lake,
+        pytest.raises(PipelineError, match="run: pipeline-assets recover"),
+    ):
+        lake.tables()
     assert [path for path in files(world.settings) if path.name != "catalog.db"] == before
 
 

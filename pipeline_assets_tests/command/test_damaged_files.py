@@ -165,6 +165,15 @@ def test_a_damaged_parquet_file_is_named_with_its_table_and_remedy(lake: SharedL
     assert told.endswith("; run: pipeline-assets verify ratings.reviews --deep\n")
 
 
+def test_damage_of_which_duckdb_names_no_file_is_told_with_its_remedy(lake: SharedLake) -> None:
+    path = lake.newest("parquet")
+    data = path.read_bytes()
+    path.write_bytes(data[:4] + b"\xff" * 16 + data[20:])
+    code, told = lake.said("query", "select * from ratings.reviews")
+    assert code == 1
+    assert told.endswith("; run: pipeline-assets verify ratings.reviews --deep\n")
+
+
 def test_a_commit_whose_metadata_is_gone_is_told_as_lost(lake: SharedLake) -> None:
     lake.newest("metadata").unlink()
     code, told = lake.said("recover", "--dry-run")

@@ -95,6 +95,8 @@ COMPLAINTS = {
     (SPLITS, "train"): None,
     (DAYS, "2023-12-31"): "is no window from 2024-01-01 on, written like that one",
     (DAYS, "2024-1-1"): "is no window from 2024-01-01 on, written like that one",
+    (DAYS, "0000-01-01"): "is no window from 2024-01-01 on, written like that one",
+    (DAYS, "9999-12-31"): "is no window from 2024-01-01 on, written like that one",
     (DAYS, "2024-01-01"): None,
     (DAYS, FAR): None,
     (NAMES, "anything"): None,

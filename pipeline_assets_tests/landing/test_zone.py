@@ -85,6 +85,15 @@ def test_truth_files_and_half_written_ones_are_no_deliveries(zone: LandingZone) 
         "train_$folder$",
         "sub/_SUCCESS",
         ".DS_Store",
+        "Thumbs.db",
+        "~$taobao_train.csv",
+        "taobao_train.tar.gz~",
+        "taobao_train.tar.gz.part",
+        "taobao_train.tar.gz.tmp",
+        "taobao_train.tar.gz._COPYING_",
+        "taobao_train.tar.gz.md5",
+        ".taobao_train.tar.gz.crc",
+        "_temporary",
     ],
 )
 def test_markers_of_other_programs_are_no_deliveries(zone: LandingZone, marker: str) -> None:

@@ -31,10 +31,10 @@ mutation Launch($params: LaunchBackfillParams!) {
 
 
 @contextmanager
-def dagster_dev(settings: Settings, port: int) -> Iterator[Client]:
+def dagster_dev(settings: Settings, port: int, module: str = "backfilled") -> Iterator[Client]:
     """Webserver, daemon and code server; hands out a GraphQL client and is killed afterwards."""
-    module = "pipeline_assets_tests.orchestration.backfilled"
-    command = [sys.executable, "-m", "dagster", "dev", "-m", module, "-p", str(port)]
+    name = f"pipeline_assets_tests.orchestration.{module}"
+    command = [sys.executable, "-m", "dagster", "dev", "-m", name, "-p", str(port)]
     process = subprocess.Popen(
         command,
         cwd=settings.dagster_home,

@@ -31,8 +31,10 @@ def back_up(session: "Session", to: str) -> tuple[str, int]:
         The folder, and the number of files in it.
 
     Raises:
-        PipelineError: A database is damaged, or the place cannot be written.
+        PipelineError: A database is damaged, the catalog is lost or older than what storage holds,
+            or the place cannot be written.
     """
+    session.deployment.lake.published()
     folder = f"{place_of(to)}/{datetime.now(UTC):%Y-%m-%dT%H%M%S}"
     store, copied = session.deployment.store(folder), 0
     for name, path in _sources(session):

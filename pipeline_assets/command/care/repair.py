@@ -33,7 +33,10 @@ class Repair:
         """One line for each damaged partition that is not going to be materialised."""
         coming = {(item.asset.name, item.key) for item in stale}
         for name, key in sorted(self.partitions - coming):
-            yield f"{name}[{key}] is damaged, and what it was made from is gone"
+            yield (
+                f"{name}[{key}] is damaged, and what it was made from is gone, or its system is "
+                "not set: `missing` names the setting"
+            )
 
 
 def find_damages(session: "Session", assets: Iterable[LakeAsset]) -> Repair:

@@ -18,8 +18,13 @@ _NO_DELIVERY: Final = re.compile(
     r"|truth\.json"  # of older samples
     # What Spark, Hadoop and Databricks leave beside their files.
     r"|_(SUCCESS|metadata|common_metadata|(committed|started)_[^/]*)"
-    r"|_(temporary|spark_metadata)/.*"
+    r"|_(temporary|spark_metadata|delta_log)(/.*)?"
     r"|[^/]*_\$folder\$"
+    # What desktops leave, and what uploads, downloads and editors call a file before it is whole.
+    r"|Thumbs\.db|desktop\.ini|__MACOSX/.*|~\$[^/]*|[^/]*~"
+    r"|[^/]*\.(part|partial|filepart|crdownload|tmp|_COPYING_)"
+    # Checksums beside the files that they are of.
+    r"|[^/]*\.(crc|md5|sha1|sha256)"
     r")"
 )
 
@@ -36,8 +41,8 @@ class LandingSource:
             partition's objects are neighbours when paths are sorted.
         partitioning: Of the tables that are materialised from it.
         description: What the vendor delivers, for people.
-        ignored: Matches further objects that are no delivery. Hidden files and the markers of
-            other programs, such as ``_SUCCESS``, never are.
+        ignored: Matches further objects that are no delivery. Hidden files, the markers of other
+            programs, such as ``_SUCCESS``, checksums and unfinished uploads never are.
         expected: How an object's path is written, for people; by default the pattern says it.
         stem_of: How the paths of a partition's objects begin, where there is more than plain text
             before the key.

@@ -276,7 +276,9 @@ def _one_line_errors(inputs: Mapping[str, Source] = MappingProxyType({})) -> Ite
         yield
     except (duckdb.Error, OSError) as error:
         said = str(error).splitlines()[0]
-        read = (file.uri for source in inputs.values() for file in source.files)
-        # A published file that cannot be read is damaged, or has gone.
-        hint = "; run: pipeline-assets verify --deep" if any(it in said for it in read) else ""
+        read = [file.uri for source in inputs.values() for file in source.files]
+        # A published file that cannot be read is damaged, or has gone. Of damage in the structure
+        # of Parquet DuckDB names no file, and has no class of its own.
+        is_damage = any(it in said for it in read) or (bool(read) and type(error) is duckdb.Error)
+        hint = "; run: pipeline-assets verify --deep" if is_damage else ""
         raise PipelineError(f"Embedded engine: {said}{hint}") from error
