@@ -16,9 +16,11 @@ from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.snapshots import Snapshot, SnapshotLogEntry
 
 from pipeline_assets.dataset.values.table import Readable
+from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.agreement import write_hint
 from pipeline_assets.iceberg.history import OWN, current_records, summary_of_clone
 from pipeline_assets.iceberg.tables import Lake
+from pipeline_assets.storage.environments import shared_location
 
 
 def clone(source: Table, snapshot: Snapshot, lake: Lake, table: Readable) -> None:
@@ -32,10 +34,16 @@ def clone(source: Table, snapshot: Snapshot, lake: Lake, table: Readable) -> Non
 
     Raises:
         OSError: The clone's metadata cannot be written.
-        PipelineError: The records of the table are damaged or missing.
+        PipelineError: The records of the table are damaged or missing, or its catalog has chosen
+            the place where it lies.
         TableAlreadyExistsError: There is a table of that name.
     """
-    location, io = lake.location(table), source.io
+    location, io = lake.access.place(table), source.io
+    if source.location() != shared_location(location):
+        raise PipelineError(
+            f"{table} lies at {source.location()}, where its catalog has put it: environments need "
+            "a catalog that keeps tables where the lake asks it to"
+        )
     bare = _metadata(source, snapshot, location)
     # Not registered yet: it only says where the records go.
     held = Table(("clone",), bare, "", io, NoopCatalog("none"))

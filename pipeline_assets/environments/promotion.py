@@ -120,7 +120,7 @@ class Promotion:
         promotion has left is written anew, because cleaning may have condemned it meanwhile.
         """
         store, home = self.production.access.store, self.lake.location(table)
-        target = self.production.location(table)
+        target = self.production.writing_location(table)
         sums: dict[str, Checksum] = {}
         for folder in sorted({folder_of(home, uri) for uri in files}):
             known = read_checksums(store, folder)

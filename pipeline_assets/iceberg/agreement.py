@@ -22,7 +22,8 @@ from pyiceberg.table import Table
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
 from pipeline_assets.dataset.values.table import Readable
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.catalog import RECOVER, CatalogAccess
+from pipeline_assets.iceberg.catalog import RECOVER, CatalogAccess, one_line_errors
+from pipeline_assets.storage.s3_access import S3_SCHEME, is_in_s3_tables
 
 _HINT: Final = "version-hint.text"
 _METADATA: Final = ".metadata.json"
@@ -64,13 +65,16 @@ def write_hint(io: FileIO, metadata_uri: str) -> None:
         OSError: It cannot be written.
     """
     folder, _, name = metadata_uri.rpartition("/")
+    if is_in_s3_tables(folder):  # only tables are kept there, and nobody asks for the hint
+        return
     with io.new_output(f"{folder}/{_HINT}").create(overwrite=True) as stream:
         stream.write(name.removesuffix(_METADATA).encode())
 
 
-def _hinted_version(io: FileIO, location: str) -> int:
+def _hinted_version(iceberg: Table) -> int:
     """The number of the commit that the hint names; -1 where there is none."""
-    hint = io.new_input(f"{location}/metadata/{_HINT}")
+    folder = iceberg.metadata_location.rpartition("/")[0]
+    hint = iceberg.io.new_input(f"{folder}/{_HINT}")
     if not hint.exists():
         return -1
     with hint.open() as stream:
@@ -91,37 +95,68 @@ def _newest(store: ObjectStore, location: str) -> MetadataFile | None:
     return max(files, key=lambda file: file.version, default=None)
 
 
-def load(access: CatalogAccess, table: Readable, location: str) -> Table | None:
+def location_of(access: CatalogAccess, table: Readable) -> str:
+    """Where a table's files lie: at its place in the lake, or where its catalog has put it.
+
+    Raises:
+        PipelineError: A catalog that chooses places cannot be asked.
+    """
+    if access.chooses_places and access.identifier(table) not in access.chosen:
+        with one_line_errors(f"find {table}"):
+            load(access, table)
+    return _known_location(access, table)
+
+
+def _known_location(access: CatalogAccess, table: Readable) -> str:
+    return access.chosen.get(access.identifier(table), access.place(table))
+
+
+def load(access: CatalogAccess, table: Readable) -> Table | None:
     """The table as the catalog knows it; None where nothing was ever published.
 
     Args:
         access: To the catalog.
         table: The table.
-        location: Where its files lie.
 
     Raises:
-        PipelineError: Storage holds the table and the catalog does not know it, knows it at another
-            place, or names metadata that cannot be read.
+        PipelineError: Storage holds the table and the catalog does not know it, knows it at a place
+            that it cannot have, or names metadata that cannot be read.
     """
     try:
         iceberg = access.open().load_table(access.identifier(table))
     except NoSuchTableError:
-        _require_unpublished(access, table, location)
+        access.chosen.pop(access.identifier(table), None)
+        _require_unpublished(access, table)
         return None
     except (FileNotFoundError, ValueError, ValidationError) as error:
-        raise _unreadable(access, table, location, error) from error
-    if iceberg.location() != location:
-        raise PipelineError(
-            f"the catalog says that {location} lies at {iceberg.location()}; if the lake was moved "
-            f"or copied, {RECOVER}"
-        )
+        raise _unreadable(access, table, error) from error
+    _accept_place(access, table, iceberg.location().rstrip("/"))
     return iceberg
 
 
-def _unreadable(
-    access: CatalogAccess, table: Readable, location: str, error: Exception
-) -> PipelineError:
-    newest = _newest(access.store, location)
+def _accept_place(access: CatalogAccess, table: Readable, location: str) -> None:
+    """Keep in mind where somebody else's catalog has put a table; ours puts none elsewhere.
+
+    Raises:
+        PipelineError: The lake cannot reach that place, or the catalog is that of another lake.
+    """
+    if access.chooses_places:
+        beginning = S3_SCHEME if access.warehouse.startswith(S3_SCHEME) else "/"
+        if not location.startswith(beginning):
+            raise PipelineError(
+                f"the catalog keeps {table} at {location}, which a lake in {access.warehouse} does "
+                "not read: PIPELINE_LAKE_URI must be of the same kind"
+            )
+        access.chosen[access.identifier(table)] = location
+    elif location != access.place(table):
+        raise PipelineError(
+            f"the catalog says that {access.place(table)} lies at {location}; if the lake was "
+            f"moved or copied, {RECOVER}"
+        )
+
+
+def _unreadable(access: CatalogAccess, table: Readable, error: Exception) -> PipelineError:
+    newest = _newest(access.store, _known_location(access, table))
     there = f"; the newest in storage is {newest.stored.uri}" if newest else ""
     what = str(error).splitlines()[0]
     return PipelineError(
@@ -129,35 +164,38 @@ def _unreadable(
     )
 
 
-def load_to_commit(access: CatalogAccess, table: Readable, location: str) -> Table | None:
+def load_to_commit(access: CatalogAccess, table: Readable) -> Table | None:
     """The same for a commit, which an old catalog would let undo what was published since.
 
     Raises:
         PipelineError: As :func:`load`, or storage holds newer commits than the catalog knows.
     """
-    iceberg = load(access, table, location)
-    if iceberg is None:
-        return None
-    newest = _hinted_version(iceberg.io, location)
+    iceberg = load(access, table)
+    location = _known_location(access, table)
+    # What lies in S3 Tables is listed for nobody, and changed by nobody but its catalog.
+    if iceberg is None or is_in_s3_tables(location):
+        return iceberg
+    newest = _hinted_version(iceberg)
     if newest < 0:
         # Versions up to 0.1 left no hint. One commit more than the catalog knows is what a process
         # leaves that was killed between storage and catalog.
         newest = newest_version(access.store, location) - 1
     if newest > version_of(iceberg.metadata_location):
         # Unless the catalog has learnt meanwhile of what was committed since it was asked.
-        iceberg = load(access, table, location)
+        iceberg = load(access, table)
         known = version_of(iceberg.metadata_location) if iceberg else -1
         if newest > known:
             raise PipelineError(behind_line(table, known, newest_version(access.store, location)))
     return iceberg
 
 
-def _require_unpublished(access: CatalogAccess, table: Readable, location: str) -> None:
+def _require_unpublished(access: CatalogAccess, table: Readable) -> None:
     """Make sure that a table that the catalog does not know was never published.
 
     Raises:
         PipelineError: Storage holds it.
     """
+    location = access.place(table)
     # The first metadata file is written before the catalog knows the table, and holds no snapshot.
     if newest_version(access.store, location) < 1:
         return

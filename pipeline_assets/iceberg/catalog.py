@@ -48,6 +48,8 @@ REST_SCHEMES: Final = ("rest+http://", "rest+https://")
 ENCRYPTING_IO: Final = "pipeline_assets.iceberg.encryption.EncryptingFileIO"
 LOCAL_IO: Final = "pipeline_assets.iceberg.local_files.LocalFileIO"
 _NAME: Final = "lake"
+# In the URLs of both of their endpoints: as the host, or in the warehouse that Glue's is asked for.
+_S3_TABLES: Final = "s3tables"
 # What pyiceberg raises when another process was faster; an SQL catalog adds IntegrityError.
 _LOST_RACE: Final = (
     CommitFailedException,
@@ -69,14 +71,30 @@ class CatalogAccess:
         uri: ``glue``, a SQLAlchemy URL, or ``rest+https://…`` with properties as its query.
         warehouse: Folder or ``s3://`` prefix that table locations lie below.
         s3: How to reach S3.
+        chosen: Where a catalog that chooses places has put tables, by identifier, as last loaded.
     """
 
     uri: str = field(repr=False)  # may hold a password
     warehouse: str
     s3: S3Access = field(default_factory=S3Access)
+    chosen: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
     _opened: "dict[str, _Opened]" = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    @property
+    def chooses_places(self) -> bool:
+        """Whether the catalog is somebody else's, which may keep tables where it likes."""
+        return self.uri.startswith(REST_SCHEMES)
+
+    @property
+    def takes_places(self) -> bool:
+        """Whether the catalog may be asked for a place: S3 Tables refuse whoever names one."""
+        return not (self.chooses_places and _S3_TABLES in self.uri)
+
+    def place(self, table: Readable) -> str:
+        """Where a table lies, unless its catalog has chosen another place."""
+        return f"{self.warehouse}/{table.namespace}/{table.name}"
 
     @cached_property
     def store(self) -> ObjectStore:

@@ -6,6 +6,7 @@ Engines write the Parquet files beforehand, so a commit only changes metadata.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
+from typing import Final
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In
@@ -19,8 +20,15 @@ from pyiceberg.transforms import IdentityTransform
 
 from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord, Readable
 from pipeline_assets.iceberg.agreement import write_hint
+from pipeline_assets.iceberg.catalog import CatalogAccess
 from pipeline_assets.iceberg.history import INDEX, summary_of
 from pipeline_assets.iceberg.upkeep.manifests import planned
+
+_TABLE_PROPERTIES: Final = {
+    # Every commit writes a metadata file; without this, old ones would pile up for ever.
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "50",
+}
 
 
 class SameRecords(AssertTableUUID):
@@ -69,6 +77,20 @@ def partition_spec(schema: Schema, column: str | None) -> PartitionSpec:
         return PartitionSpec()
     source = schema.find_field(column).field_id
     return PartitionSpec(PartitionField(source, 1000, IdentityTransform(), column))
+
+
+def create_table(access: CatalogAccess, table: LakeTable, schema: Schema) -> Table:
+    """A table in which nothing was published yet, where its catalog will have it."""
+    # Where two processes create the table, one gets an error, and its whole step is repeated.
+    catalog, identifier = access.open(), access.identifier(table)
+    catalog.create_namespace_if_not_exists(identifier.partition(".")[0])
+    return catalog.create_table(
+        identifier,
+        schema=schema,
+        location=access.place(table) if access.takes_places else None,
+        partition_spec=partition_spec(schema, table.partition_column),
+        properties=_TABLE_PROPERTIES,
+    )
 
 
 def data_files(

@@ -89,12 +89,13 @@ def _drop_files(lake: Lake, table: LakeTable, files: Collection[str]) -> None:
 
 def _written(lake: Lake, table: LakeTable, parts: Iterable[pa.Table]) -> list[str]:
     """Write rows, one file for each part, to which nothing refers yet."""
-    folder = f"{lake.location(table)}/data/{fresh_token()}"
+    location = lake.writing_location(table)
+    folder = f"{location}/data/{fresh_token()}"
     files = {f"{folder}/{number}.parquet": _parquet(part) for number, part in enumerate(parts)}
     for uri, data in files.items():
         lake.access.store.put(uri, data)
     sums = {uri: Checksum.of(data) for uri, data in files.items()}
-    seal(lake.access.store, lake.location(table), (), sums)
+    seal(lake.access.store, location, (), sums)
     return list(files)
 
 

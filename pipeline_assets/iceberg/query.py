@@ -82,11 +82,13 @@ def query(
         interrupted_after(connection, seconds),
     ):
         try:
-            _lock(connection, lake)
+            # Until the doors are closed the statement is only parsed.
             explained = _EXPLAIN.sub("", sql)
             _require_select(connection, explained)
-            for table in _mentioned(connection, explained, lake, _noted(declared, asked)):
-                state = _state(lake, table, version)
+            mentioned = _mentioned(connection, explained, lake, _noted(declared, asked))
+            states = [(table, _state(lake, table, version)) for table in mentioned]
+            _lock(connection, lake, [lake.location(table) for table, _ in states])
+            for table, state in states:
                 files |= dict.fromkeys(state.files, str(table))
                 _add_view(connection, table, state)
             interruptibly(connection, partial(connection.execute, sql))
@@ -143,11 +145,13 @@ def _in_one_line(error: duckdb.Error) -> str:
     return " ".join(said.split())
 
 
-def _lock(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-    """From here on SQL can read nothing outside the lake, nor change that back."""
-    # The files of clones lie in the lake around an environment.
-    folder = literal(lake_of(lake.access.warehouse) + "/")
-    connection.execute(f"SET allowed_directories = [{folder}]")
+def _lock(connection: duckdb.DuckDBPyConnection, lake: Lake, locations: Iterable[str]) -> None:
+    """From here on SQL can read the lake and these tables, nothing else, nor change that back."""
+    # The files of clones lie in the lake around an environment; a catalog that chooses places may
+    # have put tables outside of the lake.
+    homes = (lake_of(lake.access.warehouse), *locations)
+    folders = ", ".join(literal(f"{home}/") for home in homes)
+    connection.execute(f"SET allowed_directories = [{folders}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 

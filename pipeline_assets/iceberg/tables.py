@@ -20,15 +20,10 @@ from pipeline_assets.dataset.values.table import (
     TableState,
 )
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.agreement import load, load_to_commit
+from pipeline_assets.iceberg.agreement import load, load_to_commit, location_of
 from pipeline_assets.iceberg.catalog import CatalogAccess, beside_others, one_line_errors
 from pipeline_assets.iceberg.checksums import Checksum, seal
-from pipeline_assets.iceberg.commit import (
-    data_files,
-    in_partitions,
-    partition_spec,
-    replace_files,
-)
+from pipeline_assets.iceberg.commit import create_table, data_files, in_partitions, replace_files
 from pipeline_assets.iceberg.evolution import evolution, follow, former_names
 from pipeline_assets.iceberg.history import (
     HistoryEntry,
@@ -44,11 +39,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.schema import Schema
 
-_TABLE_PROPERTIES: Final = {
-    # Every commit writes a metadata file; without this, old ones would pile up for ever.
-    "write.metadata.delete-after-commit.enabled": "true",
-    "write.metadata.previous-versions-max": "50",
-}
 # Every publish changes it, so that a catalog that lacks anything lacks a commit of it.
 _STATISTICS: Final = TableName("lake", "profiles")
 
@@ -77,8 +67,26 @@ class Lake:
             ]
 
     def location(self, table: Readable) -> str:
-        """Where a table's files lie."""
-        return f"{self.access.warehouse}/{table.namespace}/{table.name}"
+        """Where a table's files lie; see :func:`.agreement.location_of`."""
+        return location_of(self.access, table)
+
+    def writing_location(self, table: LakeTable) -> str:
+        """The same for whoever writes files before the commit that publishes them.
+
+        A catalog that chooses places is asked for one by creating the table.
+
+        Raises:
+            PipelineError: The catalog cannot be read or written.
+        """
+        if self.access.chooses_places:
+            with one_line_errors(f"create {table}"):
+                self._require_table(table)
+        return self.location(table)
+
+    @beside_others
+    def _require_table(self, table: LakeTable) -> None:
+        if self.load(table) is None:
+            self.create(table)
 
     def publish(
         self,
@@ -226,10 +234,9 @@ class Lake:
         """The Iceberg table as it is now; None where nothing was ever published.
 
         Raises:
-            PipelineError: Storage holds the table and the catalog does not know it, knows it at
-                another place, or names metadata that cannot be read.
+            PipelineError: See :func:`.agreement.load`.
         """
-        return load(self.access, table, self.location(table))
+        return load(self.access, table)
 
     def require_newest(self, tables: Iterable[Readable]) -> None:
         """Make sure that readers would see what was published last.
@@ -248,7 +255,7 @@ class Lake:
         Raises:
             PipelineError: As :meth:`load`, or storage holds newer commits than the catalog knows.
         """
-        return load_to_commit(self.access, table, self.location(table))
+        return load_to_commit(self.access, table)
 
     def begin_commit(self, table: LakeTable) -> Table:
         """The table to build a commit on, created or put in order first where that is needed.
@@ -279,17 +286,7 @@ class Lake:
 
     def create(self, table: LakeTable) -> Table:
         """A table in which nothing was published yet."""
-        # Where two processes create the table, one gets an error, and its whole step is repeated.
-        catalog, schema = self.access.open(), _schema(table)
-        identifier = self.access.identifier(table)
-        catalog.create_namespace_if_not_exists(identifier.partition(".")[0])
-        return catalog.create_table(
-            identifier,
-            schema=schema,
-            location=self.location(table),
-            partition_spec=partition_spec(schema, table.partition_column),
-            properties=_TABLE_PROPERTIES,
-        )
+        return create_table(self.access, table, _schema(table))
 
 
 def _schema(table: LakeTable) -> "Schema":

@@ -57,7 +57,9 @@ class PublishedChecks:
         engine = self.engines.for_asset(asset.name)
         rows = {name: loaded.rows for name, loaded in tables.items()}
         token = fresh_token()
-        location = f"{self.lake.location(asset.table)}/data/{token}"
+        # Not beside the table's files, if its catalog has put them where nothing can be removed.
+        home = self.lake.access.place(asset.table)
+        location = f"{home}/data/{token}"
         job = Job(
             token=token,
             kind="query",
@@ -72,7 +74,7 @@ class PublishedChecks:
             return {result.name: result for result in engine.run(job, log).audits}
         finally:
             left = [found.uri for found in self.store.list(location)]
-            self.store.delete(left, below=self.lake.location(asset.table))
+            self.store.delete(left, below=home)
 
     def audit_again(
         self, asset: LakeAsset, tables: Mapping[str, LakeTable], log: Log

@@ -130,7 +130,7 @@ class Stager:
                 system outside the lake cannot be asked.
         """
         _require_few(asset, request.keys)
-        home = f"{self.lake.location(asset.table)}/data"
+        home = f"{self.lake.writing_location(asset.table)}/data"
         outside = outside_versions(asset, self.systems, request.keys)
         return Attempt(asset, inputs, request, fresh_token(), home, outside)
 

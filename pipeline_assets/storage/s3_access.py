@@ -6,6 +6,7 @@ from typing import Any, Final
 from pipeline_assets.errors import PipelineError
 
 S3_SCHEME: Final = "s3://"
+_S3_TABLES: Final = "--table-s3"
 _MAY_BE_ANYBODY: Final = {"kinesis"}
 """Services of which a server that is not Amazon's, such as the demo's, asks for no credentials."""
 
@@ -82,3 +83,12 @@ def split_s3_uri(uri: str) -> tuple[str, str]:
     """
     bucket, _, key = uri.removeprefix(S3_SCHEME).partition("/")
     return bucket, key.rstrip("/")
+
+
+def is_in_s3_tables(uri: str) -> bool:
+    """Whether S3 Tables keep what lies there: nobody may list or delete it, or put copies of it.
+
+    >>> is_in_s3_tables("s3://63a8e430-6e0b-46f5-k833abtwr6s8tmtsycedn8s4yc3xhuse1b--table-s3")
+    True
+    """
+    return uri.startswith(S3_SCHEME) and split_s3_uri(uri)[0].endswith(_S3_TABLES)

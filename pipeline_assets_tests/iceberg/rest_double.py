@@ -3,15 +3,18 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
+from uuid import uuid4
 
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, HTTPException, Response
 from fastapi.responses import JSONResponse
 from pyiceberg.catalog.rest import CreateTableRequest
 from pyiceberg.exceptions import (
     CommitFailedException,
     NamespaceAlreadyExistsError,
+    NoSuchTableError,
     TableAlreadyExistsError,
 )
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
@@ -34,8 +37,17 @@ CONFLICTS = (
 )
 
 
-def writable(access: CatalogAccess, tokens: dict[str, ApiToken]) -> FastAPI:
-    """The application; a commit that comes second is refused as the protocol says."""
+def writable(
+    access: CatalogAccess, tokens: dict[str, ApiToken], places: str | None = None
+) -> FastAPI:
+    """The application; a commit that comes second is refused as the protocol says.
+
+    Args:
+        access: To the catalog behind it.
+        tokens: Who may ask.
+        places: It chooses places itself: each table gets a folder below this one, whatever place it
+            was asked for. By default tables lie where they are asked to.
+    """
     app = FastAPI()
     # One commit at a time, as a catalog over one database has it.
     lock = threading.Lock()
@@ -51,11 +63,12 @@ def writable(access: CatalogAccess, tokens: dict[str, ApiToken]) -> FastAPI:
         return body
 
     @app.post(TABLES)
-    def create_table(namespace: str, body: CreateTableRequest) -> dict[str, Any]:
+    def create_table(namespace: str, sent: dict[str, Any]) -> dict[str, Any]:
+        body = CreateTableRequest.model_validate({"location": None, **sent})
         table = access.open().create_table(
             f"{namespace}.{body.name}",
             schema=body.table_schema,
-            location=body.location,
+            location=f"{places}/{uuid4()}" if places else body.location,
             partition_spec=body.partition_spec or UNPARTITIONED_PARTITION_SPEC,
             properties=body.properties,
         )
@@ -69,6 +82,9 @@ def writable(access: CatalogAccess, tokens: dict[str, ApiToken]) -> FastAPI:
             catalog.commit_table(table, body.requirements, body.updates)
             return loaded(catalog.load_table(f"{namespace}.{name}"))
 
+    if places:
+        _add_reading(app, access)
+
     for kind in CONFLICTS:
 
         @app.exception_handler(kind)
@@ -78,6 +94,26 @@ def writable(access: CatalogAccess, tokens: dict[str, ApiToken]) -> FastAPI:
 
     app.mount("", create_catalog(open_lake(access.warehouse, catalog=access.uri), Callers(tokens)))
     return app
+
+
+def _add_reading(app: FastAPI, access: CatalogAccess) -> None:
+    """Our own read-only catalog serves no table that lies outside of its lake; these routes do."""
+
+    @app.get("/v1/namespaces")
+    def namespaces() -> dict[str, Any]:
+        return {"namespaces": access.open().list_namespaces()}
+
+    @app.get(TABLES)
+    def tables(namespace: str) -> dict[str, Any]:
+        found = access.open().list_tables(namespace)
+        return {"identifiers": [{"namespace": [space], "name": name} for space, name in found]}
+
+    @app.api_route(f"{TABLES}/{{name}}", methods=["GET", "HEAD"])
+    def load(namespace: str, name: str) -> dict[str, Any]:
+        try:
+            return loaded(access.open().load_table(f"{namespace}.{name}"))
+        except NoSuchTableError as error:
+            raise HTTPException(HTTPStatus.NOT_FOUND) from error
 
 
 @contextmanager
@@ -90,9 +126,11 @@ def served(app: FastAPI) -> Iterator[str]:
         thread.join(0.05)
         assert thread.is_alive()
     (place,) = (it.getsockname() for each in server.servers for it in each.sockets)
-    yield f"http://127.0.0.1:{place[1]}"
-    server.should_exit = True
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{place[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def url_of(url: str, **properties: str) -> str:

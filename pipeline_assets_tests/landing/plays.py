@@ -46,7 +46,7 @@ def publish(
 
 def written(lake: Lake, partitions: Partitions, table: LakeTable = PLAYS) -> Iterator[str]:
     """Write a Parquet file per partition, as an engine does below a fresh prefix."""
-    prefix = Path(lake.location(table)) / "data" / uuid4().hex
+    prefix = Path(lake.writing_location(table)) / "data" / uuid4().hex
     prefix.mkdir(parents=True)
     for number, (day, plays) in enumerate(partitions.items()):
         if plays:

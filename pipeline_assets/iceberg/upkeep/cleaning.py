@@ -27,6 +27,7 @@ from pipeline_assets.iceberg.upkeep.condemned import read_condemned, write_conde
 from pipeline_assets.iceberg.upkeep.expiry import Expired, expirable, expire
 from pipeline_assets.iceberg.upkeep.manifests import recovery_told
 from pipeline_assets.iceberg.upkeep.orphans import list_files, orphans, references
+from pipeline_assets.storage.s3_access import is_in_s3_tables
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -57,6 +58,7 @@ class Cleaned:
         condemned: Garbage that a later pass will remove.
         removed: Condemned files that were removed.
         problem: Why nothing of the table was touched, if so.
+        is_left: Whether it was left to S3 Tables, which expire, compact and remove by themselves.
     """
 
     table: LakeTable
@@ -64,10 +66,15 @@ class Cleaned:
     condemned: Files = field(default_factory=Files)
     removed: Files = field(default_factory=Files)
     problem: str | None = None
+    is_left: bool = False
 
     def __str__(self) -> str:
         if self.problem:
             return f"{self.table!s:<36} nothing is removed: {self.problem}"
+        if self.is_left:
+            return (
+                f"{self.table!s:<36} is left to the maintenance of S3 Tables, which list no files"
+            )
         kept = self.expired.protected
         return (
             f"{self.table!s:<36} {len(self.expired.snapshots)} snapshots expired, "
@@ -99,6 +106,9 @@ def clean(
     for table in tables:
         try:
             with one_line_errors(f"clean {table}"), recovery_told():
+                if is_in_s3_tables(lake.location(table)):
+                    yield Cleaned(table, is_left=True)
+                    continue
                 listed = list_files(store, lake.location(table))
                 _require_agreement(lake, table, listed)
                 if table in compacted and not is_dry:

@@ -117,8 +117,19 @@ def recover(access: CatalogAccess, *, is_dry: bool = False) -> Iterator[Recovere
                 bare.add(table.name)
                 continue
             held.add(table.name)
+            if elsewhere := _chosen_place(access, table):
+                yield Recovered(table.name, f"left as it is: its catalog keeps it at {elsewhere}")
+                continue
             yield _Recovery(catalog, table, is_dry=is_dry).perform()
         yield from _lost_tables(access, catalog, held, bare, is_dry=is_dry)
+
+
+def _chosen_place(access: CatalogAccess, table: HeldTable) -> str | None:
+    """Where somebody else's catalog keeps a table of the same name, if it is another place."""
+    if not access.chooses_places or not access.open().table_exists(table.name):
+        return None
+    location = access.open().load_table(table.name).location()
+    return location if location != table.location else None
 
 
 def _lost_tables(

@@ -33,6 +33,7 @@ from pipeline_assets.iceberg.upkeep.manifests import (
     recovery_told,
 )
 from pipeline_assets.storage.environments import shared_location
+from pipeline_assets.storage.s3_access import is_in_s3_tables
 
 _RAW = "part_uri"
 """A table with this column describes raw text that lies beside its files."""
@@ -146,9 +147,9 @@ class _Verification:
         return Damage(uri, what, self._keys_beside(uri)) if what else None
 
     def _length(self, uri: str, expected: int) -> str | None:
-        if uri not in self._sizes:
+        size = self._size(uri)
+        if size is None:
             return "is missing"
-        size = self._sizes[uri]
         return None if size == expected else f"has {size:,} bytes, not {expected:,}"
 
     def _content(self, uri: str, known: Checksum) -> str | None:
@@ -177,6 +178,13 @@ class _Verification:
     def _location(self) -> str:
         return self.lake.location(self.table)
 
+    def _size(self, uri: str) -> int | None:
+        """The length of a file as it lies there; None if it is missing."""
+        if is_in_s3_tables(self._location):  # nothing is listed there, but each file can be asked
+            file = self.iceberg.io.new_input(uri)
+            return len(file) if file.exists() else None
+        return self._sizes.get(uri)
+
     @cached_property
     def _sizes(self) -> dict[str, int]:
         homes = {self._location, shared_location(self._location)}
@@ -186,7 +194,7 @@ class _Verification:
     def _seals(self) -> dict[str, dict[str, Checksum] | None]:
         """The checksums of each attempt that has recorded some; None where they are damaged."""
         folders = {folder_of(self._location, uri) for uri in self.files}
-        sealed = sorted(it for it in folders if f"{it}/{CHECKSUMS}" in self._sizes)
+        sealed = sorted(it for it in folders if self._size(f"{it}/{CHECKSUMS}") is not None)
         return {folder: self._read(folder) for folder in sealed}
 
     def _read(self, folder: str) -> dict[str, Checksum] | None:
