@@ -39,7 +39,7 @@ def clone(source: Table, snapshot: Snapshot, lake: Lake, table: Readable) -> Non
         TableAlreadyExistsError: There is a table of that name.
     """
     location, io = lake.access.place(table), source.io
-    if source.location() != shared_location(location):
+    if source.location().rstrip("/") != shared_location(location):
         raise PipelineError(
             f"{table} lies at {source.location()}, where its catalog has put it: environments need "
             "a catalog that keeps tables where the lake asks it to"

@@ -13,13 +13,11 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
 
-from pyiceberg.exceptions import TableAlreadyExistsError
-
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.dataset.values.table import TableName
 from pipeline_assets.environments.cloning import clone
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.catalog import one_line_errors
+from pipeline_assets.iceberg.catalog import is_lost_race, one_line_errors
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.iceberg.upkeep.tags import tag, untag
 from pipeline_assets.storage.environments import FOLDER, NAME, environment_uri, lake_of
@@ -197,7 +195,10 @@ class Environments:
 def _first_come(name: str) -> Iterator[None]:
     try:
         yield
-    except TableAlreadyExistsError as error:
+    except Exception as error:
+        # Another one has created the same namespace or table a moment before.
+        if not is_lost_race(error):
+            raise
         raise _half(name) from error
 
 

@@ -188,7 +188,7 @@ def _is_created_by_another(error: BaseException) -> bool:
     return isinstance(error, DBAPIError) and ("exists" in str(error) or "locked" in str(error))
 
 
-def _is_lost_race(error: BaseException) -> bool:
+def is_lost_race(error: BaseException) -> bool:
     """Whether another process has changed or created the same table meanwhile."""
     from sqlalchemy.exc import IntegrityError
 
@@ -231,7 +231,7 @@ def _give_up(attempt: RetryCallState) -> None:
 
 
 beside_others: Final = retry(
-    retry=retry_if_exception(_is_lost_race),
+    retry=retry_if_exception(is_lost_race),
     # Random waits: processes that were refused together would otherwise meet again.
     wait=wait_random_exponential(multiplier=0.05, max=2),
     stop=stop_after_attempt(30),

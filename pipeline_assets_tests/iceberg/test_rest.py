@@ -10,6 +10,7 @@ from pipeline_assets.api_token import ApiToken
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
 from pipeline_assets.iceberg.tables import Lake
+from pipeline_assets.iceberg.upkeep.recovery import recover
 from pipeline_assets_tests.iceberg.rest_double import served, url_of, writable
 from pipeline_assets_tests.landing.plays import PLAYS, content, publish
 
@@ -35,6 +36,8 @@ def test_what_is_published_can_be_read_and_restored(url: str, tmp_path: Path) ->
     assert content(lake) == {"mon": {"ada": 4}}
     lake.restore(PLAYS, lake.history(PLAYS)[0].snapshot_id)
     assert content(lake_at(url, tmp_path)) == {"mon": {"ada": 3}}
+    (found,) = recover(lake.access)
+    assert (found.is_changed, found.losses) == (False, ())
 
 
 def test_six_that_publish_at_once_lose_nothing(url: str, tmp_path: Path) -> None:

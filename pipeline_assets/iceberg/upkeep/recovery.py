@@ -128,7 +128,7 @@ def _chosen_place(access: CatalogAccess, table: HeldTable) -> str | None:
     """Where somebody else's catalog keeps a table of the same name, if it is another place."""
     if not access.chooses_places or not access.open().table_exists(table.name):
         return None
-    location = access.open().load_table(table.name).location()
+    location = access.open().load_table(table.name).location().rstrip("/")
     return location if location != table.location else None
 
 
