@@ -4,7 +4,6 @@ DuckDB reads the Parquet files of one snapshot of each table. Before the user's 
 connection is locked to the lake's own folder.
 """
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any, Final
 import duckdb
 
 from pipeline_assets.dataset.values.table import LakeTable, Readable, TableName, TableState
+from pipeline_assets.dataset.values.texts import did_you_mean
 from pipeline_assets.engines.embedded.duckdb_sql import source_query
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.engines.embedded.interruption import interrupted_after, interruptibly
@@ -123,9 +123,7 @@ def _unknown_table(error: duckdb.Error, known: Sequence[str]) -> str:
     found = re.search(r'Table with name "?([^" ]+)"?', str(error))
     if found is None:
         return _in_one_line(error)
-    near = difflib.get_close_matches(found[1], known, n=1)
-    others = f"there are {', '.join(known)}" if known else "write it as in music.users"
-    hint = f"did you mean {near[0]}?" if near else others
+    hint = did_you_mean(found[1], known) if known else "write it as in music.users"
     return f"There is no table {found[1]}; {hint}"
 
 
