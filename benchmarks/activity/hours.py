@@ -160,7 +160,7 @@ def written(world: World, asset: LakeAsset, rows: Sequence[pa.Table], key: str) 
     """The first hour's rows in files of another hour; a table without rows has no file."""
     folder = Path(world.updater.deployment.lake.location(asset.table), "data", key)
     folder.mkdir(parents=True)
-    files = []
+    files: list[str] = []
     for table in rows:
         place = table.schema.get_field_index("hour")
         column = table.schema.field(place)
@@ -219,10 +219,16 @@ def lakes(folder: Path, counts: Sequence[int]) -> Iterator[list[Filled]]:
             instance.dispose()
 
 
-def rows_of(name: str, costs: Sequence[Cost]) -> list[str]:
+def row(name: str, hours: int, costs: Sequence[Cost]) -> list[str]:
     """Medians of the turns, as a row of the table."""
     spent, *counted = (median(column) for column in zip(*(it.figures for it in costs), strict=True))
-    return [name, f"{spent:.3f} s", *(f"{count:g}" for count in counted)]
+    return [f"{name}, {hours:,} hours", f"{spent:.3f} s", *(f"{count:g}" for count in counted)]
+
+
+def ratio(few: Sequence[Cost], many: Sequence[Cost]) -> str:
+    """The CPU beside many hours by that beside few, of each turn; their median."""
+    turns = zip(few, many, strict=True)
+    return f"{median(after.figures[0] / before.figures[0] for before, after in turns):.3f}"
 
 
 def main() -> None:
@@ -237,20 +243,16 @@ def main() -> None:
         with lakes(Path(folder), (FEW, options.many)) as (few, many):
             counters.install()
             for _ in range(options.turns):
-                for lake in (few, many):
-                    lake.turn(counters)
-    header = ("work", *COLUMNS)
+                few.turn(counters)
+                many.turn(counters)
     rows = [
-        rows_of(f"{work}, {count:,} hours", costs)
-        for work in ("asked", "made")
-        for count, costs in ((FEW, getattr(few, work)), (options.many, getattr(many, work)))
+        row("asked", FEW, few.asked),
+        row("asked", options.many, many.asked),
+        row("made", FEW, few.made),
+        row("made", options.many, many.made),
     ]
-    print(markdown(header, rows))
-    ratios = [
-        after.figures[0] / before.figures[0]
-        for before, after in zip(few.made, many.made, strict=True)
-    ]
-    print(f"\nmade: median ratio of the turns' CPU {median(ratios):.3f}")
+    print(markdown(("work", *COLUMNS), rows))
+    print(f"\nmade: median ratio of the turns' CPU {ratio(few.made, many.made)}")
 
 
 if __name__ == "__main__":
