@@ -24,6 +24,8 @@ def lines(data: bytes) -> tuple[bytes, ...]:
         (gzip.compress(b"one\n") + gzip.compress(b"two"), (b"one", b"two")),
         (b"", ()),
     ],
+    # Compressed bytes hold the time, and two processes that share tests must agree on names.
+    ids=["one", "two", "blank", "gzip", "gzips", "empty"],
 )
 def test_records_hold_lines_plain_or_gzipped(data: bytes, expected: tuple[bytes, ...]) -> None:
     assert lines(data) == expected
