@@ -5,7 +5,7 @@ imports out of all other modules.
 """
 
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
-from dagster._core.definitions.data_version import DATA_VERSION_TAG, extract_data_version_from_entry
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.definitions.freshness import CronFreshnessPolicy, TimeWindowFreshnessPolicy
 from dagster._core.definitions.partitions.subset import TimeWindowPartitionsSubset
 from dagster._core.definitions.partitions.utils import PersistedTimeWindow
@@ -60,5 +60,4 @@ __all__ = [
     "TimeWindowPartitionsSubset",
     "UnresolvedAssetJobDefinition",
     "WorkerStatus",
-    "extract_data_version_from_entry",
 ]

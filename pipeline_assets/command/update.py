@@ -124,10 +124,8 @@ class Updater:
             definition = source.partitioning.definition
             if isinstance(definition, dg.DynamicPartitionsDefinition) and definition.name:
                 add_keys(self.instance, definition.name, partitions)
-            for key, objects in partitions.items():
-                event = source.unreported(key, objects, self.instance)
-                if event:
-                    self.instance.report_runless_asset_event(event)
+            for event in source.unreported(partitions, self.instance):
+                self.instance.report_runless_asset_event(event)
 
     @one_line_errors(KEEP_RECORDS)
     def stale(

@@ -30,8 +30,9 @@ from pipeline_assets.serving.answers import (
 )
 from pipeline_assets.serving.athena.queries import LongQueries
 from pipeline_assets.serving.athena.routes import add_long_queries
-from pipeline_assets.serving.keyed import KeyLookups
-from pipeline_assets.serving.lookups import LOOKUPS, Lookup, filterable, rows_sql
+from pipeline_assets.serving.by_key.keyed import KeyLookups
+from pipeline_assets.serving.by_key.lookups import filterable, rows_sql
+from pipeline_assets.serving.by_key.routes import add_lookups
 from pipeline_assets.serving.measures import Measures
 from pipeline_assets.serving.remembered import Answers, AnswersFirst
 from pipeline_assets.serving.requests import AsOf, Limit, PageToken, QueryRequest
@@ -116,10 +117,7 @@ def _add_tables(
     columns = {name: service.lake[name].columns for name in service.lake.tables()}
     for name, of_table in columns.items():
         _add_table(app, service, answers, name, of_table, caller)
-    for lookup in LOOKUPS:
-        if lookup.table in columns:
-            by_key = keys if lookup.is_keyed else None
-            _add_lookup(app, service, answers, by_key, lookup, columns[lookup.table], caller)
+    add_lookups(app, service, answers, keys, columns, caller)
 
 
 def _add_query(
@@ -216,41 +214,6 @@ def _filter(number: int, column: Column) -> inspect.Parameter:
         default=None,
         annotation=Annotated[str | None, said],
     )
-
-
-def _add_lookup(
-    app: FastAPI,
-    service: QueryService,
-    answers: Answers,
-    keys: KeyLookups | None,
-    lookup: Lookup,
-    columns: tuple[Column, ...],
-    caller: Callable[..., AsyncIterator[Caller]],
-) -> None:
-    key_column = next(column for column in columns if column.name == lookup.key)
-    sql = rows_sql(lookup.table, [key_column], lookup.order)
-
-    @app.get(lookup.path, summary=lookup.summary, tags=["by key"])
-    def find(
-        key: str,
-        request: Request,
-        who: Annotated[Caller, Depends(caller)],
-        limit: Limit = None,
-        as_of: AsOf = None,
-        page: PageToken = None,
-    ) -> Response:
-        statement = Statement(sql, [key], limit, as_of, page, who.token.tables)
-        if keys and as_of is None and page is None:
-            service.require_allowed([lookup.table], statement)
-            if found := keys.answer(lookup, key, limit, request, accepted(request)):
-                return found
-        versions = service.versions(statement)
-        if same := unchanged(request, versions.values()):
-            return same
-        rows = service.answer(statement, versions)
-        if not len(rows.rows) and page is None:
-            return problem(HTTPStatus.NOT_FOUND, f"{lookup.table} has no {lookup.key} {key!r}")
-        return answers.remember(request, page_response(rows, accepted(request)), versions)
 
 
 def _add_errors(app: FastAPI) -> None:

@@ -17,7 +17,7 @@ from pipeline_assets.reading.open_lake import OpenLake, open_lake
 from pipeline_assets.reading.sandbox import Sandboxes
 from pipeline_assets.serving.app import create_app
 from pipeline_assets.serving.athena.queries import LongQueries
-from pipeline_assets.serving.keyed import KeyLookups
+from pipeline_assets.serving.by_key.keyed import KeyLookups
 from pipeline_assets.serving.rest_catalog import create_catalog
 from pipeline_assets.serving.service import QueryService
 from pipeline_assets.serving.tokens import Callers

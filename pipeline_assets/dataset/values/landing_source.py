@@ -1,13 +1,13 @@
 """What one vendor delivers, and which partition each object belongs to."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import dagster as dg
 
-from pipeline_assets.dagster_internals import DATA_VERSION_TAG, extract_data_version_from_entry
+from pipeline_assets.dagster_internals import DATA_VERSION_TAG
 from pipeline_assets.dataset.partitioning import Partitioning
 from pipeline_assets.dataset.values.objects import StoredObject, fingerprint
 
@@ -27,6 +27,9 @@ _NO_DELIVERY: Final = re.compile(
     r"|[^/]*\.(crc|md5|sha1|sha256)"
     r")"
 )
+
+_NAMED_KEYS: Final = 500
+"""More keys are not named in a question to Dagster's database, which is asked for all then."""
 
 
 @dataclass(frozen=True)
@@ -96,21 +99,35 @@ class LandingSource:
         return None
 
     def unreported(
-        self, key: str, objects: Iterable[StoredObject], instance: dg.DagsterInstance
-    ) -> dg.AssetMaterialization | None:
-        """What to tell Dagster of a partition's objects; None if it has been told of these."""
-        items = list(objects)
-        version = fingerprint(items)
-        latest = instance.get_latest_data_version_record(self.key, partition_key=key)
-        known = extract_data_version_from_entry(latest.event_log_entry) if latest else None
-        if known is not None and known.value == version:
-            return None
+        self, partitions: Mapping[str, Sequence[StoredObject]], instance: dg.DagsterInstance
+    ) -> list[dg.AssetMaterialization]:
+        """What to tell Dagster of partitions' objects, but for those that it has been told of.
+
+        Dagster is asked one question for all partitions, because one for each takes long where
+        there are thousands.
+        """
+        known = instance.event_log_storage.get_latest_tags_by_partition(
+            self.key,
+            dg.DagsterEventType.ASSET_MATERIALIZATION,
+            tag_keys=[DATA_VERSION_TAG],
+            asset_partitions=list(partitions) if len(partitions) <= _NAMED_KEYS else None,
+        )
+        versions = {key: fingerprint(objects) for key, objects in partitions.items()}
+        return [
+            self._report(key, objects, versions[key])
+            for key, objects in partitions.items()
+            if known.get(key, {}).get(DATA_VERSION_TAG) != versions[key]
+        ]
+
+    def _report(
+        self, key: str, objects: Sequence[StoredObject], version: str
+    ) -> dg.AssetMaterialization:
         return dg.AssetMaterialization(
             self.key,
             partition=key,
             metadata={
-                "objects": dg.MetadataValue.json([item.uri for item in items]),
-                "bytes": sum(item.size for item in items),
+                "objects": dg.MetadataValue.json([item.uri for item in objects]),
+                "bytes": sum(item.size for item in objects),
             },
             tags={DATA_VERSION_TAG: version},
         )

@@ -175,10 +175,9 @@ def sensor_result(
         if deliveries and context.repository_def:
             graph = context.repository_def.asset_graph
             requests += watch.downstream.requests(deliveries, graph, context.instance)
-        for each in deliveries:
-            # None where an earlier tick has reported the same objects already.
-            event = watch.source.unreported(each.key, each.objects, context.instance)
-            events += [event] if event else []
+        # What an earlier tick has reported already is left out.
+        delivered = {each.key: each.objects for each in deliveries}
+        events += watch.source.unreported(delivered, context.instance) if delivered else []
         definition = watch.source.partitioning.definition
         if deliveries and isinstance(definition, dg.DynamicPartitionsDefinition):
             new_partitions.append(definition.build_add_request([each.key for each in deliveries]))

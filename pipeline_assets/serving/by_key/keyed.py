@@ -9,8 +9,8 @@ from pipeline_assets.keys.client import KeyTable
 from pipeline_assets.keys.items import State
 from pipeline_assets.keys.reading import read_key, read_state
 from pipeline_assets.serving.answers import is_known, not_modified, problem, rows_response
+from pipeline_assets.serving.by_key.lookups import Lookup
 from pipeline_assets.serving.formats import Format
-from pipeline_assets.serving.lookups import Lookup
 
 
 @dataclass(frozen=True)

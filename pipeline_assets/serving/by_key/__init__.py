@@ -1,0 +1,1 @@
+"""Lookups of rows by a key: from the lake, or from DynamoDB where rows are published by key."""
