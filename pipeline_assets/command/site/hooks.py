@@ -16,6 +16,7 @@ ROOT: Final = Path(__file__).parents[3]
 OUTSIDE: Final = {
     "deploy.md": "deploy/README.md",
     "benchmarks.md": "benchmarks/README.md",
+    "benchmarks_streams.md": "benchmarks/activity/README.md",
     "changelog.md": "CHANGELOG.md",
     "contributing.md": "CONTRIBUTING.md",
     "security.md": "SECURITY.md",
@@ -41,7 +42,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     generated = {**datasets.pages(), "commands.md": commands.page()}
     for name, source in OUTSIDE.items():
         text = (ROOT / source).read_text(encoding="utf-8")
-        generated[name] = with_plots(text) if name == "benchmarks.md" else text
+        generated[name] = with_plots(text) if name.startswith("benchmarks") else text
     for name, text in generated.items():
         files.append(File.generated(config, name, content=text))
     return files

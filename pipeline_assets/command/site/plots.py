@@ -1,4 +1,4 @@
-"""Draws the figures of ``benchmarks/README.md`` as bars, above the tables that they stand in."""
+"""Draws the figures of the benchmarks' pages as bars, above the tables that they stand in."""
 
 import re
 from collections.abc import Iterator, Sequence
