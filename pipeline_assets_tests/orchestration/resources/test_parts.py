@@ -54,7 +54,8 @@ def test_parts_are_found_by_name_with_their_configuration(shown: RepositorySnap)
     assert {resource.name for resource in shown.resources or []} == {
         *("s3", "lake_io_manager", "landing_io_manager", "stager", "published_checks", "engines"),
         *("embedded_engine", "spark_local", "spark_emr", "spark_emr_serverless"),
-        *("athena", "oltp_database", "warehouse_database", "wikimedia", "event_stream", "key_table"),
+        *("athena", "oltp_database", "warehouse_database", "key_table"),
+        *("wikimedia", "event_stream"),
     }
     assert configured(shown, "s3") == {
         "endpoint_url": None,
