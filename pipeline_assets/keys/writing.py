@@ -111,7 +111,8 @@ class StagedVersion:
             retired=(*kept.retired, *replaced),
             columns=schema_text(self.schema),
             snapshot=self.snapshot,
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            # As exact as snapshots: cut to seconds, it could lie before the snapshot that it shows.
+            at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
 
 
