@@ -136,6 +136,7 @@ def test_an_environment_has_places_of_its_own_and_reaches_nobody(
     outward = {
         "PIPELINE_WAREHOUSE_DSN": "postgresql://ada@host/db",
         "PIPELINE_INSTANCE_DSN": "postgresql://ada@host/db",
+        "PIPELINE_KEYS_TABLE": "rows",
         "PIPELINE_STREAM_NAME": "events",
         "PIPELINE_LANDING_QUEUE_URL": "https://sqs/queue",
         "PIPELINE_ALERT_SNS_TOPIC_ARN": "arn:aws:sns:eu-west-1:1:alerts",
@@ -154,6 +155,7 @@ def test_an_environment_has_places_of_its_own_and_reaches_nobody(
     reached = (settings.warehouse_dsn, settings.instance_dsn, settings.stream_name)
     alerts = (settings.alert_sns_topic_arn, settings.alert_smtp_url, settings.alert_slack_webhook)
     assert not any((*reached, *alerts, settings.landing_queue_url, settings.openlineage))
+    assert settings.keys_table is None  # nor does `serve` answer from production's rows
     monkeypatch.setenv("DAGSTER_HOME", str(settings.dagster_home))
     assert Settings.from_environment().dagster_home == settings.dagster_home
 

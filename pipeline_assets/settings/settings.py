@@ -57,6 +57,7 @@ _OUTWARD: Final = (
     "alert_sns_topic_arn",
     "compute_logs_uri",
     "instance_dsn",
+    "keys_table",
     "landing_queue_url",
     "stream_name",
     "warehouse_dsn",
