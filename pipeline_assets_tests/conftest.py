@@ -8,7 +8,8 @@ import dagster as dg
 import hypothesis
 import pytest
 
-from pipeline_assets.iceberg.catalog import sqlite_uri
+from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
+from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.objects import S3Store
 from pipeline_assets.storage.s3_access import S3Access
@@ -104,6 +105,13 @@ def bucket(s3_store: S3Store) -> str:
     name = f"test-{uuid4().hex[:12]}"
     s3_store.client.create_bucket(Bucket=name)
     return f"s3://{name}"
+
+
+@pytest.fixture
+def glue_lake(s3: S3Access, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """A lake in that bucket whose tables are in Glue."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", str(s3.endpoint_url))
+    return Lake(CatalogAccess("glue", f"{bucket}/lake", s3))
 
 
 @pytest.fixture

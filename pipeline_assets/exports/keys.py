@@ -14,6 +14,7 @@ from pipeline_assets.dataset.values.damage import Damage
 from pipeline_assets.dataset.values.destinations import KeyedRows
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.exports.exporter import Outgoing, listing_of
+from pipeline_assets.keys.client import KeyTable
 from pipeline_assets.keys.items import Shown
 from pipeline_assets.keys.reading import counted, read_state
 from pipeline_assets.keys.store import KeyStore
@@ -72,7 +73,7 @@ class KeyExporter:
             )
         entries = {
             key: {
-                "uri": f"dynamodb://{keys.name}/{destination.table}",
+                "uri": _uri(keys, destination),
                 "rows": version.rows[key],
                 "number": version.number,
                 "version": outgoing.versions[key],
@@ -102,7 +103,11 @@ class KeyExporter:
                     f"holds {found.rows:,} rows of version {found.number} of {key}, "
                     f"not {wanted.rows:,} of version {wanted.number}"
                 )
-                yield Damage(f"dynamodb://{keys.name}/{destination.table}", what, (key,))
+                yield Damage(_uri(keys, destination), what, (key,))
+
+
+def _uri(keys: KeyTable, destination: KeyedRows) -> str:
+    return f"dynamodb://{keys.name}/{destination.table}"
 
 
 def _sorted(destination: KeyedRows, outgoing: Outgoing) -> str:

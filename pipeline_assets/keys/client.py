@@ -1,6 +1,5 @@
 """A table of DynamoDB, asked patiently: what it throttles or leaves undone is asked again."""
 
-import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,21 +9,18 @@ from typing import Any, Final, TypeVar
 
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.keys.items import Item
+from spark_resources.runners.polling import THROTTLED, PollPolicy
 
 Answer = TypeVar("Answer")
 BATCH: Final = 25
 """How many items DynamoDB takes in one request."""
-LONGEST_WAIT: Final = 5.0
-_THROTTLED: Final = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "ThrottlingException",
-        "RequestLimitExceeded",
-        "InternalServerError",
-        "ServiceUnavailable",
-        "TransactionConflictException",
-    }
+PATIENCE: Final = PollPolicy(
+    first_seconds=0.04, longest_seconds=4, growth=2, jitter=0.25, outage_seconds=120
 )
+_THROTTLED: Final = THROTTLED | {
+    "ProvisionedThroughputExceededException",
+    "TransactionConflictException",
+}
 
 
 class UnavailableError(PipelineError):
@@ -42,12 +38,12 @@ class KeyTable:
     Attributes:
         name: Its name.
         connect: Makes a client; it is called once, with the first request.
-        patience: For how many seconds a request that is throttled is sent again.
+        patience: For how long a request that is throttled is sent again, and after which pauses.
     """
 
     name: str
     connect: Callable[[], Any] = field(repr=False, compare=False)
-    patience: float = 120.0
+    patience: PollPolicy = PATIENCE
 
     @cached_property
     def client(self) -> Any:  # noqa: ANN401 - boto3 makes clients at run time
@@ -151,15 +147,15 @@ class KeyTable:
             start = {"ExclusiveStartKey": last}
 
     def _write(self, requests: Sequence[Any]) -> None:
-        waits = _Waits(self.patience)
+        waits = _waits(self.patience)
         while requests:
             asked = {self.name: list(requests)}
             answer = self._ask(partial(self.client.batch_write_item, RequestItems=asked))
             undone = answer.get("UnprocessedItems", {}).get(self.name, [])
             if undone and len(undone) < len(requests):
-                waits = _Waits(self.patience)  # it goes on, if slowly
+                waits = _waits(self.patience)  # it goes on, if slowly
             requests = undone
-            if requests and not waits.wait():
+            if requests and not next(waits, None):
                 raise UnavailableError(
                     f"DynamoDB leaves {len(requests)} items of {self.name} undone"
                 )
@@ -168,7 +164,7 @@ class KeyTable:
         """The answer to a request, which is sent again while it is throttled."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - takes a while
 
-        waits = _Waits(self.patience)
+        waits = _waits(self.patience)
         while True:
             try:
                 return request()
@@ -176,7 +172,7 @@ class KeyTable:
                 code = error.response.get("Error", {}).get("Code", "")
                 if code == "ConditionalCheckFailedException":
                     raise ConflictError(f"{self.name}: somebody else was first") from error
-                if code not in _THROTTLED or not waits.wait():
+                if code not in _THROTTLED or not next(waits, None):
                     raise UnavailableError(_refusal(self.name, code, error)) from error
             except BotoCoreError as error:
                 raise UnavailableError(f"DynamoDB's table {self.name}: {error}") from error
@@ -188,21 +184,12 @@ def _refusal(name: str, code: str, error: Exception) -> str:
     return f"DynamoDB's table {name}: {' '.join(str(error).split())}"
 
 
-@dataclass
-class _Waits:
-    """Waits that grow, by chance shorter, so that writers do not come back all at once."""
-
-    patience: float
-    count: int = 0
-    waited: float = 0.0
-
-    def wait(self) -> bool:
-        """Wait; False once patience is at its end."""
-        if self.waited >= self.patience:
-            return False
-        longest = min(LONGEST_WAIT, 0.05 * 2**self.count)
-        seconds = longest * random.uniform(0.5, 1)  # noqa: S311 - no secret
-        time.sleep(seconds)
-        self.count += 1
-        self.waited += seconds
-        return True
+def _waits(patience: PollPolicy) -> Iterator[float]:
+    """Wait before each of the next requests, until patience is at its end; yields the seconds."""
+    waited = 0.0
+    for pause in patience.pauses():
+        if waited >= patience.outage_seconds:
+            return
+        time.sleep(pause)
+        waited += pause
+        yield pause

@@ -5,6 +5,7 @@ from functools import cached_property
 
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.keys.client import KeyTable
+from pipeline_assets.settings import PREFIX, Settings
 from pipeline_assets.storage.s3_access import S3Access
 
 
@@ -23,6 +24,12 @@ class KeyStore:
     name: str | None
     access: S3Access
     endpoint_url: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> "KeyStore":
+        """The one that settings name."""
+        setting, access = f"{PREFIX}KEYS_TABLE", settings.s3
+        return cls(setting, settings.keys_table, access, settings.keys_endpoint_url)
 
     @property
     def is_set(self) -> bool:

@@ -136,8 +136,8 @@ class OpenLake:
 
     def at_hand(self, name: str) -> PublishedTable | None:
         """The table as it is now, if it is open already; nothing is read for it."""
-        opened = self._opened.get(name)
-        if opened is None or opened.mark is None or opened.mark != self._changes.mark():
+        opened = self._unchanged(name)
+        if opened is None:
             return None
         return opened.tables.get(opened.iceberg.metadata.current_snapshot_id or 0)
 
@@ -169,10 +169,15 @@ class OpenLake:
         self._resources.callback(changes.close)
         return changes
 
+    def _unchanged(self, name: str) -> "_Opened | None":
+        """What is open of a table, if the catalog has not changed since it was read."""
+        opened = self._opened.get(name)
+        is_newest = opened and opened.mark is not None and opened.mark == self._changes.mark()
+        return opened if is_newest else None
+
     def _open(self, name: str) -> "_Opened":
         """What is opened of a table, as long as the catalog has not changed since."""
-        opened = self._opened.get(name)
-        if opened and opened.mark is not None and opened.mark == self._changes.mark():
+        if opened := self._unchanged(name):
             return opened
         with self._lock:  # of many who find it changed, one reads it
             mark = self._changes.mark()  # before the table is read: a change meanwhile is noticed

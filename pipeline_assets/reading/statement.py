@@ -16,10 +16,10 @@ from pipeline_assets.errors import PipelineError
 ONE_SELECT: Final = "a single SELECT is answered; the lake is changed by assets only"
 # Table functions that read nothing but their arguments.
 _HARMLESS: Final = frozenset({"unnest", "generate_series", "range"})
-# They tell about the machine, or wait.
 _MOMENTS: Final = frozenset(
     {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
 )
+# They tell about the machine, or wait.
 _REFUSED: Final = frozenset({"current_setting", "getenv", "getvariable", "sleep_ms", "pg_sleep"})
 
 

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from pipeline_assets.engines.athena.queries import AthenaConfig, Queries
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import GLUE
+from pipeline_assets.keys.client import PATIENCE
 from pipeline_assets.keys.store import KeyStore
 from pipeline_assets.reading.open_lake import OpenLake, open_lake
 from pipeline_assets.reading.sandbox import Sandboxes
@@ -56,7 +57,7 @@ def _long(settings: Settings, service: QueryService) -> LongQueries | None:
         raise PipelineError(
             f"Athena needs {PREFIX}ATHENA_WORKGROUP, and tables of {PREFIX}CATALOG_URI=glue"
         )
-    uri = settings.athena_staging_uri or f"{settings.lake_uri}/_jobs"
+    uri = settings.staging_uri(settings.athena_staging_uri)
     staging = Staging(settings.s3.client(), uri, settings.kms_key_id)
     config = AthenaConfig(settings.athena_workgroup, settings.deployment_name)
     queries = Queries(athena_client(settings.s3.region_name), staging, config)
@@ -71,10 +72,9 @@ def _lake(settings: Settings) -> OpenLake:
 def _keys(settings: Settings, service: QueryService) -> KeyLookups | None:
     if not (settings.keys_table and settings.keys_lookups):
         return None
-    store = KeyStore(
-        f"{PREFIX}KEYS_TABLE", settings.keys_table, settings.s3, settings.keys_endpoint_url
-    )
-    return KeyLookups(replace(store.require(), patience=KEY_SECONDS), service.limits.rows)
+    patience = replace(PATIENCE, outage_seconds=KEY_SECONDS)
+    keys = replace(KeyStore.of(settings).require(), patience=patience)
+    return KeyLookups(keys, service.limits.rows)
 
 
 def catalog(settings: Settings) -> FastAPI:

@@ -112,6 +112,10 @@ class Settings(  # pydantic lists the fields of the last base first
             )
         return settings.within(settings.environment) if settings.environment else settings
 
+    def staging_uri(self, chosen: str | None) -> str:
+        """Where jobs of a remote engine and their manifests travel, if none is chosen for it."""
+        return chosen or f"{self.lake_uri}/_jobs"
+
     def within(self, environment: str) -> "Settings":
         """The same in an environment, which neither loads nor tells anybody outside of it.
 

@@ -14,7 +14,6 @@ from pipeline_assets.environments.changes import changes
 from pipeline_assets.environments.environments import Environments
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg import evolution
-from pipeline_assets.iceberg.catalog import CatalogAccess
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.iceberg.upkeep.verification import verify
 from pipeline_assets.profiles.profiles import ColumnProfile, append_profiles, published_profiles
@@ -192,14 +191,9 @@ def test_nothing_is_different_in_a_new_environment(environments: Environments) -
 
 
 def test_an_environment_on_s3_and_glue_is_created_promoted_and_dropped(
-    tmp_path: Path,
-    s3: S3Access,
-    s3_store: S3Store,
-    bucket: str,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, s3: S3Access, s3_store: S3Store, bucket: str, glue_lake: Lake
 ) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", str(s3.endpoint_url))
-    lake = Lake(CatalogAccess("glue", f"{bucket}/lake", s3))
+    lake = glue_lake
 
     def deliver(to: Lake, plays: int) -> str:
         (path,) = written(local_lake(tmp_path), {"mon": {"ada": plays}})

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.keys import client, writing
-from pipeline_assets.keys.client import KeyTable
+from pipeline_assets.keys import writing
+from pipeline_assets.keys.client import PATIENCE, KeyTable
 from pipeline_assets.keys.items import ITEM_BYTES, Retired, Shown, version_of
 from pipeline_assets.keys.reading import counted, read_key, read_state
 from pipeline_assets.keys.values import finite, row_text
@@ -119,9 +119,12 @@ def test_a_writer_may_be_killed_before_any_request(
     assert lasting(moto_keys) == {Retired("mon", shown(moto_keys)["mon"].number)}
 
 
-def test_a_throttled_writer_loses_nothing(keys: KeyTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "LONGEST_WAIT", 0.01)
-    slow = replace(keys, connect=lambda: Throttled(keys.client))
+def test_a_throttled_writer_loses_nothing(keys: KeyTable) -> None:
+    slow = replace(
+        keys,
+        connect=lambda: Throttled(keys.client),
+        patience=replace(PATIENCE, longest_seconds=0.01),
+    )
     many = {"mon": {f"listener {number}": number for number in range(60)}}
     published(slow, many)
     published(slow, many)
@@ -135,7 +138,11 @@ def test_one_that_stays_throttled_ends_with_a_line(keys: KeyTable) -> None:
     def refuse(_number: int, action: str, _arguments: dict[str, Any]) -> None:
         Throttled(None).mishap(1, action, {})
 
-    dead = replace(keys, connect=lambda: Client(keys.client, refuse), patience=0.1)
+    dead = replace(
+        keys,
+        connect=lambda: Client(keys.client, refuse),
+        patience=replace(PATIENCE, outage_seconds=0.1),
+    )
     with pytest.raises(PipelineError, match="slow down"):
         published(dead, MON)
 

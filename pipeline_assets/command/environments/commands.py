@@ -8,7 +8,10 @@ import click
 from pipeline_assets.dataset.values.texts import first_and_last, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pipeline_assets.command.session import Session
+    from pipeline_assets.dataset.asset import LakeAsset
     from pipeline_assets.environments.changes import Change
     from pipeline_assets.environments.comparison import Difference
     from pipeline_assets.environments.environments import Environments
@@ -66,8 +69,7 @@ def diff(session: "Session", name: str) -> None:
     promotion, inside, found = _promotion(session, name), _within(session, name), 0
     for change in _changes(promotion, inside):
         found += 1
-        engine = session.deployment.reader
-        told = difference(promotion.production, promotion.lake, change, engine)
+        told = difference(promotion.production, promotion.lake, change, session.deployment.reader)
         for line in _differences(change, told):
             click.echo(printable(line))
     if not found:
@@ -86,11 +88,8 @@ def promote(session: "Session", name: str) -> None:
     for done in promotion.promote(inside.assets):
         tables += 1
         rows = sum(record.rows for record in done.records.values() if record)
-        place = first_and_last(sorted(filter(None, done.records)))
-        partitions = f"[{place}]" if place else ""
-        click.echo(
-            printable(f"{done.asset.table}{partitions}: {rows:,} rows, snapshot {done.snapshot_id}")
-        )
+        name = _partitions(done.asset, done.records)
+        click.echo(printable(f"{name}: {rows:,} rows, snapshot {done.snapshot_id}"))
     click.echo(f"{tables} tables promoted" if tables else f"{name} holds what production holds")
 
 
@@ -131,14 +130,18 @@ def _changes(promotion: "Promotion", inside: "Session") -> "list[Change]":
 
 
 def _differences(change: "Change", found: "Difference") -> "list[str]":
-    place = first_and_last(sorted(filter(None, change.records)))
-    name = f"{change.asset.table}[{place}]" if place else str(change.asset.table)
     columns = f", columns {' '.join(found.columns)}" if found.columns else ""
     counts = f"{found.added:,} rows added, {found.removed:,} removed, {found.changed:,} changed"
-    lines = [f"{name}: {counts}{columns}"]
+    lines = [f"{_partitions(change.asset, change.records)}: {counts}{columns}"]
     for drift in found.drifts:
         of = f" of {drift.partition}" if drift.partition else ""
         lines.append(f"  drift: {drift.measure}{of} was {drift.before:.4g} and is {drift.now:.4g}")
     if change.is_moved:
         lines.append("  production has published this table since: it cannot be promoted")
     return lines
+
+
+def _partitions(asset: "LakeAsset", records: "Collection[str]") -> str:
+    """A table and some of its partitions, for people."""
+    place = first_and_last(sorted(filter(None, records)))
+    return f"{asset.table}[{place}]" if place else str(asset.table)

@@ -96,7 +96,7 @@ class Parts:
         wikimedia = _wikimedia(settings, s3)
         engines = (local, emr, serverless, athena)
         databases = (oltp, warehouse)
-        keys = _keys(settings, s3)
+        keys = _keys(settings)
         return cls(s3, embedded, *engines, routing, *databases, stream, wikimedia, keys)
 
     @property
@@ -194,7 +194,7 @@ def _athena(settings: Settings, s3: S3) -> SqlOnAthena:
         database=settings.athena_database,
         usd_per_tb=settings.athena_usd_per_tb,
         is_in_glue=settings.catalog_uri == GLUE,
-        staging_uri=settings.athena_staging_uri or f"{settings.lake_uri}/_jobs",
+        staging_uri=settings.staging_uri(settings.athena_staging_uri),
         **_remote(settings, s3),
     )
 
@@ -212,7 +212,7 @@ def _remote(settings: Settings, s3: S3) -> dict[str, Any]:
 def _remote_spark(settings: Settings, s3: S3) -> dict[str, Any]:
     """The fields that Spark on EMR and on EMR Serverless share."""
     return {
-        "staging_uri": settings.emr_staging_uri or f"{settings.lake_uri}/_jobs",
+        "staging_uri": settings.staging_uri(settings.emr_staging_uri),
         "endpoint_url": settings.emr_endpoint_url,
         "spark_conf": Hidden(settings.spark_conf),
         **_remote(settings, s3),
@@ -256,9 +256,9 @@ def _stream(settings: Settings, s3: S3) -> KinesisStream:
     )
 
 
-def _keys(settings: Settings, s3: S3) -> KeysInDynamoDb:
-    endpoint = settings.keys_endpoint_url
-    store = KeyStore(f"{PREFIX}KEYS_TABLE", settings.keys_table, s3.access(), endpoint)
+def _keys(settings: Settings) -> KeysInDynamoDb:
+    store = KeyStore.of(settings)
+    endpoint = store.endpoint_url
     return KeysInDynamoDb(table=store.name or "not set", endpoint_url=endpoint, store=store)
 
 

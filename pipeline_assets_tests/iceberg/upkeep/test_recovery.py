@@ -187,14 +187,9 @@ def test_a_bucket_that_was_copied(
 
 
 def test_a_glue_catalog_that_lost_its_tables_gets_them_back(
-    tmp_path: Path,
-    s3: S3Access,
-    s3_store: S3Store,
-    bucket: str,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, s3: S3Access, s3_store: S3Store, glue_lake: Lake
 ) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", str(s3.endpoint_url))
-    lake = Lake(CatalogAccess("glue", f"{bucket}/lake", s3))
+    lake = glue_lake
     for number, plays in enumerate((1, 2)):
         (path,) = written(local_lake(tmp_path), {"mon": {"ada": plays}})
         uri = f"{lake.location(PLAYS)}/data/{number:032x}/0.parquet"
