@@ -49,6 +49,11 @@ class Column:
     meaning: str
 
 
+def columns_of(schema: Schema) -> dict[str, str]:
+    """The type of each column, as jobs write it."""
+    return {it.name: str(it.field_type).replace(" ", "") for it in schema.fields}
+
+
 @dataclass(frozen=True)
 class PublishedTable:
     """One snapshot of a table, or some partitions of it.
@@ -133,10 +138,9 @@ class PublishedTable:
     @cached_property
     def sql(self) -> str:
         """A SELECT of DuckDB over its files, with exactly its columns."""
-        types = {column.name: column.type.replace(" ", "") for column in self.columns}
         files = tuple(SourceFile(uri) for uri in self.files)
-        source = Source("parquet", types, files, former=former_names(self.iceberg, self._schema))
-        return source_query(source)
+        former = former_names(self.iceberg, self._schema)
+        return source_query(Source("parquet", columns_of(self._schema), files, former=former))
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """The rows in batches, of which only a few are in memory at a time.
