@@ -40,10 +40,10 @@ define install
 endef
 
 $(USABLE): pyproject.toml constraints/demo.txt constraints/installer.txt
-	$(call install,constraints/demo.txt,about 600 MB from the package index and 1.5 GB on disk)
+	$(call install,constraints/demo.txt,1.5 GB on disk)
 
 $(READY): pyproject.toml constraints.txt constraints/installer.txt
-	$(call install,constraints.txt,about 800 MB from the package index and 2.5 GB on disk)
+	$(call install,constraints.txt,2.5 GB on disk)
 	@touch $(USABLE)
 
 demo: $(USABLE) ## write sample landing files and a Postgres, bring the whole graph up to date, say what was made
