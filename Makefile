@@ -32,8 +32,8 @@ define install
 	|| (echo "Python 3.11 or later is needed; say which: make PYTHON=python3.11" && exit 1)
 @echo "Installing into $(VENV): $(2); minutes at most, once."
 @$(PYTHON) -m venv $(VENV)
-@$(PIP) --no-deps --require-hashes -r constraints/installer.txt
-@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r $(1) \
+@($(PIP) --no-deps --require-hashes -r constraints/installer.txt \
+	&& $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r $(1)) \
 	|| $(PIP) --no-deps --require-hashes -r $(1)
 @$(PIP) --no-deps --no-build-isolation -e .
 @touch $@
