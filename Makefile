@@ -18,7 +18,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster$(if $(PIPELINE_ENVIRONMENT),/environme
 SINCE := [ -n "$$PIPELINE_RENTALS_START" ] || [ ! -f "$$DAGSTER_HOME/sample_start" ] \
 	|| { read -r PIPELINE_RENTALS_START < "$$DAGSTER_HOME/sample_start"; export PIPELINE_RENTALS_START; }
 
-.PHONY: help demo demo-emr demo-athena athena-check dev look test lint format docs snapshots lock audit bench chaos mutants clean deploy-check image-check site test-daemon test-dynalite test-machines test-trainers
+.PHONY: help demo demo-emr demo-athena athena-check dev look test lint format docs snapshots lock audit bench bench-quick chaos mutants clean deploy-check image-check site test-daemon test-dynalite test-machines test-trainers
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -135,6 +135,9 @@ snapshots: $(READY) ## renew what tests compare with after an expected change: g
 
 bench: $(READY) ## side-by-side timings against hand-written peers; see benchmarks/README.md
 	$(BIN)/python -m benchmarks
+
+bench-quick: $(READY) ## those timings that can be had in five minutes on two cores
+	$(BIN)/python -m benchmarks --quick
 
 chaos: $(READY) ## kill updates, spoil S3's answers, fill the disk: many seeds; see benchmarks/README.md
 	$(BIN)/python -W ignore -m pipeline_assets_tests.chaos --seeds $(SEEDS)

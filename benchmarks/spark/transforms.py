@@ -72,7 +72,7 @@ class Keeper:
     dialect: Dialect
     jobs: list[Job] = field(default_factory=list)
     name: str = "keeper"
-    kinds: Collection[Kind] = RELATIONAL
+    kinds: Collection[Kind] = tuple(RELATIONAL)
 
     def token(self, _work: Callable[[], str], _log: Log) -> str:
         """See :class:`pipeline_assets.engines.engine.Engine`."""

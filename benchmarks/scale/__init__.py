@@ -1,0 +1,1 @@
+"""How costs grow beyond one machine: measured here, simulated there."""
