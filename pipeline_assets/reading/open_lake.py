@@ -7,9 +7,9 @@ a lake can be read by whoever has its files.
 import difflib
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +46,7 @@ class _Opened:
 
     mark: Mark | None
     iceberg: Table
+    newest: int | None
     tables: dict[int, PublishedTable]
 
 
@@ -134,12 +135,25 @@ class OpenLake:
         records = {key: whole.records[key] for key in keys}
         return PublishedTable(self, name, whole.iceberg, whole.snapshot, records, keys)
 
-    def at_hand(self, name: str) -> PublishedTable | None:
-        """The table as it is now, if it is open already; nothing is read for it."""
-        opened = self._unchanged(name)
-        if opened is None:
-            return None
-        return opened.tables.get(opened.iceberg.metadata.current_snapshot_id or 0)
+    def mark(self) -> Mark | None:
+        """Differs from the one before if something was published; None if nobody can say."""
+        return self._changes.mark()
+
+    def are_newest(self, snapshots: Mapping[str, int], mark: Mark | None) -> bool:
+        """Whether nothing newer is published of these tables, as far as is known without reading.
+
+        Args:
+            snapshots: The snapshot of each table, by ``domain.name``.
+            mark: What :meth:`mark` says at this moment.
+        """
+        if mark is None:
+            return False
+        opened = self._opened
+        for name, snapshot in snapshots.items():
+            known = opened.get(name)
+            if known is None or known.mark != mark or known.newest != snapshot:
+                return False
+        return True
 
     @cached_property
     def connection(self) -> "duckdb.DuckDBPyConnection":
@@ -194,8 +208,8 @@ class OpenLake:
             raise PipelineError(f"{name} was never published")
         # Another table may have changed: then what is open of this one is still the newest.
         if before and before.iceberg.metadata_location == iceberg.metadata_location:
-            return _Opened(mark, before.iceberg, before.tables)
-        return _Opened(mark, iceberg, {})
+            return replace(before, mark=mark)
+        return _Opened(mark, iceberg, iceberg.metadata.current_snapshot_id, {})
 
 
 def open_lake(uri: str | Path | None = None, *, catalog: str | None = None) -> OpenLake:
