@@ -23,12 +23,33 @@ hypothesis.settings.load_profile("house")
 
 MakeSettings = Callable[..., Settings]
 SECRET = "secret-of-the-tests"
+LONGEST = (
+    "test_parity.py",
+    "command/test_demo.py",
+    "chaos/test_chaos.py",
+    "engines/athena/test_parity.py",
+    "domains/rentals/test_assets.py",
+    "domains/warehouse/test_rows.py",
+    "chaos/test_stream.py",
+    "domains/ratings/test_assets.py",
+    "command/test_isolation.py",
+    "orchestration/test_remote_runs.py",
+    "test_awkward.py",
+    "domains/rentals/test_command.py",
+)
+"""The files that take longest, the longest first."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-snapshots", action="store_true", help="write what snapshot tests compare with"
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files: whichever process had one last would work alone at the end."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(autouse=True)
