@@ -4,7 +4,6 @@ All that is read comes from the catalog and the storage. So no code of the domai
 a lake can be read by whoever has its files.
 """
 
-import difflib
 import threading
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from pyiceberg.table import Table
 
 from pipeline_assets.dataset.values.table import TableName
+from pipeline_assets.dataset.values.texts import did_you_mean
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError, UnknownNameError
 from pipeline_assets.iceberg.catalog import (
@@ -38,6 +38,19 @@ from pipeline_assets.storage.s3_access import S3_SCHEME
 if TYPE_CHECKING:
     import duckdb
     from ibis.backends.duckdb import Backend
+
+
+class UnknownTableError(UnknownNameError):
+    """There is no table of a name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        """Say so.
+
+        Args:
+            name: What somebody asked for.
+            known: The tables that he may be told of.
+        """
+        super().__init__(f"There is no table {name} in this lake; {did_you_mean(name, known)}")
 
 
 @dataclass(frozen=True)
@@ -204,8 +217,7 @@ class OpenLake:
         namespace, _, bare = name.partition(".")
         iceberg = Lake(self.access).load(TableName(namespace, bare)) if bare else None
         if iceberg is None:
-            _require_known([name], self.tables(), "table in this lake")
-            raise PipelineError(f"{name} was never published")
+            raise UnknownTableError(name, self.tables())
         # Another table may have changed: then what is open of this one is still the newest.
         if before and before.iceberg.metadata_location == iceberg.metadata_location:
             return replace(before, mark=mark)
@@ -258,6 +270,5 @@ def _require_known(names: Iterable[str], known: Iterable[str], what: str) -> Non
     known = list(known)
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {len(known)}"
-            raise UnknownNameError(f"There is no {what} called {name!r}; {hint}")
+            message = f"There is no {what} called {name!r}; {did_you_mean(name, known)}"
+            raise UnknownNameError(message)
