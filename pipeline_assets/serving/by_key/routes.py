@@ -10,6 +10,7 @@ from pipeline_assets.reading.published_table import Column
 from pipeline_assets.serving.answers import accepted, page_response, problem, unchanged
 from pipeline_assets.serving.by_key.keyed import KeyLookups
 from pipeline_assets.serving.by_key.lookups import LOOKUPS, Beside, Lookup, joined_sql, key_sql
+from pipeline_assets.serving.described import rows_answered
 from pipeline_assets.serving.remembered import Answers
 from pipeline_assets.serving.requests import AsOf, Limit, PageToken
 from pipeline_assets.serving.service import Query as Statement
@@ -55,8 +56,9 @@ def _add_lookup(
     alone = key_sql(lookup, columns[lookup.table])
     beside = lookup.beside if lookup.beside and lookup.beside.table in columns else None
     joined = joined_sql(lookup, beside, columns) if beside else ""
+    of_rows = [*columns[lookup.table], *(columns[beside.table] if beside else ())]
 
-    @app.get(lookup.path, summary=lookup.summary, tags=["by key"])
+    @app.get(lookup.path, summary=lookup.summary, tags=["by key"], responses=rows_answered(of_rows))
     def find(
         key: str,
         request: Request,
