@@ -40,6 +40,15 @@ _VERSION: Final[Schema] = {
         "table": _TEXT,
         "snapshot": _TEXT,
         "published_at": _TEXT | {"format": "date-time"},
+        "newest_partition": {
+            "type": ["string", "null"],
+            "description": "The last key in order: of a table by day, how far it reaches.",
+        },
+        "checks": _TEXT
+        | {
+            "enum": ["passed", "unknown"],
+            "description": "Of all partitions; unknown where an old version has published one.",
+        },
         "from": _TEXT | {"enum": ["keys"], "description": "There if the rows come by key."},
     },
     "required": ["table", "snapshot", "published_at"],

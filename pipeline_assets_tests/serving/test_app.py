@@ -46,6 +46,7 @@ def test_an_answer_names_columns_rows_and_the_snapshots_it_has_read(
     (version,) = answer["versions"]
     assert version["table"] == "music.plays"
     assert version["snapshot"] == str(lake.read(PLAYS).snapshot_id)
+    assert (version["newest_partition"], version["checks"]) == ("tue", "unknown")
     assert (answer["truncated"], answer["next"]) == (False, None)
 
 
