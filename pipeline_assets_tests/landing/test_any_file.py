@@ -18,7 +18,7 @@ ROWS = 650_000
 
 def rows(folder: Path, format_: FileFormat, expansion: int) -> int:
     workspace = Workspace(
-        (), LocalStore(), "nowhere", 1 << 20, SILENT, str, landing_expansion=expansion
+        (), LocalStore(), "nowhere", 1 << 20, SILENT, print, landing_expansion=expansion
     )
     files = tuple(LocalStore().list(str(folder)))
     read = FileRecords(format_, {"tag": "tag"})
