@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What the demo and the UI need, and what tests, lint and everything else need beside it.
+USABLE := $(VENV)/.usable
 READY := $(VENV)/.ready
 SCALE ?= 1
 EMR_SCALE ?= 0.1
@@ -21,16 +23,30 @@ SINCE := [ -n "$$PIPELINE_RENTALS_START" ] || [ ! -f "$$DAGSTER_HOME/sample_star
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-$(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| (echo "Python 3.11 or later is needed; say which: make PYTHON=python3.11" && exit 1)
-	@echo "Installing into $(VENV): about 800 MB from the package index, 2.3 GB on disk; some minutes, once."
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $(READY)
+# uv takes a third of pip's time; where it finds no packages, as behind an index that only pip is told of, pip installs.
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
-demo: $(READY) ## write sample landing files and a Postgres, bring the whole graph up to date, say what was made
+define install
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	|| (echo "Python 3.11 or later is needed; say which: make PYTHON=python3.11" && exit 1)
+@echo "Installing into $(VENV): $(2); minutes at most, once."
+@$(PYTHON) -m venv $(VENV)
+@($(PIP) --no-deps --require-hashes -r constraints/installer.txt \
+	&& $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r $(1)) \
+	|| $(PIP) --no-deps --require-hashes -r $(1)
+@$(PIP) --no-deps --no-build-isolation -e .
+@touch $@
+endef
+
+$(USABLE): pyproject.toml constraints/demo.txt constraints/installer.txt
+	$(call install,constraints/demo.txt,1.5 GB on disk)
+
+$(READY): pyproject.toml constraints.txt constraints/installer.txt
+	$(call install,constraints.txt,2.5 GB on disk)
+	@touch $(USABLE)
+
+demo: $(USABLE) ## write sample landing files and a Postgres, bring the whole graph up to date, say what was made
 	$(BIN)/python -m pipeline_assets.command.demo --scale $(SCALE)
 
 demo-emr: $(READY) ## the whole graph through EMR steps, then EMR Serverless, on a double of Amazon in this process
@@ -44,13 +60,13 @@ demo-athena: $(READY) ## the graph with its filter, rankings and metric on a dou
 athena-check: $(READY) ## assets of a lake on AWS, on Athena beside the embedded engine; publishes nothing; ASSETS="…" for some
 	$(BIN)/python -W ignore -m pipeline_assets_tests.athena_check $(ASSETS)
 
-dev: $(READY) ## the Dagster UI on the same lake, on port 3000 or another: make dev PORT=3001
+dev: $(USABLE) ## the Dagster UI on the same lake, on port 3000 or another: make dev PORT=3001
 	@$(SINCE); $(BIN)/pipeline-assets doctor --ui-port $(PORT)
 	@echo "The UI: http://127.0.0.1:$(PORT); stop it with Ctrl-C"
 	@$(SINCE); PYTHONWARNINGS="ignore:Function,ignore:Class,ignore:Parameter,ignore:Asset job" \
 		$(BIN)/dg dev --port $(PORT) --log-level error --code-server-log-level error
 
-look: $(READY) ## the UI without sensors, for runs that are over, such as those of demo-emr and demo-athena
+look: $(USABLE) ## the UI without sensors, for runs that are over, such as those of demo-emr and demo-athena
 	@echo "The UI: http://127.0.0.1:$(PORT); stop it with Ctrl-C"
 	@$(BIN)/dagster-webserver --port $(PORT) --dagster-log-level error --code-server-log-level error \
 		--uvicorn-log-level error
@@ -103,11 +119,11 @@ docs: $(READY) ## renew the generated pages of docs/
 site: $(READY) ## the documentation as a site in site/; look at it with: python3 -m http.server -d site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-lock: ## renew constraints.txt and deploy/requirements.txt after a change of pyproject.toml; versions that still fit stay; needs uv
-	uv pip compile --quiet pyproject.toml --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-annotate --no-emit-index-url -o constraints.txt
-	uv pip compile --quiet pyproject.toml --extra serve --group build --universal --python-version 3.11 -c constraints.txt \
-		--generate-hashes --no-header --no-annotate --no-emit-index-url -o deploy/requirements.txt
+lock: $(USABLE) ## renew what is pinned after a change of pyproject.toml; versions that still fit stay
+	$(LOCK) pyproject.toml --extra dev -o constraints.txt
+	$(LOCK) pyproject.toml --extra demo -c constraints.txt -o constraints/demo.txt
+	$(LOCK) --group installer -c constraints.txt -o constraints/installer.txt
+	$(LOCK) pyproject.toml --extra serve --group build -c constraints.txt -o deploy/requirements.txt
 
 audit: $(READY) ## ask the public registry whether a pinned package has a known vulnerability; needs the internet
 	$(BIN)/pre-commit run --hook-stage manual audit --all-files

@@ -11,12 +11,13 @@ answers, then each client once in a second.
 
 import argparse
 import json
+import os
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -63,10 +64,11 @@ def main() -> None:
 
 
 def _latencies(lake: OpenLake, scratch: Path, peers: Path | None, requests: int) -> None:
+    environment = {**os.environ, "PIPELINE_LAKE_URI": lake.access.warehouse}
     countries = sorted(set(lake[TABLE].to_arrow()["country"].to_pylist()))
     rows = []
     for name, (command, by_key, aggregate) in _servers(lake, scratch, peers).items():
-        with _running(command, PORTS[name], by_key(countries[0])):
+        with _running(command, environment, PORTS[name], by_key(countries[0])):
             for what, ask in (("rows of a country", by_key), ("aggregate", aggregate)):
                 for how, pause, count in (("at once", 0.0, requests), ("a second", 1.0, PACED)):
                     taken = asked(PORTS[name], ask, countries, CLIENTS, count, pause)
@@ -136,8 +138,12 @@ def _parquet(lake: OpenLake, path: Path) -> Path:
 
 
 @contextmanager
-def _running(command: Sequence[str], port: int, question: Question) -> Iterator[None]:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def _running(
+    command: Sequence[str], environment: Mapping[str, str], port: int, question: Question
+) -> Iterator[None]:
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         for _ in range(200):
             try:

@@ -17,7 +17,7 @@ LINTER = Path(sys.executable).with_name("lint-imports")
 
 BREAKS = {
     "A room imports only rooms below it": (
-        "pipeline_assets/iceberg/query.py",
+        "pipeline_assets/iceberg/tables.py",
         "import pipeline_assets.publish.staging",
     ),
     "Domains never import each other": (

@@ -10,9 +10,9 @@ import dagster as dg
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.dataset.values.table import LakeTable
-from pipeline_assets.iceberg.query import query
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.reading.query import query
 from pipeline_assets.settings import Settings
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

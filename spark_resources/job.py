@@ -195,12 +195,22 @@ class Job:
 
 @dataclass(frozen=True)
 class DataFile:
-    """One Parquet file that a job wrote: rows, bytes, and the partition it belongs to."""
+    """One Parquet file that a job wrote.
+
+    Attributes:
+        uri: Where it lies.
+        rows: In it.
+        bytes: Its length.
+        partition: The one that all its rows belong to, if the table has partitions.
+        crc32: Of its bytes, in eight hex digits, if the engine has read them for that. Otherwise
+            whoever publishes the file reads it.
+    """
 
     uri: str
     rows: int
     bytes: int
     partition: str | None = None
+    crc32: str | None = None
 
 
 @dataclass(frozen=True)

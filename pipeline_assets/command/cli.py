@@ -134,9 +134,9 @@ def profile(session: Session, table: str, plot: Path | None) -> None:
     session.require_lake()
     from pipeline_assets.command.console import show
     from pipeline_assets.dataset.plots import png
-    from pipeline_assets.iceberg.query import Answer
     from pipeline_assets.profiles.profile_plot import profile_plot
     from pipeline_assets.profiles.profiles import history_of
+    from pipeline_assets.reading.query import Answer
 
     chosen = session.table(table)
     found = history_of(session.deployment.lake, chosen)

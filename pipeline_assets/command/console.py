@@ -22,7 +22,7 @@ from pipeline_assets.dataset.values.texts import first_and_last, printable
 if TYPE_CHECKING:
     from pipeline_assets.command.runs import Outcome
     from pipeline_assets.command.session import Session
-    from pipeline_assets.iceberg.query import Answer, Row
+    from pipeline_assets.reading.query import Answer, Row
 
 Format: TypeAlias = Literal["table", "csv", "json"]
 _NEEDS_NO_QUOTES: Final = re.compile(r'[^",\r\n]+')

@@ -128,7 +128,7 @@ def kinesis(settings: Settings, stream: Stream) -> Iterator[Settings]:
 
 def farewell(session: Session) -> str:
     """What was damaged on purpose and caught, and where to go from here, in six lines."""
-    from pipeline_assets.iceberg.query import query
+    from pipeline_assets.reading.query import query
 
     names = [str(table) for table in session.tables if table.name == "rejected_rows"]
     rows = " union all ".join(f"select reason from {name}" for name in names)  # noqa: S608

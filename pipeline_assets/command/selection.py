@@ -1,6 +1,5 @@
 """What `update` was asked for: some assets, a partition, or everything."""
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -9,6 +8,7 @@ import dagster as dg
 
 from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.values.texts import nearest
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.zone import Listing
 
@@ -119,8 +119,8 @@ def _resolved(updater: Updater, select: str, names: Collection[str]) -> Collecti
 
 def _hint(select: str, names: Collection[str]) -> str:
     meant = select.strip("\"'").removeprefix("key:").strip("\"'").replace(".", "/")
-    near = difflib.get_close_matches(meant, names, n=1)
-    return f"did you mean --select {near[0]}?" if near else f"write it like {EXAMPLE}"
+    near = nearest(meant, names)
+    return f"did you mean --select {near}?" if near else f"write it like {EXAMPLE}"
 
 
 def _some(keys: Sequence[str]) -> str:

@@ -4,13 +4,13 @@ The annotation of a parameter says which data it gets: see :mod:`pipeline_assets
 The few that get something else are known by their names, and :data:`NAMED` is the whole list.
 """
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from pipeline_assets.dataset.inputs import ReadAs, read_as
 from pipeline_assets.dataset.values.database import OLTP, STREAM, WAREHOUSE, WIKIMEDIA
+from pipeline_assets.dataset.values.texts import nearest
 from pipeline_assets.errors import DeclarationError
 
 Kind: TypeAlias = Literal["expression", "ingest", "export"]
@@ -68,8 +68,8 @@ def require_known_parameters(function: Callable[..., Any], kind: Kind) -> None:
 
 
 def _unknown(function: str, name: str, kind: Kind) -> str:
-    near = difflib.get_close_matches(name, NAMED[kind], n=1)
-    hint = f"did you mean `{near[0]}`? " if near else ""
+    near = nearest(name, NAMED[kind])
+    hint = f"did you mean `{near}`? " if near else ""
     annotations = ", ".join(_ANNOTATIONS[kind].values())
     return (
         f"{function}: nothing is known to pass for parameter `{name}`: {hint}"

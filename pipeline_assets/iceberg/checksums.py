@@ -72,13 +72,13 @@ def seal(
     Args:
         store: Where the files lie.
         location: Of their table.
-        files: Those to be committed; each is read once.
-        known: Checksums of other files of the attempts, computed while they were written.
+        files: Those to be committed; each is read once unless its checksum is known.
+        known: Checksums of files of the attempts, computed by whoever wrote them.
 
     Raises:
         PipelineError: A file cannot be read, or the storage not be written.
     """
-    found = dict(known) | {uri: checksum_of(store, uri) for uri in files}
+    found = dict(known) | {uri: checksum_of(store, uri) for uri in files if uri not in known}
     for folder in {folder_of(location, uri) for uri in found}:
         own = {uri: it for uri, it in found.items() if uri.startswith(f"{folder}/")}
         sums = {uri.removeprefix(f"{folder}/"): astuple(it) for uri, it in own.items()}

@@ -102,7 +102,7 @@ class Lake:
             files: Parquet files that hold all rows of the partitions.
             records: A record for every partition that is replaced, even if it is empty now; None
                 for one that goes.
-            checksums: Of other files that the attempt wrote, such as raw text.
+            checksums: Of files that the attempt wrote, where whoever wrote them knows.
 
         Returns:
             The id of the new snapshot.

@@ -62,7 +62,7 @@ class Staged:
         profiles: What each partition looks like; one without rows may have none.
         lineage: Output column to the input columns that feed it.
         export: What is to be committed at a destination outside the lake, before the table.
-        checksums: Of files beside the manifest's, computed while they were written.
+        checksums: Of files whose bytes the engine or whoever wrote them has summed up.
         outdated: Partitions that go with the publish, of an asset that keeps only the newest.
         origin: What was read.
     """
@@ -267,7 +267,8 @@ def _staged(
 ) -> Staged:
     records = attempt.records(manifest)
     profiles = profiles_in(manifest, attempt.asset.table, records)
-    return Staged(manifest, records, profiles, lineage, export, origin=Origin.of(attempt))
+    sums = {it.uri: Checksum(it.bytes, it.crc32) for it in manifest.files if it.crc32}
+    return Staged(manifest, records, profiles, lineage, export, sums, origin=Origin.of(attempt))
 
 
 def _requested(attempt: Attempt, computation: Computation) -> Computation:

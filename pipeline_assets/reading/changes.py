@@ -5,6 +5,7 @@ for its own count of changes, which takes microseconds and is exact. Other catal
 asked for the tables themselves, so for them the mark is the time, in steps that the reader chooses.
 """
 
+import os
 import sqlite3
 import threading
 import time
@@ -19,27 +20,36 @@ class SqliteChanges:
 
     def __init__(self, path: Path) -> None:
         """Look at a file; nothing is opened before somebody asks."""
-        self._path = path
+        self._path = str(path.absolute())
+        self._uri = f"{path.absolute().as_uri()}?mode=ro"
         self._lock = threading.Lock()
         self._opened: tuple[tuple[int, int], sqlite3.Connection] | None = None
+        self._times = 0
 
     def mark(self) -> Mark | None:
-        """Differs from the one before if the file was changed or replaced; None if it is gone."""
+        """Differs from the one before if the file was changed or replaced.
+
+        None if the file cannot say: it is gone, damaged, or locked by somebody who changes it at
+        this moment. Whoever then reads the catalog waits, or is told what is wrong.
+        """
         try:
-            found = self._path.stat()
-        except FileNotFoundError:
+            found = os.stat(self._path)
+            with self._lock:
+                connection = self._connection((found.st_dev, found.st_ino))
+                (version,) = connection.execute("PRAGMA data_version").fetchone()
+                return self._times, version
+        except (OSError, sqlite3.Error):
             return None
-        identity = (found.st_dev, found.st_ino)
-        with self._lock:
-            if self._opened is None or self._opened[0] != identity:
-                self.close()
-                # SQLite counts the changes of others only, and this connection makes none.
-                uri = f"{self._path.absolute().as_uri()}?mode=ro"
-                connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
-                self._opened = identity, connection
-            _, connection = self._opened
-            (version,) = connection.execute("PRAGMA data_version").fetchone()
-        return id(connection), version
+
+    def _connection(self, identity: tuple[int, int]) -> sqlite3.Connection:
+        if self._opened is None or self._opened[0] != identity:
+            self.close()
+            # SQLite counts the changes of others only, and this connection makes none. It waits
+            # for no lock: a server asks from the loop that all its requests share.
+            connection = sqlite3.connect(self._uri, timeout=0, uri=True, check_same_thread=False)
+            self._opened = identity, connection
+            self._times += 1
+        return self._opened[1]
 
     def close(self) -> None:
         """Close the file."""

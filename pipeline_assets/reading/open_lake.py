@@ -4,12 +4,11 @@ All that is read comes from the catalog and the storage. So no code of the domai
 a lake can be read by whoever has its files.
 """
 
-import difflib
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from pyiceberg.table import Table
 
 from pipeline_assets.dataset.values.table import TableName
+from pipeline_assets.dataset.values.texts import did_you_mean
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError, UnknownNameError
 from pipeline_assets.iceberg.catalog import (
@@ -40,12 +40,26 @@ if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
 
+class UnknownTableError(UnknownNameError):
+    """There is no table of a name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        """Say so.
+
+        Args:
+            name: What somebody asked for.
+            known: The tables that he may be told of.
+        """
+        super().__init__(f"There is no table {name} in this lake; {did_you_mean(name, known)}")
+
+
 @dataclass(frozen=True)
 class _Opened:
     """What was read of a table while the catalog had a mark, and its snapshots by their ids."""
 
     mark: Mark | None
     iceberg: Table
+    newest: int | None
     tables: dict[int, PublishedTable]
 
 
@@ -134,12 +148,25 @@ class OpenLake:
         records = {key: whole.records[key] for key in keys}
         return PublishedTable(self, name, whole.iceberg, whole.snapshot, records, keys)
 
-    def at_hand(self, name: str) -> PublishedTable | None:
-        """The table as it is now, if it is open already; nothing is read for it."""
-        opened = self._unchanged(name)
-        if opened is None:
-            return None
-        return opened.tables.get(opened.iceberg.metadata.current_snapshot_id or 0)
+    def mark(self) -> Mark | None:
+        """Differs from the one before if something was published; None if nobody can say."""
+        return self._changes.mark()
+
+    def are_newest(self, snapshots: Mapping[str, int], mark: Mark | None) -> bool:
+        """Whether nothing newer is published of these tables, as far as is known without reading.
+
+        Args:
+            snapshots: The snapshot of each table, by ``domain.name``.
+            mark: What :meth:`mark` says at this moment.
+        """
+        if mark is None:
+            return False
+        opened = self._opened
+        for name, snapshot in snapshots.items():
+            known = opened.get(name)
+            if known is None or known.mark != mark or known.newest != snapshot:
+                return False
+        return True
 
     @cached_property
     def connection(self) -> "duckdb.DuckDBPyConnection":
@@ -190,12 +217,11 @@ class OpenLake:
         namespace, _, bare = name.partition(".")
         iceberg = Lake(self.access).load(TableName(namespace, bare)) if bare else None
         if iceberg is None:
-            _require_known([name], self.tables(), "table in this lake")
-            raise PipelineError(f"{name} was never published")
+            raise UnknownTableError(name, self.tables())
         # Another table may have changed: then what is open of this one is still the newest.
         if before and before.iceberg.metadata_location == iceberg.metadata_location:
-            return _Opened(mark, before.iceberg, before.tables)
-        return _Opened(mark, iceberg, {})
+            return replace(before, mark=mark)
+        return _Opened(mark, iceberg, iceberg.metadata.current_snapshot_id, {})
 
 
 def open_lake(uri: str | Path | None = None, *, catalog: str | None = None) -> OpenLake:
@@ -244,6 +270,5 @@ def _require_known(names: Iterable[str], known: Iterable[str], what: str) -> Non
     known = list(known)
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {len(known)}"
-            raise UnknownNameError(f"There is no {what} called {name!r}; {hint}")
+            message = f"There is no {what} called {name!r}; {did_you_mean(name, known)}"
+            raise UnknownNameError(message)

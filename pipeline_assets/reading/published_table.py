@@ -8,7 +8,6 @@ from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 from pyiceberg.expressions import AlwaysTrue, In
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pandas as pd
     import polars as pl
+    import pyarrow as pa
 
     from pipeline_assets.reading.open_lake import OpenLake
 
@@ -47,6 +47,11 @@ class Column:
     name: str
     type: str
     meaning: str
+
+
+def columns_of(schema: Schema) -> dict[str, str]:
+    """The type of each column, as jobs write it."""
+    return {it.name: str(it.field_type).replace(" ", "") for it in schema.fields}
 
 
 @dataclass(frozen=True)
@@ -133,12 +138,11 @@ class PublishedTable:
     @cached_property
     def sql(self) -> str:
         """A SELECT of DuckDB over its files, with exactly its columns."""
-        types = {column.name: column.type.replace(" ", "") for column in self.columns}
         files = tuple(SourceFile(uri) for uri in self.files)
-        source = Source("parquet", types, files, former=former_names(self.iceberg, self._schema))
-        return source_query(source)
+        former = former_names(self.iceberg, self._schema)
+        return source_query(Source("parquet", columns_of(self._schema), files, former=former))
 
-    def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+    def batches(self, rows: int = BATCH_ROWS) -> "Iterator[pa.RecordBatch]":
         """The rows in batches, of which only a few are in memory at a time.
 
         Args:
@@ -150,7 +154,7 @@ class PublishedTable:
         with self._reader(rows) as reader:
             yield from reader
 
-    def to_arrow(self) -> pa.Table:
+    def to_arrow(self) -> "pa.Table":
         """All rows as an Arrow table, in memory.
 
         Raises:
@@ -179,8 +183,9 @@ class PublishedTable:
         return frame
 
     @contextmanager
-    def _reader(self, rows: int) -> Iterator[pa.RecordBatchReader]:
+    def _reader(self, rows: int) -> "Iterator[pa.RecordBatchReader]":
         import duckdb
+        import pyarrow as pa
 
         try:
             # A cursor of its own: several tables may be read at once.

@@ -18,7 +18,7 @@ from pipeline_assets.serving.service import ForbiddenError, Page, PageTokenError
 from pipeline_assets.serving.tokens import BusyError, UnknownTokenError
 
 PROBLEM: Final = "application/problem+json"
-STATUS: Final[Mapping[type[PipelineError], HTTPStatus]] = {
+_STATUS: Final[Mapping[type[PipelineError], HTTPStatus]] = {
     UnknownTokenError: HTTPStatus.UNAUTHORIZED,
     ForbiddenError: HTTPStatus.FORBIDDEN,
     UnknownNameError: HTTPStatus.NOT_FOUND,
@@ -27,7 +27,6 @@ STATUS: Final[Mapping[type[PipelineError], HTTPStatus]] = {
     MemoryLimitError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     PageTokenError: HTTPStatus.BAD_REQUEST,
 }
-"""Of every other refusal: 400."""
 _VARIES: Final = {"Vary": "Accept, Authorization"}
 _HEADERS: Final[Mapping[HTTPStatus, dict[str, str]]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
@@ -118,7 +117,13 @@ def refusal(error: PipelineError) -> Response:
     if isinstance(error, UnavailableError):
         # What AWS says names roles and accounts, which are nothing to whoever asks.
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The rows by key cannot be read now")
-    return problem(STATUS.get(type(error), HTTPStatus.BAD_REQUEST), str(error))
+    return problem(status_of(error, HTTPStatus.BAD_REQUEST), str(error))
+
+
+def status_of(error: PipelineError, otherwise: HTTPStatus) -> HTTPStatus:
+    """What a refusal is in HTTP, if it is of a kind that HTTP knows."""
+    found = (status for kind, status in _STATUS.items() if isinstance(error, kind))
+    return next(found, otherwise)
 
 
 def accepted(request: Request) -> Format:

@@ -34,7 +34,7 @@ from pipeline_assets.serving.by_key.keyed import KeyLookups
 from pipeline_assets.serving.by_key.lookups import filterable, rows_sql
 from pipeline_assets.serving.by_key.routes import add_lookups
 from pipeline_assets.serving.measures import Measures
-from pipeline_assets.serving.remembered import Answers, AnswersFirst
+from pipeline_assets.serving.remembered import Answers, AnswersFirst, App
 from pipeline_assets.serving.requests import AsOf, Limit, PageToken, QueryRequest
 from pipeline_assets.serving.service import Query as Statement
 from pipeline_assets.serving.service import QueryService, is_allowed
@@ -61,8 +61,8 @@ def create_app(
     callers: Callers,
     keys: KeyLookups | None = None,
     long: LongQueries | None = None,
-) -> FastAPI:
-    """The application.
+) -> App:
+    """The application, with what it remembers before it.
 
     Args:
         service: Answers over the lake.
@@ -79,7 +79,6 @@ def create_app(
         responses=_PROBLEMS,
     )
     measures, answers = Measures(), Answers(service.lake)
-    app.add_middleware(AnswersFirst, answers=answers, callers=callers, measures=measures)
     _add_errors(app)
     _add_operations(app, service, measures)
 
@@ -103,7 +102,7 @@ def create_app(
         return [name for name in service.lake.tables() if is_allowed(name, who.token.tables)]
 
     _add_tables(app, service, answers, keys, caller)
-    return app
+    return AnswersFirst(app, answers, callers, measures)
 
 
 def _add_tables(

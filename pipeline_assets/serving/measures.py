@@ -26,16 +26,23 @@ class Measures:
             ["caller"],
             registry=self._registry,
         )
+        self._known: dict[str, tuple[Histogram, Gauge]] = {}
 
     @contextmanager
     def answering(self, caller: str) -> Iterator[None]:
         """Count a request while it is answered."""
+        seconds, answering = self._known.get(caller) or self._new(caller)
         started = time.perf_counter()
-        with self._answering.labels(caller).track_inprogress():
-            try:
-                yield
-            finally:
-                self._seconds.labels(caller).observe(time.perf_counter() - started)
+        answering.inc()
+        try:
+            yield
+        finally:
+            answering.dec()
+            seconds.observe(time.perf_counter() - started)
+
+    def _new(self, caller: str) -> tuple[Histogram, Gauge]:
+        measures = self._seconds.labels(caller), self._answering.labels(caller)
+        return self._known.setdefault(caller, measures)
 
     def response(self) -> Response:
         """All measures in Prometheus' text format."""

@@ -11,10 +11,12 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from http import HTTPStatus
+from typing import Any, Final, Protocol, TypeAlias
 
 from fastapi import Request, Response
 
+from pipeline_assets.reading.changes import Mark
 from pipeline_assets.reading.open_lake import OpenLake
 from pipeline_assets.reading.published_table import PublishedTable
 from pipeline_assets.serving.measures import Measures
@@ -24,7 +26,6 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
-App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Key: TypeAlias = tuple[object, ...]
 
 KEPT_BYTES: Final = 64 << 20
@@ -34,22 +35,41 @@ SOON_SECONDS: Final = 1.0
 LONGEST_BODY: Final = 64 << 10
 """A longer statement is answered anew each time."""
 _KEY: Final = "lake.request"
+_START: Final = "http.response.start"
+_BODY: Final = "http.response.body"
 _WANTED: Final = (b"accept", b"authorization", b"content-type")
+
+
+class App(Protocol):
+    """An application of ASGI."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        ...
 
 
 @dataclass(frozen=True)
 class Remembered:
-    """An answer, and the snapshots that it has read."""
+    """An answer, and the snapshots that it has read.
 
-    status: int
-    headers: tuple[tuple[bytes, bytes], ...]
+    Attributes:
+        start: Its status and headers, as ASGI sends them.
+        body: Its bytes.
+        etag: Of the snapshots.
+        snapshots: By table.
+    """
+
+    start: Message
     body: bytes
+    etag: bytes
     snapshots: Mapping[str, int]
 
-    @property
-    def etag(self) -> bytes:
-        """Of the snapshots; empty if the answer has none."""
-        return next((value for name, value in self.headers if name == b"etag"), b"")
+    @classmethod
+    def of(cls, response: Response, snapshots: Mapping[str, int]) -> "Remembered":
+        """What is kept of a response."""
+        headers = response.raw_headers
+        start = {"type": _START, "status": response.status_code, "headers": headers}
+        return cls(start, bytes(response.body), dict(headers)[b"etag"], snapshots)
 
 
 @dataclass
@@ -67,14 +87,19 @@ class Answers:
     _bytes: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def find(self, key: Key) -> Remembered | None:
-        """The answer to a request, if nothing newer than what it has read is published."""
+    def find(self, key: Key, mark: Mark | None) -> Remembered | None:
+        """The answer to a request, if nothing newer than what it has read is published.
+
+        Args:
+            key: Of the request.
+            mark: What the lake says at this moment.
+        """
         with self._lock:
             found = self._kept.get(key)
             if found is None:
                 return None
             self._kept.move_to_end(key)
-        return found if self._is_newest(found.snapshots) else None
+        return found if self.lake.are_newest(found.snapshots, mark) else None
 
     def remember(
         self, request: Request, response: Response, tables: Mapping[str, PublishedTable]
@@ -84,10 +109,9 @@ class Answers:
         if key is None or len(response.body) > LARGEST_BYTES:
             return response
         snapshots = {name: table.snapshot_id for name, table in tables.items()}
-        if self._is_newest(snapshots):  # and none of the past, which is asked for seldom
-            headers = tuple(response.raw_headers)
-            body = bytes(response.body)
-            self._keep(key, Remembered(response.status_code, headers, body, snapshots))
+        # None of the past, which is asked for seldom.
+        if self.lake.are_newest(snapshots, self.lake.mark()):
+            self._keep(key, Remembered.of(response, snapshots))
         return response
 
     def _keep(self, key: Key, answer: Remembered) -> None:
@@ -100,13 +124,12 @@ class Answers:
                 _, oldest = self._kept.popitem(last=False)
                 self._bytes -= len(oldest.body)
 
-    def _is_newest(self, snapshots: Mapping[str, int]) -> bool:
-        present = ((self.lake.at_hand(name), id_) for name, id_ in snapshots.items())
-        return all(table is not None and table.snapshot_id == id_ for table, id_ in present)
-
 
 class AnswersFirst:
-    """Middleware that answers what is remembered, and hands on everything else."""
+    """Answers what is remembered before the application sees it, and hands on everything else.
+
+    It stands outside of FastAPI, whose own work for a request is as much again.
+    """
 
     def __init__(self, app: App, answers: Answers, callers: Callers, measures: Measures) -> None:
         """Stand before an application.
@@ -119,6 +142,7 @@ class AnswersFirst:
         """
         self._app = app
         self._answers = answers
+        self._marks = _Marks(answers.lake)
         self._callers = callers
         self._measures = measures
         self._asked: dict[Key, asyncio.Event] = {}
@@ -135,7 +159,7 @@ class AnswersFirst:
             return
         scope[_KEY] = key
         known = headers.get(b"if-none-match", b"") if scope["method"] == "GET" else b""
-        answer = self._answers.find(key) or await self._from_another(key)
+        answer = self._answers.find(key, self._marks.now()) or await self._from_another(key)
         if answer and await self._answered(answer, headers, known, send):
             return
         with self._under_way(key):
@@ -148,7 +172,7 @@ class AnswersFirst:
             return None
         with suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), SOON_SECONDS)
-        return self._answers.find(key)
+        return self._answers.find(key, self._marks.now())
 
     @contextmanager
     def _under_way(self, key: Key) -> Iterator[None]:
@@ -173,6 +197,30 @@ class AnswersFirst:
         return True
 
 
+class _Marks:
+    """The mark of a lake, which is asked for once for all requests of one turn of an event loop.
+
+    Whatever runs in the turn was scheduled before the mark is asked for, so its request had arrived
+    by then: no answer is older than the request that it is given to.
+    """
+
+    def __init__(self, lake: OpenLake) -> None:
+        self._lake = lake
+        self._asked: tuple[asyncio.AbstractEventLoop, Mark | None] | None = None
+
+    def now(self) -> Mark | None:
+        """The mark; to be called by what the running loop runs."""
+        loop = asyncio.get_running_loop()
+        asked = self._asked
+        if asked is None or asked[0] is not loop:
+            asked = self._asked = loop, self._lake.mark()
+            loop.call_soon(self._forget)
+        return asked[1]
+
+    def _forget(self) -> None:
+        self._asked = None
+
+
 def _key(scope: Scope, messages: list[Message]) -> tuple[Key | None, dict[bytes, bytes]]:
     """What an answer depends on besides the snapshots; None if its body is long or in parts."""
     headers = dict(scope["headers"])
@@ -193,9 +241,15 @@ def _again(messages: list[Message], receive: Receive) -> Receive:
 
 
 async def _send(answer: Remembered, known: bytes, send: Send) -> None:
-    is_known = bool(answer.etag) and answer.etag in known
-    status, body = (304, b"") if is_known else (answer.status, answer.body)
-    unwanted = (b"content-length", b"content-type") if is_known else ()
-    headers = [each for each in answer.headers if each[0] not in unwanted]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    if known and answer.etag in known:
+        await send(_unchanged(answer))
+        await send({"type": _BODY, "body": b""})
+        return
+    await send(answer.start)
+    await send({"type": _BODY, "body": answer.body})
+
+
+def _unchanged(answer: Remembered) -> Message:
+    """304, with the headers that :func:`not_modified` sends."""
+    headers = [each for each in answer.start["headers"] if each[0] in (b"etag", b"vary")]
+    return {"type": _START, "status": HTTPStatus.NOT_MODIFIED.value, "headers": headers}

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.reading.open_lake import OpenLake
-from pipeline_assets.serving.answers import STATUS
+from pipeline_assets.serving.answers import status_of
 from pipeline_assets.serving.service import is_allowed
 from pipeline_assets.serving.tokens import Caller, Callers
 from pipeline_assets.storage.s3_access import S3_SCHEME
@@ -133,7 +133,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(PipelineError)
     def refuse(_request: Request, error: PipelineError) -> Response:
-        status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+        status = status_of(error, HTTPStatus.INTERNAL_SERVER_ERROR)
         return _error(status, _TYPES.get(status, "BadRequestException"), str(error))
 
     @app.exception_handler(HTTPException)

@@ -7,7 +7,6 @@ from hashlib import sha256
 from typing import Final
 
 import uvicorn
-from fastapi import FastAPI
 
 from pipeline_assets.engines.athena.queries import AthenaConfig, Queries
 from pipeline_assets.errors import PipelineError
@@ -19,6 +18,7 @@ from pipeline_assets.reading.sandbox import Sandboxes
 from pipeline_assets.serving.app import create_app
 from pipeline_assets.serving.athena.queries import LongQueries
 from pipeline_assets.serving.by_key.keyed import KeyLookups
+from pipeline_assets.serving.remembered import App
 from pipeline_assets.serving.rest_catalog import create_catalog
 from pipeline_assets.serving.service import QueryService
 from pipeline_assets.serving.tokens import Callers
@@ -35,7 +35,7 @@ KEY_SECONDS: Final = 2.0
 """How long DynamoDB is asked again while it is throttled."""
 
 
-def api(settings: Settings) -> FastAPI:
+def api(settings: Settings) -> App:
     """The application over the lake of the settings.
 
     Raises:
@@ -77,7 +77,7 @@ def _keys(settings: Settings, service: QueryService) -> KeyLookups | None:
     return KeyLookups(keys, service.limits.rows)
 
 
-def catalog(settings: Settings) -> FastAPI:
+def catalog(settings: Settings) -> App:
     """The catalog of the lake of the settings, for other engines.
 
     Raises:
@@ -87,7 +87,7 @@ def catalog(settings: Settings) -> FastAPI:
     return create_catalog(lake, Callers(settings.api_tokens))
 
 
-def serve(create: Callable[[Settings], FastAPI], settings: Settings, host: str, port: int) -> None:
+def serve(create: Callable[[Settings], App], settings: Settings, host: str, port: int) -> None:
     """Answer until the process is told to stop.
 
     Args:
@@ -103,7 +103,9 @@ def serve(create: Callable[[Settings], FastAPI], settings: Settings, host: str, 
         raise PipelineError(
             f"{host} can be reached from outside this machine: set {PREFIX}API_TOKENS first"
         )
-    uvicorn.run(create(settings), host=host, port=port, log_level="warning")
+    # Requests are counted by /metrics; uvicorn would word a line for each that nobody sees.
+    app = create(settings)
+    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)
 
 
 def new_token(name: str) -> tuple[str, str]:

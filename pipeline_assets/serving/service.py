@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from pipeline_assets.api_token import EVERY_TABLE
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.reading.open_lake import OpenLake
+from pipeline_assets.reading.open_lake import OpenLake, UnknownTableError
 from pipeline_assets.reading.published_table import PublishedTable
 from pipeline_assets.reading.sandbox import MemoryLimitError, Sandboxes
 from pipeline_assets.reading.statement import tables_of
@@ -147,9 +147,13 @@ class QueryService:
                 raise ForbiddenError(f"This token does not allow to read {name}")
 
     def _table(self, name: str, snapshots: Mapping[str, int], query: Query) -> PublishedTable:
-        if name in snapshots:
-            return self.lake.table(name, snapshot=snapshots[name])
-        return self.lake.table(name, as_of=query.as_of)
+        try:
+            if name in snapshots:
+                return self.lake.table(name, snapshot=snapshots[name])
+            return self.lake.table(name, as_of=query.as_of)
+        except UnknownTableError as error:
+            allowed = [each for each in self.lake.tables() if is_allowed(each, query.tables)]
+            raise UnknownTableError(name, allowed) from error
 
 
 def etag_of(versions: Iterable[PublishedTable]) -> str:

@@ -44,7 +44,6 @@ class Callers:
     tokens: Mapping[str, ApiToken]
     anonymous: ApiToken = field(default_factory=lambda: ApiToken(sha256="0" * 64, concurrency=64))
     _slots: "dict[str, threading.BoundedSemaphore]" = field(default_factory=dict, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def caller(self, authorization: str | None) -> Caller:
         """Who sent a header such as ``Bearer abc``.
@@ -73,10 +72,10 @@ class Callers:
         Raises:
             BusyError: All are taken.
         """
-        with self._lock:
-            slots = self._slots.setdefault(
-                caller.name, threading.BoundedSemaphore(caller.token.concurrency)
-            )
+        slots = self._slots.get(caller.name)
+        if slots is None:
+            new = threading.BoundedSemaphore(caller.token.concurrency)
+            slots = self._slots.setdefault(caller.name, new)
         if not slots.acquire(blocking=False):
             raise BusyError(f"{caller.token.concurrency} requests of this token are being answered")
         try:

@@ -1,10 +1,10 @@
 """What is said of a setting that is unknown or unusable: a line that names it, never its value."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 from pydantic import ValidationError
 
+from pipeline_assets.dataset.values.texts import nearest
 from pipeline_assets.errors import PipelineError
 
 
@@ -22,9 +22,9 @@ def refuse_unknown_names(names: Iterable[str], fields: Sequence[str], prefix: st
     known = [name.upper() for name in fields]
     given = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
     for name in (name for name in given if name not in known):
-        close = difflib.get_close_matches(name, known, n=1)
+        close = nearest(name, known)
         all_names = ", ".join(prefix + each for each in known)
-        hint = f"did you mean {prefix}{close[0]}?" if close else f"known: {all_names}"
+        hint = f"did you mean {prefix}{close}?" if close else f"known: {all_names}"
         raise PipelineError(f"Unknown setting {prefix}{name}; {hint}")
 
 

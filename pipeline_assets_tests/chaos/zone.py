@@ -12,8 +12,8 @@ from uuid import uuid4
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.objects import ObjectStore, fingerprint
 from pipeline_assets.domains.ratings.assets import FILES
-from pipeline_assets.iceberg.query import query
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.reading.query import query
 from pipeline_assets.sample.ratings import SUFFIXES, write_ratings
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.objects import LocalStore

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pipeline_assets.command import console
 from pipeline_assets.command.console import Format, show
-from pipeline_assets.iceberg.query import Answer
+from pipeline_assets.reading.query import Answer
 
 CLEAR_SCREEN = "\x1b[2J"
 ONE_CHARACTER_CSI = "\x9b31m"

@@ -1,4 +1,4 @@
-"""The packages that constraints.txt pins."""
+"""The packages that are pinned: all in constraints.txt, and parts of them in constraints/."""
 
 import re
 from collections.abc import Iterator
@@ -27,9 +27,9 @@ class Pin:
     hashes: tuple[str, ...]
 
 
-def pins() -> Iterator[Pin]:
-    """Read the pins, each of which stands in a line before its hashes."""
-    blocks = re.split(r"\n(?=\S)", CONSTRAINTS.read_text(encoding="utf-8").strip())
+def pins(file: Path = CONSTRAINTS) -> Iterator[Pin]:
+    """Read a file of pins, each of which stands in a line before its hashes."""
+    blocks = re.split(r"\n(?=\S)", file.read_text(encoding="utf-8").strip())
     for block in blocks:
         found = _PIN.match(block)
         assert found, f"no pin with hashes: {block.splitlines()[0]}"

@@ -4,6 +4,7 @@ import re
 import tomllib
 from importlib.metadata import version
 
+import pytest
 from packaging.requirements import Requirement
 
 from pipeline_assets_tests.dependencies.licences import PAGE, licence_of, page
@@ -32,6 +33,14 @@ def test_every_dependency_is_pinned_to_a_version_that_the_project_takes() -> Non
 def test_what_is_pinned_is_what_the_tests_run_with() -> None:
     here = {name: pin for name, pin in PINS.items() if not pin.marker}
     assert {name: version(name) for name in here} == {n: pin.version for n, pin in here.items()}
+
+
+@pytest.mark.parametrize("part", ["demo", "installer"])
+def test_a_part_of_what_is_pinned_is_pinned_to_the_same_files(part: str) -> None:
+    chosen = list(pins(CONSTRAINTS.parent / "constraints" / f"{part}.txt"))
+    every = {(pin.name, pin.version, pin.hashes) for pin in PINS.values()}
+    assert 0 < len(chosen) < len(every)
+    assert [pin.name for pin in chosen if (pin.name, pin.version, pin.hashes) not in every] == []
 
 
 def test_the_page_of_licences_is_current() -> None:

@@ -127,6 +127,7 @@ class AthenaDouble:
     manifest_delay: float = 0
     executions: dict[str, Execution] = field(default_factory=dict)
     starts: int = 0
+    results_read: int = 0
 
     def __post_init__(self) -> None:
         self.s3, self.glue = self.healthy("s3"), self.healthy("glue")
@@ -230,16 +231,26 @@ class AthenaDouble:
         execution.cancelled.set()
         return "{}"
 
-    def results(self, response: AthenaResponse) -> str:
-        answer = self.executions[response._get_param("QueryExecutionId")].answer
+    def results(self, response: AthenaResponse) -> Any:  # noqa: ANN401 - as moto's methods
+        id_ = response._get_param("QueryExecutionId")
+        answer, place = self.executions[id_].answer, response._get_param("NextToken")
         header = {"Data": [{"VarCharValue": name} for name, _ in answer.columns]}
         rows = [
             {"Data": [{} if it is None else {"VarCharValue": it} for it in row]}
             for row in answer.rows
         ]
+        of, _, start = (place or f"{id_}/0").rpartition("/")
+        if of != id_ or not start.isdigit():
+            return response.error("Unable to parse NextToken", 400)
+        end = int(start) + (response._get_param("MaxResults") or 1_000)
+        self.results_read += 1
         columns = [{"Name": name, "Type": type_} for name, type_ in answer.columns]
-        metadata = {"ColumnInfo": columns}
-        return json.dumps({"ResultSet": {"Rows": [header, *rows], "ResultSetMetadata": metadata}})
+        found = {
+            "Rows": [header, *rows][int(start) : end],
+            "ResultSetMetadata": {"ColumnInfo": columns},
+        }
+        more = {"NextToken": f"{id_}/{end}"} if end <= len(rows) else {}
+        return json.dumps({"ResultSet": found, **more})
 
 
 @contextmanager

@@ -14,11 +14,11 @@ from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.environments.environments import Environments
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
-from pipeline_assets.iceberg.query import query
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.iceberg.upkeep.cleaning import Cleaned, clean
 from pipeline_assets.iceberg.upkeep.recovery import recover
 from pipeline_assets.iceberg.upkeep.verification import verify
+from pipeline_assets.reading.query import query
 from pipeline_assets.storage.objects import S3Store
 from pipeline_assets.storage.s3_access import S3Access
 from pipeline_assets_tests.iceberg.rest_double import served, url_of, writable

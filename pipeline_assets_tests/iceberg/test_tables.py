@@ -11,8 +11,8 @@ import pytest
 from pipeline_assets.dataset.contract import Contract, Double, Field, Long, String, TableContract
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.query import query
 from pipeline_assets.iceberg.tables import Lake
+from pipeline_assets.reading.query import query
 from pipeline_assets_tests.landing.plays import (
     ALL_PLAYS,
     PLAYS,

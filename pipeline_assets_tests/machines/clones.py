@@ -179,7 +179,8 @@ def _add_environment(folder: Path) -> None:
         command = environment / "bin" / name
         command.write_text(f'#!/bin/sh\nexec .venv/bin/python {words} "$@"\n')
         command.chmod(0o755)
-    (environment / ".ready").touch()
+    for installed_as in (".usable", ".ready"):
+        (environment / installed_as).touch()
 
 
 def _hand_over(clone: Clone, home: Path) -> None:

@@ -57,7 +57,7 @@ def test_the_file_of_the_working_folder_is_read(
         ("assets: {ratings/filtered_ratings: {confg: {}}}", "did you mean config?"),
         (
             "assets: {ratings/filtered_ratings: {config: {min_customers_rows: 2}}}",
-            "there is no `min_customers_rows`; did you mean `min_customer_rows`?",
+            "there is no `min_customers_rows`; did you mean min_customer_rows?",
         ),
         (
             "assets: {ratings/filtered_ratings: {config: {min_customer_rows: 0}}}",

@@ -210,6 +210,11 @@ def test_a_token_is_needed_and_allows_its_tables_only(service: QueryService) -> 
     assert client.get("/tables/music.all_plays/rows", headers=known).status_code == 200
     for path in ("/tables/music.plays", "/tables/music.plays/rows"):
         assert client.get(path, headers=known).status_code == 403
+    refused = client.post(
+        "/query", json={"sql": "SELECT * FROM music.all_that_there_ever_was"}, headers=known
+    )
+    assert refused.status_code == 404
+    assert refused.json()["detail"].endswith("there are music.all_plays"), "and no other is named"
     joined = "SELECT * FROM music.all_plays, music.plays"
     assert client.post("/query", json={"sql": joined}, headers=known).status_code == 403
 

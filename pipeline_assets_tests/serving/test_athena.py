@@ -111,10 +111,32 @@ def test_pages_are_of_one_result(site: Site) -> None:
     client = site.client
     place = asked(client, sql=SUM).headers["location"]
     content = client.get(place, params={"limit": 1}).json()
-    assert (content["truncated"], content["next"]) == (True, "1")
+    assert content["truncated"]
     second = client.get(place, params={"page": content["next"]}).json()
     assert [row["listener"] for row in content["rows"] + second["rows"]] == ["ada", "bob"]
     assert not second["truncated"]
+    for refused in (
+        client.get(place, params={"page": "of another query"}),
+        client.post("/query", json={"sql": SUM, "page": content["next"]}),
+    ):
+        assert refused.status_code == 400
+        assert refused.headers["content-type"] == "application/problem+json"
+
+
+def test_each_page_reads_its_own_rows_of_the_result_and_no_others(site: Site) -> None:
+    client = site.client
+    place = asked(client, sql="SELECT n FROM unnest(range(2500)) t(n)", limit=1).headers["location"]
+    site.double.results_read = 0
+    seen: list[int] = []
+    page: dict[str, str] = {}
+    for _ in range(5):
+        content = client.get(place, params={"limit": 500, **page}).json()
+        seen += [int(row["n"]) for row in content["rows"]]
+        page = {"page": content["next"]}
+    assert seen == list(range(2500))
+    assert (content["truncated"], site.double.results_read) == (False, 5)
+    whole = client.get(place, params={"limit": 2500}).json()
+    assert [int(row["n"]) for row in whole["rows"]] == seen, "in three of Athena's own pages"
 
 
 def test_parameters_and_what_cannot_be_answered(site: Site) -> None:

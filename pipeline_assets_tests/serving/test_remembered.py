@@ -1,14 +1,20 @@
 """What is asked again costs neither catalog nor DuckDB, and is never older than the lake."""
 
+import asyncio
+import hashlib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx2 import ASGITransport, AsyncClient, Response
 
+from pipeline_assets.api_token import ApiToken
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.reading import open_lake
+from pipeline_assets.reading.changes import SqliteChanges
 from pipeline_assets.reading.sandbox import Sandboxes
 from pipeline_assets.serving.app import create_app
 from pipeline_assets.serving.service import QueryService
@@ -46,6 +52,90 @@ def test_the_same_request_is_worked_on_once(client: TestClient, work: Counter[st
         assert client.get(ROWS).json()["rows"]
         assert client.post("/query", json=COUNT).json()["rows"] == [{"n": 3}]
     assert work == {}
+
+
+REQUESTS: tuple[dict[str, Any], ...] = (
+    {"method": "GET", "url": ROWS},
+    {"method": "GET", "url": f"{ROWS}?limit=1"},
+    {"method": "GET", "url": f"{ROWS}?column.listener=ada&limit=2"},
+    {"method": "GET", "url": ROWS, "headers": {"Accept": "text/csv"}},
+    {"method": "GET", "url": ROWS, "headers": {"Accept": "application/x-ndjson"}},
+    {"method": "GET", "url": ROWS, "headers": {"Accept": "application/vnd.apache.arrow.stream"}},
+    {"method": "GET", "url": ROWS, "headers": {"If-None-Match": '"of another snapshot"'}},
+    {"method": "POST", "url": "/query", "json": COUNT},
+    {"method": "POST", "url": "/query", "json": COUNT | {"format": "csv"}},
+    {"method": "POST", "url": "/query", "json": {"sql": "SELECT 1 AS one"}},
+)
+
+
+def told(answer: Response) -> tuple[int, list[tuple[str, str]], bytes]:
+    return answer.status_code, sorted(answer.headers.items()), answer.content
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda it: str(list(it.values())[1:]))
+def test_an_answer_from_memory_is_that_of_the_application(
+    client: TestClient, work: Counter[str], request_: dict[str, Any]
+) -> None:
+    computed = told(client.request(**request_))
+    assert work["statements"] == 1
+    assert told(client.request(**request_)) == computed
+    assert work["statements"] == 1
+
+
+def test_who_has_an_answer_is_told_so_from_memory_too(
+    client: TestClient, service: QueryService
+) -> None:
+    etag = client.get(ROWS).headers["etag"]
+    fresh = TestClient(create_app(service, Callers({})))
+    known = {"If-None-Match": etag}
+    remembered, computed = client.get(ROWS, headers=known), fresh.get(ROWS, headers=known)
+    assert told(remembered) == told(computed)
+    assert remembered.status_code == 304
+
+
+def test_who_may_not_ask_gets_nothing_from_memory(service: QueryService) -> None:
+    token = ApiToken(sha256=hashlib.sha256(b"secret").hexdigest(), concurrency=1)
+    callers = Callers({"team": token})
+    client = TestClient(create_app(service, callers))
+    known = {"Authorization": "Bearer secret"}
+    assert client.get(ROWS, headers=known).status_code == 200
+    assert client.get(ROWS).status_code == 401
+    assert client.get(ROWS, headers={"Authorization": "Bearer guessed"}).status_code == 401
+    with callers.slot(callers.caller("Bearer secret")):
+        assert client.get(ROWS, headers=known).status_code == 429
+    assert client.get(ROWS, headers=known).status_code == 200
+    assert 'lake_request_seconds_count{caller="team"} 2.0' in client.get("/metrics").text
+
+
+def test_requests_of_one_moment_share_one_look_at_the_catalog(
+    service: QueryService, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: Counter[str] = Counter()
+    mark = SqliteChanges.mark
+
+    def counted(self: SqliteChanges) -> object:
+        looks["marks"] += 1
+        return mark(self)
+
+    monkeypatch.setattr(SqliteChanges, "mark", counted)
+    app = create_app(service, Callers({}))
+
+    async def ask() -> None:
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://lake") as client:
+
+            async def fifty() -> set[bytes]:
+                answers = await asyncio.gather(*(client.get(ROWS) for _ in range(50)))
+                return {answer.content for answer in answers}
+
+            (before,) = await fifty()
+            looks.clear()
+            assert await fifty() == {before}
+            assert looks["marks"] <= 5
+            publish(lake, {"mon": {"eve": 9}})
+            (after,) = await fifty()
+            assert b"eve" in after
+
+    asyncio.run(ask())
 
 
 def test_another_request_needs_no_catalog(client: TestClient, work: Counter[str]) -> None:

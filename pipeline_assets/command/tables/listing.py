@@ -18,7 +18,7 @@ def tables(session: "Session", format_: "Format") -> None:
     """List the published tables: rows, partitions, and the time of the last publish in UTC."""
     session.require_lake()
     from pipeline_assets.command.console import show
-    from pipeline_assets.iceberg.query import Answer
+    from pipeline_assets.reading.query import Answer
 
     columns = ("table", "rows", "partitions", "last published")
     show(Answer(columns, _published(session)), format_)

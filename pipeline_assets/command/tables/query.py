@@ -46,7 +46,7 @@ def query(
     session.require_lake()
     from pipeline_assets.command.console import show
     from pipeline_assets.iceberg.past import Version
-    from pipeline_assets.iceberg.query import query as run_query
+    from pipeline_assets.reading.query import query as run_query
 
     deployment = session.deployment
     running = run_query(

@@ -5,7 +5,6 @@ its own, which the partition's record remembers. So whoever materialises the par
 same config, whether it is a person, a sensor or a backfill.
 """
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -13,6 +12,8 @@ from typing import Any, TypeAlias
 import dagster as dg
 from pydantic import ValidationError, create_model
 from pydantic.fields import FieldInfo
+
+from pipeline_assets.dataset.values.texts import did_you_mean
 
 Fields: TypeAlias = Mapping[str, Any]
 """Values of some fields of a config class, as JSON values."""
@@ -45,10 +46,7 @@ def problem_of(config_type: type[dg.Config], fields: Fields) -> str | None:
     """What is wrong with some fields of a config, in one line; None if nothing is."""
     known = config_type.model_fields
     for name in (name for name in fields if name not in known):
-        near = difflib.get_close_matches(str(name), known, n=1)
-        return f"there is no `{name}`; " + (
-            f"did you mean `{near[0]}`?" if near else f"there are {', '.join(known)}"
-        )
+        return f"there is no `{name}`; {did_you_mean(str(name), known)}"
     try:
         config_type(**fields)
     except ValidationError as error:

@@ -7,6 +7,7 @@ from typing import Final
 
 SHOWN: Final = 3
 """Up to so many names are written out."""
+_LISTED: Final = 30
 _UNPRINTABLE: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and line feed
     "\u200e\u200f\u2028-\u202e\u2066-\u2069"  # what changes the direction of writing
@@ -26,14 +27,29 @@ def printable(text: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The known name that is nearest, or all of them.
+    """The known name that is nearest; otherwise all of them, or a few of many.
 
     >>> did_you_mean("raitings", ["ratings", "music"]), did_you_mean("x", ["ratings", "music"])
     ('did you mean ratings?', 'there are ratings, music')
+    >>> did_you_mean("x", [f"day {number}" for number in range(1000)])
+    'there are day 0 … day 999 (1,000)'
     """
     known = list(known)
+    if near := nearest(name, known):
+        return f"did you mean {near}?"
+    if len(known) > _LISTED:
+        return f"there are {first_and_last(known)}"
+    return f"there are {', '.join(known) or 'none'}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that somebody may have meant.
+
+    >>> nearest("raitings", ["ratings", "music"]), nearest("x", ["ratings", "music"])
+    ('ratings', None)
+    """
     near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none'}"
+    return near[0] if near else None
 
 
 def first_and_last(names: Sequence[str]) -> str:

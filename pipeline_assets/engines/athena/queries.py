@@ -1,19 +1,24 @@
 """Queries of Athena: started once for a token, waited for, cancelled, and what they cost."""
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import takewhile
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from spark_resources.runners.service import Outcome, RemoteJob, Status
 from spark_resources.runners.staging import Staging
 
+Rows: TypeAlias = tuple[dict[str, Any], ...]
+
 TERABYTE: Final = 10**12
 LEAST_BYTES: Final = 10 * 10**6
 """Athena bills no query for less."""
+_MOST_ROWS: Final = 1_000
+"""Athena hands out no more at once."""
 _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "SUCCEEDED": "succeeded",
     "FAILED": "failed",
@@ -127,23 +132,38 @@ class Queries:
                 tags = {"run": run} if run else {}
                 yield RemoteJob(self.config.workgroup, execution["QueryExecutionId"], tags, token)
 
-    def rows(self, query: RemoteJob, most: int | None = None) -> tuple[dict[str, Any], ...]:
-        """The rows of a result.
+    def rows(self, query: RemoteJob) -> Rows:
+        """All rows of a small result; the query has succeeded."""
+        return self.page(query, sys.maxsize)[0]
+
+    def page(
+        self, query: RemoteJob, wanted: int, place: str | None = None
+    ) -> tuple[Rows, str | None]:
+        """Some rows of a result, and the place where the next ones begin.
 
         Args:
             query: It has succeeded.
-            most: No page of the result is read once there are as many; None for a small result.
+            wanted: How many rows.
+            place: What the call for the rows before has returned; None for the beginning.
         """
-        pages = self.client.get_paginator("get_query_results").paginate(QueryExecutionId=query.id)
-        columns: list[Any] = []
+        names = place is None  # which stand in the first row of a result
+        wanted += names
         texts: list[Any] = []
-        for page in pages:
-            columns = page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
-            texts += page["ResultSet"]["Rows"]
-            if most is not None and len(texts) > most:
-                break
-        # The first row of the first page holds the names.
-        return tuple(_row(columns, row["Data"]) for row in texts[1:])
+        columns: list[Any] = []
+        while True:
+            found = self._results(query, wanted - len(texts), place)
+            columns = found["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
+            texts += found["ResultSet"]["Rows"]
+            place = found.get("NextToken")
+            if place is None or len(texts) >= wanted:
+                return tuple(_row(columns, row["Data"]) for row in texts[names:]), place
+
+    def _results(self, query: RemoteJob, wanted: int, place: str | None) -> Mapping[str, Any]:
+        begin = {} if place is None else {"NextToken": place}
+        found: Mapping[str, Any] = self.client.get_query_results(
+            QueryExecutionId=query.id, MaxResults=min(wanted, _MOST_ROWS), **begin
+        )
+        return found
 
     def manifest_uri(self, query: RemoteJob) -> str | None:
         """Where an UNLOAD lists the files that it wrote; None if it wrote none."""

@@ -11,18 +11,18 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final
 
 import pyarrow as pa
 import sqlglot
+from botocore.exceptions import ClientError
 from sqlglot import exp
 
 from pipeline_assets.engines.athena.queries import Queries, token_of
 from pipeline_assets.engines.standard_sql import identifier
 from pipeline_assets.errors import PipelineError, UnknownNameError
 from pipeline_assets.reading.published_table import PublishedTable
-from pipeline_assets.serving.service import Parameters, Query, QueryService
+from pipeline_assets.serving.service import PageTokenError, Parameters, Query, QueryService
 from spark_resources.runners.service import RemoteJob
 
 POLL_SECONDS: Final = 0.2
@@ -114,17 +114,24 @@ class LongQueries:
                 return status.outcome == "succeeded"
             time.sleep(POLL_SECONDS)
 
-    def rows(self, query: LongQuery, start: int, wanted: int) -> tuple[pa.Table, bool]:
-        """The rows of a page, and whether more follow.
+    def rows(self, query: LongQuery, wanted: int, place: str | None) -> tuple[pa.Table, str | None]:
+        """The rows of a page, and the place of the next one, if more follow.
 
         Args:
             query: It is done.
-            start: The first row.
-            wanted: How many.
+            wanted: How many rows.
+            place: What the page before has named; None for the first page.
+
+        Raises:
+            PageTokenError: Athena has given out no such place for this query.
         """
-        found = self.queries.rows(query.job, start + wanted + 1)
-        page = list(islice(found, start, start + wanted))
-        return pa.Table.from_pylist(page), len(found) > start + wanted
+        try:
+            found, next_ = self.queries.page(query.job, wanted, place)
+        except ClientError as error:
+            if place and error.response["Error"]["Code"] == "InvalidRequestException":
+                raise PageTokenError("This is no page token of this query") from error
+            raise
+        return pa.Table.from_pylist(found), next_
 
     def cancel(self, query: LongQuery) -> None:
         """Have Athena stop a query; one that has ended stays as it is."""

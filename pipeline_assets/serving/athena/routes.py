@@ -11,11 +11,13 @@ from pipeline_assets.serving.answers import accepted, rows_response, version
 from pipeline_assets.serving.athena.queries import LongQueries, LongQuery
 from pipeline_assets.serving.formats import Format
 from pipeline_assets.serving.requests import Limit, QueryRequest
+from pipeline_assets.serving.service import PageTokenError, etag_of
 from pipeline_assets.serving.service import Query as Statement
-from pipeline_assets.serving.service import etag_of
 from pipeline_assets.serving.tokens import Caller
 
-Start = Annotated[int, Query(ge=0, description="`next` of the page before.")]
+Place = Annotated[
+    str | None, Query(min_length=1, max_length=1024, description="`next` of the page before.")
+]
 
 
 def add_long_queries(
@@ -35,15 +37,17 @@ def add_long_queries(
 
     @app.post("/query", summary="Execute a SELECT on Athena.", responses=going)
     def query(body: QueryRequest, request: Request, who: known) -> Response:
+        if body.page is not None:
+            raise PageTokenError("Pages of a query are asked for at its own address")
         statement = Statement(
             body.sql, body.parameters, body.limit, body.as_of, None, who.token.tables
         )
         started = long.start(statement)
-        return _answer(long, started, 0, body.limit, body.format or accepted(request))
+        return _answer(long, started, None, body.limit, body.format or accepted(request))
 
     @app.get("/queries/{token}", summary="Ask for a query's rows.", responses=going)
     def answer(
-        token: str, request: Request, who: known, limit: Limit = None, page: Start = 0
+        token: str, request: Request, who: known, limit: Limit = None, page: Place = None
     ) -> Response:
         found = long.find(token, Statement("", tables=who.token.tables))
         return _answer(long, found, page, limit, accepted(request))
@@ -55,18 +59,17 @@ def add_long_queries(
 
 
 def _answer(
-    long: LongQueries, query: LongQuery, start: int, limit: int | None, format_: Format
+    long: LongQueries, query: LongQuery, place: str | None, limit: int | None, format_: Format
 ) -> Response:
+    address = f"/queries/{query.token}"
     if not long.is_done(query):
-        place = f"/queries/{query.token}"
-        headers = {"Location": place, "Retry-After": "2"}
-        content = {"status": "running", "ask": place}
+        headers = {"Location": address, "Retry-After": "2"}
+        content = {"status": "running", "ask": address}
         return JSONResponse(content, HTTPStatus.ACCEPTED, headers)
     wanted = min(limit or long.service.limits.rows, long.service.limits.rows)
-    rows, is_cut = long.rows(query, start, wanted)
+    rows, next_ = long.rows(query, wanted, place)
     read = long.tables(query)
-    next_ = str(start + len(rows)) if is_cut else None
     told = [version(table) for table in read]
     response = rows_response(rows, told, next_, etag_of(read), format_)
-    response.headers["Location"] = f"/queries/{query.token}"
+    response.headers["Location"] = address
     return response

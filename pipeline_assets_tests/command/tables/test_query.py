@@ -14,7 +14,7 @@ from pipeline_assets.command.cli import cli
 from pipeline_assets.command.console import show
 from pipeline_assets.command.session import Session
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.query import Answer
+from pipeline_assets.reading.query import Answer
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.landing.plays import PLAYS, local_lake, publish
 

@@ -19,8 +19,8 @@ from pipeline_assets.domains.rentals.assets import user_behavior_metric
 from pipeline_assets.domains.taobao import assets as taobao
 from pipeline_assets.domains.warehouse.assets import warehouse_load
 from pipeline_assets.exports.warehouse import table_of
-from pipeline_assets.iceberg.query import query
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.reading.query import query
 from pipeline_assets.sample.taobao import write_taobao
 from pipeline_assets.settings import Settings
 from pipeline_assets.warehouses.postgres import POSTGRES

@@ -107,3 +107,11 @@ def test_files_that_the_attempt_wrote_beside_its_own_have_checksums_as_well(lake
     lake.publish(PLAYS, [path], {"mon": record()}, {str(raw): Checksum.of(b"raw text")})
     sums = (Path(path).parent / CHECKSUMS).read_text()
     assert '"raw/mon/0": [8, ' in sums
+
+
+def test_a_file_whose_checksum_the_engine_knows_is_not_read_again(lake: Lake) -> None:
+    (path,) = written(lake, {"mon": {"ada": 1}})
+    size = Path(path).stat().st_size
+    lake.publish(PLAYS, [path], {"mon": record()}, {path: Checksum(size, "00c0ffee")})
+    (found,) = damaged(lake, deep=True)
+    assert (found.uri, found.what) == (path, "is damaged: its checksum differs")

@@ -3,6 +3,7 @@ import decimal
 import json
 from dataclasses import replace
 from pathlib import Path
+from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,6 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from pipeline_assets_tests.spark_resources.jobs import LINES, a_job, lines, partitioned, text_file
+from spark_resources.cluster import output
 from spark_resources.cluster.entry_point import execute, run
 from spark_resources.cluster.hadoop import read_text, write_text
 from spark_resources.cluster.output import UnexpectedPartitionError
@@ -141,7 +143,8 @@ def test_a_single_partition_is_a_folder_and_a_column(spark: SparkSession, tmp_pa
     for file in manifest.files:
         assert file.partition == "a/b"
         assert "/by_split=a%2Fb/" in file.uri
-        assert Path(file.uri).stat().st_size == file.bytes
+        content = Path(file.uri).read_bytes()
+        assert (len(content), f"{crc32(content):08x}") == (file.bytes, file.crc32)
         assert set(pq.ParquetFile(file.uri).read()["split"].to_pylist()) == {"a/b"}
 
 
@@ -154,6 +157,14 @@ def test_many_partitions_are_one_write(spark: SparkSession, tmp_path: Path) -> N
     for file in manifest.files:
         found = pq.ParquetFile(file.uri).read()["day"].to_pylist()
         assert {str(day) for day in found} == {file.partition}
+
+
+def test_a_file_that_no_task_should_hold_in_memory_gets_no_checksum(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "SUMMED_BYTES", 100)
+    job = a_job(tmp_path, "SELECT id AS n FROM range(0, 1000, 1, 1)", {"n": "long"})
+    assert [file.crc32 for file in execute(spark, job).files] == [None]
 
 
 @pytest.mark.parametrize("keys", [("train",), ("train", "test")])

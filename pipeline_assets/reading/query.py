@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import duckdb
 
-from pipeline_assets.dataset.values.table import LakeTable, Readable, TableName, TableState
+from pipeline_assets.dataset.values.table import LakeTable, Readable, TableName
 from pipeline_assets.dataset.values.texts import did_you_mean
 from pipeline_assets.engines.embedded.duckdb_sql import source_query
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
@@ -21,14 +21,13 @@ from pipeline_assets.engines.embedded.interruption import interrupted_after, int
 from pipeline_assets.engines.embedded.parsed_sql import nodes, parsed, table_name
 from pipeline_assets.engines.standard_sql import identifier, literal
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.catalog import one_line_errors
-from pipeline_assets.iceberg.commit import data_files
-from pipeline_assets.iceberg.evolution import former_names
 from pipeline_assets.iceberg.past import PRESENT, Version
 from pipeline_assets.iceberg.tables import Lake
+from pipeline_assets.reading.open_lake import OpenLake
+from pipeline_assets.reading.published_table import columns_of
 from pipeline_assets.storage.environments import lake_of
 from pipeline_assets.storage.s3_access import S3_SCHEME
-from spark_resources.job import Source, SourceFile
+from spark_resources.job import Source
 
 Row = tuple[Any, ...]
 # DuckDB's SHOW TABLES names no tables outside the schema `main`, where the lake has none.
@@ -46,6 +45,15 @@ class Answer:
 
     columns: tuple[str, ...]
     rows: Iterator[Row]
+
+
+@dataclass(frozen=True)
+class _View:
+    """What a statement reads of a table: a SELECT, and the files that it names."""
+
+    table: Readable
+    sql: str
+    files: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -78,6 +86,7 @@ def query(
     files: dict[str, str] = {}
     sql = _LIST_TABLES if _SHOW_TABLES.fullmatch(sql) else sql
     with (
+        OpenLake(lake.access, engine) as opened,
         engine.connect(uses_s3=lake.access.warehouse.startswith(S3_SCHEME)) as connection,
         interrupted_after(connection, seconds),
     ):
@@ -86,11 +95,11 @@ def query(
             explained = _EXPLAIN.sub("", sql)
             _require_select(connection, explained)
             mentioned = _mentioned(connection, explained, lake, _noted(declared, asked))
-            states = [(table, _state(lake, table, version)) for table in mentioned]
-            _lock(connection, lake, [lake.location(table) for table, _ in states])
-            for table, state in states:
-                files |= dict.fromkeys(state.files, str(table))
-                _add_view(connection, table, state)
+            views = [_view(opened, table, version) for table in mentioned]
+            _lock(connection, lake, [lake.location(view.table) for view in views])
+            for view in views:
+                files |= dict.fromkeys(view.files, str(view.table))
+                _add(connection, view)
             interruptibly(connection, partial(connection.execute, sql))
             names = tuple(column[0] for column in connection.description or ())
             # Errors of rows that are fetched later come back to this line.
@@ -184,39 +193,40 @@ def _namespaces(names: Iterable[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-def _state(lake: Lake, table: Readable, version: Version) -> TableState:
-    lake.require_newest([table])
-    if version == PRESENT:
-        return lake.read(table)
-    with one_line_errors(f"read {table}"):
-        iceberg = lake.load(table)
-        if iceberg is None:
-            raise PipelineError(f"{table} was never published")
-        snapshot = version.of(iceberg, str(table))
-        files = data_files(iceberg, table, None, snapshot.snapshot_id)
-        # The schema of then: a column that was added later is not part of an older snapshot.
-        schema = iceberg.schemas()[snapshot.schema_id or 0]
-        columns = {it.name: str(it.field_type) for it in schema.fields}
-        paths = tuple(file.file_path for file in files)
-        former = former_names(iceberg, schema)
-        return TableState(snapshot.snapshot_id, paths, {}, columns, former)
+def _view(opened: OpenLake, table: Readable, version: Version) -> _View:
+    """What a table is in a statement; one that was never published is empty at present.
+
+    Raises:
+        PipelineError: It cannot be read, or there was nothing yet at the moment that is asked for.
+    """
+    Lake(opened.access).require_newest([table])
+    if _is_published(opened, table):
+        found = opened.table(str(table), snapshot=version.snapshot_id, as_of=version.as_of)
+        return _View(table, found.sql, found.files)
+    if version != PRESENT:
+        raise PipelineError(f"{table} was never published")
+    return _View(table, source_query(Source("parquet", _declared(opened, table), ())))
 
 
-def _add_view(connection: duckdb.DuckDBPyConnection, table: Readable, state: TableState) -> None:
-    files = tuple(SourceFile(uri) for uri in state.files)
-    source = Source("parquet", _columns(state, table), files, former=state.former)
-    name = f"{identifier(table.namespace)}.{identifier(table.name)}"
-    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(table.namespace)}")
-    connection.execute(f"CREATE VIEW {name} AS {source_query(source)}")
+def _is_published(opened: OpenLake, table: Readable) -> bool:
+    # One that the catalog knows has no snapshot if its first publish has failed.
+    is_known = isinstance(table, TableName)
+    return is_known and opened.iceberg(str(table)).current_snapshot() is not None
 
 
-def _columns(state: TableState, table: Readable) -> Mapping[str, str]:
-    """The types by column, as jobs write them; those of its contract before the first publish."""
-    if isinstance(table, TableName) or state.columns:
-        return {name: type_.replace(" ", "") for name, type_ in state.columns.items()}
+def _declared(opened: OpenLake, table: Readable) -> Mapping[str, str]:
+    """The types by column, as jobs write them, before the first publish."""
+    if isinstance(table, TableName):
+        return columns_of(opened.iceberg(str(table)).schema())
     from pipeline_assets.dataset.sql import schema_names
 
     return schema_names(table.contract.schema)
+
+
+def _add(connection: duckdb.DuckDBPyConnection, view: _View) -> None:
+    domain, name = identifier(view.table.namespace), identifier(view.table.name)
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {domain}")
+    connection.execute(f"CREATE VIEW {domain}.{name} AS {view.sql}")
 
 
 def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:

@@ -8,7 +8,7 @@ from pipeline_assets.command.cli import cli
 from pipeline_assets.command.session import Session
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.query import query
+from pipeline_assets.reading.query import query
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.landing.plays import PLAYS, local_lake, publish
 
