@@ -17,11 +17,10 @@ from pipeline_assets.orchestration.instance import open_instance
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.diary.bench import diary, land
 from pipeline_assets_tests.domains.ratings.test_assets import world_in
-from pipeline_assets_tests.domains.ratings.world import ASSETS, World
+from pipeline_assets_tests.domains.ratings.world import ASSETS, DELIVERED, World
 from pipeline_assets_tests.prepared import Prepared
 
 BOOKS = [{"customer_id": f"C{n % 5}", "product_id": "B1", "star_rating": 3} for n in range(25)]
-DELIVERED = " or ".join(f'key:"{asset.name}"' for asset in ASSETS)
 
 
 @pytest.fixture(scope="module")

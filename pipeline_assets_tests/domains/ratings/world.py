@@ -21,6 +21,8 @@ from pipeline_assets_tests.updating import Updated, read_lake, update
 
 ASSETS = tuple(it for it in datasets_in(ratings).assets if "training" not in it.function.__module__)
 """What a delivery becomes; training sets have tests of their own."""
+DELIVERED = " or ".join(f'key:"{asset.name}"' for asset in ASSETS)
+"""Chooses them on the command line."""
 
 Row = Mapping[str, Any]
 
