@@ -72,7 +72,7 @@ look: $(USABLE) ## the UI without sensors, for runs that are over, such as those
 		--uvicorn-log-level error
 
 test: $(READY) ## run every test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-daemon: $(READY) ## deliver to a lake in S3 and let Dagster's own daemon make everything, once
 	$(BIN)/python -m pytest -m daemon -n 4
