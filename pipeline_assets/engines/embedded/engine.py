@@ -197,7 +197,10 @@ def _run(
     started = time.perf_counter()
     # Line numbers come from the order of lines; nothing else depends on order, and keeping it
     # costs.
-    is_numbered = any("line_number" in source.schema for source in job.inputs.values())
+    is_numbered = any(
+        source.format == "lines" and "line_number" in source.schema
+        for source in job.inputs.values()
+    )
     connection.execute(f"SET preserve_insertion_order = {is_numbered}")
     _register(connection, job.inputs)
     prepared = kinds[job.kind](connection, job, log)
