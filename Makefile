@@ -18,7 +18,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster$(if $(PIPELINE_ENVIRONMENT),/environme
 SINCE := [ -n "$$PIPELINE_RENTALS_START" ] || [ ! -f "$$DAGSTER_HOME/sample_start" ] \
 	|| { read -r PIPELINE_RENTALS_START < "$$DAGSTER_HOME/sample_start"; export PIPELINE_RENTALS_START; }
 
-.PHONY: help demo demo-emr demo-athena athena-check dev look test lint format docs snapshots lock audit bench bench-quick chaos mutants clean deploy-check image-check site test-daemon test-dynalite test-machines test-trainers
+.PHONY: help demo demo-emr demo-athena athena-check dev look test lint format docs snapshots lock audit bench bench-quick chaos mutants clean deploy-check image-check site test-daemon test-dynalite test-engines test-machines test-trainers
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -72,7 +72,7 @@ look: $(USABLE) ## the UI without sensors, for runs that are over, such as those
 		--uvicorn-log-level error
 
 test: $(READY) ## run every test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-daemon: $(READY) ## deliver to a lake in S3 and let Dagster's own daemon make everything, once
 	$(BIN)/python -m pytest -m daemon -n 4
@@ -87,6 +87,12 @@ test-trainers: $(READY) ## read exported releases with RecBole, FuxiCTR and data
 		$(PYTHON) -m venv $$home && $$home/bin/python -m pip install --quiet "$$@" && touch $$home/ready || exit 1; \
 	done
 	$(BIN)/python -m pytest -m trainers
+
+# From 1.0.3 on the package has a runtime without its HTTP client, which catalogs are asked with.
+test-engines: $(READY) ## open the lake with Spark 3.5 by the URL of its catalog; installs it with Iceberg's runtime, once
+	@home=.engines/spark; [ -f $$home/ready ] || { $(PYTHON) -m venv $$home && $$home/bin/python -m pip install --quiet \
+		pyspark==3.5.7 snowpark-connect-deps-iceberg==1.0.2 setuptools && touch $$home/ready; }
+	$(BIN)/python -m pytest -m engines
 
 test-dynalite: $(READY) ## publish rows by key to dynalite, beside moto; installs it by npm, once
 	[ -d .dynalite/node_modules/dynalite ] || npm install --silent --prefix .dynalite dynalite@4.0.0

@@ -27,6 +27,11 @@ SELECT: Final = ("--select", 'key:"music/raw_users" or key:"music/users"')
 PEERS: Final[Mapping[str, Sequence[str]]] = {
     "import dagster": ("-c", "import dagster"),
     "import dagster, ibis": ("-c", "import dagster, ibis"),
+    "import pandas, pyiceberg": ("-c", "import pandas, pyiceberg"),
+    "import pandas, pyiceberg's tables": (
+        "-c",
+        "import pandas, pyiceberg.catalog, pyiceberg.table",
+    ),
     "the query in DuckDB alone": (
         "-c",
         f'import duckdb; print(duckdb.sql("{COUNT.format(FILES)}").fetchall())',
@@ -34,6 +39,10 @@ PEERS: Final[Mapping[str, Sequence[str]]] = {
 }
 OURS: Final[Mapping[str, Sequence[str]]] = {
     "import of the definitions": ("-c", "import pipeline_assets.definitions"),
+    "first rows by open_lake": (
+        "-c",
+        "import pipeline_assets as p; next(p.open_lake('lake')['music.users'].batches())",
+    ),
     "--help": ("-c", CLI, "--help"),
     "query": ("-c", CLI, "query", COUNT.format("music.users")),
     "history": ("-c", CLI, "history", "music.users"),

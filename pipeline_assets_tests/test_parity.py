@@ -35,6 +35,7 @@ pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
 
 DOMAINS = ("taobao", "ratings", "music", "rentals", "activity", "pageviews")
 EMBEDDED = {"artist_embeddings", "user_embeddings", "similar_artists"}
+DAYS = 7
 EVENTS_START, MONTH_END = date(2026, 3, 2), date(2026, 2, 28)
 NOT_HERE = {"stream_batches", "dump_views"}
 """Tables of a stream and of dump files, which rows that this process reads make on any engine."""
@@ -61,14 +62,15 @@ def lakes(tmp_path_factory: pytest.TempPathFactory, postgres_server: SecretDsn) 
     folder = tmp_path_factory.mktemp("parity")
     for write in (write_taobao, write_ratings, write_music):
         write(folder / "landing", scale=0.05, damage=0.02)
-    # Categories are alike, and each costs Spark twenty seconds.
-    (second,) = (folder / "landing").glob("amazon_reviews/*Gift_Card*")
-    second.unlink()
+    # Categories are alike, and so are splits; each costs Spark twenty seconds.
+    for alike in ("amazon_reviews/*Gift_Card*", "taobao/taobao_test*"):
+        (second,) = (folder / "landing").glob(alike)
+        second.unlink()
     write_activity(folder / "landing", scale=0.2, damage=0.1, end=EVENTS_START + timedelta(days=1))
     write_list(folder / "landing", 0)
-    write_movie_reviews(folder / "landing", scale=0.1, damage=0.02)
+    write_movie_reviews(folder / "landing", scale=0.4, damage=0.02, days=DAYS)
     shop = ensure_database(postgres_server, "parity")
-    fill_rentals(shop, scale=0.02)
+    fill_rentals(shop, scale=0.08, days=DAYS)
     with running_wikipedia(Wikipedia(sample_encyclopaedia(MONTH_END))) as wiki:
         embedded, spark = (_updated(folder, it, shop, wiki) for it in ("embedded", "spark"))
     return Lakes(embedded, spark)

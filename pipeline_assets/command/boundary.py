@@ -8,6 +8,8 @@ was told to stop; 141 whoever read its output did not want more.
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +26,9 @@ FAILED: Final = 1
 FAULT: Final = 3
 STOPPED: Final = 130
 UNREAD: Final = 141
+GRACE_SECONDS: Final = 30.0
+"""So long a process that was told to stop may clean up; then it ends as if it had been killed."""
+_STOPPED: Final = "stopped; what is published stays, and the next run goes on"
 
 
 @contextmanager
@@ -53,12 +58,32 @@ def one_line_errors(*, debug: bool = False) -> Iterator[None]:
 
 
 def obey_sigterm() -> None:
-    """End as after Ctrl-C if the system asks the process to stop."""
+    """End as after Ctrl-C if the system asks the process to stop, and soon whatever it is doing.
+
+    Python calls signal handlers between two of its own instructions only, so a library that waits
+    for somebody, such as a database that holds a lock, keeps them waiting as well; and what they
+    raise may be dropped by whoever catches everything.
+    """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
+    told, tells = os.pipe()
+    os.set_blocking(tells, False)
+    # The system writes the number of each signal there, whoever's handlers are in force: Dagster
+    # has its own while a run goes on.
+    signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
+    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+    threading.Thread(target=_end_after_grace, args=(told,), name="grace", daemon=True).start()
+
+
+def _end_after_grace(told: int) -> None:
+    while os.read(told, 1)[0] not in (signal.SIGTERM, signal.SIGINT):
+        pass
+    time.sleep(GRACE_SECONDS)
+    os.write(sys.stderr.fileno(), f"error: {_STOPPED}\n".encode())
+    os._exit(STOPPED)
 
 
 def _end(code: int, line: str, debug: bool) -> NoReturn:
@@ -72,7 +97,7 @@ def _stopped(stop: BaseException) -> tuple[int, str]:
     # Click takes whatever met the end of a file too early for somebody who has gone away.
     if isinstance(stop.__cause__, EOFError):
         return FAULT, f"{_fault(stop.__cause__)}; {DEBUG} shows where"
-    return STOPPED, "stopped; what is published stays, and the next run goes on"
+    return STOPPED, _STOPPED
 
 
 def _refused(error: Exception) -> str:

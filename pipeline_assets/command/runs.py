@@ -4,8 +4,7 @@ If a run of several partitions fails, its range is divided until only those part
 fail by themselves. The others are published.
 """
 
-import os
-import socket
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -17,10 +16,10 @@ from pipeline_assets.dagster_internals import MAX_RETRIES_TAG
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
+from pipeline_assets.orchestration.processes import PROCESS_TAG, signs_of_life, this_process
 from pipeline_assets.publish.contract_check import CONTRACT
 from pipeline_assets.publish.failures import is_interruption, root_message
 
-PROCESS_TAG: Final = "pipeline/process"
 KEEP_RECORDS: Final = "read or write Dagster's records"
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _SAME_FAULT: Final = 2
@@ -119,12 +118,15 @@ class Runs:
         names = (CONTRACT, *(check.name for check in asset.checks))
         chosen = {dg.AssetCheckKey(asset.key, name) for name in names}
         checks = job.get_subset(asset_selection=set(), asset_check_selection=chosen)
-        result = checks.execute_in_process(
-            instance=self.instance,
-            run_config=_QUIET,
-            raise_on_error=False,
-            tags={**self._process, **self.tags},
-        )
+        run_id = str(uuid.uuid4())
+        with signs_of_life(self.instance, run_id):
+            result = checks.execute_in_process(
+                run_id=run_id,
+                instance=self.instance,
+                run_config=_QUIET,
+                raise_on_error=False,
+                tags={**self._process, **self.tags},
+            )
         found = result.get_asset_check_evaluations()
         # A broken promise fails the run, too, after every check has been evaluated.
         for name, fault in _faults(result) if len(found) < len(chosen) else ():
@@ -133,20 +135,22 @@ class Runs:
 
     @property
     def _process(self) -> Mapping[str, str]:
-        process = f"{socket.gethostname()}/{os.getpid()}"
         # A daemon would start again what somebody has stopped; the next update does.
-        return {PROCESS_TAG: process, MAX_RETRIES_TAG: "0"}
+        return {PROCESS_TAG: this_process(), MAX_RETRIES_TAG: "0"}
 
     @one_line_errors(KEEP_RECORDS)
     def _executed(self, batch: Batch) -> Outcome:
-        result = self.job_of(batch).execute_in_process(
-            instance=self.instance,
-            asset_selection=[asset.key for asset in batch.assets],
-            run_config={**_QUIET, **self.config},
-            raise_on_error=False,
-            tags={**self._process, **self.tags, **batch.range_tags},
-            partition_key=batch.keys[0] if len(batch.keys) == 1 else None,
-        )
+        job, run_id = self.job_of(batch), str(uuid.uuid4())
+        with signs_of_life(self.instance, run_id):
+            result = job.execute_in_process(
+                run_id=run_id,
+                instance=self.instance,
+                asset_selection=[asset.key for asset in batch.assets],
+                run_config={**_QUIET, **self.config},
+                raise_on_error=False,
+                tags={**self._process, **self.tags, **batch.range_tags},
+                partition_key=batch.keys[0] if len(batch.keys) == 1 else None,
+            )
         done = frozenset(event.asset_key for event in result.get_asset_materialization_events())
         materialised = frozenset(key for key in done if key)
         return Outcome(

@@ -4,7 +4,6 @@ This is what `pipeline-assets update` does, with or without a running daemon. It
 by comparing versions, never dates, and records its runs in the instance that the UI shows.
 """
 
-import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -12,7 +11,7 @@ from typing import Final
 import dagster as dg
 
 from pipeline_assets.command.batches import Batch
-from pipeline_assets.command.runs import KEEP_RECORDS, PROCESS_TAG, Outcome, Runs
+from pipeline_assets.command.runs import KEEP_RECORDS, Outcome, Runs
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.objects import NOTHING, fingerprint
@@ -21,7 +20,7 @@ from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.landing.zone import LandingZone, Listing
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.jobs import update_job_name
-from pipeline_assets.orchestration.processes import is_alive
+from pipeline_assets.orchestration.processes import is_lost
 from pipeline_assets.publish.checks.delivery import ACCEPT_TAG
 from pipeline_assets.publish.io_managers import WITHDRAW_TAG
 from pipeline_assets.publish.run_config import DECLARED_TAG
@@ -35,7 +34,11 @@ from pipeline_assets.staleness.stale_partitions import (
     stale_partitions,
 )
 
-_LIVE: Final = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+_UNFINISHED: Final = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
 
 
 @dataclass(frozen=True)
@@ -212,9 +215,9 @@ class Updater:
 
     @one_line_errors(KEEP_RECORDS)
     def fail_abandoned_runs(self) -> list[str]:
-        """Fail runs whose process on this machine is gone, and return their ids."""
-        running = self.instance.get_run_records(dg.RunsFilter(statuses=_LIVE))
-        dead = [record.dagster_run for record in running if _is_abandoned(record)]
+        """Fail runs of updates whose process is gone, and return their ids."""
+        running = self.instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED))
+        dead = [record.dagster_run for record in running if is_lost(record)]
         for run in dead:
             self.instance.report_run_failed(run, "The process that executed this run is gone.")
         return [run.run_id for run in dead]
@@ -244,9 +247,3 @@ def _listing(zone: LandingZone, source: LandingSource) -> Listing:
         return zone.list(source)
     except PipelineError as error:
         return Listing({}, (f"landing/{source.name}: {error}",), is_whole=False)
-
-
-def _is_abandoned(record: dg.RunRecord) -> bool:
-    host, _, pid = record.dagster_run.tags.get(PROCESS_TAG, "").partition("/")
-    started = record.start_time or record.create_timestamp.timestamp()
-    return host == socket.gethostname() and pid.isdecimal() and not is_alive(int(pid), started)

@@ -79,7 +79,7 @@ class LakeAsset:
     comparisons: tuple[Comparison, ...] = ()
     plots: tuple[Plot | Text, ...] = ()
     owners: tuple[str, ...] = DEFAULT_OWNERS
-    tags: Mapping[str, str] | None = None
+    tags: Mapping[str, str] | None = field(default=None, hash=False)
     partitions_per_run: int = DEFAULT_PARTITIONS_PER_RUN
     code_version: str | None = None
     export: Destination | None = None
@@ -88,7 +88,7 @@ class LakeAsset:
     refreshes_on_request: bool = False
     to_warehouse: bool = False
     to_keys: ByKey | None = None
-    declared: DeclaredConfig = field(default_factory=DeclaredConfig)
+    declared: DeclaredConfig = field(default_factory=DeclaredConfig, hash=False)
     delivery: Delivery | None = None
     keeps_newest: int | None = None
 

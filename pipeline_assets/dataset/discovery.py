@@ -6,6 +6,7 @@ import pkgutil
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -46,8 +47,16 @@ def packages_of_others(names: Iterable[str] = ()) -> list[ModuleType]:
     Raises:
         DeclarationError: There is no such package.
     """
-    installed = (point.value for point in entry_points(group=DOMAINS))
-    return [_imported(name) for name in dict.fromkeys((*installed, *names))]
+    return [_imported(name) for name in dict.fromkeys((*_installed(tuple(sys.path)), *names))]
+
+
+@cache
+def _installed(_path: tuple[str, ...]) -> tuple[str, ...]:
+    """The packages that are installed in these folders, which are searched once.
+
+    Python opens a file of every installed package to tell, and the graph asks several times.
+    """
+    return tuple(point.value for point in entry_points(group=DOMAINS))
 
 
 def _imported(name: str) -> ModuleType:

@@ -16,11 +16,12 @@ from typing import Any, BinaryIO, Final, Literal, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline_assets.dataset.values.expansion import ExpansionLimit
 from pipeline_assets.dataset.values.objects import StoredObject
 from pipeline_assets.dataset.values.workspace import Workspace
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.byte_stream import inflated_chunks
-from pipeline_assets.landing.delimited import RFC_4180, TSV, Columns
+from pipeline_assets.landing.delimited import MAX_RECORD_BYTES, RFC_4180, TSV, Columns
 from pipeline_assets.landing.fields import MAX_RAW_CHARACTERS
 from pipeline_assets.landing.landed_records import as_rows, read_landed
 
@@ -81,28 +82,36 @@ class FileRecords:
         for file in files:
             read = self._parquet if self.format == "parquet" else self._json
             with closing(store.open(file.uri, file.etag)) as stream:
-                yield from _numbered(file.uri, read(file.uri, stream))
+                found = read(file, stream, workspace.landing_expansion)
+                yield from _numbered(file.uri, found)
             workspace.progress.advance(file.uri, file.size, file.size)
 
-    def _parquet(self, uri: str, stream: BinaryIO) -> Iterator[pa.RecordBatch]:
+    def _parquet(
+        self, file: StoredObject, stream: BinaryIO, expansion: int
+    ) -> Iterator[pa.RecordBatch]:
         """Parquet is read from its end, so what comes from S3 is stored for a moment."""
+        limit, unfolded = ExpansionLimit(file.uri, expansion), 0
         with tempfile.TemporaryFile() as local:
             shutil.copyfileobj(stream, local, _CHUNK_BYTES)
             try:
                 parquet = pq.ParquetFile(local)
             except pa.ArrowException as error:
-                raise PipelineError(f"{uri} is no whole Parquet file: {error}") from error
+                raise PipelineError(f"{file.uri} is no whole Parquet file: {error}") from error
             missing = [it for it in self.fields.values() if it not in parquet.schema_arrow.names]
             if missing:
-                raise PipelineError(f"{uri} lacks column {', '.join(missing)}")
+                raise PipelineError(f"{file.uri} lacks column {', '.join(missing)}")
             for batch in parquet.iter_batches(_BATCH_ROWS, columns=list(self.fields.values())):
                 columns = [_as_text(batch.column(name)) for name in self.fields.values()]
+                unfolded += sum(column.nbytes for column in columns)
+                limit.require(unfolded, file.size)
                 nothing = pa.nulls(len(batch), pa.string())
                 names = [*self.fields, "problem", "raw"]
                 yield pa.RecordBatch.from_arrays([*columns, nothing, nothing], names)
 
-    def _json(self, uri: str, stream: BinaryIO) -> Iterator[pa.RecordBatch]:
-        lines = _lines(inflated_chunks(uri, stream, _CHUNK_BYTES))
+    def _json(
+        self, file: StoredObject, stream: BinaryIO, expansion: int
+    ) -> Iterator[pa.RecordBatch]:
+        lines = _lines(file.uri, inflated_chunks(file.uri, stream, _CHUNK_BYTES, expansion))
         while found := list(islice(lines, _BATCH_ROWS)):
             yield self._objects(found)
 
@@ -159,11 +168,17 @@ def _as_json(value: object) -> str | None:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines that hold something."""
+def _lines(uri: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines that hold something.
+
+    Raises:
+        PipelineError: A line is longer than any record may be.
+    """
     rest = b""
     for chunk in chain(chunks, [b"\n"]):
         *lines, rest = (rest + chunk).split(b"\n")
+        if len(rest) > MAX_RECORD_BYTES:
+            raise PipelineError(f"{uri} has a line of over 16 MiB; is it JSON Lines?")
         yield from (line for line in lines if line.strip())
 
 

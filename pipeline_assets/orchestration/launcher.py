@@ -17,7 +17,7 @@ from pipeline_assets.dagster_internals import (
     DefaultRunLauncher,
     WorkerStatus,
 )
-from pipeline_assets.orchestration.processes import is_alive
+from pipeline_assets.orchestration.processes import is_alive, is_lost
 
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1"})
 
@@ -31,7 +31,10 @@ class WatchingRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Whether the run's process exists; a process on another machine counts as running."""
+        """Whether the run's process exists; one that was launched elsewhere counts as running."""
+        record = self._instance.get_run_record_by_id(run.run_id)
+        if record and is_lost(record):
+            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its update was killed")
         server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
         found = _process(self._instance, run.run_id) if server.get("host") in _LOCAL else None
         if found is None or is_alive(*found):

@@ -94,6 +94,14 @@ class PublishedTable:
         return tuple(sorted(self.records))
 
     @cached_property
+    def is_checked(self) -> bool:
+        """Whether each partition is known to have passed the checks that were due when it came.
+
+        Nothing is published before it has passed; but version 0.1 of the lake kept no record of it.
+        """
+        return all(record.audit for record in self.records.values())
+
+    @cached_property
     def columns(self) -> tuple[Column, ...]:
         """Name, type and meaning of each column."""
         fields = self._schema.fields

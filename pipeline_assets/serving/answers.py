@@ -82,6 +82,8 @@ def version(table: PublishedTable) -> dict[str, Any]:
         "table": table.name,
         "snapshot": str(table.snapshot_id),  # beyond what JSON's numbers hold
         "published_at": table.published_at.isoformat(),
+        "newest_partition": max(table.records, default=None) or None,
+        "checks": "passed" if table.is_checked else "unknown",
     }
 
 

@@ -9,13 +9,12 @@ from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, FastAPI, Header, Query, Request, Response
+from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, JSONResponse
-from fastapi.staticfiles import StaticFiles
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
-from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped] # has no types
 
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.reading.published_table import Column
@@ -33,6 +32,7 @@ from pipeline_assets.serving.athena.routes import add_long_queries
 from pipeline_assets.serving.by_key.keyed import KeyLookups
 from pipeline_assets.serving.by_key.lookups import filterable, rows_sql
 from pipeline_assets.serving.by_key.routes import add_lookups
+from pipeline_assets.serving.described import rows_answered
 from pipeline_assets.serving.measures import Measures
 from pipeline_assets.serving.remembered import Answers, AnswersFirst, App
 from pipeline_assets.serving.requests import AsOf, Limit, PageToken, QueryRequest
@@ -70,23 +70,22 @@ def create_app(
         keys: Answers lookups by key, where rows are published by key.
         long: Answers statements, where Athena executes them.
     """
-    app = FastAPI(
+    app = FastAPIOffline(
         title="Published tables",
         description="SQL and lookups over the lake; every answer names the snapshots it has read.",
         version="1",
-        docs_url=None,
         redoc_url=None,
         responses=_PROBLEMS,
+        # It only describes: /docs then asks for a token. Who may ask is decided below.
+        dependencies=[Depends(HTTPBearer(auto_error=False))] if callers.tokens else None,
     )
     measures, answers = Measures(), Answers(service.lake)
     _add_errors(app)
     _add_operations(app, service, measures)
 
     # A coroutine, because a plain generator would be moved to another thread twice.
-    async def caller(
-        authorization: Annotated[str | None, Header()] = None,
-    ) -> AsyncIterator[Caller]:
-        known = callers.caller(authorization)
+    async def caller(request: Request) -> AsyncIterator[Caller]:
+        known = callers.caller(request.headers.get("Authorization"))
         with callers.slot(known), measures.answering(known.name):
             yield known
 
@@ -127,7 +126,7 @@ def _add_query(
 ) -> None:
     known = Annotated[Caller, Depends(caller)]
 
-    @app.post("/query", summary="Execute a SELECT.")
+    @app.post("/query", summary="Execute a SELECT.", responses=rows_answered())
     def query(body: QueryRequest, request: Request, who: known) -> Response:
         statement = Statement(
             body.sql, body.parameters, body.limit, body.as_of, body.page, who.token.tables
@@ -188,7 +187,11 @@ def _add_table(
     rows.__signature__ = inspect.Signature([who, *_page_parameters(), *of_columns])  # type: ignore[attr-defined] # see above
     app.add_api_route(f"/tables/{name}", about, tags=[name], summary=f"What {name} is.")
     app.add_api_route(
-        f"/tables/{name}/rows", rows, tags=[name], summary=f"Rows of {name} by its columns."
+        f"/tables/{name}/rows",
+        rows,
+        tags=[name],
+        summary=f"Rows of {name} by its columns.",
+        responses=rows_answered(columns),
     )
 
 
@@ -239,7 +242,7 @@ def _add_errors(app: FastAPI) -> None:
 
 
 def _add_operations(app: FastAPI, service: QueryService, measures: Measures) -> None:
-    """Health, metrics, and the documentation, which needs nothing from the internet."""
+    """Health and metrics."""
 
     @app.get("/health", include_in_schema=False)
     def health() -> dict[str, Any]:
@@ -248,15 +251,3 @@ def _add_operations(app: FastAPI, service: QueryService, measures: Measures) -> 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
         return measures.response()
-
-    app.mount("/static", StaticFiles(directory=swagger_ui_path), name="static")
-
-    @app.get("/docs", include_in_schema=False)
-    def docs() -> HTMLResponse:
-        return get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title="Published tables",
-            swagger_js_url="/static/swagger-ui-bundle.js",
-            swagger_css_url="/static/swagger-ui.css",
-            swagger_favicon_url="/static/favicon-32x32.png",
-        )

@@ -222,11 +222,13 @@ class _Marks:
 
 
 def _key(scope: Scope, messages: list[Message]) -> tuple[Key | None, dict[bytes, bytes]]:
-    """What an answer depends on besides the snapshots; None if its body is long or in parts."""
-    headers = dict(scope["headers"])
-    if messages and (messages[0].get("more_body") or len(messages[0]["body"]) > LONGEST_BODY):
-        return None, headers
-    body = messages[0]["body"] if messages else b""
+    """What an answer depends on besides the snapshots; None without a whole, short body."""
+    headers, body = dict(scope["headers"]), b""
+    for message in messages:
+        body = message.get("body", b"")
+        is_whole = message["type"] == "http.request" and not message.get("more_body")
+        if not is_whole or len(body) > LONGEST_BODY:
+            return None, headers
     asked = (headers.get(name) for name in _WANTED)
     return (scope["method"], scope["path"], scope["query_string"], body, *asked), headers
 

@@ -7,7 +7,8 @@ again. Descriptions and other metadata are not part of any version.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 import dagster as dg
 import ibis.expr.types as ir
@@ -31,6 +32,8 @@ from spark_resources.job import KERNEL_VERSIONS
 VERSION_DIGITS = 16
 ANY_PARTITION = ("",)
 """Stands for the partition keys where a function is called only for its expression."""
+_REMEMBERED: Final = 1024
+"""Versions that a process keeps: far more than a graph has assets."""
 
 
 def digest(value: Any) -> str:  # noqa: ANN401 - anything JSON can write
@@ -75,13 +78,28 @@ def code_version(
     """
     if asset.code_version is not None:
         return digest([asset.code_version, schema_names(asset.table.contract.schema)])
-    exported = [asset.export.place] if asset.export else []
     try:
-        computation = _configured(asset, tables, config)
-        structure = structure_of_computation(computation, asset.result)
+        if config is None or config == asset.config():
+            return _declared_version(asset, _read(asset, tables))
+        return _version(asset, _read(asset, tables), config)
     except Exception as error:
         line = " ".join(str(error).split())
         raise DeclarationError(f"{asset.name}: {line}") from error
+
+
+@lru_cache(_REMEMBERED)
+def _declared_version(asset: LakeAsset, read: tuple[LakeTable, ...]) -> str:
+    """The version with the declared config, which a process asks for whenever it builds the graph.
+
+    Building the expressions of all assets is most of what that costs.
+    """
+    return _version(asset, read, asset.config())
+
+
+def _version(asset: LakeAsset, read: tuple[LakeTable, ...], config: dg.Config | None) -> str:
+    computation = _computation(asset, read, config)
+    structure = structure_of_computation(computation, asset.result)
+    exported = [asset.export.place] if asset.export else []
     return digest([structure, *_kernel_version(computation), *exported])
 
 
@@ -92,7 +110,7 @@ def former_code_version(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> st
     """
     if asset.code_version is not None:
         return code_version(asset, tables)
-    computation = _configured(asset, tables, None)
+    computation = _computation(asset, _read(asset, tables), asset.config())
     compiled = compile_computation(computation, asset.result, "duckdb")
     exported = [asset.export.place] if asset.export else []
     kernel = _kernel_version(computation)
@@ -105,12 +123,18 @@ def _kernel_version(computation: Computation) -> list[int]:
     return [KERNEL_VERSIONS[kind]] if kind in KERNEL_VERSIONS else []
 
 
-def _configured(
-    asset: LakeAsset, tables: Mapping[str, LakeTable], config: dg.Config | None
+def _read(asset: LakeAsset, tables: Mapping[str, LakeTable]) -> tuple[LakeTable, ...]:
+    """The tables of its inputs, in their order."""
+    return tuple(tables[spec.upstream] for spec in asset.inputs)
+
+
+def _computation(
+    asset: LakeAsset, read: tuple[LakeTable, ...], config: dg.Config | None
 ) -> Computation:
     """What the asset's function returns for its inputs."""
-    inputs = {spec.name: unbound(spec, tables[spec.upstream]) for spec in asset.inputs}
-    computation = evaluate(asset, inputs, config or asset.config())
+    specs = zip(asset.inputs, read, strict=True)
+    inputs = {spec.name: unbound(spec, table) for spec, table in specs}
+    computation = evaluate(asset, inputs, config)
     if not isinstance(computation, ir.Table | Fixpoint | Learn):
         kind = type(computation).__name__
         raise DeclarationError(f"its function returns {kind}, not a table: return the table")

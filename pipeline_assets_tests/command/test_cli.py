@@ -87,6 +87,34 @@ def test_sigterm_ends_a_command_as_ctrl_c_does() -> None:
     assert told.startswith("error: stopped; ")
 
 
+def test_a_command_that_does_not_notice_sigterm_ends_all_the_same() -> None:
+    script = (
+        "import time\n"
+        "from pipeline_assets.command import boundary\n"
+        "boundary.GRACE_SECONDS = 0.5\n"
+        "boundary.obey_sigterm()\n"
+        "with boundary.one_line_errors():\n"
+        "    print('ready', flush=True)\n"
+        "    while True:\n"
+        "        try:\n"
+        "            time.sleep(60)\n"
+        "        except BaseException:\n"
+        "            pass\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        os.kill(process.pid, signal.SIGTERM)
+        try:
+            _, told = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert told == "error: stopped; what is published stays, and the next run goes on\n"
+
+
 def test_who_reads_no_further_ends_the_command_quietly() -> None:
     script = (
         "from pipeline_assets.command.boundary import one_line_errors\n"

@@ -7,7 +7,6 @@ many random command lines look for a stack trace.
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
-from shutil import copytree, rmtree
 
 import pytest
 from click.testing import CliRunner
@@ -17,6 +16,7 @@ from pipeline_assets.command.cli import cli
 from pipeline_assets.command.session import Session
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.domains.ratings.world import ASSETS, World
+from pipeline_assets_tests.prepared import Prepared
 
 TRIALS = 60
 ROWS = [{"customer_id": f"C{n % 5}", "product_id": "B1", "star_rating": 3} for n in range(25)]
@@ -62,15 +62,10 @@ class SharedLake:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.folder = Path(settings.lake_uri)
-        self.saved = self.folder.with_name("saved")
-        copytree(self.folder, self.saved)
+        self.put_back = Prepared(self.folder).put_back
 
     def newest(self, place: str) -> Path:
         return max(self.folder.glob(PLACES[place]), key=lambda path: path.stat().st_mtime_ns)
-
-    def put_back(self) -> None:
-        rmtree(self.folder)
-        copytree(self.saved, self.folder)
 
     def said(self, *words: str) -> tuple[int, str]:
         """Exit code and what is written, inside the boundary of all commands."""

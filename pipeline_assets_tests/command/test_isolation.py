@@ -1,7 +1,7 @@
 """One bad partition never stops its neighbours, and only what was chosen is touched."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dagster as dg
@@ -11,9 +11,12 @@ from pipeline_assets.command.boundary import one_line_errors
 from pipeline_assets.command.cli import cli
 from pipeline_assets.command.session import Session
 from pipeline_assets.settings import Settings
+from pipeline_assets.storage.objects import S3Store
+from pipeline_assets.storage.s3_access import S3Access
 from pipeline_assets_tests.domains.rentals.conftest import world_in
 from pipeline_assets_tests.domains.rentals.faults import FAULTS, day, land_days, text
 from pipeline_assets_tests.domains.rentals.world import World
+from pipeline_assets_tests.updating import update
 
 RAW = ("--select", "rentals/raw_movie_reviews")
 
@@ -103,6 +106,28 @@ def test_a_vendor_who_cannot_be_listed_holds_up_no_other(
     assert said.code == 1
     (line,) = said.err
     assert line.startswith("error: taobao/taobao_train.tar.gz: is a link that leads out of")
+
+
+def test_an_archived_object_holds_up_no_other(
+    tmp_path: Path, instance: dg.DagsterInstance, s3: S3Access, s3_store: S3Store, bucket: str
+) -> None:
+    places = {"landing_uri": f"{bucket}/landing", "s3_endpoint_url": s3.endpoint_url}
+    world = world_in(tmp_path, instance)
+    world = replace(world, settings=world.settings.model_copy(update=places))
+    for number, kind in enumerate(("STANDARD", "GLACIER", "STANDARD", "DEEP_ARCHIVE")):
+        s3_store.client.put_object(
+            Bucket=bucket.removeprefix("s3://"),
+            Key=f"landing/movie_review/{day(number)}/movie_review.csv",
+            Body=text((1, "fine", 5)),
+            StorageClass=kind,  # type: ignore[arg-type]
+        )
+    updated = update(world.updater, "raw_movie_reviews")
+    assert [line.partition(":")[0] for line in updated.failures] == [
+        f"rentals/raw_movie_reviews[{day(number)}]" for number in (1, 3)
+    ]
+    assert all("is archived: restore it (aws s3api" in line for line in updated.failures)
+    held = "select distinct insert_date::text from rentals.raw_movie_reviews order by 1"
+    assert world.query(held) == [(day(0),), (day(2),)]
 
 
 def test_only_the_chosen_partition_is_touched(command: Command, world: World) -> None:

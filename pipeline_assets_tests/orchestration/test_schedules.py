@@ -7,6 +7,7 @@ from dagster._core.events import EngineEventData
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from pipeline_assets.orchestration import launcher, schedules
+from pipeline_assets.orchestration.processes import PROCESS_TAG, this_process
 from pipeline_assets.orchestration.schedules import maintenance_schedule, verification_schedules
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.diary.bench import diary, land, resources
@@ -71,6 +72,17 @@ def test_a_run_whose_process_is_gone_is_noticed(
     watching = launcher.WatchingRunLauncher()
     watching.register_instance(instance)
     assert watching.supports_check_run_worker_health
+    assert watching.check_run_worker_health(run).status.value == status
+
+
+@pytest.mark.parametrize(("pid", "status"), [(2**22 + 1, "NOT_FOUND"), (1, "RUNNING")])
+def test_a_run_whose_update_was_killed_is_noticed(
+    instance: dg.DagsterInstance, pid: int, status: str
+) -> None:
+    place, _, _ = this_process().rpartition("/")
+    run = instance.create_run_for_job(_job(), tags={PROCESS_TAG: f"{place}/{pid}"})
+    watching = launcher.WatchingRunLauncher()
+    watching.register_instance(instance)
     assert watching.check_run_worker_health(run).status.value == status
 
 

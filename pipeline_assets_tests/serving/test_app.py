@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ def test_an_answer_names_columns_rows_and_the_snapshots_it_has_read(
     (version,) = answer["versions"]
     assert version["table"] == "music.plays"
     assert version["snapshot"] == str(lake.read(PLAYS).snapshot_id)
+    assert (version["newest_partition"], version["checks"]) == ("tue", "unknown")
     assert (answer["truncated"], answer["next"]) == (False, None)
 
 
@@ -219,6 +221,16 @@ def test_a_token_is_needed_and_allows_its_tables_only(service: QueryService) -> 
     assert client.post("/query", json={"sql": joined}, headers=known).status_code == 403
 
 
+def test_the_documentation_asks_for_a_token_where_one_is_needed(
+    service: QueryService, client: TestClient
+) -> None:
+    described = secured(service).get("/openapi.json").json()
+    ((name, scheme),) = described["components"]["securitySchemes"].items()
+    assert scheme == {"type": "http", "scheme": "bearer"}
+    assert described["paths"]["/query"]["post"]["security"] == [{name: []}]
+    assert "security" not in client.get("/openapi.json").json()["paths"]["/query"]["post"]
+
+
 def test_a_token_has_so_many_requests_at_once(service: QueryService) -> None:
     client = secured(service)
     known = {"Authorization": "Bearer secret"}
@@ -241,9 +253,23 @@ def test_the_documentation_needs_no_internet(client: TestClient) -> None:
     page = client.get("/docs").text
     assert "http://" not in page.replace("http://testserver", "")
     assert "https://" not in page
-    for asset in ("swagger-ui-bundle.js", "swagger-ui.css"):
-        assert client.get(f"/static/{asset}").status_code == 200
-    described = client.get("/openapi.json").json()["paths"]["/tables/music.plays/rows"]["get"]
+    paths = re.findall(r"""["'](/[^"']+\.(?:js|css|png))["']""", page)
+    assets = {path: client.get(path) for path in paths}
+    assert {path.rpartition("/")[2]: it.status_code for path, it in assets.items()} == {
+        "favicon.png": 200,
+        "swagger-ui-bundle.js": 200,
+        "swagger-ui.css": 200,
+    }
+    # An older page would show an error in the place of the routes.
+    (script,) = (it.text for path, it in assets.items() if path.endswith(".js"))
+    openapi = client.get("/openapi.json").json()
+    assert openapi["openapi"] in re.findall(r"openapi: ([0-9.]+)", script)
+    described = openapi["paths"]["/tables/music.plays/rows"]["get"]
+    answer = described["responses"]["200"]["content"]["application/json"]["schema"]
+    assert answer["properties"]["rows"]["items"]["properties"]["plays"] == {
+        "type": ["integer", "string", "null"],
+        "description": "How often. (long)",
+    }
     assert {"name": "column.plays", "description": "How often. (long)"}.items() <= {
         key: value
         for it in described["parameters"]

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.serving import lambda_handler
 from pipeline_assets.serving.lambda_handler import handler
+from pipeline_assets_tests.landing.plays import publish
 
 
 def event(method: str, path: str, body: str = "") -> dict[str, Any]:
@@ -60,3 +61,16 @@ def test_it_answers_as_the_web_server_does(
     assert answered["statusCode"] == expected.status_code
     assert json.loads(answered["body"]) == expected.json()
     assert answered["headers"]["content-type"] == expected.headers["content-type"]
+
+
+@pytest.mark.usefixtures("deployed")
+def test_what_it_remembers_is_never_older_than_the_lake(lake: Lake) -> None:
+    def listeners() -> list[str]:
+        answered = handler(event("GET", "/tables/music.plays/rows"), None)
+        return [row["listener"] for row in json.loads(answered["body"])["rows"]]
+
+    assert listeners() == listeners()
+    for who in ("eve", "mallory"):
+        publish(lake, {"mon": {who: 9}, "tue": {}})
+        assert listeners() == [who]
+        assert listeners() == [who]

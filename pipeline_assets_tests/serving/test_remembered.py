@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections import Counter
+from collections.abc import MutableMapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,31 @@ def test_requests_of_one_moment_share_one_look_at_the_catalog(
             assert b"eve" in after
 
     asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [{"type": "http.disconnect"}],
+        [{"type": "http.request"}],
+        [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}],
+    ],
+    ids=["gone", "empty", "gone half way"],
+)
+def test_who_goes_away_before_he_has_asked_is_no_fault(
+    service: QueryService, parts: list[dict[str, Any]]
+) -> None:
+    statuses: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        return parts.pop(0)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        statuses.append(message.get("status", 0))
+
+    head = {"type": "http", "method": "POST", "path": "/query", "query_string": b"", "headers": []}
+    asyncio.run(create_app(service, Callers({}))(head, receive, send))
+    assert statuses[0] in (400, 422)
 
 
 def test_another_request_needs_no_catalog(client: TestClient, work: Counter[str]) -> None:

@@ -1,5 +1,12 @@
-"""The catalog by URL: pyiceberg, Polars and DuckDB read equal rows, now and as they were."""
+"""The catalog by URL: pyiceberg, Polars, DuckDB and Spark read equal rows, now and as they were.
 
+Spark has an environment of its own, which `make test-engines` installs: Iceberg's runtime is to be
+had for Spark 3.5 only, and ours is 4.0.
+"""
+
+import json
+import os
+import subprocess
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +29,9 @@ from pipeline_assets.serving.rest_catalog import create_catalog
 from pipeline_assets.serving.tokens import Callers
 from pipeline_assets_tests.iceberg.rest_double import served
 from pipeline_assets_tests.landing.plays import PLAYS, local_lake, publish
+from spark_resources.runners.jvm import choose_java, environment
 
+ROOT = Path(__file__).parents[2]
 FIRST = [("ada", 3, "mon")]
 BOTH = [("ada", 3, "mon"), ("bob", 5, "tue")]
 
@@ -89,6 +98,54 @@ def test_duckdb_reads_it(url: str, first: int) -> None:
         everything = "FROM lake.music.plays"
         assert connection.sql(f"{everything} ORDER BY ALL").fetchall() == BOTH
         assert connection.sql(f"{everything} AT (VERSION => {first})").fetchall() == FIRST
+
+
+SPARK = """
+import json, sys
+from importlib.resources import files
+from pyspark.sql import SparkSession
+
+url, snapshot = sys.argv[1:]
+folder = files("snowpark_connect_deps_iceberg").joinpath("jars")
+(jar,) = folder.glob("iceberg-spark-runtime-3.5_2.12-*.jar")
+session = SparkSession.builder.master("local[1]").config("spark.ui.enabled", False)
+session = session.config("spark.jars", str(jar))
+for line in sys.stdin.read().splitlines():
+    session = session.config(*line.split())
+session = session.getOrCreate()
+everything = "SELECT listener, plays, day FROM lake.music.plays"
+for sql in (f"{everything} ORDER BY day", f"{everything} VERSION AS OF {snapshot}"):
+    print(json.dumps([list(row) for row in session.sql(sql).collect()]))
+"""
+
+
+def documented_properties(url: str) -> str:
+    """Spark's properties of the page, a line each, with another address."""
+    blocks = (ROOT / "docs" / "serving.md").read_text().split("```")
+    (block,) = (it for it in blocks if "SparkCatalog" in it)
+    lines = [line for line in block.splitlines() if line.startswith("spark.")]
+    return "\n".join(lines).replace("http://127.0.0.1:8181", url)
+
+
+@pytest.mark.engines
+@pytest.mark.spark
+def test_spark_reads_it(url: str, first: int, tmp_path: Path) -> None:
+    python = ROOT / ".engines" / "spark" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("Spark 3.5 is not installed below .engines; `make test-engines` does that")
+    java = environment(choose_java(None, tmp_path / "java").home, str(python))
+    told = subprocess.run(
+        [python, "-c", SPARK, url, str(first)],
+        input=documented_properties(url),
+        env={**os.environ, **java, "PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    now, then = map(json.loads, told.stdout.splitlines())
+    assert [tuple(row) for row in now] == BOTH
+    assert [tuple(row) for row in then] == FIRST
 
 
 @pytest.fixture

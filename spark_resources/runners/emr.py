@@ -263,8 +263,11 @@ def _message(status: Any) -> str | None:  # noqa: ANN401 - of a step or of a clu
 
 
 def _labels(step: Any) -> Mapping[str, str]:  # noqa: ANN401 - Step or StepSummary
+    """The labels of a step of ours; none of a stranger's, whatever it calls its own arguments."""
     arguments = step.get("Config", {}).get("Args", [])
-    if LABELS not in arguments:
+    place = arguments.index(LABELS) + 1 if LABELS in arguments else len(arguments)
+    try:
+        labels = json.loads("".join(arguments[place : place + 1]))
+    except ValueError:
         return {}
-    labels: Mapping[str, str] = json.loads(arguments[arguments.index(LABELS) + 1])
-    return labels
+    return labels if isinstance(labels, dict) else {}

@@ -19,7 +19,7 @@ from pipeline_assets.dataset.values.dialect import Dialect
 from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.embedded import duckdb_sql
 from pipeline_assets.engines.embedded.audits import OUTPUT, evaluate, rows_of
-from pipeline_assets.engines.embedded.interruption import interruptibly
+from pipeline_assets.engines.embedded.interruption import interruptibly, interruptions_kept
 from pipeline_assets.engines.embedded.prepared import Prepare
 from pipeline_assets.engines.embedded.relational import RELATIONAL
 from pipeline_assets.engines.embedded.spill import spill_folder
@@ -148,7 +148,7 @@ class EmbeddedEngine:
                 connection.execute("SET preserve_insertion_order = false")
                 _register(connection, inputs)
                 reader = connection.execute(sql).to_arrow_reader(BATCH_ROWS)
-            yield _one_line_batches(reader, inputs)
+            yield _one_line_batches(connection, reader, inputs)
 
     @contextmanager
     def connect(self, *, uses_s3: bool) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -158,6 +158,7 @@ class EmbeddedEngine:
             closing(
                 duckdb.connect(config=self._config | {"temp_directory": str(spill)})
             ) as connection,
+            interruptions_kept(),
         ):
             # Timestamps mean UTC on every engine, whatever the time zone of the machine.
             connection.execute("SET TimeZone = 'UTC'")
@@ -196,7 +197,10 @@ def _run(
     started = time.perf_counter()
     # Line numbers come from the order of lines; nothing else depends on order, and keeping it
     # costs.
-    is_numbered = any("line_number" in source.schema for source in job.inputs.values())
+    is_numbered = any(
+        source.format == "lines" and "line_number" in source.schema
+        for source in job.inputs.values()
+    )
     connection.execute(f"SET preserve_insertion_order = {is_numbered}")
     _register(connection, job.inputs)
     prepared = kinds[job.kind](connection, job, log)
@@ -259,10 +263,13 @@ def _write_records(
 
 
 def _one_line_batches(
-    reader: "pa.RecordBatchReader", inputs: Mapping[str, Source]
+    connection: duckdb.DuckDBPyConnection,
+    reader: "pa.RecordBatchReader",
+    inputs: Mapping[str, Source],
 ) -> "Iterator[pa.RecordBatch]":
     with _one_line_errors(inputs):
-        yield from reader
+        while (batch := interruptibly(connection, lambda: next(reader, None))) is not None:
+            yield batch
 
 
 def _uses_s3(inputs: Mapping[str, Source], destination: str) -> bool:

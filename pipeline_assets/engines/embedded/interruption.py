@@ -1,18 +1,22 @@
 """Statements that end when their process is told to stop, or when their time is over.
 
-While DuckDB computes in the thread that Python calls signal handlers in, none is called. So the
-statement runs in another thread, and this one waits.
+While DuckDB computes in the thread that Python calls signal handlers in, it either calls none (a
+COPY, and rows that Arrow pulls) or drops what they raise. Statements of the first kind run in
+another thread, while this one waits; of the second kind the interruption is raised again.
 """
 
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import duckdb
 
 T = TypeVar("T")
+
+_INTERRUPTED: Final = "Query interrupted"
+"""All that DuckDB says where a signal handler has raised something."""
 
 
 def interruptibly(connection: duckdb.DuckDBPyConnection, work: Callable[[], T]) -> T:
@@ -32,6 +36,24 @@ def interruptibly(connection: duckdb.DuckDBPyConnection, work: Callable[[], T]) 
         finally:
             if not working.done():
                 connection.interrupt()
+
+
+@contextmanager
+def interruptions_kept() -> Iterator[None]:
+    """Pass on that this process was told to stop while DuckDB computed.
+
+    DuckDB raises a plain RuntimeError then, which whoever runs many statements would take for a
+    fault of one of them, and go on.
+
+    Raises:
+        KeyboardInterrupt: In place of that error.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) == _INTERRUPTED:
+            raise KeyboardInterrupt from error
+        raise
 
 
 @contextmanager

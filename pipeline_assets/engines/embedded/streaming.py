@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain, takewhile
-from queue import Full, Queue
+from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -44,15 +44,30 @@ def consume_beside(
     import pyarrow as pa  # noqa: PLC0415 - queries do without it
 
     reader = pa.RecordBatchReader.from_batches(first.schema, _taken(feed))
-    with ThreadPoolExecutor(1, "consume-batches") as pool:
-        consuming = pool.submit(consume, reader)
-        _fill(feed, chain([first], rest), consuming)
-        return consuming.result()
+    try:
+        with ThreadPoolExecutor(1, "consume-batches") as pool:
+            consuming = pool.submit(consume, reader)
+            _fill(feed, chain([first], rest), consuming)
+            return consuming.result()
+    finally:
+        _let_go(feed)
 
 
 def _taken(feed: Feed) -> "Iterator[pa.RecordBatch]":
     while (batch := feed.get()) is not None:
         yield batch
+
+
+def _let_go(feed: Feed) -> None:
+    """End the stream for whoever still waits for a batch of it.
+
+    Arrow reads ahead in a thread of its own. Where the consumer fails, that thread would wait for
+    ever, and the process for it at its end.
+    """
+    with suppress(Empty):
+        while True:
+            feed.get_nowait()
+    feed.put(None)
 
 
 def _fill(feed: Feed, batches: "Iterable[pa.RecordBatch]", consuming: Future[T]) -> None:

@@ -21,6 +21,7 @@ from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.processes import is_lost
 from pipeline_assets.orchestration.sensors.cursor import Delivery
 from pipeline_assets.staleness.outside_systems import OutsideVersions
 from pipeline_assets.staleness.stale_partitions import GraphState, Stale, stale_partitions
@@ -98,9 +99,9 @@ class DownstreamAssets:
         """Those of some partitions that an unfinished run materialises."""
         ours = {asset.key for asset in self.assets}
         runs = [
-            run
-            for run in instance.get_runs(dg.RunsFilter(statuses=_ACTIVE))
-            if ours & (run.asset_selection or set())
+            record.dagster_run
+            for record in instance.get_run_records(dg.RunsFilter(statuses=_ACTIVE))
+            if ours & (record.dagster_run.asset_selection or set()) and not is_lost(record)
         ]
         return frozenset(
             key for key in keys if any(self._covers(run, key, instance) for run in runs)

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from pipeline_assets.serving.answers import accepted, rows_response, version
 from pipeline_assets.serving.athena.queries import LongQueries, LongQuery
+from pipeline_assets.serving.described import rows_answered
 from pipeline_assets.serving.formats import Format
 from pipeline_assets.serving.requests import Limit, QueryRequest
 from pipeline_assets.serving.service import PageTokenError, etag_of
@@ -31,7 +32,7 @@ def add_long_queries(
         caller: The dependency that tells who asks.
     """
     known = Annotated[Caller, Depends(caller)]
-    going: dict[int | str, dict[str, Any]] = {
+    going: dict[int | str, dict[str, Any]] = rows_answered() | {
         202: {"description": "It goes on; ask again at the address in `Location`."}
     }
 

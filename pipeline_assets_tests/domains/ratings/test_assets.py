@@ -10,11 +10,13 @@ import duckdb
 import pytest
 
 from pipeline_assets.command.batches import Batch
+from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.domains import ratings
 from pipeline_assets.sample.ratings import write_ratings
 from pipeline_assets.sample.ratings_reviews import COLUMNS
 from pipeline_assets.settings import Settings
+from pipeline_assets_tests.domains.ratings.world import ASSETS as DELIVERED
 from pipeline_assets_tests.domains.ratings.world import World
 from pipeline_assets_tests.truth.ratings import CategoryTruth, category_truth
 from pipeline_assets_tests.updating import Updated
@@ -30,7 +32,9 @@ CHAIN = [("1", "B1"), ("2", "B1"), ("1", "B2"), ("3", "B2"), ("2", "B3")]
 Sample = tuple[World, dict[str, CategoryTruth], Updated]
 
 
-def world_in(folder: Path, instance: dg.DagsterInstance) -> World:
+def world_in(
+    folder: Path, instance: dg.DagsterInstance, assets: tuple[LakeAsset, ...] = DELIVERED
+) -> World:
     settings = Settings.model_validate(
         {
             "lake_uri": str(folder / "lake"),
@@ -40,7 +44,7 @@ def world_in(folder: Path, instance: dg.DagsterInstance) -> World:
             "threads": 2,
         }
     )
-    return World(settings, instance)
+    return World(settings, instance, assets)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +53,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     write_ratings(folder / "landing", scale=0.1, damage=0.05)
     truths = {category: category_truth(folder / "landing", category) for category in CATEGORIES}
     with dg.DagsterInstance.ephemeral() as instance:
-        world = world_in(folder, instance)
+        world = world_in(folder, instance, ASSETS)
         yield world, truths, world.update()
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pipeline_assets.settings import Settings
+from pipeline_assets_tests.domains.ratings.test_assets import world_in
 from pipeline_assets_tests.domains.ratings.world import World
+from pipeline_assets_tests.prepared import Prepared
 
 GOOD = [
     {"customer_id": f"C{n % 12}", "product_id": f"B{n // 12}", "star_rating": 4} for n in range(120)
@@ -14,13 +15,21 @@ GOOD = [
 EVERY_RECORD_BAD = [{**row, "star_rating": "many"} for row in GOOD]
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    folder = tmp_path_factory.mktemp("good")
+    with dg.DagsterInstance.ephemeral() as instance:
+        world = world_in(folder, instance)
+        world.land("Books", *GOOD)
+        assert world.update().failures == ()
+        assert lines_for_training(world) == 121
+    return Prepared(folder)
+
+
 @pytest.fixture
-def world(settings: Settings, instance: dg.DagsterInstance) -> World:
-    world = World(settings, instance)
-    world.land("Books", *GOOD)
-    assert world.update().failures == ()
-    assert lines_for_training(world) == 121
-    return world
+def world(prepared: Prepared, instance: dg.DagsterInstance) -> World:
+    prepared.put_back()
+    return world_in(prepared.folder, instance)
 
 
 def lines_for_training(world: World) -> int:

@@ -14,9 +14,7 @@ from click.testing import CliRunner
 from pipeline_assets.command.cli import cli
 from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.asset import check
-from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
-from pipeline_assets.domains import ratings
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.checksums import Checksum
 from pipeline_assets.iceberg.tables import Lake
@@ -24,9 +22,7 @@ from pipeline_assets.settings import Settings
 from pipeline_assets.storage.objects import S3Store
 from pipeline_assets.storage.s3_access import S3Access
 from pipeline_assets_tests.conftest import MakeSettings
-from pipeline_assets_tests.domains.ratings.world import World
-
-ASSETS = datasets_in(ratings).assets
+from pipeline_assets_tests.domains.ratings.world import ASSETS, World
 
 KEPT = [{"customer_id": f"C{n % 5}", "product_id": "B1", "star_rating": 3} for n in range(25)]
 

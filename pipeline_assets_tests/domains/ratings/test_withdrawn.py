@@ -8,12 +8,11 @@ import pytest
 from pipeline_assets.command.order import Order, carry_out
 from pipeline_assets.command.session import Session
 from pipeline_assets.settings import Settings
-from pipeline_assets_tests.domains.ratings.world import World
+from pipeline_assets_tests.domains.ratings.world import DELIVERED, World
 
 ROWS = [
     {"customer_id": f"C{n % 12}", "product_id": f"B{n // 12}", "star_rating": 4} for n in range(120)
 ]
-CHOSEN = 'key:"ratings/*"'
 KEPT = "select category, count(*) from ratings.reviews group by 1 order by 1"
 
 
@@ -37,27 +36,27 @@ def test_what_a_vendor_withdraws_is_kept_told_and_emptied_on_request(
 ) -> None:
     world.land("Books", *ROWS)
     path = world.land("Music", *ROWS)
-    assert carry_out(session, Order(select=CHOSEN)) == 0
+    assert carry_out(session, Order(select=DELIVERED)) == 0
     path.unlink()
     capsys.readouterr()
 
-    assert carry_out(session, Order(select=CHOSEN)) == 0
+    assert carry_out(session, Order(select=DELIVERED)) == 0
     told = capsys.readouterr()
     assert "note: landing/amazon_reviews: nothing of Music lies there any more; " in told.err
     assert world.query(KEPT) == [("Books", 120), ("Music", 120)]
 
-    assert carry_out(session, Order(select=CHOSEN, withdraw=True)) == 0
+    assert carry_out(session, Order(select=DELIVERED, withdraw=True)) == 0
     assert world.query(KEPT) == [("Books", 120)]
     assert (training_lines(settings, "Books"), training_lines(settings, "Music")) == (121, 1)
     capsys.readouterr()
 
-    assert carry_out(session, Order(select=CHOSEN)) == 0
+    assert carry_out(session, Order(select=DELIVERED)) == 0
     told = capsys.readouterr()
     assert "nothing was run" in told.out
     assert "lies there" not in told.err
 
     world.land("Music", *ROWS)
-    assert carry_out(session, Order(select=CHOSEN)) == 0
+    assert carry_out(session, Order(select=DELIVERED)) == 0
     assert world.query(KEPT) == [("Books", 120), ("Music", 120)]
 
 

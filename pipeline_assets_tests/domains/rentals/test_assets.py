@@ -23,16 +23,22 @@ from pipeline_assets_tests.domains.rentals.world import ASSETS, HEADER, World, p
 
 pytest_plugins = ["pipeline_assets_tests.postgres_fixture"]
 
-DAY, NEXT = "2026-01-01", "2026-01-02"
+BEFORE, DAY, NEXT = "2025-12-31", "2026-01-01", "2026-01-02"
 WORDS = {1: "awful boring mess", 3: "it is fine", 5: "wonderful lovely film"}
 TRAINING = [(1, f"{text} {n}", score) for score, text in WORDS.items() for n in range(12)]
 METRIC = (
     "select customer_id, amount_spent, purchase_count, review_score, review_count "
     "from rentals.user_behavior_metric where insert_date = '{day}' order by 1"
 )
+# Each test updates what it looks at, with days that follow one another: a step costs a third of a
+# second, and one run makes a range of days.
+PURCHASES = ("user_purchases", "user_behavior_metric")
+SIMILARITY = ("film_rentals", "viewing_similarity")
+REVIEWS = ("raw_movie_reviews", "rejected_rows", "movie_reviews")
+CLASSIFIED = (*REVIEWS, "sentiment_model", "classified_movie_reviews")
 
 
-def land_training(world: World, day: str = "2025-12-01") -> None:
+def land_training(world: World, day: str = BEFORE) -> None:
     world.land(day, *TRAINING)
 
 
@@ -68,7 +74,7 @@ def test_windows_are_half_open_and_in_utc(make_world: MakeWorld, shop: SecretDsn
     pay(shop, 1, 1, 1, "1.00", f"{DAY} 00:00:00")
     pay(shop, 2, 1, 1, "2.00", f"{DAY} 23:59:59.999999")
     pay(shop, 3, 1, 1, "4.00", f"{NEXT} 00:00:00")
-    assert world.update() == ()
+    assert world.update("user_purchases") == ()
     assert world.query(
         "select insert_date::text, sum(amount) from rentals.user_purchases group by 1 order by 1"
     ) == [(DAY, Decimal("3.00000")), (NEXT, Decimal("4.00000"))]
@@ -80,7 +86,7 @@ def test_a_film_of_two_categories_and_a_payment_without_a_rental_are_one_row_eac
     world = make_world(oltp_dsn=shop.reveal())
     pay(shop, 1, 1, 1, "1.00", f"{DAY} 01:00")
     sql(shop, f"INSERT INTO payment VALUES (2, 1, NULL, 5, '{DAY} 02:00')")
-    assert world.update() == ()
+    assert world.update("user_purchases") == ()
     assert world.query(
         "select payment_id, title, category, amount from rentals.user_purchases order by 1"
     ) == [(1, "Quiet River", "Drama", Decimal("1.00000")), (2, None, None, Decimal("5.00000"))]
@@ -183,8 +189,8 @@ def test_reviews_that_are_written_again_are_kept_and_counted(make_world: MakeWor
 def test_a_file_without_header_is_named_and_the_day_before_stays(make_world: MakeWorld) -> None:
     world = make_world()
     land_training(world)
-    assert world.update() == ()
-    path = world.land("2025-12-01", (1, "again", 4), header=("1", "no header", "3"))
+    assert world.update(*REVIEWS) == ()
+    path = world.land(BEFORE, (1, "again", 4), header=("1", "no header", "3"))
     failures = world.update()
     assert f"{path} lacks column cid, review_str" in failures[0]
     assert world.query("select count(*) from rentals.movie_reviews") == [(36,)]
@@ -206,25 +212,25 @@ def test_too_few_reviews_of_a_class_fail_the_model_and_the_last_good_one_goes_on
 ) -> None:
     world = make_world()
     land_training(world)
-    assert world.update() == ()
-    world.land("2025-12-01", *[(1, f"{WORDS[5]} {n}", 5) for n in range(9)])
-    assert world.update() == ()
+    assert world.update(*CLASSIFIED) == ()
+    world.land(BEFORE, *[(1, f"{WORDS[5]} {n}", 5) for n in range(9)])
+    assert world.update(*CLASSIFIED) == ()
     result = world.run("sentiment_model")
     assert not result.success
     (failure,) = result.get_step_failure_events()
     assert "too few negative" in str(failure.step_failure_data.error)
-    world.land("2025-12-02", (1, WORDS[1], ""))
-    assert world.update() == ()
+    world.land(DAY, (1, WORDS[1], ""))
+    assert world.update(*CLASSIFIED) == ()
     assert world.query(
         "select sentiment, positive_review from rentals.classified_movie_reviews "
-        "where insert_date = '2025-12-02'"
+        f"where insert_date = '{DAY}'"
     ) == [(0, False)]
 
 
 def test_the_model_page_shows_report_and_confusion_matrix(make_world: MakeWorld) -> None:
     world = make_world()
     land_training(world)
-    world.update()
+    world.update(*REVIEWS, "sentiment_model")
     (event,) = world.instance.fetch_materializations(sentiment_model.key, limit=1).records
     assert event.asset_materialization is not None
     metadata = event.asset_materialization.metadata
@@ -267,7 +273,7 @@ def test_similarity_counts_rentals_in_the_order_of_their_dates_paid_or_not(
     paid = DAY if not column else "2026-01-05"
     sql(shop, f"INSERT INTO payment VALUES (9, 1, 1, 1.00, '{paid} 09:00')")
     sql(shop, f"INSERT INTO payment VALUES (8, 1, 4, 1.00, '{NEXT} 09:00')")
-    assert world.update() == ()
+    assert world.update(*SIMILARITY) == ()
     similarity = 1 / 2 if not column else 0.0
     assert world.query(
         "select rental_count, consecutive_similarity from rentals.viewing_similarity "
@@ -277,7 +283,7 @@ def test_similarity_counts_rentals_in_the_order_of_their_dates_paid_or_not(
         "select rental_count, consecutive_similarity from rentals.viewing_similarity "
         f"where insert_date = '{NEXT}'"
     ) == [(4, 1 / 3)]
-    assert world.stale() == []
+    assert world.stale(*SIMILARITY) == []
 
 
 def test_every_daily_table_has_the_days_that_only_have_reviews(
@@ -286,21 +292,21 @@ def test_every_daily_table_has_the_days_that_only_have_reviews(
     world = make_world(oltp_dsn=shop.reveal())
     pay(shop, 1, 1, 1, "1.00", f"{NEXT} 01:00")
     pay(shop, 2, 1, 1, "1.00", "2026-01-03 01:00")
-    land_training(world)
+    land_training(world, DAY)
     world.land("2026-01-05", (2, WORDS[5], 5))
     assert world.update() == ()
-    days = {"2025-12-01", NEXT, "2026-01-03", "2026-01-05"}
+    days = {DAY, NEXT, "2026-01-03", "2026-01-05"}
     for asset in (film_rentals, user_purchases, viewing_similarity, user_behavior_metric):
         assert set(world.updater.deployment.lake.records(asset.table)) == days
     assert world.query(
         "select insert_date::text, rental_count from rentals.viewing_similarity order by 1"
     ) == [(NEXT, 1), ("2026-01-03", 2), ("2026-01-05", 2)]
     assert world.stale() == []
-    moved = f"UPDATE payment SET payment_date = '{DAY}' WHERE payment_id = 1"
+    moved = f"UPDATE payment SET payment_date = '{BEFORE}' WHERE payment_id = 1"
     sql(shop, f"{moved}; UPDATE rental SET customer_id = 2")
-    assert world.update() == ()
+    assert world.update("user_purchases", "film_rentals") == ()
     assert world.query("select insert_date::text from rentals.user_purchases order by 1") == [
-        (DAY,),
+        (BEFORE,),
         ("2026-01-03",),
     ]
 
@@ -317,14 +323,14 @@ def test_payments_before_the_first_window_are_counted_and_told(
         f"rentals/user_purchases: {told}",
         f"rentals/film_rentals: {told}",
     ]
-    assert world.update() == ()
+    assert world.update("user_purchases", "film_rentals") == ()
 
 
 def test_a_database_that_is_down_is_one_line_and_leaves_what_there_is(
     make_world: MakeWorld, shop: SecretDsn
 ) -> None:
     pay(shop, 1, 1, 1, "1.00", f"{DAY} 01:00")
-    assert make_world(oltp_dsn=shop.reveal()).update() == ()
+    assert make_world(oltp_dsn=shop.reveal()).update("user_purchases") == ()
     gone = keyword_dsn({**shop.options, "port": "1", "password": "hunter2-secret"})
     world = make_world(oltp_dsn=gone, warehouse_dsn=gone)
     told = world.update()
@@ -342,7 +348,7 @@ def test_a_window_without_purchases_still_has_everybodys_past(
     world = make_world(oltp_dsn=shop.reveal())
     pay(shop, 1, 1, 1, "1.00", f"{DAY} 01:00")
     pay(shop, 2, 1, 1, "1.00", "2026-01-03 01:00")
-    assert world.update() == ()
+    assert world.update(*SIMILARITY) == ()
     assert world.query(
         "select insert_date::text, rental_count from rentals.viewing_similarity order by 1"
     ) == [(DAY, 1), (NEXT, 1), ("2026-01-03", 2)]
@@ -352,19 +358,19 @@ def test_a_late_or_corrected_payment_is_noticed(make_world: MakeWorld, shop: Sec
     world = make_world(oltp_dsn=shop.reveal())
     pay(shop, 1, 1, 1, "1.00", f"{DAY} 01:00")
     pay(shop, 2, 1, 1, "2.00", f"{NEXT} 01:00")
-    assert world.update() == ()
+    assert world.update(*PURCHASES) == ()
     sql(shop, "UPDATE payment SET customer_id = 2 WHERE payment_id = 2")
     assert f"user_purchases[{DAY}]" not in world.stale()
     assert f"user_purchases[{NEXT}]" in world.stale()
-    assert world.update() == ()
+    assert world.update(*PURCHASES) == ()
     pay(shop, 3, 1, 1, "4.00", f"{DAY} 23:59:59.999999")
     assert f"user_purchases[{DAY}]" in world.stale()
-    assert world.update() == ()
+    assert world.update(*PURCHASES) == ()
     assert world.query(
         "select insert_date::text, customer_id, amount_spent from rentals.user_behavior_metric "
         "order by 1, 2"
     ) == [(DAY, 1, Decimal("5.00000")), (NEXT, 2, Decimal("2.00000"))]
-    assert world.stale() == []
+    assert world.stale(*PURCHASES) == []
 
 
 def test_another_warehouse_gets_everything(
@@ -372,13 +378,13 @@ def test_another_warehouse_gets_everything(
 ) -> None:
     world = make_world(oltp_dsn=shop.reveal(), warehouse_dsn=shop.reveal())
     pay(shop, 1, 1, 1, "1.00", f"{DAY} 01:00")
-    assert world.update() == ()
+    assert world.update(*PURCHASES) == ()
     elsewhere = ensure_database(postgres_server, "elsewhere")
     world = make_world(oltp_dsn=shop.reveal(), warehouse_dsn=elsewhere.reveal())
-    assert world.stale() == [f"user_behavior_metric[{DAY}]"]
-    assert world.update() == ()
+    assert world.stale(*PURCHASES) == [f"user_behavior_metric[{DAY}]"]
+    assert world.update(*PURCHASES) == ()
     assert [row["customer_id"] for row in sql(elsewhere, METRIC.format(day=DAY))] == [1]
-    assert world.stale() == []
+    assert world.stale(*PURCHASES) == []
 
 
 def test_hours_are_a_setting(make_world: MakeWorld, shop: SecretDsn) -> None:
@@ -451,7 +457,7 @@ def test_a_text_of_a_megabyte_and_texts_of_any_language_are_classified(
         'a\r\n"b"',
     ]
     world.land(DAY, *[(1, text, "") for text in texts])
-    assert world.update() == ()
+    assert world.update(*CLASSIFIED) == ()
     found = world.query(
         "select review_str, confidence between 0.3 and 1 from rentals.classified_movie_reviews "
         f"where insert_date = '{DAY}'"

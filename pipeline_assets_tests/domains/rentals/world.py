@@ -66,10 +66,14 @@ class World:
         path.write_bytes(text.getvalue().encode())
         return path
 
-    def stale(self) -> list[str]:
+    def stale(self, *names: str) -> list[str]:
+        """What has to be materialised, of everything or of some tables."""
         updater = self.updater
+        stale = updater.stale(updater.listings())
         return [
-            f"{item.asset.table.name}[{item.key}]" for item in updater.stale(updater.listings())
+            f"{item.asset.table.name}[{item.key}]"
+            for item in stale
+            if not names or item.asset.table.name in names
         ]
 
     def update(self, *names: str) -> tuple[str, ...]:

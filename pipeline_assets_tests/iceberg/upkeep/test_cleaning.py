@@ -1,9 +1,11 @@
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -14,6 +16,7 @@ from pipeline_assets.iceberg.growing_tables import append
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.iceberg.upkeep.cleaning import Cleaned, clean
 from pipeline_assets.iceberg.upkeep.expiry import expire
+from pipeline_assets.iceberg.upkeep.verification import verify
 from pipeline_assets.storage.objects import LocalStore, S3Store
 from pipeline_assets.storage.s3_access import S3Access
 from pipeline_assets_tests.landing.plays import PLAYS, content, local_lake, publish, record, written
@@ -149,6 +152,26 @@ def test_what_is_restored_is_taken_off_the_list(lake: Lake) -> None:
     publish(lake, {"mon": {"ada": 3}})
     assert cleaned(lake).expired.snapshots
     assert set(old) <= set(files(lake)), "it is condemned anew, and not as it was before"
+
+
+def test_four_that_clean_at_once_remove_garbage_and_nothing_else(lake: Lake) -> None:
+    for plays in range(4):
+        publish(lake, {"mon": {"ada": plays}})
+    all_ready = Barrier(4)
+
+    def passes(_: int) -> list[str | None]:
+        own = Lake(lake.access)
+        all_ready.wait(20)
+        return [cleaned(own).problem for _ in range(3)]
+
+    with ThreadPoolExecutor(4) as pool:
+        problems = [problem for found in pool.map(passes, range(4)) for problem in found]
+    assert set(problems) == {None}
+    assert content(lake) == {"mon": {"ada": 3}}
+    cleaned_twice(lake)
+    found = cleaned(lake)
+    assert (found.condemned.number, found.removed.number) == (0, 0)
+    assert verify(lake, PLAYS, deep=True).damages == ()
 
 
 def test_a_dry_run_changes_nothing_and_says_what_would_be_done(lake: Lake) -> None:

@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.orchestration.processes import PROCESS_TAG, this_process
 from pipeline_assets.orchestration.sensors.cursor import Delivery
 from pipeline_assets.orchestration.sensors.downstream import OBJECTS_TAG, DownstreamAssets
 from pipeline_assets.settings import Settings
@@ -156,6 +157,15 @@ def test_a_partition_is_busy_while_a_run_makes(
     assert boxes.in_progress(["d"], world.instance) == busy & {"d"}
     world.instance.report_run_failed(ours)
     assert boxes.in_progress(ADDED, world.instance) == set()
+
+
+def test_a_partition_is_free_once_the_update_that_made_it_was_killed(
+    world: World, boxes: DownstreamAssets
+) -> None:
+    place, _, _ = this_process().rpartition("/")
+    run(world, {PARTITION: "a", PROCESS_TAG: this_process()})
+    run(world, {PARTITION: "d", PROCESS_TAG: f"{place}/{2**22 + 1}"})
+    assert boxes.in_progress(["a", "d"], world.instance) == {"a"}
 
 
 def test_runs_of_other_assets_keep_nothing_busy(world: World, boxes: DownstreamAssets) -> None:

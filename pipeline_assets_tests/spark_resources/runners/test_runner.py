@@ -529,6 +529,32 @@ def test_the_janitor_cancels_jobs_of_runs_that_are_over(rig: Rig) -> None:
     assert sorted(rig.states())[1] != "CANCELLED"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [[], ["spark-submit", "--labels"], ["run", "--labels", "team=a"], ["run", "--labels", "[1]"]],
+    ids=["nothing", "no labels", "other labels", "a list"],
+)
+def test_a_strangers_step_on_a_shared_cluster_keeps_the_janitor_from_nothing(
+    double: AwsDouble, command: list[str]
+) -> None:
+    cluster_id = double.start_cluster(at_once=2)
+    double.body = hang
+    steps = [
+        {
+            "Name": "somebody's [step]",
+            "ActionOnFailure": "CONTINUE",
+            "HadoopJarStep": {"Jar": "command-runner.jar", "Args": command},
+        }
+    ]
+    double.client("emr").add_job_flow_steps(JobFlowId=cluster_id, Steps=steps)
+    rig = emr_rig(double, ClusterById(cluster_id))
+    threading.Thread(target=_swallow, args=(rig, JOB), daemon=True).start()
+    wait_for(lambda: len(rig.states()) == 2)
+    runner = rig.runner
+    cancelled = cancel_orphans(runner.service, runner.staging, lambda _: True, rig.messages.append)
+    assert [job.tags["run"] for job in cancelled] == ["run-1"]
+
+
 def test_the_janitor_leaves_other_deployments_alone(rig: Rig) -> None:
     rig.double.body = hang
     threading.Thread(target=_swallow, args=(rig, JOB), daemon=True).start()

@@ -61,7 +61,8 @@ def user_groups(
         order_by=common_features_summary.common_features_index,
     )
     numbered = common_features_summary.select(*keys, user_row=(place + 1).cast("int32"))
-    without_features = impressions.select(*keys).distinct().anti_join(numbered, keys)
+    # Hardly an impression is without features, so next to nothing has to be made distinct.
+    without_features = impressions.select(*keys).anti_join(numbered, keys).distinct()
     everybody = numbered.union(without_features.select(*keys, user_row=ibis.literal(0, "int32")))
     part = config.part_of(everybody.split, everybody.common_features_index)
     return everybody.mutate(part=part)

@@ -1,7 +1,7 @@
 """From lines to one row per line with the indices and weights of every field.
 
-A line is split at the marks of one field, and what is behind a mark is that field's next token. So
-a list is made of a field's own tokens in their order, without looking at all others one by one.
+A line is cut into pieces once. The ids and weights of a field are read where its tokens stand among
+them, so that a list is made of a field's own tokens in their order.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,9 +12,10 @@ import ibis
 import ibis.expr.types as ir
 
 from pipeline_assets.dataset.training.conventions import PADDING
-from pipeline_assets.domains.taobao.lines import AFTER_ID, BEFORE_ID, SEPARATOR
+from pipeline_assets.domains.taobao.lines import BEFORE_ID, SEPARATOR
 from pipeline_assets.domains.taobao.training.contracts import LISTS
 from pipeline_assets.domains.taobao.training.lookup import index_at, page_table, slot_of
+from pipeline_assets.domains.taobao.training.pieces import OF_A_TOKEN, located, places
 
 
 def encoded(
@@ -23,7 +24,7 @@ def encoded(
     """Encode the column ``features`` of lines.
 
     Args:
-        lines: With that column of tokens as text.
+        lines: With that column of tokens as text, of lines that are not rejected.
         fields: Those that have columns.
         vocabulary: The table.
         kept: Further columns of the lines.
@@ -32,19 +33,14 @@ def encoded(
         Those columns, the number of tokens, and two columns per field; see the contracts.
     """
     fields, kept = list(fields), list(kept)
-    marked = lines.select(*kept, features=ibis.literal(SEPARATOR).concat(lines.features))
-    pieces = marked.select(
-        *kept,
-        "features",
-        num_tokens=(marked.features.split(BEFORE_ID).length() - 1).cast("int32"),
-        **{_pieces(name): marked.features.split(_mark(name)) for name in fields},
-    )
-    kept += ["num_tokens", "other_tokens"]
+    found = located(lines.select(*kept, "features"), fields)
     # Step by step: an expression that is used twice within another one is written twice in SQL.
-    parsed = pieces.mutate(
-        other_tokens=_others(pieces, fields),
-        **{_ids(name): _each(pieces, name, _id) for name in fields},
-        **{f"f{name}_weight": _each(pieces, name, _weight) for name in fields},
+    counted = found.mutate(num_tokens=_num_tokens(found), other_tokens=_others(found, fields))
+    kept += ["num_tokens", "other_tokens"]
+    parsed = counted.select(
+        *kept,
+        **{_ids(name): _read(counted, name, 1, "int64") for name in fields},
+        **{f"f{name}_weight": _read(counted, name, 2, "float32") for name in fields},
     )
     paged = parsed.cross_join(page_table(vocabulary, fields))
     placed = paged.mutate(
@@ -54,12 +50,16 @@ def encoded(
     return placed.select(*kept, **columns)
 
 
-def _each(pieces: ir.Table, name: str, parse: Callable[[ir.Value], ir.Value]) -> ir.Value:
-    """What is parsed of each token of a field; of a field of one value, of that one or null."""
-    own = pieces[_pieces(name)]
+def _num_tokens(found: ir.Table) -> ir.IntegerValue:
+    return (found["size"] // OF_A_TOKEN).cast("int32")
+
+
+def _read(found: ir.Table, name: str, piece: int, type_: str) -> ir.Value:
+    """One piece of each token of a field as a number; null for a value that is not there."""
+    place = found[places(name)]
     if name in LISTS:
-        return own[1:].map(parse)
-    return ibis.ifelse(own.length() > 1, parse(own[1]), None)
+        return place.map(lambda each: found.pieces[each + piece].try_cast(type_))
+    return ibis.ifelse(place >= 0, found.pieces[place + piece].try_cast(type_), None)
 
 
 def _columns(placed: ir.Table, name: str) -> dict[str, ir.Value]:
@@ -75,11 +75,13 @@ def _applied(value: ir.Value, function: Callable[[ir.Value], ir.Value]) -> ir.Va
     return value.map(function) if isinstance(value, ir.ArrayValue) else function(value)
 
 
-def _others(paged: ir.Table, fields: Sequence[str]) -> ir.ArrayValue:
+def _others(found: ir.Table, fields: Sequence[str]) -> ir.ArrayValue:
     """Tokens without a place; hardly a line has any, and no other one is looked at."""
-    found = {name: paged[_pieces(name)].length() - 1 for name in fields}
-    placed = [it if name in LISTS else ibis.least(it, 1) for name, it in found.items()]
-    tokens = paged.features.split(SEPARATOR).filter(lambda token: token != "")
+    placed = [
+        place.length() if name in LISTS else (place >= 0).cast("int64")
+        for name, place in ((name, found[places(name)]) for name in fields)
+    ]
+    tokens = found.features.split(SEPARATOR).filter(lambda token: token != "")
     heads = [name + BEFORE_ID for name in fields]
     unknown = tokens.filter(lambda token: ~ibis.or_(*(token.startswith(it) for it in heads)))
     repeated = [
@@ -87,27 +89,10 @@ def _others(paged: ir.Table, fields: Sequence[str]) -> ir.ArrayValue:
         for name in fields
         if name not in LISTS
     ]
-    has_none = reduce(add, placed) == paged.num_tokens
+    has_none = reduce(add, placed) == _num_tokens(found)
     others = ibis.array([unknown, *repeated]).flatten()
     return ibis.ifelse(has_none, ibis.literal([], "array<string>"), others)
 
 
-def _pieces(name: str) -> str:
-    return f"pieces_{name}"
-
-
 def _ids(name: str) -> str:
     return f"ids_{name}"
-
-
-def _mark(name: str) -> str:
-    return f"{SEPARATOR}{name}{BEFORE_ID}"
-
-
-def _id(piece: ir.StringValue) -> ir.IntegerValue:
-    return piece.split(AFTER_ID)[0].try_cast("int64")
-
-
-def _weight(piece: ir.StringValue) -> ir.FloatingValue:
-    """The number up to the next token, or to the end of the line."""
-    return piece.split(AFTER_ID)[1].split(SEPARATOR)[0].try_cast("float32")

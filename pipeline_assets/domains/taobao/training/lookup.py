@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 
 from pipeline_assets.dataset.training.conventions import UNKNOWN
 
-_PAGE: Final = 1024
+_PAGE: Final = 4096
 _BEFORE_ALL: Final = -_PAGE
 _SHIFT: Final = 2**32
 """Puts an offset above an index, so that a page is sorted as plain numbers."""

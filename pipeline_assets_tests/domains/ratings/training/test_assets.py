@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from pipeline_assets_tests.domains.ratings.test_assets import world_in
+from pipeline_assets_tests.domains.ratings.test_assets import ASSETS, world_in
 
 Review = tuple[str, str, str, str]
 REVIEWS: list[Review] = [
@@ -24,7 +24,7 @@ NAMES = ("customer_id", "product_id", "star_rating", "review_date")
 def test_reviews_become_interactions_with_what_was_known_before(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    world = world_in(tmp_path, instance)
+    world = world_in(tmp_path, instance, ASSETS)
     rows = [dict(zip(NAMES, it, strict=True)) for it in REVIEWS]
     numbered = [row | {"review_id": f"R{place}"} for place, row in enumerate(rows)]
     votes = {"helpful_votes": "0", "total_votes": "0"}

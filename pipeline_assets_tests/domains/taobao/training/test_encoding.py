@@ -7,6 +7,7 @@ import hypothesis.strategies as st
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 
@@ -20,7 +21,7 @@ from pipeline_assets_tests.domains.taobao.training.reference import encode
 Known = Mapping[tuple[str, int], int]
 IDS = st.one_of(
     st.integers(0, 40),
-    st.integers(1020, 1030),  # around the end of the first page
+    st.integers(4090, 4100),  # around the end of the first page
     st.sampled_from([9_020_000, 16_777_217, 2**53 + 1, 999_999_999_999_999_999]),
 )
 VALUES = st.sampled_from(["1.0", "0.69315", "-2.5", "3", "1e2", "0"])
@@ -72,6 +73,25 @@ def test_a_user_has_fields_whose_names_end_alike() -> None:
     (row,) = encoded_rows([line], USER_FIELDS, known)
     assert (row["f127_14"], row["f127"], row["f101"]) == ([2, 4], 3, 1)
     assert row["f127_14_weight"] == [1.5, 0.5]
+
+
+@pytest.mark.parametrize("end", ["", "\x01"])
+@pytest.mark.parametrize("between", ["205\x021\x031.0", "999\x021\x031.0", "210\x024\x031.0"])
+def test_a_list_is_whole_where_its_tokens_do_not_stand_together(between: str, end: str) -> None:
+    tokens = ["853\x021\x030.5", between, "853\x022\x031.5", "853\x023\x032.5"]
+    line = "\x01".join(tokens) + end
+    known = {("853", 1): 2, ("853", 3): 3}
+    (row,) = encoded_rows([line], ITEM_FIELDS, known)
+    assert row == encode(line, ITEM_FIELDS, known)
+    assert (row["f853"], row["f853_weight"]) == ([2, 1, 3], [0.5, 1.5, 2.5])
+
+
+@pytest.mark.parametrize("name", ["205", "210"])
+def test_an_id_or_a_weight_is_no_name(name: str) -> None:
+    """A piece that is the text of a field's name, but not the name of a token."""
+    line = f"206\x02{name}\x03{name}\x01999\x02{name}\x03{name}"
+    (row,) = encoded_rows([line], ITEM_FIELDS, {})
+    assert row == encode(line, ITEM_FIELDS, {})
 
 
 def test_nothing_is_known_without_a_vocabulary() -> None:
