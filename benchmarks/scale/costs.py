@@ -30,6 +30,7 @@ from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
 from pipeline_assets.iceberg.checksums import checksum_of
 from pipeline_assets.iceberg.tables import Lake
 from spark_resources.cluster.entry_point import execute
+from spark_resources.cluster.hadoop import jvm
 from spark_resources.job import Audit, DataFile, Destination, Job, Manifest
 from spark_resources.runners.local import LocalConfig, LocalRunner
 
@@ -45,7 +46,10 @@ class Counted(Contract):
 
 def _stages(spark: SparkSession) -> Iterator[tuple[int, float, int, int]]:
     """Of every stage so far: its number, CPU seconds, tasks, and bytes shuffled."""
-    stages = spark.sparkContext._jsc.sc().statusStore().stageList(None)
+    java, gateway = jvm(spark), spark.sparkContext._gateway
+    nothing, no_quantiles = java.java.util.ArrayList(), gateway.new_array(java.double, 0)
+    store = spark.sparkContext._jsc.sc().statusStore()
+    stages = store.stageList(nothing, False, False, no_quantiles, nothing)
     for number in range(stages.size()):
         stage = stages.apply(number)
         cpu = stage.executorCpuTime() / 1e9
@@ -126,14 +130,15 @@ def main() -> None:
     arguments = parser.parse_args()
     with TemporaryDirectory() as folder:
         print(file_costs(Path(folder), arguments.files))
-    for scale in arguments.scales:
-        with TemporaryDirectory() as folder, dg.DagsterInstance.ephemeral() as instance:
-            lake = SampleLake(Path(folder), instance)
-            lake.fill([asset for asset in ASSETS if asset.name in TABLES], scale)
-            config = LocalConfig(Path(folder) / "spark", threads=CORES, memory_mib=MEMORY_MIB)
-            spark = LocalRunner(config).session()
-            for table in TABLES:
-                print(f"    {_point(spark, lake, table, Path(folder) / 'out')!r},", flush=True)
+    with TemporaryDirectory() as home:
+        # One Java for all sizes, warm from the first one on.
+        spark = LocalRunner(LocalConfig(Path(home), CORES, MEMORY_MIB)).session()
+        for scale in arguments.scales:
+            with TemporaryDirectory() as folder, dg.DagsterInstance.ephemeral() as instance:
+                lake = SampleLake(Path(folder), instance)
+                lake.fill([asset for asset in ASSETS if asset.name in TABLES], scale)
+                for table in TABLES:
+                    print(f"    {_point(spark, lake, table, Path(folder) / 'out')!r},", flush=True)
 
 
 if __name__ == "__main__":
