@@ -100,6 +100,11 @@ def test_who_reads_the_lake_needs_neither_dagster_nor_frames(
     assert "sqlalchemy" in modules  # the catalog's database
 
 
+def test_who_reads_a_table_from_python_needs_no_driver_of_databases(folder: Path) -> None:
+    rows = "from pipeline_assets import open_lake; open_lake('lake')['music.plays'].to_arrow()"
+    assert not among(loaded(rows, folder=folder), {*HEAVY, "dagster", "ibis"})
+
+
 @pytest.mark.parametrize("command", ["missing", "doctor"])
 def test_who_looks_at_the_graph_needs_no_frames_and_nothing_that_learns(
     command: str, folder: Path

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 import pyarrow as pa
@@ -46,8 +46,11 @@ class Counted(Contract):
 
 def _stages(spark: SparkSession) -> Iterator[tuple[int, float, int, int]]:
     """Of every stage so far: its number, CPU seconds, tasks, and bytes shuffled."""
-    java, gateway = jvm(spark), spark.sparkContext._gateway
-    nothing, no_quantiles = java.java.util.ArrayList(), gateway.new_array(java.double, 0)
+    gateway: Any = spark.sparkContext._gateway
+    nothing, no_quantiles = (
+        jvm(spark).java.util.ArrayList(),
+        gateway.new_array(gateway.jvm.double, 0),
+    )
     store = spark.sparkContext._jsc.sc().statusStore()
     stages = store.stageList(nothing, False, False, no_quantiles, nothing)
     for number in range(stages.size()):
@@ -132,7 +135,7 @@ def main() -> None:
         print(file_costs(Path(folder), arguments.files))
     with TemporaryDirectory() as home:
         # One Java for all sizes, warm from the first one on.
-        spark = LocalRunner(LocalConfig(Path(home), CORES, MEMORY_MIB)).session()
+        spark = LocalRunner(LocalConfig(Path(home), threads=CORES, memory_mib=MEMORY_MIB)).session()
         for scale in arguments.scales:
             with TemporaryDirectory() as folder, dg.DagsterInstance.ephemeral() as instance:
                 lake = SampleLake(Path(folder), instance)

@@ -11,7 +11,7 @@ metadata file, under the name and in the form in which Iceberg's own readers loo
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -111,19 +111,23 @@ def _known_location(access: CatalogAccess, table: Readable) -> str:
     return access.chosen.get(access.identifier(table), access.place(table))
 
 
-def load(access: CatalogAccess, table: Readable) -> Table | None:
+def load(
+    access: CatalogAccess, table: Readable, load_table: Callable[[str], Table] | None = None
+) -> Table | None:
     """The table as the catalog knows it; None where nothing was ever published.
 
     Args:
         access: To the catalog.
         table: The table.
+        load_table: Asks the catalog for a table by its name; by default the catalog itself does.
 
     Raises:
         PipelineError: Storage holds the table and the catalog does not know it, knows it at a place
             that it cannot have, or names metadata that cannot be read.
     """
     try:
-        iceberg = access.open().load_table(access.identifier(table))
+        ask = load_table or access.open().load_table
+        iceberg = ask(access.identifier(table))
     except NoSuchTableError:
         access.chosen.pop(access.identifier(table), None)
         _require_unpublished(access, table)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pyiceberg.exceptions import (
@@ -47,7 +47,8 @@ RECOVER: Final = "run: pipeline-assets recover"
 REST_SCHEMES: Final = ("rest+http://", "rest+https://")
 ENCRYPTING_IO: Final = "pipeline_assets.iceberg.encryption.EncryptingFileIO"
 LOCAL_IO: Final = "pipeline_assets.iceberg.local_files.LocalFileIO"
-_NAME: Final = "lake"
+CATALOG_NAME: Final = "lake"
+"""Tells the tables of this product apart in a database that several catalogs share."""
 # In the URLs of both of their endpoints: as the host, or in the warehouse that Glue's is asked for.
 _S3_TABLES: Final = "s3tables"
 # What pyiceberg raises when another process was faster; an SQL catalog adds IntegrityError.
@@ -117,7 +118,7 @@ class CatalogAccess:
         A connection is used again until the credentials are renewed, the database's file is
         replaced, or the process forks.
         """
-        properties = {"warehouse": self.warehouse, **self._storage_properties()}
+        properties = {"warehouse": self.warehouse, **self.storage_properties()}
         opened = self._opened.get(self.uri)
         if opened is None or opened.circumstances != _circumstances(self.uri, properties):
             catalog = self._connect(properties)
@@ -140,14 +141,15 @@ class CatalogAccess:
 
             # boto3 needs a region for Glue, and the setting names it, not the environment.
             region = {"glue.region": self.s3.region_name}
-            return load_catalog(_NAME, type=GLUE, **properties, **region)
+            return load_catalog(CATALOG_NAME, type=GLUE, **properties, **region)
         if self.uri.startswith(REST_SCHEMES):
             return _open_rest(self.uri, properties)
         if path := sqlite_path(self.uri):
             path.parent.mkdir(parents=True, exist_ok=True)
         return _open_sql(self.uri, properties)
 
-    def _storage_properties(self) -> dict[str, str]:
+    def storage_properties(self) -> dict[str, str]:
+        """What pyiceberg is told of how to reach the files of the tables."""
         if not self.warehouse.startswith(S3_SCHEME):
             return {"py-io-impl": LOCAL_IO}
         credentials = self.s3.credentials()
@@ -205,7 +207,7 @@ def _open_sql(uri: str, properties: dict[str, str]) -> "Catalog":
     """Connect; of several processes that create the tables, all but the first try again."""
     from pipeline_assets.iceberg.durable_catalog import DurableSqlCatalog
 
-    return DurableSqlCatalog(_NAME, uri=uri, **properties)
+    return DurableSqlCatalog(CATALOG_NAME, uri=uri, **properties)
 
 
 def _open_rest(uri: str, properties: dict[str, str]) -> "Catalog":
@@ -220,7 +222,7 @@ def _open_rest(uri: str, properties: dict[str, str]) -> "Catalog":
     # What such a catalog calls a warehouse is a name of its own, and no place.
     own = {name: value for name, value in properties.items() if name != "warehouse"}
     own |= dict(parse_qsl(url.query))
-    return RestCatalog(_NAME, **own, uri=url._replace(query="").geturl())
+    return RestCatalog(CATALOG_NAME, **own, uri=url._replace(query="").geturl())
 
 
 def _give_up(attempt: RetryCallState) -> None:
@@ -258,12 +260,10 @@ def _faults() -> tuple[type[Exception], ...]:
 
 def sqlite_path(uri: str) -> Path | None:
     """The file of a SQLite database; None for any other catalog."""
-    from sqlalchemy import make_url
-
-    if uri == GLUE:
-        return None
-    url = make_url(uri)
-    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+    scheme, _, rest = uri.partition(":///")
+    database = unquote(rest.partition("?")[0])
+    is_sqlite = scheme.partition("+")[0] == "sqlite"
+    return Path(database) if is_sqlite and database else None
 
 
 def sqlite_uri(path: Path) -> str:

@@ -6,7 +6,7 @@ a lake can be read by whoever has its files.
 
 import threading
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -20,6 +20,7 @@ from pipeline_assets.dataset.values.table import TableName
 from pipeline_assets.dataset.values.texts import did_you_mean
 from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.errors import PipelineError, UnknownNameError
+from pipeline_assets.iceberg.agreement import load
 from pipeline_assets.iceberg.catalog import (
     CatalogAccess,
     one_line_errors,
@@ -31,6 +32,7 @@ from pipeline_assets.iceberg.past import Version
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.reading.changes import Mark, PassingTime, SqliteChanges
 from pipeline_assets.reading.published_table import PublishedTable
+from pipeline_assets.reading.sqlite_catalog import read_table
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.environments import lake_of
 from pipeline_assets.storage.s3_access import S3_SCHEME
@@ -213,9 +215,15 @@ class OpenLake:
                 opened = self._opened[name] = self._read(name, mark, opened)
             return opened
 
+    @property
+    def _load_table(self) -> Callable[[str], Table] | None:
+        path = sqlite_path(self.access.uri)
+        properties = self.access.storage_properties
+        return (lambda name: read_table(path, name, properties())) if path else None
+
     def _read(self, name: str, mark: Mark | None, before: "_Opened | None") -> "_Opened":
         namespace, _, bare = name.partition(".")
-        iceberg = Lake(self.access).load(TableName(namespace, bare)) if bare else None
+        iceberg = load(self.access, TableName(namespace, bare), self._load_table) if bare else None
         if iceberg is None:
             raise UnknownTableError(name, self.tables())
         # Another table may have changed: then what is open of this one is still the newest.
