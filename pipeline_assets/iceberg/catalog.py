@@ -8,6 +8,7 @@ only opening a catalog needs them.
 """
 
 import os
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ CATALOG_NAME: Final = "lake"
 """Tells the tables of this product apart in a database that several catalogs share."""
 # In the URLs of both of their endpoints: as the host, or in the warehouse that Glue's is asked for.
 _S3_TABLES: Final = "s3tables"
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 # What pyiceberg raises when another process was faster; an SQL catalog adds IntegrityError.
 _LOST_RACE: Final = (
     CommitFailedException,
@@ -62,6 +64,18 @@ _LOST_RACE: Final = (
 
 class DamagedCatalogError(PipelineError):
     """A file that should be a SQLite catalog, and is no whole database."""
+
+
+def name_damage(error: BaseException, file: object) -> None:
+    """Say of a damaged SQLite file which one it is, and what helps.
+
+    Raises:
+        DamagedCatalogError: The error of SQLite tells of damage, and of nothing else.
+    """
+    # The code without the part that tells kinds of one error apart.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if isinstance(error, sqlite3.Error) and code in _DAMAGED:
+        raise DamagedCatalogError(f"the catalog {file} is damaged ({error}): {RECOVER}") from error
 
 
 @dataclass(frozen=True)

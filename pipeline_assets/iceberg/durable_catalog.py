@@ -3,7 +3,6 @@
 The database brings its own commit to the disk. What the commit names has to be there before.
 """
 
-import sqlite3
 from typing import Final
 
 from pyiceberg.catalog.sql import SqlCatalog
@@ -12,11 +11,10 @@ from pyiceberg.table.metadata import TableMetadata
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 
-from pipeline_assets.iceberg.catalog import RECOVER, DamagedCatalogError
+from pipeline_assets.iceberg.catalog import name_damage
 from pipeline_assets.storage.durability import persist_files
 
 _LOCAL: Final = "/"
-_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class DurableSqlCatalog(SqlCatalog):
@@ -34,16 +32,8 @@ class DurableSqlCatalog(SqlCatalog):
 
 
 def _name_damage(context: ExceptionContext) -> None:
-    """Say of a damaged SQLite file which one it is, and what helps."""
-    error = context.original_exception
-    if isinstance(error, sqlite3.Error) and _primary_code(error) in _DAMAGED:
-        where = context.engine.url.database if context.engine else None
-        raise DamagedCatalogError(f"the catalog {where} is damaged ({error}): {RECOVER}") from error
-
-
-def _primary_code(error: sqlite3.Error) -> int:
-    """SQLite's code without the part that tells kinds of one error apart."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+    where = context.engine.url.database if context.engine else None
+    name_damage(context.original_exception, where)
 
 
 def _new_files(metadata: TableMetadata, io: FileIO) -> list[str]:

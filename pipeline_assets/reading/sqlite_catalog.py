@@ -13,7 +13,7 @@ from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import StaticTable, Table
 
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.catalog import CATALOG_NAME, RECOVER, DamagedCatalogError
+from pipeline_assets.iceberg.catalog import CATALOG_NAME, name_damage
 
 _LOCATION = """
 SELECT metadata_location FROM iceberg_tables
@@ -55,10 +55,7 @@ def _location(path: Path, namespace: str, name: str) -> str | None:
                 return None
             found = connection.execute(_LOCATION, (CATALOG_NAME, namespace, name)).fetchone()
     except sqlite3.DatabaseError as error:
-        if _is_damage(error):
-            raise DamagedCatalogError(
-                f"the catalog {path} is damaged ({error}): {RECOVER}"
-            ) from error
+        name_damage(error, path)
         raise PipelineError(f"Cannot read the catalog {path}: {error}") from error
     return found and str(found[0])
 
@@ -67,9 +64,3 @@ def _has_tables(connection: sqlite3.Connection) -> bool:
     """Whether anything was ever published: the first publish creates the catalog's own tables."""
     named = "SELECT count(*) FROM sqlite_master WHERE name = 'iceberg_tables'"
     return bool(connection.execute(named).fetchone()[0])
-
-
-def _is_damage(error: sqlite3.Error) -> bool:
-    # SQLite's code without the part that tells kinds of one error apart.
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
