@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from httpx2 import ASGITransport, AsyncClient, Response
 
 from pipeline_assets.api_token import ApiToken
+from pipeline_assets.iceberg.agreement import load
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.reading import open_lake
 from pipeline_assets.reading.changes import SqliteChanges
@@ -30,17 +31,17 @@ COUNT = {"sql": "SELECT count(*) AS n FROM music.plays"}
 def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often a table was asked of the catalog, and how often DuckDB executed a statement."""
     count: Counter[str] = Counter()
-    load, run = Lake.load, Sandboxes.run
+    run = Sandboxes.run
 
-    def counted_load(self: Lake, table: object) -> object:
+    def counted_load(*arguments: object) -> object:
         count["loads"] += 1
-        return load(self, table)  # type: ignore[arg-type]
+        return load(*arguments)  # type: ignore[arg-type]
 
     def counted_run(self: Sandboxes, *arguments: object) -> object:
         count["statements"] += 1
         return run(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Lake, "load", counted_load)
+    monkeypatch.setattr("pipeline_assets.reading.open_lake.load", counted_load)
     monkeypatch.setattr(Sandboxes, "run", counted_run)
     return count
 
