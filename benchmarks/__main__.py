@@ -38,8 +38,8 @@ QUICK: Final[Mapping[str, Sequence[str]]] = {
     "age": ("--partitions", "110"),
     "partitions": ("--days", "73", "--hours"),
     "taobao.extraction": ("--megabytes", "50", "--rounds", "2"),
-    "taobao.transforms": ("--scale", "100", "--rounds", "2"),
-    "ratings.filter": ("--scale", "25", "--rounds", "2"),
+    "taobao.transforms": ("--scale", "100", "--rounds", "1"),
+    "ratings.filter": ("--scale", "25", "--rounds", "1"),
     "music.rankings": ("--scale", "25", "--rounds", "2"),
     "scale.simulation": (),
 }
