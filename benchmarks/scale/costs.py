@@ -16,14 +16,15 @@ from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from tempfile import TemporaryDirectory
 from typing import Any, Final
+from uuid import uuid4
 
 import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
-from benchmarks.scale.measured import CORES, FileCosts, Point
-from benchmarks.spark.transforms import ASSETS, MEMORY_MIB, SampleLake
+from benchmarks.scale.measured import CORES, Cost, FileCosts, Point
+from benchmarks.spark.transforms import ASSETS, MEMORY_MIB, WARM_UP, SampleLake
 from pipeline_assets.dataset.contract import Contract, Long, TableContract
 from pipeline_assets.dataset.values.table import WHOLE_TABLE, LakeTable, PartitionRecord
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
@@ -59,43 +60,28 @@ def _stages(spark: SparkSession) -> Iterator[tuple[int, float, int, int]]:
         yield stage.stageId(), cpu, stage.numTasks(), stage.shuffleWriteBytes()
 
 
-def _timed(spark: SparkSession, job: Job, out: Path, turn: str) -> tuple[Manifest, list[float]]:
-    """Run a job; its manifest, and clock, CPU, tasks and shuffled bytes."""
+def _run(spark: SparkSession, job: Job, out: Path) -> tuple[Manifest, Cost]:
+    """Run a job into a new folder; its manifest, and what it took."""
     before = {stage for stage, *_ in _stages(spark)}
     to = job.destination
-    moved = Destination(str(out / turn), to.partition_column, to.partition_keys)
+    moved = Destination(str(out / uuid4().hex), to.partition_column, to.partition_keys)
     started = time.monotonic()
     manifest = execute(spark, replace(job, destination=moved))
     clock = time.monotonic() - started
     new = [measured for stage, *measured in _stages(spark) if stage not in before]
-    return manifest, [clock, *(sum(column) for column in zip(*new, strict=True))]
+    cpu, tasks, shuffled = (sum(column) for column in zip(*new, strict=True))
+    return manifest, Cost(round(clock, 2), round(cpu, 2), int(tasks), int(shuffled))
 
 
 def _point(spark: SparkSession, lake: SampleLake, table: str, out: Path) -> Point:
     (asset,) = (asset for asset in ASSETS if asset.name == table)
     job = lake.job(asset, "pyspark")
-    bare = replace(job, audit=BARE)
-    for turn in ("warm", "warmer"):
-        _timed(spark, job, out, f"{asset.table.name}-{turn}")
-    manifest, (seconds, cpu, tasks, shuffled) = _timed(spark, bare, out, f"{asset.table.name}-bare")
-    _, (all_seconds, all_cpu, all_tasks, all_shuffled) = _timed(
-        spark, job, out, f"{asset.table.name}-audited"
-    )
+    for _ in range(WARM_UP):
+        _run(spark, job, out)
+    manifest, bare = _run(spark, replace(job, audit=BARE), out)
+    _, audited = _run(spark, job, out)
     text = sum(Path(file.uri).stat().st_size for it in job.inputs.values() for file in it.files)
-    return Point(
-        table=table,
-        rows=manifest.rows,
-        text_bytes=text,
-        parquet_bytes=manifest.bytes,
-        seconds=round(seconds, 2),
-        cpu=round(cpu, 2),
-        tasks=int(tasks),
-        shuffled=int(shuffled),
-        audited_seconds=round(all_seconds, 2),
-        audited_cpu=round(all_cpu, 2),
-        audited_tasks=int(all_tasks),
-        audited_shuffled=int(all_shuffled),
-    )
+    return Point(table, manifest.rows, text, manifest.bytes, bare, audited)
 
 
 def _cpu(work: Callable[[], object], times: int) -> float:

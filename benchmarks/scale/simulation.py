@@ -15,7 +15,7 @@ from random import Random
 from typing import Final
 
 from benchmarks.harness import markdown
-from benchmarks.scale.measured import CORES, FILES, POINTS, UNPACKED_BYTES_PER_S, Point
+from benchmarks.scale.measured import CORES, FILES, POINTS, UNPACKED_BYTES_PER_S, Cost, Point
 
 TASK_BYTES: Final = 128 << 20
 FITTED: Final = 2
@@ -29,21 +29,29 @@ SIZES: Final = ((1, 1), (100, 20), (10_000, 500))
 
 
 @dataclass(frozen=True)
-class Line:
-    """A straight line: what a job costs whatever it has to do, and what a row costs."""
+class Job:
+    """A straight line: what a job costs whatever it has to do, and what a row costs.
+
+    Attributes:
+        fixed: CPU seconds of tasks without any row.
+        each: CPU seconds for a row.
+        driver: Seconds on the clock that no task explains.
+    """
 
     fixed: float
     each: float
+    driver: float
 
     @classmethod
-    def through(cls, one: tuple[float, float], other: tuple[float, float]) -> "Line":
-        """Through two points."""
-        each = (other[1] - one[1]) / (other[0] - one[0])
-        return cls(one[1] - each * one[0], each)
+    def of(cls, one: Point, other: Point, cost: Cost, other_cost: Cost) -> "Job":
+        """Through two points, of which the larger one tells of the driver."""
+        each = (other_cost.cpu - cost.cpu) / (other.rows - one.rows)
+        driver = max(0.0, other_cost.seconds - other_cost.cpu / CORES)
+        return cls(cost.cpu - each * one.rows, each, driver)
 
-    def at(self, amount: float) -> float:
-        """How much for so many rows."""
-        return self.fixed + self.each * amount
+    def cpu_at(self, rows: float) -> float:
+        """CPU seconds for so many rows."""
+        return self.fixed + self.each * rows
 
 
 @dataclass(frozen=True)
@@ -85,16 +93,14 @@ class Table:
 
     Attributes:
         name: Whose.
-        cpu: Of tasks by rows, without and with the audit.
-        driver: Seconds on the clock that no task explains, likewise.
+        jobs: Without and with the audit.
         text_per_row: Bytes that are read for a row.
         parquet_per_row: Bytes that are written.
         shuffled_per_row: Bytes that the audit sends from task to task.
     """
 
     name: str
-    cpu: tuple[Line, Line]
-    driver: tuple[float, float]
+    jobs: tuple[Job, Job]
     text_per_row: float
     parquet_per_row: float
     shuffled_per_row: float
@@ -103,17 +109,16 @@ class Table:
     def of(cls, points: Sequence[Point]) -> "Table":
         """Fit to the first of a table's points."""
         one, other = points[:FITTED]
-        bare = Line.through((one.rows, one.cpu), (other.rows, other.cpu))
-        audited = Line.through((one.rows, one.audited_cpu), (other.rows, other.audited_cpu))
-        driver = max(0.0, other.seconds - other.cpu / CORES)
-        audited_driver = max(0.0, other.audited_seconds - other.audited_cpu / CORES)
+        jobs = (
+            Job.of(one, other, one.bare, other.bare),
+            Job.of(one, other, one.audited, other.audited),
+        )
         return cls(
             one.table,
-            (bare, audited),
-            (driver, audited_driver),
+            jobs,
             other.text_bytes / other.rows,
             other.parquet_bytes / other.rows,
-            other.audited_shuffled / other.rows,
+            other.audited.shuffled / other.rows,
         )
 
 
@@ -122,10 +127,9 @@ class Forecast:
     """One table at one size.
 
     Attributes:
-        tasks: That read text.
+        tasks: That read text; each writes a file.
         seconds: From the first task to the last, without and with the audit.
         node_seconds: Of all nodes together, start included.
-        files: That are published.
         publishing: Seconds in the process that publishes.
         held: Bytes of its memory.
         shuffled: Bytes that the audit sends.
@@ -134,7 +138,6 @@ class Forecast:
     tasks: int
     seconds: tuple[float, float]
     node_seconds: float
-    files: int
     publishing: float
     held: float
     shuffled: float
@@ -168,21 +171,20 @@ def _duration(share: float, cluster: Cluster, chance: Random) -> Callable[[int],
 def forecast(table: Table, rows: float, cluster: Cluster) -> Forecast:
     """What a table of so many rows takes."""
     text, parquet = rows * table.text_per_row, rows * table.parquet_per_row
-    tasks = max(cluster.slots if cluster is HERE else 1, round(text / TASK_BYTES))
+    tasks = max(1, round(text / TASK_BYTES))
     shuffled = rows * table.shuffled_per_row
     moved = ((text + parquet) / tasks, (text + 2 * parquet + 2 * shuffled) / tasks)
     ends = []
-    for cpu, driver, size in zip(table.cpu, table.driver, moved, strict=True):
+    for job, size in zip(table.jobs, moved, strict=True):
         waiting = size / (cluster.line / cluster.cores)
-        share = cpu.at(rows) / tasks / cluster.speed + waiting
+        share = job.cpu_at(rows) / tasks / cluster.speed + waiting
         chance = Random(tasks)
-        ends.append(driver + makespan(_duration(share, cluster, chance), tasks, cluster))
+        ends.append(job.driver + makespan(_duration(share, cluster, chance), tasks, cluster))
     publishing = tasks * (FILES.manifest + FILES.commit + FILES.plan) / 1e6
     return Forecast(
         tasks=tasks,
         seconds=(ends[0], ends[1]),
         node_seconds=cluster.nodes * (cluster.seconds_to_start + ends[1]),
-        files=tasks,
         publishing=publishing,
         held=tasks * (FILES.held_bytes + FILES.manifest_bytes),
         shuffled=shuffled,
@@ -198,7 +200,7 @@ def checked() -> Iterator[list[str]]:
     """Predicted beside measured, for points that nothing was fitted to."""
     for table in tables():
         for point in _points(table.name)[FITTED:]:
-            measured = (point.seconds, point.audited_seconds)
+            measured = (point.bare.seconds, point.audited.seconds)
             found = forecast(table, point.rows, HERE).seconds
             pairs = list(zip(found, measured, strict=True))
             cells = [f"{predicted:.1f} / {seen:.1f}" for predicted, seen in pairs]

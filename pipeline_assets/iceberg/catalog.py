@@ -52,6 +52,8 @@ CATALOG_NAME: Final = "lake"
 """Tells the tables of this product apart in a database that several catalogs share."""
 # In the URLs of both of their endpoints: as the host, or in the warehouse that Glue's is asked for.
 _S3_TABLES: Final = "s3tables"
+WAIT_SECONDS: Final = 60
+"""So long whoever uses a SQLite catalog waits for a writer."""
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 # What pyiceberg raises when another process was faster; an SQL catalog adds IntegrityError.
 _LOST_RACE: Final = (
@@ -281,5 +283,5 @@ def sqlite_path(uri: str) -> Path | None:
 
 
 def sqlite_uri(path: Path) -> str:
-    """The SQLAlchemy URL of a SQLite file; a writer waits up to a minute for other writers."""
-    return f"sqlite:///{quote(str(path))}?timeout=60"
+    """The SQLAlchemy URL of a SQLite file; a writer waits for other writers."""
+    return f"sqlite:///{quote(str(path))}?timeout={WAIT_SECONDS}"

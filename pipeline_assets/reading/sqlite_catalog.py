@@ -8,19 +8,18 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import StaticTable, Table
 
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.catalog import CATALOG_NAME, name_damage
+from pipeline_assets.iceberg.catalog import CATALOG_NAME, WAIT_SECONDS, name_damage
 
-_LOCATION = """
+_LOCATION: Final = """
 SELECT metadata_location FROM iceberg_tables
 WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?
 """
-_WAIT_S = 60.0
-"""As long as a writer waits for another one."""
 
 
 def read_table(path: Path, identifier: str, properties: Mapping[str, str]) -> Table:
@@ -50,7 +49,7 @@ def _location(path: Path, namespace: str, name: str) -> str | None:
     # Not read-only: what a killed writer has left must be rolled back before anybody reads.
     uri = f"{path.absolute().as_uri()}?mode=rw"
     try:
-        with closing(sqlite3.connect(uri, timeout=_WAIT_S, uri=True)) as connection:
+        with closing(sqlite3.connect(uri, timeout=WAIT_SECONDS, uri=True)) as connection:
             if not _has_tables(connection):
                 return None
             found = connection.execute(_LOCATION, (CATALOG_NAME, namespace, name)).fetchone()

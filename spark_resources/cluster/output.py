@@ -4,8 +4,7 @@ An Iceberg commit adds the files as they are. So their columns have exactly the 
 schema, every file belongs to one partition, and the partition column stands in the file as well.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -78,30 +77,24 @@ def data_files(spark: SparkSession, job: Job) -> tuple[DataFile, ...]:
         _strays(to).alias("strays"),
     ).collect()
     root = _plain(qualified(spark, to.uri))
+    sums = _checksums(spark, to)
     by_path = sorted(rows, key=lambda row: row["path"])
-    files = [_data_file(to, root, row) for row in by_path]
-    sums = _checksums(spark, [file.uri for file in files if file.bytes <= SUMMED_BYTES])
-    return tuple(
-        replace(file, crc32=sums.get(_plain(row["path"])))
-        for file, row in zip(files, by_path, strict=True)
-    )
+    return tuple(_data_file(to, root, row, sums.get(row["path"])) for row in by_path)
 
 
-def _checksums(spark: SparkSession, uris: Iterable[str]) -> Mapping[str, str]:
+def _checksums(spark: SparkSession, to: Destination) -> Mapping[str, str]:
     """The CRC-32 of files by path, computed where the tasks run.
 
     The process that publishes them would read one after the other over its own line.
     """
-    paths = [exact_path(uri) for uri in uris]
-    if not paths:
-        return {}
-    read = spark.read.format("binaryFile").load(paths)
+    reader = spark.read.format("binaryFile").option("recursiveFileLookup", "true")
+    files = reader.load(exact_path(to.uri)).where(sf.col("length") <= SUMMED_BYTES)
     summed = sf.crc32("content").alias("crc32")
-    found = read.select(sf.col("_metadata.file_path").alias("path"), summed).collect()
-    return {_plain(row["path"]): f"{row['crc32']:08x}" for row in found}
+    found = files.select(sf.col("_metadata.file_path").alias("path"), summed).collect()
+    return {row["path"]: f"{row['crc32']:08x}" for row in found}
 
 
-def _data_file(to: Destination, root: str, row: Row) -> DataFile:
+def _data_file(to: Destination, root: str, row: Row, crc32: str | None) -> DataFile:
     foreign = to.partition_column and row["partition"] not in to.partition_keys
     if foreign or row["strays"]:
         raise UnexpectedPartitionError(
@@ -109,7 +102,7 @@ def _data_file(to: Destination, root: str, row: Row) -> DataFile:
             f"{row['strays'] or row['rows']} rows have another value, such as {row['partition']}"
         )
     uri = to.uri.rstrip("/") + _plain(row["path"]).removeprefix(root)
-    return DataFile(uri=uri, rows=row["rows"], bytes=row["bytes"], partition=row["partition"])
+    return DataFile(uri, row["rows"], row["bytes"], row["partition"], crc32)
 
 
 def _partition(to: Destination) -> Column:

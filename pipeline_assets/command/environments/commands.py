@@ -88,8 +88,8 @@ def promote(session: "Session", name: str) -> None:
     for done in promotion.promote(inside.assets):
         tables += 1
         rows = sum(record.rows for record in done.records.values() if record)
-        name = _partitions(done.asset, done.records)
-        click.echo(printable(f"{name}: {rows:,} rows, snapshot {done.snapshot_id}"))
+        promoted = _partitions(done.asset, done.records)
+        click.echo(printable(f"{promoted}: {rows:,} rows, snapshot {done.snapshot_id}"))
     click.echo(f"{tables} tables promoted" if tables else f"{name} holds what production holds")
 
 
