@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.errors import PipelineError
@@ -30,6 +32,10 @@ from pipeline_assets.iceberg.upkeep.orphans import list_files, orphans, referenc
 from pipeline_assets.storage.s3_access import is_in_s3_tables
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
+
+# How long a commit may stay between storage and catalog before it counts as interrupted. Publishing
+# takes some milliseconds from one to the other.
+_COMMIT_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -171,11 +177,24 @@ class _Cleaning:
         return [item for item in found if item not in due], due
 
 
-def _require_agreement(lake: Lake, table: LakeTable, listed: Iterable[StoredObject]) -> None:
-    """Make sure that the newest of the listed metadata files is the one that the catalog names.
+class _UnderWayError(PipelineError):
+    """Storage holds one commit more than the catalog knows."""
+
+
+@retry(
+    retry=retry_if_exception_type(_UnderWayError),
+    wait=wait_random_exponential(multiplier=0.05, max=0.5),
+    stop=stop_after_delay(_COMMIT_SECONDS),
+    reraise=True,
+)
+def _require_agreement(lake: Lake, table: LakeTable, listed: Sequence[StoredObject]) -> None:
+    """Make sure that the catalog has reached the newest of the listed metadata files.
+
+    Another process writes the metadata of its commit to storage before it tells the catalog. Such
+    a commit is waited for, as otherwise each table that is being published would be a problem.
 
     Raises:
-        PipelineError: Catalog and storage disagree.
+        PipelineError: Catalog and storage disagree, and go on to do so.
     """
     newest = max((file.version for file in metadata_files(listed)), default=-1)
     iceberg = lake.load(table)
@@ -183,7 +202,7 @@ def _require_agreement(lake: Lake, table: LakeTable, listed: Iterable[StoredObje
     if newest > known + 1:
         raise PipelineError(behind_line(table, known, newest))
     if newest > known:
-        raise PipelineError(
+        raise _UnderWayError(
             f"commit {newest} of {table} is under way, was interrupted, or is unknown to an old "
             f"catalog; if it stays so, {RECOVER}"
         )

@@ -1,16 +1,19 @@
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Timer
+from uuid import uuid4
 
 import pytest
 
 from pipeline_assets.dataset.values.objects import ObjectStore, OnFault, StoredObject
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.agreement import version_of
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
 from pipeline_assets.iceberg.growing_tables import append
 from pipeline_assets.iceberg.tables import Lake
@@ -172,6 +175,20 @@ def test_four_that_clean_at_once_remove_garbage_and_nothing_else(lake: Lake) -> 
     found = cleaned(lake)
     assert (found.condemned.number, found.removed.number) == (0, 0)
     assert verify(lake, PLAYS, deep=True).damages == ()
+
+
+def test_a_commit_that_storage_knows_before_the_catalog_is_waited_for(lake: Lake) -> None:
+    publish(lake, {"mon": {"ada": 1}})
+    iceberg = lake.load(PLAYS)
+    assert iceberg
+    known = Path(iceberg.metadata_location.removeprefix("file://"))
+    ahead = known.with_name(f"{version_of(str(known)) + 1:05}-{uuid4()}.metadata.json")
+    shutil.copy(known, ahead)
+    told = Timer(0.3, publish, (lake, {"mon": {"ada": 2}}))
+    told.start()
+    assert cleaned(lake).problem is None
+    told.join()
+    assert content(lake) == {"mon": {"ada": 2}}
 
 
 def test_a_dry_run_changes_nothing_and_says_what_would_be_done(lake: Lake) -> None:
