@@ -15,6 +15,8 @@ TORCH ?= torch
 # An environment has a Dagster home of its own.
 export DAGSTER_HOME ?= $(CURDIR)/.dagster$(if $(PIPELINE_ENVIRONMENT),/environments/$(PIPELINE_ENVIRONMENT))
 # After a demo the daily tables start with its samples, unless somebody says when.
+# Every process would compile what it imports, three seconds for the graph: uv installs no bytecode.
+export PYTHONDONTWRITEBYTECODE :=
 SINCE := [ -n "$$PIPELINE_RENTALS_START" ] || [ ! -f "$$DAGSTER_HOME/sample_start" ] \
 	|| { read -r PIPELINE_RENTALS_START < "$$DAGSTER_HOME/sample_start"; export PIPELINE_RENTALS_START; }
 

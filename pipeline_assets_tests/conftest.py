@@ -1,3 +1,4 @@
+import gc
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ import botocore.session
 import dagster as dg
 import hypothesis
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
 from pipeline_assets.iceberg.tables import Lake
@@ -52,6 +55,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
+def pytest_collection_finish() -> None:
+    """Modules stay to the end: to look for garbage in them was an eighth of a test with a lake."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _nobodys_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither settings nor credentials of whoever runs the tests reach them."""
@@ -68,6 +77,23 @@ def _descriptions_of_services_are_read_once() -> Iterator[None]:
     """boto3 reads a megabyte of JSON for every session, which were a quarter of the S3 tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrations_are_read_once() -> Iterator[None]:
+    """Dagster stamps every new storage as migrated, for which Alembic reads all ninety scripts."""
+    read = ScriptDirectory.from_config
+    known: dict[str | None, ScriptDirectory] = {}
+
+    def remembered(config: Config) -> ScriptDirectory:
+        place = config.get_main_option("script_location")
+        if place not in known:
+            known[place] = read(config)
+        return known[place]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "from_config", remembered)
         yield
 
 
