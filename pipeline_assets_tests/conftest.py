@@ -1,6 +1,7 @@
 import gc
 import os
 import socket
+import sqlite3
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ import hypothesis
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, event
 
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
 from pipeline_assets.iceberg.tables import Lake
@@ -95,6 +97,19 @@ def _migrations_are_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ScriptDirectory, "from_config", remembered)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """Tests kill processes, not this machine: catalogs and Dagster's storages need no fsync."""
+
+    def hurry(connection: object, _record: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", hurry)
+    yield
+    event.remove(Engine, "connect", hurry)
 
 
 @pytest.fixture
