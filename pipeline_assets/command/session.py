@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeline_assets.command.update import Updater
     from pipeline_assets.dataset.asset import LakeAsset
     from pipeline_assets.dataset.values.table import LakeTable, Readable
+    from pipeline_assets.iceberg.moment import Moment
     from pipeline_assets.orchestration.deployment import Deployment
     from pipeline_assets.settings import Settings
 
@@ -46,6 +47,12 @@ class Session:
 
             Environments.around(deployment.lake).read(name)  # or it says which there are
         return deployment
+
+    def moment(self) -> "Moment":
+        """The lake as it is now, for reading: each of its tables is loaded once."""
+        from pipeline_assets.iceberg.moment import Moment
+
+        return Moment(self.deployment.lake.access)
 
     def require_lake(self) -> None:
         """Refuse to read a lake that is not there, which would look like an empty one.
@@ -124,7 +131,7 @@ class Session:
         Raises:
             PipelineError: There is none.
         """
-        found = self.deployment.lake.published({name.partition(".")[0].casefold()})
+        found = self.moment().published({name.partition(".")[0].casefold()})
         return next((table for table in found if str(table) == name), None) or self.table(name)
 
     def table(self, name: str) -> "LakeTable":
