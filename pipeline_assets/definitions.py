@@ -115,8 +115,7 @@ def build_definitions(
     assets, landing = assets_for(settings, assets), landing_for(settings)
     tables = {asset.name: asset.table for asset in assets}
     sources = {source.key.to_user_string(): source for source in landing}
-    for asset in assets:
-        require_declared(asset, [*tables, *sources])
+    require_all_declared(assets, landing)
     completeness = completeness_checks(assets)
     engines = deployment.engines
     systems = {name for name, system in deployment.systems.items() if system.is_set}
@@ -150,6 +149,17 @@ def build_definitions(
         executor=deployment.executor,
         resources=deployment.resources(tables, sources, progress),
     )
+
+
+def require_all_declared(assets: Sequence[LakeAsset], landing: Sequence[LandingSource]) -> None:
+    """Refuse declarations that cannot be.
+
+    Raises:
+        DeclarationError: An asset names what does not exist, or expects what is not there.
+    """
+    names = [*(asset.name for asset in assets), *(it.key.to_user_string() for it in landing)]
+    for asset in assets:
+        require_declared(asset, names)
 
 
 @dg.definitions

@@ -178,17 +178,17 @@ def restore(session: Session, table: str, snapshot: int, partition: tuple[str, .
 @click.pass_obj
 def missing(session: Session) -> None:
     """List what `update` would materialise, and why."""
-    from pipeline_assets.command.order import withdrawn_lines
+    from pipeline_assets.command.survey import withdrawn_lines
     from pipeline_assets.iceberg.upkeep.verification import damaged_manifests
 
     session.require_lake()
-    updater = session.updater()
-    outside = updater.outside()
-    listings = updater.listings()
-    stale = updater.stale(listings, outside)
+    survey = session.survey()
+    outside = survey.outside()
+    listings = survey.listings()
+    stale = survey.stale(listings, outside)
     for name, reason in outside.idle.items():
         click.echo(f"{name:<36} {'':<24} not expected: {reason}")
-    _tell((*withdrawn_lines(updater.withdrawn(listings)), *outside.notes))
+    _tell((*withdrawn_lines(survey.withdrawn(listings)), *outside.notes))
     for problem in outside.problems:
         click.echo(f"error: {printable(problem)}", err=True)
     by_reason: dict[tuple[str, str], list[str]] = {}
@@ -197,12 +197,12 @@ def missing(session: Session) -> None:
     for (name, reason), keys in by_reason.items():
         click.echo(printable(f"{name:<36} {first_and_last(sorted(keys)):<24} {reason}"))
     counts = Counter(item.asset.name for item in stale)
-    for asset in updater.unaudited():
+    for asset in survey.unaudited():
         click.echo(f"{asset.name:<36} {'':<24} its checks changed: it will be audited again")
     click.echo(
         f"{sum(counts.values())} partitions of {len(counts)} assets have to be materialised."
     )
-    _refuse(damaged_manifests(session.deployment.lake, (it.table for it in session.assets)))
+    _refuse(damaged_manifests(survey.lake, survey.tables.values()))
 
 
 cli.add_command(tables)

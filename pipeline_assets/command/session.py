@@ -15,8 +15,10 @@ from pipeline_assets.errors import PipelineError
 if TYPE_CHECKING:
     import dagster as dg
 
+    from pipeline_assets.command.survey import Survey
     from pipeline_assets.command.update import Updater
     from pipeline_assets.dataset.asset import LakeAsset
+    from pipeline_assets.dataset.values.landing_source import LandingSource
     from pipeline_assets.dataset.values.table import LakeTable, Readable
     from pipeline_assets.iceberg.moment import Moment
     from pipeline_assets.orchestration.deployment import Deployment
@@ -108,18 +110,47 @@ class Session:
 
         return open_instance(self.settings.dagster_home, Path.cwd())
 
-    def updater(self, progress: Progress = SILENT, *, keeps_overrides: bool = True) -> "Updater":
-        """An updater of the lake that reports to ``progress``."""
+    def survey(self, *, keeps_overrides: bool = True) -> "Survey":
+        """What is published, has landed and lies outside now; each table is loaded once.
+
+        Raises:
+            DeclarationError: An asset is declared as it cannot be.
+        """
         import dagster as dg
 
-        from pipeline_assets.command.update import Updater
-        from pipeline_assets.definitions import build_definitions, landing_for
+        from pipeline_assets.command.survey import Survey
+        from pipeline_assets.definitions import require_all_declared
+        from pipeline_assets.orchestration.instance import DynamicKeys
 
         warnings.simplefilter("ignore", dg.BetaWarning)
-        definitions = build_definitions(self.settings, progress)
-        sources = landing_for(self.settings)
-        parts = (definitions, self.assets, sources, self.deployment, self.instance)
-        return Updater(*parts, keeps_overrides)
+        require_all_declared(self.assets, self.sources)
+        keys = DynamicKeys(lambda: self.instance)
+        parts = (self.assets, self.sources, self.deployment, keys, keeps_overrides)
+        return Survey(*parts, self.moment())
+
+    @property
+    def sources(self) -> "list[LandingSource]":
+        """All landing sources of the graph."""
+        from pipeline_assets.definitions import landing_for
+
+        return landing_for(self.settings)
+
+    def definitions(self, progress: Progress = SILENT) -> "dg.Definitions":
+        """The code location, whose runs report to ``progress``."""
+        import dagster as dg
+
+        from pipeline_assets.definitions import build_definitions
+
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return build_definitions(self.settings, progress)
+
+    def updater(self, progress: Progress = SILENT, *, keeps_overrides: bool = True) -> "Updater":
+        """An updater of the lake that reports to ``progress``."""
+        from pipeline_assets.command.update import Updater
+
+        definitions = self.definitions(progress)
+        parts = (self.assets, self.sources, self.deployment, self.instance, keeps_overrides)
+        return Updater(*parts, definitions=definitions)
 
     def declared(self) -> "Iterator[LakeTable]":
         """All tables of the lake, imported when the first of them is asked for."""

@@ -52,10 +52,10 @@ def _stale(production: "Session", environment: "Session", select: str | None) ->
 
     An environment lists the same landing zone, so that Dagster of production knows the partitions.
     """
-    whole = replace(environment.updater(), instance=production.instance)
-    chosen = selection(whole, select, None)
-    updater = chosen.narrowed(whole)
-    stale = updater.stale(updater.listings(), updater.outside())
+    whole = replace(environment.survey(), instance=production.instance)
+    chosen = selection(whole.assets, select, None, environment.definitions)
+    survey = chosen.narrowed(whole)
+    stale = survey.stale(survey.listings(), survey.outside())
     return (item for item in stale if chosen.holds(item.asset, item.key))
 
 

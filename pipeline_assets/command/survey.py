@@ -1,0 +1,196 @@
+"""What is published, what has landed and what lies outside: what `missing` and `update` go by.
+
+Nothing is materialised here, and nothing written. So neither Dagster's definitions are built nor,
+unless somebody asks for dynamic partitions, Dagster's storage is opened.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING, Final
+
+from pipeline_assets.dagster_internals import DynamicPartitionsStore
+from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.values.objects import NOTHING, fingerprint
+from pipeline_assets.dataset.values.table import LakeTable
+from pipeline_assets.dataset.values.texts import first_and_last
+from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.catalog import one_line_errors
+from pipeline_assets.landing.zone import LandingZone, Listing
+from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.staleness.audits import has_passed_other_checks
+from pipeline_assets.staleness.outside_systems import OutsideVersions, read_outside_systems
+from pipeline_assets.staleness.stale_partitions import (
+    GraphState,
+    IsForced,
+    Stale,
+    nothing_forced,
+    stale_partitions,
+)
+from pipeline_assets.staleness.versions import code_version
+
+if TYPE_CHECKING:
+    from pipeline_assets.iceberg.moment import Moment
+    from pipeline_assets.iceberg.tables import Lake
+
+KEEP_RECORDS: Final = "read or write Dagster's records"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Finds what is stale in one lake.
+
+    Attributes:
+        assets: Its lake assets.
+        sources: Its landing sources.
+        deployment: Storage and catalog.
+        instance: Knows the dynamic partitions.
+        keeps_overrides: Whether the config that runs have asked for stays in force.
+        moment: What is loaded of the lake; by default it is asked anew for each answer.
+    """
+
+    assets: Sequence[LakeAsset]
+    sources: Sequence[LandingSource]
+    deployment: Deployment
+    instance: DynamicPartitionsStore
+    keeps_overrides: bool = True
+    moment: "Moment | None" = None
+
+    @property
+    def lake(self) -> "Lake":
+        """The published tables."""
+        return self.moment or self.deployment.lake
+
+    @property
+    def tables(self) -> Mapping[str, LakeTable]:
+        """The tables of the assets by asset key (``domain/name``)."""
+        return {asset.name: asset.table for asset in self.assets}
+
+    def in_order(self) -> list[LakeAsset]:
+        """The assets in the order of their dependencies, and of their keys where that is free."""
+        known = {asset.name: asset for asset in self.assets}
+        graph: TopologicalSorter[str] = TopologicalSorter()
+        for asset in self.assets:
+            graph.add(asset.name, *(spec.upstream for spec in asset.inputs))
+        graph.prepare()
+        found: list[LakeAsset] = []
+        while names := graph.get_ready():
+            ready = [known[name] for name in names if name in known]
+            found += sorted(ready, key=lambda asset: list(asset.key.path))
+            graph.done(*names)
+        return found
+
+    def listings(self) -> dict[str, Listing]:
+        """List what has landed, by landing asset; a source that cannot be listed is a problem.
+
+        Raises:
+            PipelineError: The landing zone cannot be reached.
+        """
+        zone = self.deployment.landing
+        zone.store.require(zone.uri)
+        return {source.key.to_user_string(): _listing(zone, source) for source in self.sources}
+
+    def outside(self, *, withdraws: bool = False) -> OutsideVersions:
+        """Ask the systems outside for their versions; one that does not answer becomes a problem.
+
+        Args:
+            withdraws: Whether somebody knows that a database has lost most of what is published.
+
+        Raises:
+            PipelineError: The lake cannot be read.
+        """
+        return read_outside_systems(
+            self.assets,
+            self.deployment.systems,
+            lambda asset: self.lake.records(asset.table),
+            withdraws=withdraws,
+        )
+
+    def withdrawn(self, listings: Mapping[str, Listing]) -> dict[str, list[str]]:
+        """Partitions that are published although nothing of them lies in the landing zone any more.
+
+        Returns:
+            Partition keys by landing asset.
+
+        Raises:
+            PipelineError: The lake cannot be read.
+        """
+        found: dict[str, set[str]] = {name: set() for name in listings}
+        for asset in self.assets:
+            for spec in (spec for spec in asset.inputs if spec.upstream in listings):
+                listing = listings[spec.upstream]
+                records = self.lake.records(asset.table) if listing.is_whole else {}
+                found[spec.upstream].update(
+                    key
+                    for key, record in records.items()
+                    if key not in listing.partitions and record.inputs.get(spec.name) != NOTHING
+                )
+        return {name: sorted(keys) for name, keys in found.items() if keys}
+
+    @one_line_errors(KEEP_RECORDS)
+    def stale(
+        self,
+        listings: Mapping[str, Listing],
+        outside: OutsideVersions | None = None,
+        is_forced: IsForced = nothing_forced,
+    ) -> list[Stale]:
+        """Find what has to be materialised, in dependency order.
+
+        Args:
+            listings: What has landed.
+            outside: The databases' versions; they are asked for them if it is not given.
+            is_forced: Which partitions to materialise even if nothing about them has changed.
+
+        Raises:
+            DeclarationError: An asset's expression is not what its contract promises.
+            PipelineError: The lake or Dagster's storage cannot be read.
+        """
+        outside = outside or self.outside()
+        lake, assets, tables = self.lake, self.in_order(), self.tables
+        # With an old catalog, everything published since it was saved would look stale.
+        lake.require_newest(asset.table for asset in assets)
+        return stale_partitions(
+            GraphState(
+                assets=assets,
+                code_versions={asset.name: code_version(asset, tables) for asset in assets},
+                records={asset.name: lake.records(asset.table) for asset in assets},
+                landed={
+                    name: {key: fingerprint(found) for key, found in listing.partitions.items()}
+                    for name, listing in listings.items()
+                },
+                instance=self.instance,
+                outside=outside,
+                is_forced=is_forced,
+                keeps_overrides=self.keeps_overrides,
+            )
+        )
+
+    def unaudited(self) -> list[LakeAsset]:
+        """The assets whose published partitions have passed other checks than today's.
+
+        Raises:
+            PipelineError: The lake cannot be read.
+        """
+        tables = self.tables
+        return [
+            asset
+            for asset in self.assets
+            if has_passed_other_checks(asset, self.lake.records(asset.table), tables)
+        ]
+
+
+def withdrawn_lines(withdrawn: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """What vendors have withdrawn and the lake has kept."""
+    for name, keys in withdrawn.items():
+        yield (
+            f"{name}: nothing of {first_and_last(keys)} lies there any more; what is published is "
+            "kept, and update --withdraw empties it"
+        )
+
+
+def _listing(zone: LandingZone, source: LandingSource) -> Listing:
+    try:
+        return zone.list(source)
+    except PipelineError as error:
+        return Listing({}, (f"landing/{source.name}: {error}",), is_whole=False)
