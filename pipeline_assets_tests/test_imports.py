@@ -111,3 +111,5 @@ def test_who_looks_at_the_graph_needs_no_frames_and_nothing_that_learns(
     (folder / "landing").mkdir()
     modules = loaded(COMMAND, command, folder=folder)
     assert not among(modules, {*LEARNING, *FRAMES, *CLOUD, *SPARK, "matplotlib"})
+    if command == "missing":  # it opens neither the catalog's database nor Dagster's
+        assert not among(modules, DATABASES)

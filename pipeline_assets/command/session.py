@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline_assets.iceberg.moment import Moment
     from pipeline_assets.orchestration.deployment import Deployment
     from pipeline_assets.settings import Settings
+    from pipeline_assets.staleness.remembered import Versions
 
 
 class Session:
@@ -126,7 +127,14 @@ class Session:
         require_all_declared(self.assets, self.sources)
         keys = DynamicKeys(lambda: self.instance)
         parts = (self.assets, self.sources, self.deployment, keys, keeps_overrides)
-        return Survey(*parts, self.moment())
+        return Survey(*parts, self.moment(), self.versions)
+
+    @cached_property
+    def versions(self) -> "Versions":
+        """The versions of all assets."""
+        from pipeline_assets.definitions import versions_for
+
+        return versions_for(self.settings, self.assets)
 
     @property
     def sources(self) -> "list[LandingSource]":
@@ -142,7 +150,7 @@ class Session:
         from pipeline_assets.definitions import build_definitions
 
         warnings.simplefilter("ignore", dg.BetaWarning)
-        return build_definitions(self.settings, progress)
+        return build_definitions(self.settings, progress, versions=self.versions)
 
     def updater(self, progress: Progress = SILENT, *, keeps_overrides: bool = True) -> "Updater":
         """An updater of the lake that reports to ``progress``."""

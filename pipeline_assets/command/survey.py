@@ -19,8 +19,9 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.landing.zone import LandingZone, Listing
 from pipeline_assets.orchestration.deployment import Deployment
-from pipeline_assets.staleness.audits import has_passed_other_checks
+from pipeline_assets.staleness.audits import audit_version, has_passed_other_checks
 from pipeline_assets.staleness.outside_systems import OutsideVersions, read_outside_systems
+from pipeline_assets.staleness.remembered import UNKNOWN, Versions
 from pipeline_assets.staleness.stale_partitions import (
     GraphState,
     IsForced,
@@ -48,6 +49,7 @@ class Survey:
         instance: Knows the dynamic partitions.
         keeps_overrides: Whether the config that runs have asked for stays in force.
         moment: What is loaded of the lake; by default it is asked anew for each answer.
+        versions: Those that are known of the assets; the others are computed when they are needed.
     """
 
     assets: Sequence[LakeAsset]
@@ -56,6 +58,7 @@ class Survey:
     instance: DynamicPartitionsStore
     keeps_overrides: bool = True
     moment: "Moment | None" = None
+    versions: Versions = UNKNOWN
 
     @property
     def lake(self) -> "Lake":
@@ -153,7 +156,7 @@ class Survey:
         return stale_partitions(
             GraphState(
                 assets=assets,
-                code_versions={asset.name: code_version(asset, tables) for asset in assets},
+                code_versions={asset.name: self._code_version(asset, tables) for asset in assets},
                 records={asset.name: lake.records(asset.table) for asset in assets},
                 landed={
                     name: {key: fingerprint(found) for key, found in listing.partitions.items()}
@@ -176,8 +179,17 @@ class Survey:
         return [
             asset
             for asset in self.assets
-            if has_passed_other_checks(asset, self.lake.records(asset.table), tables)
+            if (records := self.lake.records(asset.table))
+            and has_passed_other_checks(records, self._audit_version(asset, tables))
         ]
+
+    def _code_version(self, asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
+        known = self.versions.code
+        return known[asset.name] if asset.name in known else code_version(asset, tables)
+
+    def _audit_version(self, asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
+        known = self.versions.audit
+        return known[asset.name] if asset.name in known else audit_version(asset, tables)
 
 
 def withdrawn_lines(withdrawn: Mapping[str, Sequence[str]]) -> Iterator[str]:
