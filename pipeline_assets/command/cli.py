@@ -178,17 +178,18 @@ def restore(session: Session, table: str, snapshot: int, partition: tuple[str, .
 @click.pass_obj
 def missing(session: Session) -> None:
     """List what `update` would materialise, and why."""
-    from pipeline_assets.command.survey import withdrawn_lines
     from pipeline_assets.iceberg.upkeep.verification import damaged_manifests
+    from pipeline_assets.staleness.withdrawals import kept, withdrawn_lines
 
     session.require_lake()
     survey = session.survey()
     outside = survey.outside()
     listings = survey.listings()
-    stale = survey.stale(listings, outside)
+    withdrawn = survey.withdrawn(listings)
+    stale = survey.stale(kept(listings, withdrawn), outside)
     for name, reason in outside.idle.items():
         click.echo(f"{name:<36} {'':<24} not expected: {reason}")
-    _tell((*withdrawn_lines(survey.withdrawn(listings)), *outside.notes))
+    _tell((*withdrawn_lines(withdrawn), *outside.notes))
     for problem in outside.problems:
         click.echo(f"error: {printable(problem)}", err=True)
     by_reason: dict[tuple[str, str], list[str]] = {}

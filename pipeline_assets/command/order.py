@@ -13,7 +13,7 @@ from pipeline_assets.command.runs import Outcome
 from pipeline_assets.command.selection import Selection, selection
 from pipeline_assets.command.session import Session
 from pipeline_assets.command.stream.reading import read_stream
-from pipeline_assets.command.survey import Survey, withdrawn_lines
+from pipeline_assets.command.survey import Survey
 from pipeline_assets.command.tables.audit import audited_again
 from pipeline_assets.command.update import fail_abandoned_runs, register
 from pipeline_assets.dataset.asset import LakeAsset
@@ -23,6 +23,7 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.zone import Listing
 from pipeline_assets.staleness.outside_systems import OutsideVersions
 from pipeline_assets.staleness.stale_partitions import Stale, nothing_forced
+from pipeline_assets.staleness.withdrawals import emptied, kept, withdrawn_lines
 
 
 @dataclass(frozen=True)
@@ -87,20 +88,12 @@ def _listings(
 ) -> tuple[Mapping[str, Listing], list[str]]:
     listings = chosen.of(survey.listings())
     gone = {
-        name: [key for key in keys if chosen.partition in (None, key)]
-        for name, keys in survey.withdrawn(listings).items()
+        name: {key: each for key, each in found.items() if chosen.partition in (None, key)}
+        for name, found in survey.withdrawn(listings).items()
     }
-    gone = {name: keys for name, keys in gone.items() if keys}
-    if not withdraws:
-        return listings, list(withdrawn_lines(gone))
-    emptied = {
-        name: replace(
-            listing,
-            partitions={**listing.partitions, **dict.fromkeys(gone.get(name, ()), ())},
-        )
-        for name, listing in listings.items()
-    }
-    return emptied, []
+    if withdraws:
+        return emptied(listings, gone), []
+    return kept(listings, gone), list(withdrawn_lines(gone))
 
 
 def _read_stream(

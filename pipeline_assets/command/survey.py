@@ -4,7 +4,7 @@ Nothing is materialised here, and nothing written. So neither Dagster's definiti
 unless somebody asks for dynamic partitions, Dagster's storage is opened.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Final
@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Final
 from pipeline_assets.dagster_internals import DynamicPartitionsStore
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.landing_source import LandingSource
-from pipeline_assets.dataset.values.objects import NOTHING, fingerprint
+from pipeline_assets.dataset.values.objects import fingerprint
 from pipeline_assets.dataset.values.table import LakeTable
-from pipeline_assets.dataset.values.texts import first_and_last
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.landing.zone import LandingZone, Listing
@@ -30,6 +29,7 @@ from pipeline_assets.staleness.stale_partitions import (
     stale_partitions,
 )
 from pipeline_assets.staleness.versions import code_version
+from pipeline_assets.staleness.withdrawals import Withdrawals, withdrawals
 
 if TYPE_CHECKING:
     from pipeline_assets.iceberg.moment import Moment
@@ -110,26 +110,13 @@ class Survey:
             withdraws=withdraws,
         )
 
-    def withdrawn(self, listings: Mapping[str, Listing]) -> dict[str, list[str]]:
-        """Partitions that are published although nothing of them lies in the landing zone any more.
-
-        Returns:
-            Partition keys by landing asset.
+    def withdrawn(self, listings: Mapping[str, Listing]) -> Withdrawals:
+        """Partitions that are published although some or all of their landing objects have gone.
 
         Raises:
             PipelineError: The lake cannot be read.
         """
-        found: dict[str, set[str]] = {name: set() for name in listings}
-        for asset in self.assets:
-            for spec in (spec for spec in asset.inputs if spec.upstream in listings):
-                listing = listings[spec.upstream]
-                records = self.lake.records(asset.table) if listing.is_whole else {}
-                found[spec.upstream].update(
-                    key
-                    for key, record in records.items()
-                    if key not in listing.partitions and record.inputs.get(spec.name) != NOTHING
-                )
-        return {name: sorted(keys) for name, keys in found.items() if keys}
+        return withdrawals(self.assets, listings, lambda asset: self.lake.records(asset.table))
 
     @one_line_errors(KEEP_RECORDS)
     def stale(
@@ -190,15 +177,6 @@ class Survey:
     def _audit_version(self, asset: LakeAsset, tables: Mapping[str, LakeTable]) -> str:
         known = self.versions.audit
         return known[asset.name] if asset.name in known else audit_version(asset, tables)
-
-
-def withdrawn_lines(withdrawn: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """What vendors have withdrawn and the lake has kept."""
-    for name, keys in withdrawn.items():
-        yield (
-            f"{name}: nothing of {first_and_last(keys)} lies there any more; what is published is "
-            "kept, and update --withdraw empties it"
-        )
 
 
 def _listing(zone: LandingZone, source: LandingSource) -> Listing:

@@ -50,7 +50,7 @@ class Updater(Survey):
         Args:
             batches: What to materialise.
             accepts: Whether deliveries that would be refused are accepted.
-            withdraws: Whether partitions are emptied of which nothing has landed any more.
+            withdraws: Whether partitions follow a vendor who has withdrawn some or all objects.
         """
         asked = {ACCEPT_TAG: accepts, WITHDRAW_TAG: withdraws}
         tags = {tag: "true" for tag, is_asked in asked.items() if is_asked}
