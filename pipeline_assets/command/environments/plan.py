@@ -9,6 +9,7 @@ from pipeline_assets.command.selection import selection
 from pipeline_assets.dataset.values.texts import first_and_last
 from pipeline_assets.environments.costs import Cost, cost_of
 from pipeline_assets.staleness.stale_partitions import CODE, Stale
+from pipeline_assets.staleness.withdrawals import kept
 
 if TYPE_CHECKING:
     from pipeline_assets.command.session import Session
@@ -52,10 +53,11 @@ def _stale(production: "Session", environment: "Session", select: str | None) ->
 
     An environment lists the same landing zone, so that Dagster of production knows the partitions.
     """
-    whole = replace(environment.updater(), instance=production.instance)
-    chosen = selection(whole, select, None)
-    updater = chosen.narrowed(whole)
-    stale = updater.stale(updater.listings(), updater.outside())
+    whole = replace(environment.survey(), instance=production.instance)
+    chosen = selection(whole.assets, select, None, environment.definitions)
+    survey = chosen.narrowed(whole)
+    listings = survey.listings()
+    stale = survey.stale(kept(listings, survey.withdrawn(listings)), survey.outside())
     return (item for item in stale if chosen.holds(item.asset, item.key))
 
 
