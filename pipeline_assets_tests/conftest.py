@@ -14,6 +14,8 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from pipeline_assets.iceberg.catalog import CatalogAccess, sqlite_uri
 from pipeline_assets.iceberg.tables import Lake
@@ -55,6 +57,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files: whichever process had one last would work alone at the end."""
     places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+class _OneJava(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
+    """A process takes whole files; one takes all that start Spark, or each would start a Java."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "spark" if _starts_spark(self.config.rootpath / file) else file
+
+
+@cache
+def _starts_spark(file: Path) -> bool:
+    return "pytest.mark.spark" in file.read_text()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """What `--dist loadfile` means here."""
+    return _OneJava(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_finish() -> None:
