@@ -173,17 +173,18 @@ def restore(session: Session, table: str, snapshot: int, partition: tuple[str, .
 @click.pass_obj
 def missing(session: Session) -> None:
     """List what `update` would materialise, and why."""
-    from pipeline_assets.command.order import withdrawn_lines
     from pipeline_assets.iceberg.upkeep.verification import damaged_manifests
+    from pipeline_assets.staleness.withdrawals import kept, withdrawn_lines
 
     session.require_lake()
     updater = session.updater()
     outside = updater.outside()
     listings = updater.listings()
-    stale = updater.stale(listings, outside)
+    withdrawn = updater.withdrawn(listings)
+    stale = updater.stale(kept(listings, withdrawn), outside)
     for name, reason in outside.idle.items():
         click.echo(f"{name:<36} {'':<24} not expected: {reason}")
-    _tell((*withdrawn_lines(updater.withdrawn(listings)), *outside.notes))
+    _tell((*withdrawn_lines(withdrawn), *outside.notes))
     for problem in outside.problems:
         click.echo(f"error: {printable(problem)}", err=True)
     by_reason: dict[tuple[str, str], list[str]] = {}

@@ -1,7 +1,7 @@
 """What `update` does from its options to its last line."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import click
 
@@ -16,11 +16,12 @@ from pipeline_assets.command.stream.reading import read_stream
 from pipeline_assets.command.tables.audit import audited_again
 from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.values.table import WHOLE_TABLE
-from pipeline_assets.dataset.values.texts import first_and_last, printable
+from pipeline_assets.dataset.values.texts import printable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.zone import Listing
 from pipeline_assets.staleness.outside_systems import OutsideVersions
 from pipeline_assets.staleness.stale_partitions import Stale, nothing_forced
+from pipeline_assets.staleness.withdrawals import emptied, kept, withdrawn_lines
 
 
 @dataclass(frozen=True)
@@ -80,34 +81,17 @@ def carry_out(session: Session, order: Order) -> int:
     return 0
 
 
-def withdrawn_lines(withdrawn: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """What vendors have withdrawn and the lake has kept."""
-    for name, keys in withdrawn.items():
-        yield (
-            f"{name}: nothing of {first_and_last(keys)} lies there any more; what is published is "
-            "kept, and update --withdraw empties it"
-        )
-
-
 def _listings(
     updater: Updater, chosen: Selection, *, withdraws: bool
 ) -> tuple[Mapping[str, Listing], list[str]]:
     listings = chosen.of(updater.listings())
     gone = {
-        name: [key for key in keys if chosen.partition in (None, key)]
-        for name, keys in updater.withdrawn(listings).items()
+        name: {key: each for key, each in found.items() if chosen.partition in (None, key)}
+        for name, found in updater.withdrawn(listings).items()
     }
-    gone = {name: keys for name, keys in gone.items() if keys}
-    if not withdraws:
-        return listings, list(withdrawn_lines(gone))
-    emptied = {
-        name: replace(
-            listing,
-            partitions={**listing.partitions, **dict.fromkeys(gone.get(name, ()), ())},
-        )
-        for name, listing in listings.items()
-    }
-    return emptied, []
+    if withdraws:
+        return emptied(listings, gone), []
+    return kept(listings, gone), list(withdrawn_lines(gone))
 
 
 def _read_stream(

@@ -14,7 +14,7 @@ from pipeline_assets.command.batches import Batch
 from pipeline_assets.command.runs import KEEP_RECORDS, Outcome, Runs
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.landing_source import LandingSource
-from pipeline_assets.dataset.values.objects import NOTHING, fingerprint
+from pipeline_assets.dataset.values.objects import fingerprint
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.landing.zone import LandingZone, Listing
@@ -33,6 +33,7 @@ from pipeline_assets.staleness.stale_partitions import (
     nothing_forced,
     stale_partitions,
 )
+from pipeline_assets.staleness.withdrawals import Withdrawals, withdrawals
 
 _UNFINISHED: Final = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -94,26 +95,14 @@ class Updater:
             withdraws=withdraws,
         )
 
-    def withdrawn(self, listings: Mapping[str, Listing]) -> dict[str, list[str]]:
-        """Partitions that are published although nothing of them lies in the landing zone any more.
-
-        Returns:
-            Partition keys by landing asset.
+    def withdrawn(self, listings: Mapping[str, Listing]) -> Withdrawals:
+        """Partitions that are published although some or all of their landing objects have gone.
 
         Raises:
             PipelineError: The lake cannot be read.
         """
-        found: dict[str, set[str]] = {name: set() for name in listings}
-        for asset in self.assets:
-            for spec in (spec for spec in asset.inputs if spec.upstream in listings):
-                listing = listings[spec.upstream]
-                records = self.deployment.lake.records(asset.table) if listing.is_whole else {}
-                found[spec.upstream].update(
-                    key
-                    for key, record in records.items()
-                    if key not in listing.partitions and record.inputs.get(spec.name) != NOTHING
-                )
-        return {name: sorted(keys) for name, keys in found.items() if keys}
+        lake = self.deployment.lake
+        return withdrawals(self.assets, listings, lambda asset: lake.records(asset.table))
 
     @one_line_errors(KEEP_RECORDS)
     def register(self, listings: Mapping[str, Listing]) -> None:
@@ -179,7 +168,7 @@ class Updater:
         Args:
             batches: What to materialise.
             accepts: Whether deliveries that would be refused are accepted.
-            withdraws: Whether partitions are emptied of which nothing has landed any more.
+            withdraws: Whether partitions follow a vendor who has withdrawn some or all objects.
         """
         asked = {ACCEPT_TAG: accepts, WITHDRAW_TAG: withdraws}
         tags = {tag: "true" for tag, is_asked in asked.items() if is_asked}

@@ -180,4 +180,10 @@ class Attempt:
             config=self.request.plain_config,
             override=self.request.override,
             audit=self.request.audit_version,
+            objects=self._objects(key),
         )
+
+    def _objects(self, key: str) -> tuple[str, ...]:
+        """The URIs of the landing objects of a partition."""
+        landed = [it.landed for it in self.inputs.values() if isinstance(it, LandedInput)]
+        return tuple(item.uri for it in landed for item in it.objects.get(key, ()))

@@ -28,7 +28,7 @@ from pipeline_assets.publish.contract_check import (
     contract_spec,
 )
 from pipeline_assets.publish.failures import dagster_failures
-from pipeline_assets.publish.io_managers import with_own
+from pipeline_assets.publish.io_managers import WITHDRAW_TAG, with_own
 from pipeline_assets.publish.metadata import (
     config_metadata,
     definition_metadata,
@@ -172,7 +172,7 @@ def _execute(
         _refuse_broken(asset, staged)
         with dagster_failures():
             counts = counts_of(asset, tables, stager.lake, staged)
-        is_accepted = ACCEPT_TAG in context.run.tags
+        is_accepted = bool({ACCEPT_TAG, WITHDRAW_TAG} & set(context.run.tags))
         if asset.delivery:
             yield delivery_result(asset, counts, accepted=is_accepted)
         if not is_accepted:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 WITHDRAW_TAG: Final = "pipeline/withdraw"
-"""Tag of a run that empties partitions whose objects a vendor has withdrawn."""
+"""Tag of a run that follows a vendor who has withdrawn all or some objects of its partitions."""
 
 
 @dataclass(frozen=True)

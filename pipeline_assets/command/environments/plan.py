@@ -9,6 +9,7 @@ from pipeline_assets.command.selection import selection
 from pipeline_assets.dataset.values.texts import first_and_last
 from pipeline_assets.environments.costs import Cost, cost_of
 from pipeline_assets.staleness.stale_partitions import CODE, Stale
+from pipeline_assets.staleness.withdrawals import kept
 
 if TYPE_CHECKING:
     from pipeline_assets.command.session import Session
@@ -55,7 +56,8 @@ def _stale(production: "Session", environment: "Session", select: str | None) ->
     whole = replace(environment.updater(), instance=production.instance)
     chosen = selection(whole, select, None)
     updater = chosen.narrowed(whole)
-    stale = updater.stale(updater.listings(), updater.outside())
+    listings = updater.listings()
+    stale = updater.stale(kept(listings, updater.withdrawn(listings)), updater.outside())
     return (item for item in stale if chosen.holds(item.asset, item.key))
 
 

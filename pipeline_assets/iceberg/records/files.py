@@ -29,7 +29,7 @@ Records: TypeAlias = Mapping[str, PartitionRecord | None]
 SUFFIX: Final = ".records"
 """Not `.gz`, although it is: Arrow compresses what it writes under such a name once more."""
 _MERGED: Final = 4
-_OFTEN_EMPTY: Final = {"config", "override", "audit"}
+_OFTEN_EMPTY: Final = {"config", "override", "audit", "objects"}
 _DAMAGED: Final = (OSError, EOFError, zlib.error, ValueError, TypeError)
 
 
@@ -60,7 +60,11 @@ def dumped(record: PartitionRecord | None) -> dict[str, Any] | None:
 
 def loaded(records: Mapping[str, Any]) -> dict[str, PartitionRecord | None]:
     """Records from JSON."""
-    return {key: PartitionRecord(**it) if it else None for key, it in records.items()}
+    return {key: _record(it) if it else None for key, it in records.items()}
+
+
+def _record(fields: Mapping[str, Any]) -> PartitionRecord:
+    return PartitionRecord(**{**fields, "objects": tuple(fields.get("objects", ()))})
 
 
 def read_json(file: RecordFile) -> dict[str, Any]:

@@ -24,14 +24,22 @@ from pipeline_assets.dataset.values.objects import StoredObject, fingerprint
 from pipeline_assets.errors import PipelineError
 
 Verdict: TypeAlias = Literal[
-    "materialised", "requested", "due", "growing", "in_progress", "early", "later", "refused"
+    "materialised",
+    "requested",
+    "due",
+    "growing",
+    "in_progress",
+    "early",
+    "later",
+    "refused",
+    "withdrawn",
 ]
 
 SEGMENT_OBJECTS: Final = 1000
 EVENT_SECONDS: Final = 3600.0
 """For how many seconds the queue may repeat events of a delivery that was requested."""
 
-DONE: Final[frozenset[Verdict]] = frozenset({"materialised", "requested", "due"})
+DONE: Final[frozenset[Verdict]] = frozenset({"materialised", "requested", "due", "withdrawn"})
 """The sensor does nothing more for such a delivery unless its objects change."""
 
 

@@ -26,6 +26,7 @@ from pipeline_assets.orchestration.sensors.cursor import Delivery
 from pipeline_assets.staleness.outside_systems import OutsideVersions
 from pipeline_assets.staleness.stale_partitions import GraphState, Stale, stale_partitions
 from pipeline_assets.staleness.versions import digest
+from pipeline_assets.staleness.withdrawals import withdrawal
 
 LANDING_TAG: Final = "pipeline/landing"
 OBJECTS_TAG: Final = "pipeline/objects"
@@ -94,6 +95,22 @@ class DownstreamAssets:
             for key, version in first.items()
             if all(each.get(key) == version for each in versions)
         }
+
+    def withdrawn(self, deliveries: Iterable[Delivery]) -> frozenset[str]:
+        """The partitions of which some objects have gone since they were materialised.
+
+        Raises:
+            PipelineError: The lake cannot be read.
+        """
+        present = {it.key: [item.uri for item in it.objects] for it in deliveries}
+        if not present:
+            return frozenset()
+        found = (
+            (key, withdrawal(records.get(key), uris))
+            for _, records in self._ingested()
+            for key, uris in present.items()
+        )
+        return frozenset(key for key, gone in found if gone and gone.is_partial)
 
     def in_progress(self, keys: Iterable[str], instance: dg.DagsterInstance) -> frozenset[str]:
         """Those of some partitions that an unfinished run materialises."""

@@ -41,6 +41,7 @@ _REASONS_TO_WAIT: Final[Mapping[Verdict, str]] = {
     "early": "its window of time has not ended",
     "later": "left for the next tick",
     "refused": "there is no such partition",
+    "withdrawn": "some of its objects have gone, and what is published is kept",
 }
 _NAMES_SHOWN: Final = 3
 
@@ -106,6 +107,7 @@ class Watch:
             in_progress=self.downstream.in_progress(keys, instance) if keys else frozenset(),
             early=frozenset(key for key in keys if partitioning.is_open(key)),
             refused=frozenset(key for key in keys if partitioning.complaint(key)),
+            withdrawn=self.downstream.withdrawn(changed),
         )
 
     def deliveries(self, keys: Iterable[str]) -> dict[str, Delivery]:

@@ -19,6 +19,7 @@ class LakeState:
         in_progress: Partitions that an unfinished run materialises.
         early: Partitions whose time window has not ended.
         refused: Partitions that their definition does not know.
+        withdrawn: Partitions of which some objects have gone since they were materialised.
     """
 
     now: float
@@ -28,6 +29,7 @@ class LakeState:
     in_progress: frozenset[str] = frozenset()
     early: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
+    withdrawn: frozenset[str] = frozenset()
 
 
 def verdict_on(delivery: Delivery, pending: Pending | None, state: LakeState) -> Verdict:
@@ -46,6 +48,7 @@ def verdict_on(delivery: Delivery, pending: Pending | None, state: LakeState) ->
         (same is not None and same.requested, "requested"),
         (delivery.key in state.refused, "refused"),
         (delivery.key in state.early, "early"),
+        (delivery.key in state.withdrawn, "withdrawn"),
         (state.now - still_since < state.settle, "growing"),
         (delivery.key in state.in_progress, "in_progress"),
     ]

@@ -1,11 +1,12 @@
 """The check that a bad delivery does not take the place of a good partition unasked.
 
 It compares counts that are known anyway: the rows of what was staged, of what is published, and of
-the input that holds all records. People may accept what it refuses, by a tag of the run.
+the input that holds all records. It also compares the landing objects of what was staged with those
+of what is published. People may accept what it refuses, by a tag of the run.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
@@ -17,6 +18,7 @@ from pipeline_assets.dataset.values.objects import NOTHING
 from pipeline_assets.dataset.values.table import WHOLE_TABLE, LakeTable
 from pipeline_assets.publish.metadata import metadata_table
 from pipeline_assets.publish.staging import Staged
+from pipeline_assets.staleness.withdrawals import Withdrawal, withdrawal
 
 if TYPE_CHECKING:
     from pipeline_assets.iceberg.tables import Lake
@@ -64,12 +66,14 @@ def delivery_spec(asset: LakeAsset) -> Iterator[dg.AssetCheckSpec]:
 def counts_of(
     asset: LakeAsset, tables: Mapping[str, LakeTable], lake: "Lake", staged: Staged
 ) -> list[Counts]:
-    """Count what was delivered for each partition; nothing for an asset without the check.
+    """Count what was delivered for each partition, and see which of its objects have gone.
 
     Raises:
         PipelineError: The lake cannot be read.
     """
-    return list(_counts(asset, asset.delivery, tables, lake, staged)) if asset.delivery else []
+    counts = _counts(asset, asset.delivery, tables, lake, staged) if asset.delivery else ()
+    found = {each.partition: each for each in counts}
+    return [*(found | _lacking(asset, found, lake, staged)).values()]
 
 
 def _counts(
@@ -93,6 +97,31 @@ def _counts(
             continue
         remark = None if spec else delivery.remark(rows, read, before)
         yield Counts(key, rows, read, before, delivery.complaint(rows, read, before), remark)
+
+
+def _lacking(
+    asset: LakeAsset, found: Mapping[str, Counts], lake: "Lake", staged: Staged
+) -> dict[str, Counts]:
+    """The partitions of which landing objects have gone, with what is to be said of them."""
+    published = (
+        lake.records(asset.table) if any(it.objects for it in staged.records.values()) else {}
+    )
+    lacking = {}
+    for key, record in staged.records.items():
+        before = published.get(key)
+        gone = withdrawal(before, record.objects) if before and record.objects else None
+        if before and gone:
+            counts = found.get(key, Counts(key, record.rows, record.rows, before.rows, None, None))
+            lacking[key] = _with_withdrawal(counts, gone)
+    return lacking
+
+
+def _with_withdrawal(counts: Counts, gone: Withdrawal) -> Counts:
+    """Refuse what is left of a partition; what has come in the place of objects may hold more."""
+    told = f"{gone}, and it holds {counts.rows:,} rows in place of {counts.before or 0:,}"
+    if counts.rows < (counts.before or 0) or not gone.is_replaced:
+        return replace(counts, complaint=counts.complaint or told)
+    return replace(counts, remark=counts.remark or told)
 
 
 def _published(

@@ -20,6 +20,7 @@ from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.orchestration.sensors.downstream import OBJECTS_TAG
 from pipeline_assets.orchestration.sensors.retry_waits import is_due, remaining_assets
 from pipeline_assets.staleness.versions import digest
+from pipeline_assets.staleness.withdrawals import withdrawal
 from pipeline_assets_tests.orchestration.sensors.boxes import ASSETS, CODE_VERSIONS, SOURCE, TABLES
 
 ZONE = "/zone"
@@ -35,6 +36,11 @@ BROKEN = etag("no boxes")
 """Of an object that every run fails on."""
 
 
+def is_ingest(asset: LakeAsset) -> bool:
+    """Whether it reads the objects themselves."""
+    return any(spec.key == SOURCE.key for spec in asset.inputs)
+
+
 @dataclass
 class Run:
     """A run, as far as it has got.
@@ -47,6 +53,7 @@ class Run:
         number: How often it was tried before.
         made: What it has published.
         read: What it has read for the next one, by partition.
+        seen: The objects that lay there when it read, by partition.
         failed_at: When, if it has.
     """
 
@@ -57,6 +64,7 @@ class Run:
     number: int = 0
     made: int = 0
     read: Mapping[str, Mapping[str, str]] | None = None
+    seen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     failed_at: float | None = None
 
     @property
@@ -181,14 +189,18 @@ class World:
     def read(self, run_key: str) -> None:
         """A run reads what its next asset is made from."""
         run = self.runs[run_key]
-        run.read = run.read or {key: self._inputs(run.left[0], key) for key in run.keys}
+        if not run.read:
+            run.read = {key: self._inputs(run.left[0], key) for key in run.keys}
+            run.seen = {key: self.uris(key) for key in run.keys}
 
     def go_on(self, run_key: str, *, fails: bool = False) -> None:
         """A run publishes its next asset, or fails."""
         self.read(run_key)
         run = self.runs[run_key]
         read, run.read = run.read or {}, None
-        if fails or not all(each and BROKEN not in each.values() for each in read.values()):
+        is_refused = any(self._is_refused(run.left[0], key, run.seen[key]) for key in read)
+        is_broken = not all(each and BROKEN not in each.values() for each in read.values())
+        if fails or is_refused or is_broken:
             run.failed_at = self.now
             self._end(run_key, dg.DagsterEventType.RUN_FAILURE)
             return
@@ -229,7 +241,21 @@ class World:
             rows=1,
             bytes=1,
             published_at=f"{self.now} {self.publishes}",
+            objects=run.seen[key] if is_ingest(asset) else (),
         )
+
+    def uris(self, key: str) -> tuple[str, ...]:
+        """What lies in a partition now."""
+        return tuple(item.uri for path, item in self.listing() if SOURCE.key_of(path) == key)
+
+    def _is_refused(self, asset: LakeAsset, key: str, seen: Sequence[str]) -> bool:
+        """Whether a run fails because objects have gone, and none has come in their place."""
+        gone = withdrawal(self.record(asset.name, key), seen) if is_ingest(asset) else None
+        return gone is not None and gone.is_partial
+
+    def is_withdrawn(self, key: str) -> bool:
+        """Whether something of what a partition was made from has gone, and nothing has come."""
+        return any(self._is_refused(asset, key, self.uris(key)) for asset in ASSETS)
 
     def record(self, name: str, key: str) -> PartitionRecord | None:
         """What is published of a partition of an asset."""
@@ -248,7 +274,9 @@ class World:
             f"{asset.name} {key}"
             for asset in ASSETS
             for key in keys
-            if not self._is_made(asset, key) and not self._is_given_up(key)
+            if not self._is_made(asset, key)
+            and not self._is_given_up(key)
+            and not self.is_withdrawn(key)
         ]
 
     def _is_made(self, asset: LakeAsset, key: str) -> bool:

@@ -85,6 +85,15 @@ def test_whatever_happens_every_delivery_is_made_once(
 WEEK = {f"{day}/{name}": "e1" for day in ("fri", "mon", "thu", "tue", "wed") for name in "12"}
 
 
+def test_nothing_is_requested_of_a_delivery_that_has_lost_objects() -> None:
+    found = seen(WEEK, Cursor())
+    given = replace(CALM, withdrawn=frozenset({"mon"}))
+    verdicts = verdicts_on(found, given)
+    assert {key for key, verdict in verdicts.items() if verdict != "due"} == {"mon"}
+    cursor = next_cursor(Cursor(), found, verdicts, NOW)
+    assert changed(WEEK, cursor) == [], "it is not looked into again before its objects change"
+
+
 def test_what_was_looked_into_is_not_looked_into_again() -> None:
     cursor = after_looking(WEEK)
     assert changed(WEEK, cursor) == []

@@ -93,6 +93,18 @@ def test_each_delivery_has_a_run_for_what_it_makes_stale(
     assert second.tags[OBJECTS_TAG] == due[1].version
 
 
+def test_what_has_lost_objects_is_withdrawn_until_others_come(
+    world: World, boxes: DownstreamAssets
+) -> None:
+    world.put("boxes/a/2", "x", age=3600)
+    made(boxes, land(world, "a", "x"), world)
+    del world.objects["boxes/a/2"]
+    assert boxes.withdrawn([land(world, "a", "y")]) == {"a"}
+    world.put("boxes/a/3", "x", age=3600)
+    assert boxes.withdrawn([land(world, "a", "y")]) == frozenset()
+    assert boxes.withdrawn([land(world, "b", "x")]) == frozenset()
+
+
 def test_nothing_is_requested_of_what_is_made(world: World, boxes: DownstreamAssets) -> None:
     delivery = land(world, "a", "x")
     made(boxes, delivery, world)
