@@ -160,7 +160,9 @@ def test_a_corrected_delivery_leaves_every_index_as_it_is(encoded: Encoded, tmp_
     (encoded.landing / archive).write_bytes((tmp_path / "other" / archive).read_bytes())
     bench = encoded.bench
     definitions = build_definitions(bench.settings, assets=ALL_ASSETS)
-    updater = Updater(definitions, ALL_ASSETS, [ARCHIVES], bench.deployment, bench.instance)
+    updater = Updater(
+        ALL_ASSETS, [ARCHIVES], bench.deployment, bench.instance, definitions=definitions
+    )
     assert update(updater, accepts=True).failures == ()
     rows = bench.query('SELECT feature_name, feature_id, "index" FROM taobao.vocabulary')
     now = {(it[0], it[1]): it[2] for it in rows}
