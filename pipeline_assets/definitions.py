@@ -1,6 +1,7 @@
 """The whole graph, wired in one screen."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -153,8 +154,12 @@ def build_definitions(
 
 
 @dg.definitions
+@cache
 def defs() -> dg.Definitions:
-    """The code location that Dagster loads: settings are those of the environment."""
+    """The code location that Dagster loads: settings are those of the environment.
+
+    It is built once in a process, although Dagster asks for it twice before it executes a step.
+    """
     all_domains = build_definitions(Settings.from_environment())
     return dg.Definitions.merge(all_domains, scaffolded(scaffold_folder))
 
