@@ -54,10 +54,14 @@ OURS: Final[Mapping[str, Sequence[str]]] = {
 
 def measured(arguments: Sequence[str], folder: Path, code: Path) -> tuple[float, float]:
     """CPU seconds of a fresh Python, and its peak of memory in MiB."""
+    # Users have the bytecode of what they have installed, or have run before. Where the environment
+    # forbids to write it, each process would compile our code anew.
+    env = {**os.environ, "PYTHONPATH": str(code)}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     process = subprocess.Popen(
         [sys.executable, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(code)},
+        env=env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -11,6 +11,7 @@ from dagster._core.definitions.partitions.subset import TimeWindowPartitionsSubs
 from dagster._core.definitions.partitions.utils import PersistedTimeWindow
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.instance import DynamicPartitionsStore
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
 from dagster._core.remote_origin import (
@@ -29,6 +30,7 @@ from dagster._core.storage.tags import (
     SENSOR_NAME_TAG,
     WILL_RETRY_TAG,
 )
+from dagster._core.types.pagination import PaginatedResults
 from dagster._serdes import ConfigurableClassData
 from dagster_shared.error import DagsterError, SerializableErrorInfo
 
@@ -50,7 +52,9 @@ __all__ = [
     "DagsterError",
     "DagsterExecutionInterruptedError",
     "DefaultRunLauncher",
+    "DynamicPartitionsStore",
     "InstanceRef",
+    "PaginatedResults",
     "PersistedTimeWindow",
     "RegisteredCodeLocationOrigin",
     "RemoteJobOrigin",

@@ -28,7 +28,7 @@ from pipeline_assets.domains.warehouse.assets import warehouse_load
 from pipeline_assets.orchestration.alerts.alert_sensor import alert_sensor
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.jobs import update_jobs
-from pipeline_assets.orchestration.pipeline_file import declared_in, with_declared
+from pipeline_assets.orchestration.pipeline_file import DEFAULT_FILE, declared_in, with_declared
 from pipeline_assets.orchestration.policies.asset_policies import policies_for
 from pipeline_assets.orchestration.policies.completeness import completeness_checks
 from pipeline_assets.orchestration.resources.remote import remote_runners
@@ -53,6 +53,7 @@ from pipeline_assets.profiles.profiles import PROFILES
 from pipeline_assets.publish.checks.comparison_checks import comparison_checks
 from pipeline_assets.publish.dagster_assets import dagster_asset
 from pipeline_assets.settings import Settings
+from pipeline_assets.staleness.remembered import FILE, UNKNOWN, RememberedVersions, Versions
 
 
 def with_exports(found: Datasets) -> Datasets:
@@ -110,14 +111,25 @@ def build_definitions(
     settings: Settings,
     progress: Progress = SILENT,
     assets: Sequence[LakeAsset] | None = None,
+    versions: Versions = UNKNOWN,
 ) -> dg.Definitions:
-    """The code location for some settings."""
+    """The code location for some settings.
+
+    Args:
+        settings: The settings.
+        progress: Receives every publish.
+        assets: The assets; by default all.
+        versions: Of their code, as far as they are known.
+
+    Raises:
+        DeclarationError: An asset is declared as it cannot be.
+        PipelineError: The settings of an engine are incomplete.
+    """
     deployment = Deployment(settings)
     assets, landing = assets_for(settings, assets), landing_for(settings)
     tables = {asset.name: asset.table for asset in assets}
     sources = {source.key.to_user_string(): source for source in landing}
-    for asset in assets:
-        require_declared(asset, [*tables, *sources])
+    require_all_declared(assets, landing)
     completeness = completeness_checks(assets)
     engines = deployment.engines
     systems = {name for name, system in deployment.systems.items() if system.is_set}
@@ -125,7 +137,7 @@ def build_definitions(
     return dg.Definitions(
         assets=[
             *(source.spec() for source in landing),
-            *(dagster_asset(asset, tables, policies) for asset in assets),
+            *(dagster_asset(it, tables, policies, versions.code.get(it.name)) for it in assets),
         ],
         jobs=update_jobs(assets),
         asset_checks=[
@@ -153,6 +165,28 @@ def build_definitions(
     )
 
 
+def versions_for(settings: Settings, assets: Sequence[LakeAsset]) -> Versions:
+    """The versions of assets, which the Dagster home remembers.
+
+    Raises:
+        DeclarationError: An asset's expression is not what its contract promises.
+    """
+    beside = [settings.config_file or DEFAULT_FILE]
+    kept = RememberedVersions(settings.dagster_home / FILE, settings.circumstances(), beside)
+    return kept.versions(assets)
+
+
+def require_all_declared(assets: Sequence[LakeAsset], landing: Sequence[LandingSource]) -> None:
+    """Refuse declarations that cannot be.
+
+    Raises:
+        DeclarationError: An asset names what does not exist, or expects what is not there.
+    """
+    names = [*(asset.name for asset in assets), *(it.key.to_user_string() for it in landing)]
+    for asset in assets:
+        require_declared(asset, names)
+
+
 @dg.definitions
 @cache
 def defs() -> dg.Definitions:
@@ -160,7 +194,9 @@ def defs() -> dg.Definitions:
 
     It is built once in a process, although Dagster asks for it twice before it executes a step.
     """
-    all_domains = build_definitions(Settings.from_environment())
+    settings = Settings.from_environment()
+    versions = versions_for(settings, assets_for(settings))
+    all_domains = build_definitions(settings, versions=versions)
     return dg.Definitions.merge(all_domains, scaffolded(scaffold_folder))
 
 

@@ -6,36 +6,30 @@ built, no step imports or builds again. It opens no file of the lake and no conn
 processes must not share.
 """
 
-from importlib import import_module
 from typing import Final
 
 import dagster as dg
+import matplotlib.figure
+import pyarrow.dataset
+import pyiceberg.catalog.sql
+import pyiceberg.io.pyarrow
+from ibis.backends import duckdb
+from ibis.formats import pyarrow as ibis_and_pyarrow
 
 from pipeline_assets.definitions import defs
+from pipeline_assets.exports import registry
+from pipeline_assets.iceberg import growing_tables, local_files, schema, tables
+from pipeline_assets.iceberg.catalogs import durable_catalog
+from pipeline_assets.iceberg.upkeep import merging
+from pipeline_assets.orchestration.resources import athena, lake, parts, spark
 
-_IMPORTED_WHERE_USED: Final = (
-    "ibis.backends.duckdb",
-    "ibis.formats.pyarrow",
-    "matplotlib.figure",
-    "pipeline_assets.exports.registry",
-    "pipeline_assets.iceberg.durable_catalog",
-    "pipeline_assets.iceberg.growing_tables",
-    "pipeline_assets.iceberg.local_files",
-    "pipeline_assets.iceberg.schema",
-    "pipeline_assets.iceberg.tables",
-    "pipeline_assets.iceberg.upkeep.merging",
-    "pipeline_assets.orchestration.resources.athena",
-    "pipeline_assets.orchestration.resources.lake",
-    "pipeline_assets.orchestration.resources.parts",
-    "pipeline_assets.orchestration.resources.spark",
-    "pyarrow.dataset",
-    "pyiceberg.catalog.sql",
-    "pyiceberg.io.pyarrow",
+IMPORTED_WHERE_USED: Final = (
+    *(duckdb, ibis_and_pyarrow, matplotlib.figure, pyarrow.dataset),
+    *(pyiceberg.catalog.sql, pyiceberg.io.pyarrow),
+    *(registry, growing_tables, schema, tables, merging, durable_catalog, local_files),
+    *(athena, lake, parts, spark),
 )
 """What functions import so that commands start quickly, and nearly every step needs."""
-
-for name in _IMPORTED_WHERE_USED:
-    import_module(name)
 
 # An instance in memory imports what Dagster's storages need.
 with dg.DagsterInstance.ephemeral():

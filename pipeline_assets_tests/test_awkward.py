@@ -59,7 +59,9 @@ def deliver(make_settings: MakeSettings, instance: dg.DagsterInstance, tmp_path:
         settings, found = make_settings(), datasets_in(domain)
         assets = [it for it in found.assets if trains or "training" not in it.function.__module__]
         definitions = build_definitions(settings, assets=assets)
-        updater = Updater(definitions, assets, found.landing, Deployment(settings), instance)
+        updater = Updater(
+            assets, found.landing, Deployment(settings), instance, definitions=definitions
+        )
         return Delivered(settings, domain, update(updater))
 
     return land

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from pipeline_assets.command.batches import batches
 from pipeline_assets.command.postgres_server import ensure_database
-from pipeline_assets.command.update import Updater
+from pipeline_assets.command.update import Updater, register
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.definitions import DATASETS, assets_for, build_definitions, landing_for
@@ -95,9 +95,9 @@ def _updated(folder: Path, engine: EngineName, shop: SecretDsn, wiki: Wikipedia)
     sources = [source for source in landing_for(settings) if source.key in read]
     with dg.DagsterInstance.ephemeral() as instance:
         definitions = build_definitions(settings, assets=assets)
-        updater = Updater(definitions, assets, sources, deployment, instance)
+        updater = Updater(assets, sources, deployment, instance, definitions=definitions)
         listings, outside = updater.listings(), updater.outside()
-        updater.register(listings)
+        register(updater.instance, updater.sources, listings)
         stale = updater.stale(listings, outside)
         # Few customers: on some days, all that the damaged reviews say is rejected.
         outcomes = list(updater.run(batches(stale), accepts=True))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline_assets.command.batches import batches
-from pipeline_assets.command.update import Updater
+from pipeline_assets.command.update import Updater, register
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.definitions import assets_for
 from pipeline_assets.orchestration.deployment import Deployment
@@ -29,7 +29,7 @@ def update(
 ) -> Updated:
     """Bring everything, or the tables of these names, up to date, and what is forced again."""
     listings, outside = updater.listings(), updater.outside()
-    updater.register(listings)
+    register(updater.instance, updater.sources, listings)
     found = updater.stale(listings, outside, is_forced)
     stale = [item for item in found if not names or item.asset.table.name in names]
     outcomes = list(updater.run(batches(stale), accepts=accepts))

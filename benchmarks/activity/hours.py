@@ -34,6 +34,7 @@ from sqlalchemy import event as sqlalchemy_event
 
 from benchmarks.harness import markdown
 from pipeline_assets.command.batches import batches
+from pipeline_assets.command.update import register
 from pipeline_assets.dagster_internals import DATA_VERSION_TAG
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.objects import fingerprint
@@ -128,7 +129,7 @@ def filled(folder: Path, hours: int, instance: dg.DagsterInstance) -> Filled:
     for number in range(1, hours):
         land(world, number)
     listings = world.updater.listings()
-    world.updater.register(listings)
+    register(world.updater.instance, world.updater.sources, listings)
     (landed,) = (listing.partitions for listing in listings.values())
     assets = [asset for asset in world.updater.in_order() if asset.table.name in HOURLY]
     versions: dict[str, dict[str, str]] = {
@@ -194,7 +195,7 @@ def stale_hours(world: World) -> list[Stale]:
     """What `update` finds to be made of the hourly tables."""
     updater = world.updater
     listings = updater.listings()
-    updater.register(listings)
+    register(updater.instance, updater.sources, listings)
     found = updater.stale(listings, updater.outside())
     return [item for item in found if item.asset.table.name in HOURLY]
 

@@ -28,7 +28,7 @@ from pyspark.sql import functions as sf
 from benchmarks.harness import markdown
 from benchmarks.spark.by_hand import PEERS
 from pipeline_assets.command.batches import batches
-from pipeline_assets.command.update import Updater
+from pipeline_assets.command.update import Updater, register
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.dialect import Dialect
 from pipeline_assets.dataset.values.progress import Log
@@ -125,9 +125,9 @@ class SampleLake:
         read = {spec.key for asset in needed for spec in asset.inputs}
         sources = [source for source in LANDING if source.key in read]
         deployment = Deployment(self.settings)
-        updater = Updater(self.definitions, needed, sources, deployment, self.instance)
+        updater = Updater(needed, sources, deployment, self.instance, definitions=self.definitions)
         listings = updater.listings()
-        updater.register(listings)
+        register(updater.instance, updater.sources, listings)
         outcomes = list(updater.run(batches(updater.stale(listings))))
         failures = [failure for outcome in outcomes for failure in outcome.failures]
         assert not failures, failures

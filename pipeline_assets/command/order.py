@@ -1,7 +1,7 @@
 """What `update` does from its options to its last line."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 
@@ -13,8 +13,10 @@ from pipeline_assets.command.runs import Outcome
 from pipeline_assets.command.selection import Selection, selection
 from pipeline_assets.command.session import Session
 from pipeline_assets.command.stream.reading import read_stream
+from pipeline_assets.command.survey import Survey
 from pipeline_assets.command.tables.audit import audited_again
-from pipeline_assets.command.update import Updater
+from pipeline_assets.command.update import fail_abandoned_runs, register
+from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.table import WHOLE_TABLE
 from pipeline_assets.dataset.values.texts import printable
 from pipeline_assets.errors import PipelineError
@@ -47,30 +49,30 @@ def carry_out(session: Session, order: Order) -> int:
 
     if order.again and not (order.select or order.partition):
         raise PipelineError("--again alone would materialise all: add --select or --partition")
-    whole = session.updater(keeps_overrides=not order.declared)
-    chosen = selection(whole, order.select, order.partition)
-    updater = chosen.narrowed(whole)
+    whole = session.survey(keeps_overrides=not order.declared)
+    chosen = selection(whole.assets, order.select, order.partition, session.definitions)
+    survey = chosen.narrowed(whole)
     # A run whose process was killed would otherwise count as running for ever.
-    updater.fail_abandoned_runs()
-    read, unread = _read_stream(updater, chosen, order)
-    listings, notes = _listings(updater, chosen, withdraws=order.withdraw)
-    outside = updater.outside(withdraws=order.withdraw)
-    updater.register(listings)
-    chosen.require_partition(updater, listings)
-    damages = find_damages(session, chosen.assets(updater)) if order.repair else Repair()
+    fail_abandoned_runs(session.instance)
+    read, unread = _read_stream(session, chosen.assets(survey), order)
+    listings, notes = _listings(survey, chosen, withdraws=order.withdraw)
+    outside = survey.outside(withdraws=order.withdraw)
+    register(session.instance, survey.sources, listings)
+    chosen.require_partition(survey, listings)
+    damages = find_damages(session, chosen.assets(survey)) if order.repair else Repair()
     is_forced = damages.forced(chosen.holds if order.again else nothing_forced)
-    found = updater.stale(listings, outside, is_forced)
+    found = survey.stale(listings, outside, is_forced)
     stale = [item for item in found if chosen.holds(item.asset, item.key)]
     outcomes = [*read, *(_materialised(session, stale, order) if stale else [])]
     for note in (*notes, *outside.notes):
         click.echo(f"note: {printable(note)}", err=True)
     problems = [*unread, *_problems(listings, outside), *damages.problems, *damages.hopeless(found)]
-    problems += damaged_manifests(
-        session.deployment.lake, (asset.table for asset in chosen.assets(updater))
-    )
+    since = replace(survey, moment=session.moment()) if stale else survey
+    tables = [asset.table for asset in chosen.assets(since)]
+    problems += damaged_manifests(since.lake, tables)
     key = order.partition or WHOLE_TABLE
-    unaudited = [asset for asset in whole.unaudited() if chosen.holds(asset, key)]
-    problems += audited_again(whole, unaudited)
+    unaudited = [asset for asset in since.unaudited() if chosen.holds(asset, key)]
+    problems += audited_again(session.updater(), unaudited) if unaudited else ()
     if not _tell(problems, outcomes):
         return FAILED
     for asset in unaudited:
@@ -82,12 +84,12 @@ def carry_out(session: Session, order: Order) -> int:
 
 
 def _listings(
-    updater: Updater, chosen: Selection, *, withdraws: bool
+    survey: Survey, chosen: Selection, *, withdraws: bool
 ) -> tuple[Mapping[str, Listing], list[str]]:
-    listings = chosen.of(updater.listings())
+    listings = chosen.of(survey.listings())
     gone = {
         name: {key: each for key, each in found.items() if chosen.partition in (None, key)}
-        for name, found in updater.withdrawn(listings).items()
+        for name, found in survey.withdrawn(listings).items()
     }
     if withdraws:
         return emptied(listings, gone), []
@@ -95,12 +97,14 @@ def _listings(
 
 
 def _read_stream(
-    updater: Updater, chosen: Selection, order: Order
+    session: Session, chosen: Sequence[LakeAsset], order: Order
 ) -> tuple[list[Outcome], list[str]]:
     """Read the stream, if all of what reads it was chosen; what came of it, and what went wrong."""
     outcomes: list[Outcome] = []
-    if order.partition or not any(it.keeps_newest for it in chosen.assets(updater)):
+    is_asked = any(it.keeps_newest for it in chosen) and not order.partition
+    if session.deployment.stream is None or not is_asked:
         return outcomes, []
+    updater = session.updater(keeps_overrides=not order.declared)
     try:
         outcomes.extend(read_stream(updater, accepts_loss=order.accept))
     except PipelineError as error:

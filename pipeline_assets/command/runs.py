@@ -12,6 +12,7 @@ from typing import Any, Final
 import dagster as dg
 
 from pipeline_assets.command.batches import Batch, Partition
+from pipeline_assets.command.survey import KEEP_RECORDS
 from pipeline_assets.dagster_internals import MAX_RETRIES_TAG
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.errors import PipelineError
@@ -20,7 +21,6 @@ from pipeline_assets.orchestration.processes import PROCESS_TAG, signs_of_life, 
 from pipeline_assets.publish.contract_check import CONTRACT
 from pipeline_assets.publish.failures import is_interruption, root_message
 
-KEEP_RECORDS: Final = "read or write Dagster's records"
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _SAME_FAULT: Final = 2
 """After so many divisions that changed no message, a fault counts as one of the whole range."""

@@ -1,12 +1,12 @@
 """What `update` was asked for: some assets, a partition, or everything."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import dagster as dg
 
-from pipeline_assets.command.update import Updater
+from pipeline_assets.command.survey import Survey
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.texts import nearest
 from pipeline_assets.errors import PipelineError
@@ -31,23 +31,23 @@ class Selection:
         """Whether a partition of an asset was chosen."""
         return asset.name in self.names and self.partition in (None, key)
 
-    def assets(self, updater: Updater) -> list[LakeAsset]:
+    def assets(self, survey: Survey) -> list[LakeAsset]:
         """The chosen assets, in the order of their dependencies."""
-        return [asset for asset in updater.in_order() if asset.name in self.names]
+        return [asset for asset in survey.in_order() if asset.name in self.names]
 
-    def narrowed(self, updater: Updater) -> Updater:
-        """An updater that knows only what was chosen and what that is computed from.
+    def narrowed(self, survey: Survey) -> Survey:
+        """A survey of only what was chosen and what that is computed from.
 
         So a vendor or a database that nobody asked about is neither listed nor waited for.
         """
         needed = set(self.names)
-        for asset in reversed(updater.in_order()):
+        for asset in reversed(survey.in_order()):
             if asset.name in needed:
                 needed.update(spec.upstream for spec in asset.inputs)
         return replace(
-            updater,
-            assets=[asset for asset in updater.assets if asset.name in needed],
-            sources=[it for it in updater.sources if it.key.to_user_string() in needed],
+            survey,
+            assets=[asset for asset in survey.assets if asset.name in needed],
+            sources=[it for it in survey.sources if it.key.to_user_string() in needed],
         )
 
     def of(self, listings: Mapping[str, Listing]) -> Mapping[str, Listing]:
@@ -64,7 +64,7 @@ class Selection:
             for name, listing in listings.items()
         }
 
-    def require_partition(self, updater: Updater, listings: Mapping[str, Listing]) -> None:
+    def require_partition(self, survey: Survey, listings: Mapping[str, Listing]) -> None:
         """Refuse a key that is no partition of anything that was chosen.
 
         Raises:
@@ -74,13 +74,13 @@ class Selection:
             self.partition in listing.partitions for listing in listings.values()
         ):
             return
-        chosen = [asset for asset in updater.assets if asset.name in self.names]
+        chosen = [asset for asset in survey.assets if asset.name in self.names]
         partitionings = {
             it.partitioning.column: it.partitioning for it in chosen if it.partitioning
         }
-        if not any(it.has_key(self.partition, updater.instance) for it in partitionings.values()):
+        if not any(it.has_key(self.partition, survey.instance) for it in partitionings.values()):
             known = "; ".join(
-                f"{column}: {_some(it.keys(updater.instance))}"
+                f"{column}: {_some(it.keys(survey.instance))}"
                 for column, it in partitionings.items()
             )
             raise PipelineError(
@@ -89,26 +89,36 @@ class Selection:
             )
 
 
-def selection(updater: Updater, select: str | None, partition: str | None) -> Selection:
+def selection(
+    assets: Iterable[LakeAsset],
+    select: str | None,
+    partition: str | None,
+    definitions: Callable[[], dg.Definitions],
+) -> Selection:
     """Understand what was asked for.
+
+    Args:
+        assets: All there are.
+        select: A selection in Dagster's words; None for all.
+        partition: A partition key; None for all.
+        definitions: Builds the code location, which only a selection needs.
 
     Raises:
         PipelineError: The selection cannot be read, or there is no such asset.
     """
-    names = [asset.name for asset in updater.assets]
+    names = [asset.name for asset in assets]
     if select is None:
         return Selection(frozenset(names), partition)
-    chosen = frozenset(_resolved(updater, select, names)).intersection(names)
+    chosen = frozenset(_resolved(definitions(), select, names)).intersection(names)
     if not chosen:
         raise PipelineError(f"--select {select!r} chooses no asset; {_hint(select, names)}")
     return Selection(chosen, partition)
 
 
-def _resolved(updater: Updater, select: str, names: Collection[str]) -> Collection[str]:
+def _resolved(definitions: dg.Definitions, select: str, names: Collection[str]) -> Collection[str]:
+    graph = definitions.resolve_asset_graph()
     try:
-        keys = dg.AssetSelection.from_string(select).resolve(
-            updater.definitions.resolve_asset_graph()
-        )
+        keys = dg.AssetSelection.from_string(select).resolve(graph)
     except Exception as error:
         # Dagster's parser raises its own errors, those of its grammar, and plain ones.
         raise PipelineError(

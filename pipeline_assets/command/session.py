@@ -15,11 +15,15 @@ from pipeline_assets.errors import PipelineError
 if TYPE_CHECKING:
     import dagster as dg
 
+    from pipeline_assets.command.survey import Survey
     from pipeline_assets.command.update import Updater
     from pipeline_assets.dataset.asset import LakeAsset
+    from pipeline_assets.dataset.values.landing_source import LandingSource
     from pipeline_assets.dataset.values.table import LakeTable, Readable
+    from pipeline_assets.iceberg.moment import Moment
     from pipeline_assets.orchestration.deployment import Deployment
     from pipeline_assets.settings import Settings
+    from pipeline_assets.staleness.remembered import Versions
 
 
 class Session:
@@ -46,6 +50,12 @@ class Session:
 
             Environments.around(deployment.lake).read(name)  # or it says which there are
         return deployment
+
+    def moment(self) -> "Moment":
+        """The lake as it is now, for reading: each of its tables is loaded once."""
+        from pipeline_assets.iceberg.moment import Moment
+
+        return Moment(self.deployment.lake.access)
 
     def require_lake(self) -> None:
         """Refuse to read a lake that is not there, which would look like an empty one.
@@ -101,18 +111,54 @@ class Session:
 
         return open_instance(self.settings.dagster_home, Path.cwd())
 
-    def updater(self, progress: Progress = SILENT, *, keeps_overrides: bool = True) -> "Updater":
-        """An updater of the lake that reports to ``progress``."""
+    def survey(self, *, keeps_overrides: bool = True) -> "Survey":
+        """What is published, has landed and lies outside now; each table is loaded once.
+
+        Raises:
+            DeclarationError: An asset is declared as it cannot be.
+        """
         import dagster as dg
 
-        from pipeline_assets.command.update import Updater
-        from pipeline_assets.definitions import build_definitions, landing_for
+        from pipeline_assets.command.survey import Survey
+        from pipeline_assets.definitions import require_all_declared
+        from pipeline_assets.orchestration.instance import DynamicKeys
 
         warnings.simplefilter("ignore", dg.BetaWarning)
-        definitions = build_definitions(self.settings, progress)
-        sources = landing_for(self.settings)
-        parts = (definitions, self.assets, sources, self.deployment, self.instance)
-        return Updater(*parts, keeps_overrides)
+        require_all_declared(self.assets, self.sources)
+        keys = DynamicKeys(lambda: self.instance)
+        parts = (self.assets, self.sources, self.deployment, keys, keeps_overrides)
+        return Survey(*parts, self.moment(), self.versions)
+
+    @cached_property
+    def versions(self) -> "Versions":
+        """The versions of all assets."""
+        from pipeline_assets.definitions import versions_for
+
+        return versions_for(self.settings, self.assets)
+
+    @property
+    def sources(self) -> "list[LandingSource]":
+        """All landing sources of the graph."""
+        from pipeline_assets.definitions import landing_for
+
+        return landing_for(self.settings)
+
+    def definitions(self, progress: Progress = SILENT) -> "dg.Definitions":
+        """The code location, whose runs report to ``progress``."""
+        import dagster as dg
+
+        from pipeline_assets.definitions import build_definitions
+
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return build_definitions(self.settings, progress, versions=self.versions)
+
+    def updater(self, progress: Progress = SILENT, *, keeps_overrides: bool = True) -> "Updater":
+        """An updater of the lake that reports to ``progress``."""
+        from pipeline_assets.command.update import Updater
+
+        definitions = self.definitions(progress)
+        parts = (self.assets, self.sources, self.deployment, self.instance, keeps_overrides)
+        return Updater(*parts, definitions=definitions)
 
     def declared(self) -> "Iterator[LakeTable]":
         """All tables of the lake, imported when the first of them is asked for."""
@@ -124,7 +170,7 @@ class Session:
         Raises:
             PipelineError: There is none.
         """
-        found = self.deployment.lake.published({name.partition(".")[0].casefold()})
+        found = self.moment().published({name.partition(".")[0].casefold()})
         return next((table for table in found if str(table) == name), None) or self.table(name)
 
     def table(self, name: str) -> "LakeTable":

@@ -9,7 +9,11 @@ from typing import TypeAlias
 import dagster as dg
 import ibis.expr.datatypes as dt
 
-from pipeline_assets.dagster_internals import PersistedTimeWindow, TimeWindowPartitionsSubset
+from pipeline_assets.dagster_internals import (
+    DynamicPartitionsStore,
+    PersistedTimeWindow,
+    TimeWindowPartitionsSubset,
+)
 
 Window: TypeAlias = tuple[datetime, datetime]
 
@@ -31,16 +35,16 @@ class Partitioning:
     column_type: dt.DataType | None = None
     follows_time: bool = False
 
-    def keys(self, instance: dg.DagsterInstance) -> Sequence[str]:
+    def keys(self, instance: DynamicPartitionsStore) -> Sequence[str]:
         """All keys there are now; of windows of time, those that have ended."""
         return self.definition.get_partition_keys(dynamic_partitions_store=instance)
 
-    def known(self, keys: Iterable[str], instance: dg.DagsterInstance) -> set[str]:
+    def known(self, keys: Iterable[str], instance: DynamicPartitionsStore) -> set[str]:
         """Those of some keys that there are now; windows of time must have ended."""
         # To write out all windows takes long where there are many.
         return self.ended(keys) if self.in_time else set(keys).intersection(self.keys(instance))
 
-    def has_key(self, key: str, instance: dg.DagsterInstance) -> bool:
+    def has_key(self, key: str, instance: DynamicPartitionsStore) -> bool:
         """Whether there is such a key now; one of a window of time must have ended."""
         return bool(self.known([key], instance))
 
@@ -64,7 +68,7 @@ class Partitioning:
         upstream: "Partitioning",
         mapping: dg.PartitionMapping,
         among: Sequence[str],
-        instance: dg.DagsterInstance | None = None,
+        instance: DynamicPartitionsStore | None = None,
     ) -> Sequence[str]:
         """Those of some partitions of an input, which are sorted, that feed one partition."""
         mapped = mapping.get_upstream_mapped_partitions_result_for_partitions(
@@ -120,7 +124,7 @@ class Partitioning:
         starts = (start for start, _ in shorter.windows(keys).values())
         return self.ended({start.strftime(definition.fmt) for start in starts})
 
-    def is_between(self, key: str, first: str, last: str, instance: dg.DagsterInstance) -> bool:
+    def is_between(self, key: str, first: str, last: str, instance: DynamicPartitionsStore) -> bool:
         """Whether a key lies in a range, both ends included, as Dagster orders the keys.
 
         Windows of time are in the order of their keys, all others in that in which they were
@@ -133,7 +137,9 @@ class Partitioning:
         found = places.get(key, -1)
         return places.get(first, 0) <= found <= places.get(last, len(places))
 
-    def keys_between(self, first: str, last: str, instance: dg.DagsterInstance) -> Sequence[str]:
+    def keys_between(
+        self, first: str, last: str, instance: DynamicPartitionsStore
+    ) -> Sequence[str]:
         """The keys of a range, both ends included, as Dagster orders them."""
         if self.in_time:
             return self.in_time.get_partition_keys_in_range(dg.PartitionKeyRange(first, last))

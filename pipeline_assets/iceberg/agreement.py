@@ -174,7 +174,17 @@ def load_to_commit(access: CatalogAccess, table: Readable) -> Table | None:
     Raises:
         PipelineError: As :func:`load`, or storage holds newer commits than the catalog knows.
     """
-    iceberg = load(access, table)
+    return as_new_as_storage(access, table, load(access, table))
+
+
+def as_new_as_storage(
+    access: CatalogAccess, table: Readable, iceberg: Table | None
+) -> Table | None:
+    """What was loaded of a table, or what the catalog has learnt of it since.
+
+    Raises:
+        PipelineError: Storage holds newer commits than the catalog knows.
+    """
     location = _known_location(access, table)
     # What lies in S3 Tables is listed for nobody, and changed by nobody but its catalog.
     if iceberg is None or is_in_s3_tables(location):

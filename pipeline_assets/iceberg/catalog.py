@@ -221,7 +221,7 @@ def is_lost_race(error: BaseException) -> bool:
 )
 def _open_sql(uri: str, properties: dict[str, str]) -> "Catalog":
     """Connect; of several processes that create the tables, all but the first try again."""
-    from pipeline_assets.iceberg.durable_catalog import DurableSqlCatalog
+    from pipeline_assets.iceberg.catalogs.durable_catalog import DurableSqlCatalog
 
     return DurableSqlCatalog(CATALOG_NAME, uri=uri, **properties)
 

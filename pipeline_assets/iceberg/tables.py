@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
 
 # Every publish changes it, so that a catalog that lacks anything lacks a commit of it.
-_STATISTICS: Final = TableName("lake", "profiles")
+STATISTICS: Final = TableName("lake", "profiles")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Lake:
         """
         with one_line_errors("read the catalog"):
             if namespaces is None:
-                self.load_to_commit(_STATISTICS)
+                self.load_to_commit(STATISTICS)
             catalog = self.access.open()
             return [
                 TableName(own, table)

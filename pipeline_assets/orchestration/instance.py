@@ -6,7 +6,7 @@ same instance.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,9 @@ import dagster as dg
 
 from pipeline_assets.dagster_internals import (
     ConfigurableClassData,
+    DynamicPartitionsStore,
     InstanceRef,
+    PaginatedResults,
     RegisteredCodeLocationOrigin,
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
@@ -69,6 +71,40 @@ class PipelineInstance(dg.DagsterInstance):
         """
         options.setdefault("remote_job_origin", origin_of(job_def.name))
         return super().create_run_for_job(job_def, *args, **options)
+
+
+class DynamicKeys(DynamicPartitionsStore):
+    """The dynamic partitions of an instance that is opened when somebody asks for the first one.
+
+    To open it takes as long as much that is done without, and few partitions are looked up there.
+    """
+
+    def __init__(self, instance: Callable[[], dg.DagsterInstance]) -> None:
+        """Open nothing yet.
+
+        Args:
+            instance: Opens it, or says which one is open.
+        """
+        self._instance = instance
+
+    def get_dynamic_partitions(self, partitions_def_name: str) -> Sequence[str]:
+        """As the instance."""
+        return self._instance().get_dynamic_partitions(partitions_def_name)
+
+    def get_paginated_dynamic_partitions(
+        self, partitions_def_name: str, limit: int, ascending: bool, cursor: str | None = None
+    ) -> PaginatedResults[str]:
+        """As the instance."""
+        asked = partitions_def_name, limit, ascending, cursor
+        return self._instance().get_paginated_dynamic_partitions(*asked)
+
+    def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
+        """As the instance."""
+        return self._instance().has_dynamic_partition(partitions_def_name, partition_key)
+
+    def get_dynamic_partitions_definition_id(self, partitions_def_name: str) -> str:
+        """As the instance."""
+        return self._instance().get_dynamic_partitions_definition_id(partitions_def_name)
 
 
 def origin_of(job: str) -> RemoteJobOrigin:

@@ -58,14 +58,17 @@ class Policies:
 
 
 def dagster_asset(
-    asset: LakeAsset, tables: Mapping[str, LakeTable], policies: Policies
+    asset: LakeAsset,
+    tables: Mapping[str, LakeTable],
+    policies: Policies,
+    known_version: str | None = None,
 ) -> dg.AssetsDefinition:
     """Build the Dagster asset whose body stages and whose output publishes.
 
     Raises:
         DeclarationError: The function's expression is not what the contract promises.
     """
-    version = code_version(asset, tables)
+    version = known_version or code_version(asset, tables)
     with warnings.catch_warnings():
         # Backfill policies are still called beta; we rely on them knowingly.
         warnings.simplefilter("ignore", dg.BetaWarning)

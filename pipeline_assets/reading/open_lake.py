@@ -6,7 +6,7 @@ a lake can be read by whoever has its files.
 
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -27,12 +27,12 @@ from pipeline_assets.iceberg.catalog import (
     sqlite_path,
     sqlite_uri,
 )
+from pipeline_assets.iceberg.catalogs.sqlite_catalog import reader_of
 from pipeline_assets.iceberg.history import records_at
+from pipeline_assets.iceberg.moment import Moment
 from pipeline_assets.iceberg.past import Version
-from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.reading.changes import Mark, PassingTime, SqliteChanges
 from pipeline_assets.reading.published_table import PublishedTable
-from pipeline_assets.reading.sqlite_catalog import read_table
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.environments import lake_of
 from pipeline_assets.storage.s3_access import S3_SCHEME
@@ -113,7 +113,7 @@ class OpenLake:
         Raises:
             PipelineError: The catalog cannot be read.
         """
-        return tuple(sorted(map(str, Lake(self.access).published())))
+        return tuple(sorted(map(str, Moment(self.access).published())))
 
     def table(
         self,
@@ -215,15 +215,10 @@ class OpenLake:
                 opened = self._opened[name] = self._read(name, mark, opened)
             return opened
 
-    @property
-    def _load_table(self) -> Callable[[str], Table] | None:
-        path = sqlite_path(self.access.uri)
-        properties = self.access.storage_properties
-        return (lambda name: read_table(path, name, properties())) if path else None
-
     def _read(self, name: str, mark: Mark | None, before: "_Opened | None") -> "_Opened":
         namespace, _, bare = name.partition(".")
-        iceberg = load(self.access, TableName(namespace, bare), self._load_table) if bare else None
+        reader = reader_of(self.access)
+        iceberg = load(self.access, TableName(namespace, bare), reader) if bare else None
         if iceberg is None:
             raise UnknownTableError(name, self.tables())
         # Another table may have changed: then what is open of this one is still the newest.

@@ -21,6 +21,9 @@ from pipeline_assets.engines.embedded.interruption import interrupted_after, int
 from pipeline_assets.engines.embedded.parsed_sql import nodes, parsed, table_name
 from pipeline_assets.engines.standard_sql import identifier, literal
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.iceberg.agreement import as_new_as_storage, load
+from pipeline_assets.iceberg.catalog import one_line_errors
+from pipeline_assets.iceberg.moment import Moment
 from pipeline_assets.iceberg.past import PRESENT, Version
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.reading.open_lake import OpenLake
@@ -94,7 +97,8 @@ def query(
             # Until the doors are closed the statement is only parsed.
             explained = _EXPLAIN.sub("", sql)
             _require_select(connection, explained)
-            mentioned = _mentioned(connection, explained, lake, _noted(declared, asked))
+            known = Moment(lake.access)
+            mentioned = _mentioned(connection, explained, known, _noted(declared, asked))
             views = [_view(opened, table, version) for table in mentioned]
             _lock(connection, lake, [lake.location(view.table) for view in views])
             for view in views:
@@ -199,7 +203,10 @@ def _view(opened: OpenLake, table: Readable, version: Version) -> _View:
     Raises:
         PipelineError: It cannot be read, or there was nothing yet at the moment that is asked for.
     """
-    Lake(opened.access).require_newest([table])
+    with one_line_errors(f"read {table}"):
+        is_known = isinstance(table, TableName)
+        iceberg = opened.iceberg(str(table)) if is_known else load(opened.access, table)
+        as_new_as_storage(opened.access, table, iceberg)
     if _is_published(opened, table):
         found = opened.table(str(table), snapshot=version.snapshot_id, as_of=version.as_of)
         return _View(table, found.sql, found.files)

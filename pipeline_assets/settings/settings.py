@@ -5,6 +5,8 @@ They are environment variables, which only this room reads, from the environment
 otherwise be ignored and the default would count. `docs/settings.md` is generated from here.
 """
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -63,6 +65,8 @@ _OUTWARD: Final = (
     "warehouse_dsn",
 )
 """Settings that an environment does without."""
+_OF_THE_SHELL: Final = frozenset({"_", "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL"})
+"""Variables that differ between two commands of one terminal, and say nothing of either."""
 
 
 class Settings(  # pydantic lists the fields of the last base first
@@ -115,6 +119,20 @@ class Settings(  # pydantic lists the fields of the last base first
     def staging_uri(self, chosen: str | None) -> str:
         """Where jobs of a remote engine and their manifests travel, if none is chosen for it."""
         return chosen or f"{self.lake_uri}/_jobs"
+
+    def circumstances(self) -> str:
+        """A digest of these settings, but for secrets, and of the rest of the environment.
+
+        Whoever remembers what depends on code compares it: nobody can tell what an author's module
+        looks at when it is imported.
+        """
+        theirs = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in _OF_THE_SHELL and not name.startswith(PREFIX)
+        }
+        text = json.dumps([self.model_dump_json(), sorted(theirs.items())])
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def within(self, environment: str) -> "Settings":
         """The same in an environment, which neither loads nor tells anybody outside of it.

@@ -9,8 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-import dagster as dg
-
+from pipeline_assets.dagster_internals import DynamicPartitionsStore
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.inputs import ABSENT, InputSpec
 from pipeline_assets.dataset.values.table import WHOLE_TABLE, PartitionRecord
@@ -63,7 +62,7 @@ class GraphState:
         code_versions: Code version by asset name.
         records: Record of each published partition, by asset name, then by partition key.
         landed: Version of each landing source's partitions, by asset name, then by partition key.
-        instance: The Dagster instance, which knows the dynamic partitions.
+        instance: Knows the dynamic partitions, as a Dagster instance does.
         outside: The versions of systems outside the lake.
         is_forced: Whether somebody asked to materialise a partition although it is not stale.
         keeps_overrides: Whether the config that a run has asked for stays in force.
@@ -73,7 +72,7 @@ class GraphState:
     code_versions: Mapping[str, str]
     records: Mapping[str, Mapping[str, PartitionRecord]]
     landed: Mapping[str, Mapping[str, str]]
-    instance: dg.DagsterInstance
+    instance: DynamicPartitionsStore
     outside: OutsideVersions = field(default_factory=OutsideVersions)
     is_forced: IsForced = nothing_forced
     keeps_overrides: bool = True

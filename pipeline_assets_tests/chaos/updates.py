@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline_assets.command.update import Updater
+from pipeline_assets.command.update import Updater, fail_abandoned_runs
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.definitions import build_definitions
@@ -125,8 +125,8 @@ def _updated(order: Order) -> Updated:
     settings, assets = order.settings, ASSETS[: order.tables]
     with open_instance(settings.dagster_home, Path.cwd()) as instance:
         definitions = build_definitions(settings, assets=assets)
-        updater = Updater(definitions, assets, [FILES], Deployment(settings), instance)
-        updater.fail_abandoned_runs()
+        updater = Updater(assets, [FILES], Deployment(settings), instance, definitions=definitions)
+        fail_abandoned_runs(updater.instance)
         return update(updater, is_forced=_forced(order, assets))
 
 

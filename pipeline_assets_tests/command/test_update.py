@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import IntegrityError
 
-from pipeline_assets.command.update import add_keys
+from pipeline_assets.command.update import add_keys, register
 from pipeline_assets.dataset.values import landing_source
 from pipeline_assets_tests.conftest import MakeSettings
 from pipeline_assets_tests.domains.activity.world import World
@@ -66,7 +66,7 @@ def landed(world: World, hours: int) -> None:
     for number in range(hours):
         world.land(f"2026-03-{number + 1:02}", customers=1)
     listings = world.updater.listings()
-    world.updater.register(listings)
+    register(world.updater.instance, world.updater.sources, listings)
     world.updater.stale(listings)
 
 
@@ -84,7 +84,7 @@ def test_as_many_questions_are_asked_for_many_hours_as_for_few(
         landed(world, hours)
         with counted_statements() as asked:
             listings = world.updater.listings()
-            world.updater.register(listings)
+            register(world.updater.instance, world.updater.sources, listings)
             stale = world.updater.stale(listings)
         assert sum(item.asset.table.name == "raw_events" for item in stale) == hours
         counts.append(len(asked))

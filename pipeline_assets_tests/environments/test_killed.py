@@ -9,7 +9,7 @@ import pytest
 
 from pipeline_assets.environments.environments import Environments
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.iceberg.durable_catalog import DurableSqlCatalog
+from pipeline_assets.iceberg.catalogs.durable_catalog import DurableSqlCatalog
 from pipeline_assets.iceberg.local_files import LocalFileIO
 from pipeline_assets.storage.objects import LocalStore
 from pipeline_assets_tests.environments.trying import (

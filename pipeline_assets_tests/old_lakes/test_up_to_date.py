@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pipeline_assets.command.update import Updater
+from pipeline_assets.command.update import Updater, register
 from pipeline_assets.definitions import assets_for, build_definitions, landing_for
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.settings import Settings
@@ -45,8 +45,8 @@ DOWNSTREAM = {
 }
 ADDED = {
     # Training sets came later.
-    *("taobao/user_groups", "taobao/vocabulary", "taobao/vocabulary_coverage"),
-    *("taobao/encoded_users", "taobao/encoded_impressions"),
+    *("taobao/user_groups", "taobao/token_counts", "taobao/vocabulary"),
+    *("taobao/encoded_users", "taobao/encoded_impressions", "taobao/vocabulary_coverage"),
     *("ratings/interactions", "ratings/candidates", "ratings/interaction_histories"),
     *("music/interactions", "music/candidates"),
 }
@@ -84,8 +84,10 @@ def test_only_what_means_something_else_now_is_stale(
     settings: Settings, day: str, instance: dg.DagsterInstance
 ) -> None:
     assets, sources = assets_for(settings), landing_for(settings)
-    updater = Updater(build_definitions(settings), assets, sources, Deployment(settings), instance)
+    updater = Updater(
+        assets, sources, Deployment(settings), instance, definitions=build_definitions(settings)
+    )
     listings = updater.listings()
-    updater.register(listings)
+    register(updater.instance, updater.sources, listings)
     stale = updater.stale(listings)
     assert {item.asset.name for item in stale} == CHANGED_ON_PURPOSE[day]

@@ -50,7 +50,9 @@ def bench(settings: Settings, instance: dg.DagsterInstance) -> Bench:
 
 
 def updater(bench: Workbench) -> Updater:
-    return Updater(bench.definitions, bench.assets, [PAGES], bench.deployment, bench.instance)
+    return Updater(
+        bench.assets, [PAGES], bench.deployment, bench.instance, definitions=bench.definitions
+    )
 
 
 def update(bench: Workbench) -> list[str]:

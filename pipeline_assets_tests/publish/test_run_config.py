@@ -57,8 +57,8 @@ def bench(settings: Settings, instance: dg.DagsterInstance) -> Bench:
 
 
 def updater(bench: Workbench, *, keeps_overrides: bool = True) -> Updater:
-    parts = (bench.definitions, bench.assets, [PAGES], bench.deployment, bench.instance)
-    return Updater(*parts, keeps_overrides)
+    parts = (bench.assets, [PAGES], bench.deployment, bench.instance)
+    return Updater(*parts, keeps_overrides, definitions=bench.definitions)
 
 
 def update(bench: Workbench, *, keeps_overrides: bool = True) -> list[str]:

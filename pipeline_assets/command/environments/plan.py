@@ -53,11 +53,11 @@ def _stale(production: "Session", environment: "Session", select: str | None) ->
 
     An environment lists the same landing zone, so that Dagster of production knows the partitions.
     """
-    whole = replace(environment.updater(), instance=production.instance)
-    chosen = selection(whole, select, None)
-    updater = chosen.narrowed(whole)
-    listings = updater.listings()
-    stale = updater.stale(kept(listings, updater.withdrawn(listings)), updater.outside())
+    whole = replace(environment.survey(), instance=production.instance)
+    chosen = selection(whole.assets, select, None, environment.definitions)
+    survey = chosen.narrowed(whole)
+    listings = survey.listings()
+    stale = survey.stale(kept(listings, survey.withdrawn(listings)), survey.outside())
     return (item for item in stale if chosen.holds(item.asset, item.key))
 
 

@@ -51,7 +51,9 @@ class World:
         definitions = build_definitions(self.settings, assets=ASSETS)
         sources = [it for it in landing_for(self.settings) if it.key == EVENTS.key]
         assets = assets_for(self.settings, ASSETS)
-        return Updater(definitions, assets, sources, Deployment(self.settings), self.instance)
+        return Updater(
+            assets, sources, Deployment(self.settings), self.instance, definitions=definitions
+        )
 
     def create_stream(self, shards: int = 2) -> None:
         self.client.create_stream(StreamName=self.settings.stream_name, ShardCount=shards)

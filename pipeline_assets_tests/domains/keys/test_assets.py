@@ -50,7 +50,7 @@ def world(tmp_path: Path, instance: dg.DagsterInstance, s3: S3Access) -> World:
 def updater(world: World) -> Updater:
     definitions = build_definitions(world.settings, assets=ASSETS)
     deployment = Deployment(world.settings)
-    return Updater(definitions, ASSETS, [LISTENING], deployment, world.instance)
+    return Updater(ASSETS, [LISTENING], deployment, world.instance, definitions=definitions)
 
 
 def by_key(world: World, artist: str) -> list[tuple[object, ...]]:

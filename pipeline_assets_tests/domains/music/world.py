@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipeline_assets.command.update import Updater
+from pipeline_assets.command.update import Updater, register
 from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.definitions import build_definitions
 from pipeline_assets.domains import music
@@ -39,7 +39,9 @@ class World:
     @cached_property
     def updater(self) -> Updater:
         definitions = build_definitions(self.settings, assets=ASSETS)
-        return Updater(definitions, ASSETS, [LISTENING], Deployment(self.settings), self.instance)
+        return Updater(
+            ASSETS, [LISTENING], Deployment(self.settings), self.instance, definitions=definitions
+        )
 
     def land(self, name: str, text: str | bytes, snapshot: str = DAY) -> Path:
         path = Path(self.settings.landing_uri, "music", snapshot, name)
@@ -52,7 +54,7 @@ class World:
 
     def materialize(self, *names: str, **config: dict[str, Any]) -> dg.ExecuteInProcessResult:
         """Run some assets, as the Launchpad does; `config` is by asset."""
-        self.updater.register(self.updater.listings())
+        register(self.updater.instance, self.updater.sources, self.updater.listings())
         job = self.updater.definitions.resolve_implicit_global_asset_job_def()
         ops = {f"music__{name}": {"config": values} for name, values in config.items()}
         return job.execute_in_process(

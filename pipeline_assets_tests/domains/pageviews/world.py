@@ -60,7 +60,9 @@ class World:
         read = {spec.key for asset in assets for spec in asset.inputs}
         sources = [source for source in landing_for(self.settings) if source.key in read]
         definitions = build_definitions(self.settings, assets=DATASETS.assets)
-        return Updater(definitions, assets, sources, Deployment(self.settings), self.instance)
+        return Updater(
+            assets, sources, Deployment(self.settings), self.instance, definitions=definitions
+        )
 
     def land(self, name: str, subjects: Iterable[Subject]) -> None:
         path = Path(self.settings.landing_uri, "pageviews", name, "subjects.csv")

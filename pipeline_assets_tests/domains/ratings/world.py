@@ -36,7 +36,9 @@ class World:
     @cached_property
     def updater(self) -> Updater:
         definitions = build_definitions(self.settings, assets=self.assets)
-        return Updater(definitions, self.assets, [FILES], Deployment(self.settings), self.instance)
+        return Updater(
+            self.assets, [FILES], Deployment(self.settings), self.instance, definitions=definitions
+        )
 
     def land(self, category: str, *rows: Row, header: Sequence[str] = COLUMNS) -> Path:
         """A category's file; columns that a row does not name are empty."""

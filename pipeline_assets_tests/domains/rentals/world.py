@@ -56,7 +56,9 @@ class World:
         definitions = build_definitions(self.settings, assets=self.assets)
         assets = assets_for(self.settings, self.assets)
         source = REVIEWS.with_partitioning(DAYS, assets[0].partitioning or DAYS)
-        return Updater(definitions, assets, [source], Deployment(self.settings), self.instance)
+        return Updater(
+            assets, [source], Deployment(self.settings), self.instance, definitions=definitions
+        )
 
     def land(self, key: str, *rows: Sequence[object], header: Sequence[str] = HEADER) -> Path:
         text = io.StringIO(newline="")

@@ -345,7 +345,7 @@ def only_long(raw_files: RawLines, rejected_rows: ir.Table) -> ir.Table:
 def stale(bench: Workbench, assets: Sequence[LakeAsset]) -> set[tuple[str, str]]:
     definitions = build_definitions(bench.settings, assets=assets)
     sources = datasets_in(domains.taobao).landing
-    updater = Updater(definitions, assets, sources, bench.deployment, bench.instance)
+    updater = Updater(assets, sources, bench.deployment, bench.instance, definitions=definitions)
     return {(item.asset.name, item.key) for item in updater.stale(updater.listings())}
 
 

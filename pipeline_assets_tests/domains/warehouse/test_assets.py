@@ -10,7 +10,7 @@ import pytest
 
 from pipeline_assets import domains
 from pipeline_assets.command.batches import batches
-from pipeline_assets.command.update import Updater
+from pipeline_assets.command.update import Updater, register
 from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.dataset.values.destinations import LoadedTable
 from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
@@ -56,12 +56,14 @@ def settings(make_settings: MakeSettings, tmp_path: Path, postgres_dsn: SecretDs
 @pytest.fixture
 def updater(settings: Settings, instance: dg.DagsterInstance) -> Updater:
     definitions = build_definitions(settings, assets=ASSETS)
-    return Updater(definitions, ASSETS, [taobao.ARCHIVES], Deployment(settings), instance)
+    return Updater(
+        ASSETS, [taobao.ARCHIVES], Deployment(settings), instance, definitions=definitions
+    )
 
 
 def update(updater: Updater) -> Iterator[str]:
     listings = updater.listings()
-    updater.register(listings)
+    register(updater.instance, updater.sources, listings)
     for outcome in updater.run(batches(updater.stale(listings))):
         yield from outcome.failures
 
@@ -116,7 +118,9 @@ def test_a_wrong_place_is_told_in_one_line_without_the_password(
     options = {"host": "127.0.0.1", "port": str(closed_port), "user": "me", "dbname": "w"}
     settings = make_settings(warehouse_dsn=keyword_dsn({**options, "password": "hunter2-secret"}))
     definitions = build_definitions(settings, assets=ASSETS)
-    updater = Updater(definitions, ASSETS, [taobao.ARCHIVES], Deployment(settings), instance)
+    updater = Updater(
+        ASSETS, [taobao.ARCHIVES], Deployment(settings), instance, definitions=definitions
+    )
     failures = list(update(updater))
     assert len(failures) == 2 * len(TABLES)
     assert all("database 'w' at 127.0.0.1" in failure for failure in failures)

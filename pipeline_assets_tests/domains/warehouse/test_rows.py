@@ -66,7 +66,7 @@ class World:
         sources = [source for source in DATASETS.landing if source.key in read]
         definitions = build_definitions(self.settings, assets=ASSETS)
         deployment = Deployment(self.settings)
-        updater = Updater(definitions, assets, sources, deployment, self.instance)
+        updater = Updater(assets, sources, deployment, self.instance, definitions=definitions)
         # Few customers: on some days, all that the damaged reviews say is rejected.
         return update(updater, *names, accepts=True)
 

@@ -26,6 +26,7 @@ from pipeline_assets_tests.updating import update
 from pipeline_assets_tests.workbench import Workbench, failures
 
 SPLITS = ("train", "test")
+BEFORE = ("user_groups", "token_counts")
 TRAINING = ("vocabulary", "encoded_users", "encoded_impressions", "vocabulary_coverage")
 
 
@@ -41,10 +42,10 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
     folder = tmp_path_factory.mktemp("training")
     write_taobao(folder / "landing", scale=0.1, damage=0.02)
     bench = workbench(folder, folder / "landing", ALL_ASSETS)
-    tables = [it for it in bench.tables if it.split(".")[1] not in {*TRAINING, "user_groups"}]
+    tables = [it for it in bench.tables if it.split(".")[1] not in {*BEFORE, *TRAINING}]
     assert failures(bench.run(*SPLITS, only=tables)) == []
     for split in SPLITS:
-        assert failures(bench.run(split, only=["taobao.user_groups"])) == []
+        assert failures(bench.run(split, only=[f"taobao.{it}" for it in BEFORE])) == []
     assert failures(bench.run(only=["taobao.vocabulary"])) == []
     for name in TRAINING[1:]:
         for split in SPLITS:
@@ -159,7 +160,9 @@ def test_a_corrected_delivery_leaves_every_index_as_it_is(encoded: Encoded, tmp_
     (encoded.landing / archive).write_bytes((tmp_path / "other" / archive).read_bytes())
     bench = encoded.bench
     definitions = build_definitions(bench.settings, assets=ALL_ASSETS)
-    updater = Updater(definitions, ALL_ASSETS, [ARCHIVES], bench.deployment, bench.instance)
+    updater = Updater(
+        ALL_ASSETS, [ARCHIVES], bench.deployment, bench.instance, definitions=definitions
+    )
     assert update(updater, accepts=True).failures == ()
     rows = bench.query('SELECT feature_name, feature_id, "index" FROM taobao.vocabulary')
     now = {(it[0], it[1]): it[2] for it in rows}

@@ -10,8 +10,8 @@ from sqlalchemy import make_url
 
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import DamagedCatalogError, sqlite_path, sqlite_uri
+from pipeline_assets.iceberg.catalogs.sqlite_catalog import read_table
 from pipeline_assets.iceberg.tables import Lake
-from pipeline_assets.reading.sqlite_catalog import read_table
 from pipeline_assets_tests.landing.plays import PLAYS, local_lake, publish
 
 
