@@ -45,8 +45,8 @@ DOWNSTREAM = {
 }
 ADDED = {
     # Training sets came later.
-    *("taobao/user_groups", "taobao/vocabulary", "taobao/vocabulary_coverage"),
-    *("taobao/encoded_users", "taobao/encoded_impressions"),
+    *("taobao/user_groups", "taobao/token_counts", "taobao/vocabulary"),
+    *("taobao/encoded_users", "taobao/encoded_impressions", "taobao/vocabulary_coverage"),
     *("ratings/interactions", "ratings/candidates", "ratings/interaction_histories"),
     *("music/interactions", "music/candidates"),
 }

@@ -28,7 +28,7 @@ ASSETS = {
     | {"train_ready_ratings", "interactions", "candidates", "interaction_histories"},
     "taobao": {"raw_files", "rejected_rows", "impressions", "core_features"}
     # The vocabulary of training sets, and what is encoded with it, wait for the other split.
-    | {"common_features_summary", "common_features", "user_groups"},
+    | {"common_features_summary", "common_features", "user_groups", "token_counts"},
     "music": {"raw_users", "raw_user_top_artists", "rejected_rows", "users"}
     | {"user_top_artists", "artist_rank_in_country", "country_rank_per_artist"}
     | {"artist_embeddings", "user_embeddings", "similar_artists"},

@@ -22,6 +22,16 @@ LINE_SEPARATOR: Final = "\x1c\x1d\x1e\x1f"
 MAX_LINE_BYTES: Final = 2_000_000
 FILE_BYTES: Final = 256 * 1024 * 1024
 NUMBERED_SCANS: Final = 16
+# To write a row group DuckDB takes several times its size beyond the memory limit, and a hundred
+# thousand rows of long lists are hundreds of megabytes.
+ROW_GROUP_BYTES: Final = 64 * 1024 * 1024
+JOINS_AS_WRITTEN: Final = "SET disabled_optimizers = 'join_order,build_side_probe_side'"
+"""Joins hold their right side in memory, as they are written.
+
+DuckDB takes any text for a few thousand lines, so it would hold gigabytes of text in memory to join
+them with a table that it knows to be longer.
+"""
+JOINS_AT_CHOICE: Final = "RESET disabled_optimizers"
 _TYPES: Final = {
     "int": "INTEGER",
     "long": "BIGINT",
@@ -110,14 +120,21 @@ def parquet(uris: Iterable[str]) -> str:
     return f"read_parquet({_strings(uris)}, union_by_name = true, hive_partitioning = false)"
 
 
-def copy_statement(sql: str, destination: Destination) -> str:
-    """A statement that writes a query's rows as Parquet files and returns their statistics."""
+def copy_statement(sql: str, destination: Destination, *, keeps_order: bool) -> str:
+    """A statement that writes a query's rows as Parquet files and returns their statistics.
+
+    Args:
+        sql: The query.
+        destination: Where to.
+        keeps_order: Whether rows keep their order; DuckDB then counts the rows of a row group only.
+    """
     split = (
         f"PARTITION_BY ({identifier(destination.partition_column)}), WRITE_PARTITION_COLUMNS true"
         if destination.partition_column and len(destination.partition_keys) > 1
         else f"PER_THREAD_OUTPUT true, FILE_SIZE_BYTES {FILE_BYTES}"
     )
-    options = f"FORMAT parquet, {split}, OVERWRITE_OR_IGNORE true, RETURN_STATS true"
+    groups = "" if keeps_order else f"ROW_GROUP_SIZE_BYTES {ROW_GROUP_BYTES}, "
+    options = f"FORMAT parquet, {split}, {groups}OVERWRITE_OR_IGNORE true, RETURN_STATS true"
     return f"COPY ({sql}) TO {literal(destination.uri)} ({options})"
 
 

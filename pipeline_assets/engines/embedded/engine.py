@@ -204,7 +204,10 @@ def _run(
     connection.execute(f"SET preserve_insertion_order = {is_numbered}")
     _register(connection, job.inputs)
     prepared = kinds[job.kind](connection, job, log)
+    if any(source.format == "lines" for source in job.inputs.values()):
+        connection.execute(duckdb_sql.JOINS_AS_WRITTEN)
     files = _write(connection, prepared.sql, job)
+    connection.execute(duckdb_sql.JOINS_AT_CHOICE)
     return _audited(connection, job, files, started, {**facts, **prepared.facts})
 
 
@@ -242,7 +245,8 @@ def _write(connection: duckdb.DuckDBPyConnection, sql: str, job: Job) -> tuple[D
     if not job.destination.uri.startswith(S3_SCHEME):
         Path(job.destination.uri).mkdir(parents=True, exist_ok=True)
     conformed = duckdb_sql.conform(sql, job.schema, job.destination)
-    copy = duckdb_sql.copy_statement(conformed, job.destination)
+    order = connection.execute("SELECT current_setting('preserve_insertion_order')").fetchone()
+    copy = duckdb_sql.copy_statement(conformed, job.destination, keeps_order=order == (True,))
     written = interruptibly(connection, lambda: connection.execute(copy).fetchall())
     # DuckDB reports the partition of a file only where it has divided the output into partitions.
     only_key = next(iter(job.destination.partition_keys), None)

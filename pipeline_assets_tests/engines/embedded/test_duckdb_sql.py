@@ -1,3 +1,4 @@
+import json
 import tempfile
 from pathlib import Path
 
@@ -6,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_assets.engines.embedded.duckdb_sql import source_query, sql_type
+from pipeline_assets.engines.embedded.duckdb_sql import JOINS_AS_WRITTEN, source_query, sql_type
+from pipeline_assets.engines.embedded.parsed_sql import nodes
 from pipeline_assets.engines.standard_sql import identifier, literal
 from pipeline_assets.landing.raw_text import split_into_parts
 from spark_resources.job import Source, SourceFile
@@ -67,3 +69,25 @@ def test_any_bytes_are_lines_in_their_places(lines: list[bytes], part_bytes: int
         found = duckdb.sql(source_query(source)).fetchall()
     stored = b"".join(part.data for part in parts).decode().split("\n")[:-1]
     assert found == list(enumerate(stored, start=1))
+
+
+def test_text_streams_past_the_table_that_it_is_joined_with(tmp_path: Path) -> None:
+    """If DuckDB does so unasked one day, JOINS_AS_WRITTEN is not needed any more."""
+    (tmp_path / "lines.csv").write_text("".join(f"{n}\n" for n in range(500_000)))
+    lines = Source("lines", {"line": "string"}, (SourceFile(str(tmp_path / "lines.csv")),))
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE VIEW lines AS {source_query(lines)}")
+        connection.execute(
+            "CREATE TABLE known AS SELECT CAST(range AS VARCHAR) line FROM range(400000)"
+        )
+        assert "READ_CSV" in _held_in_memory(connection), "DuckDB holds all text in memory"
+        connection.execute(JOINS_AS_WRITTEN)
+        assert "READ_CSV" not in _held_in_memory(connection)
+
+
+def _held_in_memory(connection: duckdb.DuckDBPyConnection) -> str:
+    """The plan of the right side of a join of lines with a table."""
+    sql = "EXPLAIN (FORMAT json) SELECT * FROM lines INNER JOIN known USING (line)"
+    (_, plan) = connection.execute(sql).fetchone() or ("", "")
+    (join,) = [it for it in nodes(json.loads(plan)) if it.get("name") == "HASH_JOIN"]
+    return json.dumps(join["children"][1])

@@ -98,6 +98,17 @@ def test_a_job_writes_audits_and_reports(tmp_path: Path) -> None:
     assert all(Path(file.uri).stat().st_size == file.bytes for file in manifest.files)
 
 
+def test_long_rows_come_in_row_groups_of_fewer_of_them(tmp_path: Path) -> None:
+    """DuckDB's own rule, a number of rows, takes memory beyond its limit for each."""
+    sql = "SELECT range(n, n + 1000) AS numbers FROM range(16000) t(n)"
+    wide = job(sql, {"numbers": "list<long>"}, f"{tmp_path}/out")
+    manifest = EmbeddedEngine(memory_limit_mib=1024, threads=2).run(wide, silently)
+    files = [pq.ParquetFile(file.uri).metadata for file in manifest.files]
+    groups = [it.row_group(place).num_rows for it in files for place in range(it.num_row_groups)]
+    assert sum(groups) == 16000
+    assert max(groups) < 12000
+
+
 def test_examples_are_looked_for_only_where_some_fail(tmp_path: Path) -> None:
     audit = Audit(
         "SELECT count(*) AS rows, 0 AS fine FROM output",

@@ -15,6 +15,7 @@ from pipeline_assets.domains.taobao.training.checks import (
     every_impression_encoded,
     every_impression_token_encoded,
     every_token_has_its_field,
+    every_token_is_counted,
     every_token_of_a_user_has_a_place,
     every_token_of_an_impression_has_a_place,
     every_user_token_encoded,
@@ -25,10 +26,12 @@ from pipeline_assets.domains.taobao.training.checks import (
     only_training_tokens_are_counted,
     test_is_test_and_nothing_else,
     the_user_of_an_impression_is_in_its_part,
+    what_is_held_back_is_not_counted_for_training,
 )
 from pipeline_assets.domains.taobao.training.contracts import (
     EncodedImpressions,
     EncodedUsers,
+    TokenCounts,
     UserGroups,
     Vocabulary,
     VocabularyCoverage,
@@ -70,12 +73,25 @@ def user_groups(
 
 @lake_asset(
     domain=TAOBAO,
+    contract=TokenCounts,
+    partitions=SPLITS,
+    checks=[every_token_is_counted, what_is_held_back_is_not_counted_for_training],
+)
+def token_counts(
+    core_features: ir.Table,
+    common_features: ir.Table,
+    impressions: ir.Table,
+    user_groups: ir.Table,
+) -> ir.Table:
+    """How often each id occurs, for a vocabulary: the one place where all tokens are counted."""
+    return counted(core_features, common_features, impressions, user_groups)
+
+
+@lake_asset(
+    domain=TAOBAO,
     tags=TRAINING_SET,
     contract=Vocabulary,
-    mappings={
-        name: dg.AllPartitionMapping()
-        for name in ("core_features", "common_features", "impressions", "user_groups")
-    },
+    mappings={name: dg.AllPartitionMapping() for name in ("token_counts", "user_groups")},
     checks=[
         indices_keep_their_meaning,
         an_index_stands_for_one_token,
@@ -85,10 +101,8 @@ def user_groups(
     ],
 )
 def vocabulary(
-    core_features: ir.Table,
-    common_features: ir.Table,
-    impressions: ir.Table,
-    user_groups: ir.Table,
+    token_counts: ir.Table,
+    user_groups: ir.Table,  # noqa: ARG001 - a check compares the parts of its users
     published_vocabulary: Published,
     config: VocabularyConfig,
 ) -> ir.Table:
@@ -97,8 +111,7 @@ def vocabulary(
     A token that has an index keeps it for good, so that a trained model can go on: what another
     delivery adds comes behind.
     """
-    tokens = in_training(core_features, common_features, impressions, user_groups)
-    return continued(published_vocabulary, counted(tokens), config.min_count)
+    return continued(published_vocabulary, in_training(token_counts), config.min_count)
 
 
 @lake_asset(

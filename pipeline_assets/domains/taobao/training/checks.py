@@ -1,12 +1,52 @@
 """What must hold before anybody trains on these tables: nothing lost, nothing leaked."""
 
+from typing import Final
+
 import ibis
 import ibis.expr.types as ir
 
 from pipeline_assets.dataset.asset import check
 from pipeline_assets.domains.taobao.contracts import ITEM_FIELDS, USER_FIELDS
 from pipeline_assets.domains.taobao.training.contracts import LISTS
-from pipeline_assets.domains.taobao.training.vocabularies import in_training
+from pipeline_assets.domains.taobao.training.vocabularies import held_back, in_training
+
+_ID: Final = ("split", "feature_name", "feature_id")
+_MINUS_ONE: Final = ibis.literal(-1, "int64")
+
+
+@check("error")
+def every_token_is_counted(
+    token_counts: ir.Table, core_features: ir.Table, common_features: ir.Table
+) -> ir.Table:
+    """All counts of a split are as many tokens as its impressions and its users have."""
+    counts = token_counts.select("split", change=token_counts["count"])
+    tokens = (it.select("split", change=_MINUS_ONE) for it in (core_features, common_features))
+    return _unequal(counts, *tokens)
+
+
+@check("error")
+def what_is_held_back_is_not_counted_for_training(
+    token_counts: ir.Table,
+    core_features: ir.Table,
+    common_features: ir.Table,
+    impressions: ir.Table,
+    user_groups: ir.Table,
+) -> ir.Table:
+    """Of each id all tokens are for training but those of users held back; of test none are."""
+    missing = ibis.ifelse(
+        token_counts.split == "train",
+        token_counts["count"] - token_counts.training_count,
+        token_counts.training_count,
+    )
+    uneven = token_counts.select(*_ID, change=missing).filter(missing != 0)
+    theirs, users = held_back(impressions, user_groups)
+    held = ibis.union(
+        core_features.semi_join(theirs, ["split", "sample_id"]).select(*_ID, change=_MINUS_ONE),
+        common_features.semi_join(users, ["split", "common_features_index"]).select(
+            *_ID, change=_MINUS_ONE
+        ),
+    )
+    return _unequal(uneven, held, by=_ID)
 
 
 @check("error")
@@ -33,17 +73,11 @@ def indices_leave_no_gap(vocabulary: ir.Table) -> ir.Table:
 
 
 @check("error")
-def only_training_tokens_are_counted(
-    vocabulary: ir.Table,
-    core_features: ir.Table,
-    common_features: ir.Table,
-    impressions: ir.Table,
-    user_groups: ir.Table,
-) -> ir.Table:
-    """Nothing is counted that only validation or test have."""
-    tokens = in_training(core_features, common_features, impressions, user_groups)
+def only_training_tokens_are_counted(vocabulary: ir.Table, token_counts: ir.Table) -> ir.Table:
+    """Every count is that of the training part: 0 for what only validation or test have."""
     claimed = vocabulary.filter(vocabulary["count"] > 0)
-    return claimed.anti_join(tokens, ["feature_name", "feature_id"])
+    same = ["feature_name", "feature_id", "count"]
+    return claimed.anti_join(in_training(token_counts), same)
 
 
 # Which impressions are for testing is the vendor's decision. One who parts them by time may well
@@ -88,7 +122,7 @@ def every_impression_encoded(encoded_impressions: ir.Table, impressions: ir.Tabl
     """The table has as many rows as `impressions`."""
     return _unequal(
         encoded_impressions.select("split", change=ibis.literal(1, "int64")),
-        impressions.select("split", change=ibis.literal(-1, "int64")),
+        impressions.select("split", change=_MINUS_ONE),
     )
 
 
@@ -144,11 +178,11 @@ def _misplaced(table: ir.Table, fields: list[str]) -> ir.Table:
 def _unaccounted(table: ir.Table, tokens: ir.Table) -> ir.Table:
     return _unequal(
         table.select("split", change=table.num_tokens.cast("int64")),
-        tokens.select("split", change=ibis.literal(-1, "int64")),
+        tokens.select("split", change=_MINUS_ONE),
     )
 
 
-def _unequal(*changes: ir.Table) -> ir.Table:
+def _unequal(*changes: ir.Table, by: tuple[str, ...] = ("split",)) -> ir.Table:
     both = ibis.union(*changes)
-    balance = both.group_by("split").aggregate(unaccounted=both.change.sum())
+    balance = both.group_by(by).aggregate(unaccounted=both.change.sum())
     return balance.filter(balance.unaccounted != 0)

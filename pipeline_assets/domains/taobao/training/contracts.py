@@ -56,6 +56,21 @@ class UserGroups(Contract):
         unique = ("split", "common_features_index")
 
 
+class TokenCounts(Contract):
+    """One row per id of a field, also of fields that nobody knows: how many tokens there are."""
+
+    feature_name: String = Field(description="The field.")
+    feature_id: Long = Field(ge=0, description="The vendor's id.")
+    count: Long = Field(ge=1, description="Its tokens in the split, of impressions and of users.")
+    training_count: Long = Field(ge=0, description="Those of them in the training part.")
+    split: String = _SPLIT
+
+    class Config:
+        """Keys."""
+
+        unique = ("split", "feature_name", "feature_id")
+
+
 class Vocabulary(Contract):
     """One row per token that models know, with its index within its field."""
 

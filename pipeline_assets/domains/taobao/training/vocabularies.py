@@ -9,29 +9,50 @@ from pipeline_assets.domains.taobao.training.contracts import FIELDS
 _TOKEN = ("feature_name", "feature_id")
 
 
-def in_training(
+def held_back(impressions: ir.Table, user_groups: ir.Table) -> tuple[ir.Table, ir.Table]:
+    """The impressions and the users of train that no model is trained on, by their keys.
+
+    Hardly a policy of splits holds many back, and the vendor's own none at all.
+    """
+    train = user_groups.filter(user_groups.split == "train")
+    users = train.filter(train.part != "train").select("split", "common_features_index")
+    theirs = impressions.semi_join(users, ["split", "common_features_index"])
+    return theirs.select("split", "sample_id"), users
+
+
+def counted(
     core_features: ir.Table,
     common_features: ir.Table,
     impressions: ir.Table,
     user_groups: ir.Table,
 ) -> ir.Table:
-    """The tokens of the training part: those of train, without the users who are held back."""
-    train = user_groups.filter(user_groups.split == "train")
-    held_back = train.filter(train.part != "train").select("split", "common_features_index")
-    of_users = common_features.filter(common_features.split == "train")
-    of_items = core_features.filter(core_features.split == "train")
-    theirs = impressions.semi_join(held_back, ["split", "common_features_index"])
-    theirs = theirs.select("split", "sample_id")
-    return ibis.union(
-        of_items.anti_join(theirs, ["split", "sample_id"]).select(*_TOKEN),
-        of_users.anti_join(held_back, ["split", "common_features_index"]).select(*_TOKEN),
+    """How many tokens there are of each id in a split, and how many of them are for training."""
+    theirs, users = held_back(impressions, user_groups)
+    tokens = ibis.union(
+        _marked(core_features, theirs, "sample_id"),
+        _marked(common_features, users, "common_features_index"),
     )
+    counts = tokens.group_by("split", *_TOKEN).aggregate(
+        count=tokens.count(), held_back=tokens.is_held_back.count()
+    )
+    in_training = ibis.ifelse(counts.split == "train", counts["count"] - counts.held_back, 0)
+    return counts.select("split", *_TOKEN, "count", training_count=in_training)
 
 
-def counted(tokens: ir.Table) -> ir.Table:
-    """How many tokens there are of each id of the fields that have columns."""
-    known = tokens.filter(tokens.feature_name.isin(FIELDS))
-    return known.group_by(_TOKEN).aggregate(count=known.count())
+def _marked(tokens: ir.Table, held: ir.Table, key: str) -> ir.Table:
+    """The tokens, with a mark on those that are held back and null on all others."""
+    marked = held.mutate(is_held_back=True)
+    return tokens.left_join(marked, ["split", key]).select("split", *_TOKEN, "is_held_back")
+
+
+def in_training(token_counts: ir.Table) -> ir.Table:
+    """The tokens of the training part, of fields that have columns: how many there are of each."""
+    train = token_counts.filter(
+        token_counts.split == "train",
+        token_counts.training_count > 0,
+        token_counts.feature_name.isin(FIELDS),
+    )
+    return train.select(*_TOKEN, count=train.training_count)
 
 
 def continued(published: ir.Table, counts: ir.Table, min_count: int) -> ir.Table:

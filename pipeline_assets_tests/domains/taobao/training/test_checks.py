@@ -9,6 +9,7 @@ from pipeline_assets.domains.taobao.contracts import CommonFeatures, CoreFeature
 from pipeline_assets.domains.taobao.training import checks
 from pipeline_assets.domains.taobao.training.contracts import (
     EncodedImpressions,
+    TokenCounts,
     UserGroups,
     Vocabulary,
 )
@@ -59,17 +60,61 @@ def encoded(*rows: tuple[int, str]) -> ibis.Table:
     return table(EncodedImpressions, *made)
 
 
-def test_only_tokens_of_training_are_counted() -> None:
-    tokens = counted(in_training(*INPUTS)).to_pyarrow().to_pylist()
-    assert sorted(row["feature_id"] for row in tokens) == [7, 17]
+def counts(*rows: tuple[str, str, int, int, int]) -> ibis.Table:
+    names = ("split", "feature_name", "feature_id", "count", "training_count")
+    return table(TokenCounts, *(dict(zip(names, row, strict=True)) for row in rows))
+
+
+HONEST = (
+    ("train", "205", 7, 1, 1),
+    ("train", "205", 8, 1, 0),
+    ("test", "205", 9, 1, 0),
+    ("train", "101", 17, 1, 1),
+    ("train", "101", 18, 1, 0),
+    ("test", "101", 19, 1, 0),
+)
+
+
+def test_tokens_are_counted_by_split_and_for_training() -> None:
+    found = counted(*INPUTS).to_pyarrow().to_pylist()
+    assert sorted(tuple(row.values()) for row in found) == sorted(HONEST)
+    tokens = in_training(counts(*HONEST, ("train", "999", 3, 1, 1))).to_pyarrow().to_pylist()
+    assert sorted(row["feature_id"] for row in tokens) == [7, 17], "999 is no field with columns"
+
+
+@pytest.mark.parametrize("leaked", [row for row in HONEST if not row[-1]])
+def test_a_token_that_is_counted_for_training_and_is_held_back_is_refused(
+    leaked: tuple[str, str, int, int, int],
+) -> None:
+    check = checks.what_is_held_back_is_not_counted_for_training
+    assert failing(check, counts(*HONEST), *INPUTS) == []
+    others = [row for row in HONEST if row != leaked]
+    assert len(failing(check, counts(*others, (*leaked[:-1], 1)), *INPUTS)) == 1
+
+
+def test_a_training_token_that_is_taken_for_one_held_back_is_missed() -> None:
+    check = checks.what_is_held_back_is_not_counted_for_training
+    assert len(failing(check, counts(("train", "205", 7, 1, 0), *HONEST[1:]), *INPUTS)) == 1
+
+
+def test_a_token_that_is_not_counted_is_missed() -> None:
+    check = checks.every_token_is_counted
+    assert failing(check, counts(*HONEST), *INPUTS[:2]) == []
+    assert len(failing(check, counts(*HONEST[1:]), *INPUTS[:2])) == 1
+    assert len(failing(check, counts(*HONEST, ("test", "205", 7, 2, 0)), *INPUTS[:2])) == 1
 
 
 @pytest.mark.parametrize(("leaked", "name"), [(8, "205"), (9, "205"), (18, "101"), (19, "101")])
 def test_a_vocabulary_that_has_seen_validation_or_test_is_refused(leaked: int, name: str) -> None:
     honest = (("205", 7, 2), ("101", 17, 2))
     check = checks.only_training_tokens_are_counted
-    assert failing(check, known(*honest), *INPUTS) == []
-    assert len(failing(check, known(*honest, (name, leaked, 3)), *INPUTS)) == 1
+    assert failing(check, known(*honest), counts(*HONEST)) == []
+    assert len(failing(check, known(*honest, (name, leaked, 3)), counts(*HONEST))) == 1
+
+
+def test_a_vocabulary_whose_counts_are_those_of_all_parts_is_refused() -> None:
+    check, twice = checks.only_training_tokens_are_counted, ("train", "205", 7, 2, 2)
+    assert len(failing(check, known(("205", 7, 2)), counts(twice))) == 1
 
 
 def test_a_user_on_both_sides_is_refused() -> None:
