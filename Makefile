@@ -9,12 +9,14 @@ SCALE ?= 1
 EMR_SCALE ?= 0.1
 SEEDS ?= 20
 PORT ?= 3000
-# Test processes at once: one for each core, but each may start a Java of a gigabyte.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, min(4, os.cpu_count() or 2)))')
+# Test processes at once: one more than cores, for a test also waits; each may start a Java of a gigabyte.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, min(4, 1 + (os.cpu_count() or 1))))')
 TORCH ?= torch
 # An environment has a Dagster home of its own.
 export DAGSTER_HOME ?= $(CURDIR)/.dagster$(if $(PIPELINE_ENVIRONMENT),/environments/$(PIPELINE_ENVIRONMENT))
 # After a demo the daily tables start with its samples, unless somebody says when.
+# Every process would compile what it imports, three seconds for the graph: uv installs no bytecode.
+export PYTHONDONTWRITEBYTECODE :=
 SINCE := [ -n "$$PIPELINE_RENTALS_START" ] || [ ! -f "$$DAGSTER_HOME/sample_start" ] \
 	|| { read -r PIPELINE_RENTALS_START < "$$DAGSTER_HOME/sample_start"; export PIPELINE_RENTALS_START; }
 

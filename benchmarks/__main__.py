@@ -12,6 +12,7 @@ from typing import Final
 
 ALL: Final = (
     "startup",
+    "steps",
     "age",
     "partitions",
     "taobao.extraction",

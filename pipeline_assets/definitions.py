@@ -1,6 +1,7 @@
 """The whole graph, wired in one screen."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -202,8 +203,12 @@ def require_all_declared(assets: Sequence[LakeAsset], landing: Sequence[LandingS
 
 
 @dg.definitions
+@cache
 def defs() -> dg.Definitions:
-    """The code location that Dagster loads: settings are those of the environment."""
+    """The code location that Dagster loads: settings are those of the environment.
+
+    It is built once in a process, although Dagster asks for it twice before it executes a step.
+    """
     settings = Settings.from_environment()
     versions = versions_for(settings, assets_for(settings))
     all_domains = build_definitions(settings, versions=versions)

@@ -32,9 +32,18 @@ except SystemExit as end:
 """
 
 
-def loaded(program: str, *arguments: str, folder: Path | None = None) -> set[str]:
-    """The modules at the end of a program, packages and submodules alike."""
-    told = "import json, sys; print(json.dumps(sorted(sys.modules)))"
+def loaded(
+    program: str, *arguments: str, folder: Path | None = None, without: str = "()"
+) -> set[str]:
+    """The modules at the end of a program, packages and submodules alike.
+
+    Args:
+        program: Python code.
+        *arguments: Of its command line.
+        folder: Where it runs.
+        without: An expression for modules that do not count.
+    """
+    told = f"import json, sys; print(json.dumps(sorted(set(sys.modules).difference({without}))))"
     done = subprocess.run(
         [sys.executable, "-c", f"{program}\n{told}", *arguments],
         cwd=folder,
@@ -113,3 +122,36 @@ def test_who_looks_at_the_graph_needs_no_frames_and_nothing_that_learns(
     assert not among(modules, {*LEARNING, *FRAMES, *CLOUD, *SPARK, "matplotlib"})
     if command == "missing":  # it opens neither the catalog's database nor Dagster's
         assert not among(modules, DATABASES)
+
+
+STEP = """
+import sys
+import dagster as dg
+import pipeline_assets.fork_server
+from pipeline_assets.definitions import defs
+forked = set(sys.modules)
+with dg.DagsterInstance.get() as instance:
+    instance.add_dynamic_partitions("snapshot", ["2026-01-31"])
+    job = defs().resolve_implicit_global_asset_job_def()
+    run = job.execute_in_process(
+        instance=instance,
+        asset_selection=[dg.AssetKey(["music", "raw_users"])],
+        partition_key="2026-01-31",
+    )
+assert run.success
+"""
+
+
+def test_a_step_finds_everything_imported_that_steps_need(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery, home = folder / "landing" / "music" / "2026-01-31", folder / "home"
+    delivery.mkdir(parents=True)
+    home.mkdir()
+    (delivery / "users.csv").write_text("user_id,country,total_scrobbles\nada,GB,3\n")
+    (delivery / "user_top_artists.csv").write_text("user_id,rank,artist_name,playcount\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    late = loaded(STEP, folder=folder, without="forked")
+    assert late, "what only this step needs"
+    assert not among(late, {"pipeline_assets", "spark_resources", "ibis", "sqlglot", *DATABASES})
+    assert not among(late, {"pandas", "matplotlib", "duckdb"})

@@ -163,8 +163,8 @@ class Deployment:
 
         if not self.settings.isolated_steps:
             return dg.in_process_executor
-        # Steps are forked from a process that has imported the definitions, which takes seconds.
-        preloaded = {"preload_modules": ["pipeline_assets.definitions"]}
+        # Steps are forked from a process that has built the definitions, which takes seconds.
+        preloaded = {"preload_modules": ["pipeline_assets.fork_server"]}
         config = {"start_method": {"forkserver": preloaded}}
         return dg.multiprocess_executor.configured(config, name="multiprocess")
 

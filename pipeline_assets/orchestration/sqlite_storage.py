@@ -85,6 +85,7 @@ class OpenEventLog(SqliteEventLogStorage):
             engine = _open(self.conn_string_for_shard(shard), StaticPool)
             opened = _Opened(engine, identity)
         self._opened[shard] = opened
+        # The one used longest ago comes first.
         while len(self._opened) > OPEN_DATABASES:
             self._opened.pop(next(iter(self._opened))).engine.dispose()
         return opened.engine

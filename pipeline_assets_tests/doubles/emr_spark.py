@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline_assets_tests.doubles.emr import BUCKET, Body, Execution
+from pipeline_assets_tests.spark_resources.conftest import COLD_START
 from spark_resources.cluster import entry_point
 from spark_resources.cluster.hadoop import jvm
 from spark_resources.errors import reason_of
@@ -110,7 +111,8 @@ def local_command(command: list[str], root: Path) -> list[str]:
     """A cluster's ``spark-submit`` for one machine: another master, and S3 as a folder."""
     submit = str(Path(sys.executable).parent / "spark-submit")
     conf = {f"spark.hadoop.{name}": value for name, value in s3_as_folder(root).items()}
-    local = {"spark.master": "local[2]", "spark.driver.memory": "1g", "spark.ui.enabled": "false"}
+    small = {"spark.master": "local[2]", "spark.driver.memory": "1g", "spark.ui.enabled": "false"}
+    local = {**COLD_START, **small}
     flags = [f"--conf={name}={value}" for name, value in {**local, **conf}.items()]
     start = command.index("--deploy-mode") + 2
     rest = [

@@ -15,6 +15,7 @@ from pipeline_assets.dataset.contract import TableContract
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.domains.music.contracts import Users
 from pipeline_assets_tests.landing.plays import local_lake, record
+from pipeline_assets_tests.spark_resources.conftest import COMPILED_FAST
 from spark_resources.runners.jvm import choose_java, environment
 
 PAGE = Path(__file__).parents[2] / "docs" / "reading.md"
@@ -60,7 +61,7 @@ def test_every_snippet_runs(lake_folder: Path) -> None:
     page = subprocess.run(
         [sys.executable, "-c", "\n".join(SNIPPETS)],
         cwd=lake_folder,
-        env={**os.environ, **java},
+        env={**os.environ, **java, "JDK_JAVA_OPTIONS": COMPILED_FAST},
         capture_output=True,
         text=True,
         check=False,

@@ -6,8 +6,9 @@ from pyspark.sql import SparkSession
 from spark_resources.runners.local import LocalConfig, LocalRunner
 
 # Tests run every line of Java once or twice: compile it fast rather than well.
+COMPILED_FAST = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 COLD_START = {
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.driver.extraJavaOptions": COMPILED_FAST,
     "spark.sql.shuffle.partitions": "2",
 }
 

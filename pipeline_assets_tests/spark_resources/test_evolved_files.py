@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from pyspark.sql import SparkSession
 
 from pipeline_assets_tests.iceberg.evolving import (
@@ -15,6 +16,8 @@ from pipeline_assets_tests.iceberg.evolving import (
 )
 from pipeline_assets_tests.landing.plays import local_lake
 from spark_resources.cluster.sources import table
+
+pytestmark = pytest.mark.spark
 
 
 def test_columns_are_added_widened_renamed_dropped_and_reordered(

@@ -18,7 +18,8 @@ from pipeline_assets.dataset.sql import schema_names
 from pipeline_assets.dataset.training.as_of import as_of
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.publish.audit import build_audit
-from pipeline_assets.settings import Settings
+from pipeline_assets_tests.conftest import MakeSettings
+from pipeline_assets_tests.spark_resources.conftest import COLD_START
 from spark_resources.job import Destination, Job, Source, SourceFile
 
 Row = dict[str, Any]
@@ -106,7 +107,8 @@ def test_the_latest_fact_that_was_known_is_joined(
 
 
 @pytest.mark.spark
-def test_spark_joins_the_same(tmp_path: Path, settings: Settings) -> None:
+def test_spark_joins_the_same(tmp_path: Path, make_settings: MakeSettings) -> None:
+    settings = make_settings(spark_conf=COLD_START)
     days = [DAY + timedelta(days=it) for it in range(7)]
     rows = rows_of(
         [(user, day) for user in "ab" for day in days],

@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class World:
     instance: dg.DagsterInstance
     assets: tuple[LakeAsset, ...] = ASSETS
 
-    @property
+    @cached_property
     def updater(self) -> Updater:
         definitions = build_definitions(self.settings, assets=self.assets)
         assets = assets_for(self.settings, self.assets)
