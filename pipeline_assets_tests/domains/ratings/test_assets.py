@@ -27,6 +27,9 @@ ASSETS = datasets_in(ratings).assets
 VIDEO = "Digital_Video_Download"
 CATEGORIES = [VIDEO, "Gift_Card"]
 
+RECORDS = ("raw_reviews", "reviews", "rejected_rows")
+"""For tests that ask nothing of what is made from them."""
+
 CHAIN = [("1", "B1"), ("2", "B1"), ("1", "B2"), ("3", "B2"), ("2", "B3")]
 
 Sample = tuple[World, dict[str, CategoryTruth], Updated]
@@ -194,7 +197,7 @@ def test_the_export_is_the_filtered_ratings(sample: Sample, category: str) -> No
 def test_fields_are_data_to_the_last_quote(world: World) -> None:
     odd = {"customer_id": "7", "product_id": "B1", "product_title": '"12"" \\ x', "star_rating": 5}
     world.land("Odd", odd, {**odd, "review_headline": '"', "review_body": "a,b\\"})
-    assert world.update().failures == ()
+    assert world.update(*RECORDS).failures == ()
     assert world.query(
         "select product_title, review_headline, review_body from ratings.reviews"
     ) == [
@@ -207,7 +210,7 @@ def test_columns_are_found_by_name_in_any_order(world: World) -> None:
     row = {name: name for name in COLUMNS}
     values = {"star_rating": 4, "helpful_votes": 1, "total_votes": 2, "review_date": "2015-08-31"}
     world.land("Turned", row | values, header=[*COLUMNS[::-1], "extra"])
-    assert world.update().failures == ()
+    assert world.update(*RECORDS).failures == ()
     (found,) = world.query(
         "select marketplace, star_rating, review_date::text from ratings.reviews"
     )
@@ -258,7 +261,7 @@ def test_the_parts_of_a_large_category_are_one_partition(world: World) -> None:
     multilingual = first.with_name("amazon_reviews_multilingual_UK_v1_00.tsv")
     multilingual.write_bytes(first.read_bytes())
     first.with_name("amazon_reviews_us.tsv").write_bytes(first.read_bytes())
-    updated = world.update()
+    updated = world.update(*RECORDS)
     assert updated.failures == ()
     assert world.query("select count(*) from ratings.reviews where category = 'Books'") == [(2,)]
     (problem,) = updated.problems
@@ -269,7 +272,7 @@ def test_the_parts_of_a_large_category_are_one_partition(world: World) -> None:
 def test_categories_that_cannot_be_keys_are_named_and_others_are_made(world: World) -> None:
     for category in ("Good", "a/b", "a,b", "..", "a..b"):
         world.land(category)
-    updated = world.update()
+    updated = world.update(*RECORDS)
     name = "amazon_reviews/amazon_reviews_us_{}_v1_00.tsv: '{}' cannot be a partition key; rename"
     assert sorted(line.removesuffix(" the object") for line in updated.problems) == sorted(
         name.format(category, category) for category in ("a/b", "a,b", "..", "a..b")
@@ -329,7 +332,7 @@ def test_thresholds_and_method_are_run_config(world: World) -> None:
 
 def test_config_that_makes_no_sense_is_refused_by_name(world: World) -> None:
     world.land("Calm")
-    world.update()
+    world.update(*RECORDS)
     for wrong in ({"method": "twice"}, {"min_customer_row": 3}):
         with pytest.raises(dg.DagsterInvalidConfigError, match=next(iter(wrong))):
             world.materialize("Calm", "filtered_ratings", config=wrong)
@@ -344,7 +347,7 @@ def test_categories_are_never_counted_together(world: World) -> None:
     rows = [{"customer_id": "1", "product_id": "B1"}] * 5
     world.land("A", *rows)
     world.land("B", *rows)
-    world.update()
+    world.update(*RECORDS)
     filtered = next(asset for asset in ASSETS if asset.table.name == "filtered_ratings")
     job = world.updater.definitions.resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(

@@ -53,8 +53,9 @@ class World:
         path.write_bytes(content)
         return path
 
-    def update(self, *, accepts: bool = False) -> Updated:
-        return update(self.updater, accepts=accepts)
+    def update(self, *names: str, accepts: bool = False) -> Updated:
+        """Bring everything, or some tables, up to date."""
+        return update(self.updater, *names, accepts=accepts)
 
     def materialize(
         self, category: str, *names: str, config: Row | None = None

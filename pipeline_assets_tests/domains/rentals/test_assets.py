@@ -245,7 +245,7 @@ def test_similarity_is_cumulative(make_world: MakeWorld, shop: SecretDsn) -> Non
     ):
         pay(shop, number, 1, inventory, "1.00", at)
     pay(shop, 4, 2, 1, "1.00", f"{DAY} 01:00")
-    assert world.update() == ()
+    assert world.update(*SIMILARITY) == ()
     expected = [(1, 2, 1.0, DAY), (2, 1, None, DAY), (1, 3, 0.5, NEXT), (2, 1, None, NEXT)]
     table = "rentals.viewing_similarity"
     rows = (
@@ -254,7 +254,7 @@ def test_similarity_is_cumulative(make_world: MakeWorld, shop: SecretDsn) -> Non
     assert world.query(f"{rows} order by 4, 1") == expected
     world.run("viewing_similarity", keys=[NEXT])
     assert world.query(f"{rows} order by 4, 1") == expected
-    assert world.stale() == []
+    assert world.stale(*SIMILARITY) == []
 
 
 @pytest.mark.parametrize("column", ["rental_date timestamptz", "rental_period tstzrange", ""])

@@ -1,7 +1,9 @@
 import dagster as dg
 import pytest
 
+from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.definitions import build_definitions
+from pipeline_assets.domains import rentals
 from pipeline_assets_tests.conftest import MakeSettings
 
 DAY = "2019-05-01"
@@ -29,7 +31,7 @@ def publish(
 def test_a_day_long_gone_is_followed_once_though_optional_inputs_lack(
     make_settings: MakeSettings, instance: dg.DagsterInstance, passed: bool | None
 ) -> None:
-    definitions = build_definitions(make_settings())
+    definitions = build_definitions(make_settings(), assets=datasets_in(rentals).assets)
     before = dg.evaluate_automation_conditions(definitions, instance)
     publish(definitions, instance, passed=passed)
     after = dg.evaluate_automation_conditions(definitions, instance, cursor=before.cursor)
