@@ -4,6 +4,8 @@ Dagster may move them in any release; whoever lifts its version looks here first
 imports out of all other modules.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.definitions.freshness import CronFreshnessPolicy, TimeWindowFreshnessPolicy
@@ -11,6 +13,7 @@ from dagster._core.definitions.partitions.subset import TimeWindowPartitionsSubs
 from dagster._core.definitions.partitions.utils import PersistedTimeWindow
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.events.log import EventLogEntry
 from dagster._core.instance import DynamicPartitionsStore
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
@@ -34,6 +37,10 @@ from dagster._core.types.pagination import PaginatedResults
 from dagster._serdes import ConfigurableClassData
 from dagster_shared.error import DagsterError, SerializableErrorInfo
 
+if TYPE_CHECKING:
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+    from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+
 __all__ = [
     "ASSET_PARTITION_RANGE_END_TAG",
     "ASSET_PARTITION_RANGE_START_TAG",
@@ -51,8 +58,10 @@ __all__ = [
     "CronFreshnessPolicy",
     "DagsterError",
     "DagsterExecutionInterruptedError",
+    "DagsterSqliteStorage",
     "DefaultRunLauncher",
     "DynamicPartitionsStore",
+    "EventLogEntry",
     "InstanceRef",
     "PaginatedResults",
     "PersistedTimeWindow",
@@ -60,8 +69,18 @@ __all__ = [
     "RemoteJobOrigin",
     "RemoteRepositoryOrigin",
     "SerializableErrorInfo",
+    "SqliteEventLogStorage",
     "TimeWindowFreshnessPolicy",
     "TimeWindowPartitionsSubset",
     "UnresolvedAssetJobDefinition",
     "WorkerStatus",
 ]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the module has
+    """Import Dagster's storage when somebody asks for it: it needs SQLAlchemy, which takes long."""
+    if name in ("DagsterSqliteStorage", "SqliteEventLogStorage"):
+        from dagster._core.storage import sqlite_storage  # noqa: PLC0415 - see above
+
+        return getattr(sqlite_storage, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,6 +10,7 @@ import dagster as dg
 
 from pipeline_assets import defs as scaffold_folder
 from pipeline_assets import domains
+from pipeline_assets.dagster_internals import AssetGraph
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.binding.declarations import require_declared
 from pipeline_assets.dataset.discovery import (
@@ -31,6 +32,7 @@ from pipeline_assets.orchestration.jobs import update_jobs
 from pipeline_assets.orchestration.pipeline_file import DEFAULT_FILE, declared_in, with_declared
 from pipeline_assets.orchestration.policies.asset_policies import policies_for
 from pipeline_assets.orchestration.policies.completeness import completeness_checks
+from pipeline_assets.orchestration.policies.selectable import selectable_graph
 from pipeline_assets.orchestration.resources.remote import remote_runners
 from pipeline_assets.orchestration.schedules import (
     completeness_schedule,
@@ -51,7 +53,7 @@ from pipeline_assets.partitions import (
 )
 from pipeline_assets.profiles.profiles import PROFILES
 from pipeline_assets.publish.checks.comparison_checks import comparison_checks
-from pipeline_assets.publish.dagster_assets import dagster_asset
+from pipeline_assets.publish.dagster_assets import Policies, dagster_asset
 from pipeline_assets.settings import Settings
 from pipeline_assets.staleness.remembered import FILE, UNKNOWN, RememberedVersions, Versions
 
@@ -131,9 +133,7 @@ def build_definitions(
     sources = {source.key.to_user_string(): source for source in landing}
     require_all_declared(assets, landing)
     completeness = completeness_checks(assets)
-    engines = deployment.engines
-    systems = {name for name, system in deployment.systems.items() if system.is_set}
-    policies = policies_for(systems, engines)
+    policies = _policies(deployment)
     return dg.Definitions(
         assets=[
             *(source.spec() for source in landing),
@@ -151,7 +151,7 @@ def build_definitions(
         ],
         sensors=[
             *sensors_for(landing, assets, deployment),
-            janitor_sensor(remote_runners(engines.routed)),
+            janitor_sensor(remote_runners(deployment.engines.routed)),
             alert_sensor(
                 deployment.channels,
                 watched=[asset.key for asset in assets],
@@ -163,6 +163,21 @@ def build_definitions(
         executor=deployment.executor,
         resources=deployment.resources(tables, sources, progress),
     )
+
+
+def _policies(deployment: Deployment) -> Policies:
+    systems = {name for name, system in deployment.systems.items() if system.is_set}
+    return policies_for(systems, deployment.engines)
+
+
+def graph_for(settings: Settings) -> AssetGraph:
+    """The assets as selections see them; to build all definitions takes much longer.
+
+    Raises:
+        PipelineError: The settings of an engine are incomplete.
+    """
+    policies = _policies(Deployment(settings))
+    return selectable_graph(landing_for(settings), assets_for(settings), policies)
 
 
 def versions_for(settings: Settings, assets: Sequence[LakeAsset]) -> Versions:

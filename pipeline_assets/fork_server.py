@@ -21,13 +21,14 @@ from pipeline_assets.exports import registry
 from pipeline_assets.iceberg import growing_tables, local_files, schema, tables
 from pipeline_assets.iceberg.catalogs import durable_catalog
 from pipeline_assets.iceberg.upkeep import merging
+from pipeline_assets.orchestration import sqlite_storage
 from pipeline_assets.orchestration.resources import athena, lake, parts, spark
 
 IMPORTED_WHERE_USED: Final = (
     *(duckdb, ibis_and_pyarrow, matplotlib.figure, pyarrow.dataset),
     *(pyiceberg.catalog.sql, pyiceberg.io.pyarrow),
     *(registry, growing_tables, schema, tables, merging, durable_catalog, local_files),
-    *(athena, lake, parts, spark),
+    *(sqlite_storage, athena, lake, parts, spark),
 )
 """What functions import so that commands start quickly, and nearly every step needs."""
 

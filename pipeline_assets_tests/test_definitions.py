@@ -21,6 +21,7 @@ from pipeline_assets.definitions import (
     DATASETS,
     assets_for,
     build_definitions,
+    graph_for,
     landing_for,
     scaffolded,
 )
@@ -56,8 +57,43 @@ def graph() -> AssetGraph:
     return build_definitions(settings_here()).resolve_asset_graph()
 
 
+@pytest.fixture(scope="module")
+def selectable() -> AssetGraph:
+    return graph_for(settings_here())
+
+
 def settings_here(**changes: object) -> Settings:
     return Settings.model_validate({"lake_uri": "lake", "landing_uri": "landing", **changes})
+
+
+SELECTIONS = (
+    *(f'key:"{key}"' for key in ("taobao/*", "music/users", "landing/*", "nothing")),
+    '+key:"music/similar_artists"',
+    'key:"ratings/reviews"+2',
+    'roots(group:"rentals")',
+    'sinks(group:"rentals")',
+    "group:music or kind:duckdb",
+    "kind:iceberg and not kind:postgres",
+    'owner:"team:recommender-data"',
+    "tag:dagster/kind/word2vec",
+    "tag:engine=embedded",
+)
+
+
+@pytest.mark.parametrize("selection", SELECTIONS)
+def test_selections_find_the_same_without_the_definitions(
+    graph: AssetGraph, selectable: AssetGraph, selection: str
+) -> None:
+    chosen = dg.AssetSelection.from_string(selection)
+    assert chosen.resolve(selectable) == chosen.resolve(graph)
+
+
+def test_selections_see_what_the_definitions_say(graph: AssetGraph, selectable: AssetGraph) -> None:
+    assert selectable.get_all_asset_keys() == graph.get_all_asset_keys()
+    for key in graph.get_all_asset_keys():
+        whole, seen = graph.get(key), selectable.get(key)
+        for name in ("parent_keys", "group_name", "owners", "tags", "kinds"):
+            assert getattr(seen, name) == getattr(whole, name), (key, name)
 
 
 def test_definitions_load_alone_and_alike(tmp_path: Path, graph: AssetGraph) -> None:

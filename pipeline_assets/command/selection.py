@@ -7,6 +7,7 @@ from typing import Final
 import dagster as dg
 
 from pipeline_assets.command.survey import Survey
+from pipeline_assets.dagster_internals import AssetGraph
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.texts import nearest
 from pipeline_assets.errors import PipelineError
@@ -93,7 +94,7 @@ def selection(
     assets: Iterable[LakeAsset],
     select: str | None,
     partition: str | None,
-    definitions: Callable[[], dg.Definitions],
+    graph: Callable[[], AssetGraph],
 ) -> Selection:
     """Understand what was asked for.
 
@@ -101,7 +102,7 @@ def selection(
         assets: All there are.
         select: A selection in Dagster's words; None for all.
         partition: A partition key; None for all.
-        definitions: Builds the code location, which only a selection needs.
+        graph: Builds the graph, which only a selection needs.
 
     Raises:
         PipelineError: The selection cannot be read, or there is no such asset.
@@ -109,14 +110,13 @@ def selection(
     names = [asset.name for asset in assets]
     if select is None:
         return Selection(frozenset(names), partition)
-    chosen = frozenset(_resolved(definitions(), select, names)).intersection(names)
+    chosen = frozenset(_resolved(graph(), select, names)).intersection(names)
     if not chosen:
         raise PipelineError(f"--select {select!r} chooses no asset; {_hint(select, names)}")
     return Selection(chosen, partition)
 
 
-def _resolved(definitions: dg.Definitions, select: str, names: Collection[str]) -> Collection[str]:
-    graph = definitions.resolve_asset_graph()
+def _resolved(graph: AssetGraph, select: str, names: Collection[str]) -> Collection[str]:
     try:
         keys = dg.AssetSelection.from_string(select).resolve(graph)
     except Exception as error:

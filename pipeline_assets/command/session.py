@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pipeline_assets.command.survey import Survey
     from pipeline_assets.command.update import Updater
+    from pipeline_assets.dagster_internals import AssetGraph
     from pipeline_assets.dataset.asset import LakeAsset
     from pipeline_assets.dataset.values.landing_source import LandingSource
     from pipeline_assets.dataset.values.table import LakeTable, Readable
@@ -152,20 +153,21 @@ class Session:
 
         return landing_for(self.settings)
 
-    def definitions(self, progress: Progress = SILENT) -> "dg.Definitions":
-        """The code location, whose runs report to ``progress``."""
-        import dagster as dg
+    def graph(self) -> "AssetGraph":
+        """The assets as Dagster's selections see them."""
+        from pipeline_assets.definitions import graph_for
 
-        from pipeline_assets.definitions import build_definitions
-
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        return build_definitions(self.settings, progress, versions=self.versions)
+        return graph_for(self.settings)
 
     def updater(self, progress: Progress = SILENT, *, keeps_overrides: bool = True) -> "Updater":
         """An updater of the lake that reports to ``progress``."""
-        from pipeline_assets.command.update import Updater
+        import dagster as dg
 
-        definitions = self.definitions(progress)
+        from pipeline_assets.command.update import Updater
+        from pipeline_assets.definitions import build_definitions
+
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        definitions = build_definitions(self.settings, progress, versions=self.versions)
         parts = (self.assets, self.sources, self.deployment, self.instance, keeps_overrides)
         return Updater(*parts, definitions=definitions)
 

@@ -37,6 +37,7 @@ LOG_UPLOAD_SECONDS: Final = 30
 _OURS: Final = (
     "instance_class:\n  module: pipeline_assets.orchestration.instance\n  class: PipelineInstance\n"
 )
+_SQLITE_STORAGE: Final = ("pipeline_assets.orchestration.sqlite_storage", "SqliteStorage")
 _POSTGRES_STORAGE: Final = ("pipeline_assets.orchestration.postgres_storage", "PostgresStorage")
 _MINIMAL: Final = f"telemetry:\n  enabled: false\nnux:\n  enabled: false\n{_OURS}"
 
@@ -56,7 +57,9 @@ class PipelineInstance(dg.DagsterInstance):
         home = settings.dagster_home.resolve()
         if settings.environment and Path(base_dir).resolve() != home:
             raise PipelineError(f"{PREFIX}ENVIRONMENT is set: set DAGSTER_HOME={home}, too")
-        return {**InstanceRef.config_defaults(base_dir), **chosen_parts(settings, base_dir)}
+        defaults = InstanceRef.config_defaults(base_dir)
+        files = ConfigurableClassData(*_SQLITE_STORAGE, json.dumps({"base_dir": base_dir}))
+        return {**defaults, "storage": files, **chosen_parts(settings, base_dir)}
 
     def create_run_for_job(
         self,

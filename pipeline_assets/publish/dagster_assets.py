@@ -56,6 +56,10 @@ class Policies:
     tags: Callable[[LakeAsset], Mapping[str, str]]
     pool: Callable[[LakeAsset], str]
 
+    def all_tags(self, asset: LakeAsset) -> dict[str, str]:
+        """Those that are applied, and above them the asset's own."""
+        return {**self.tags(asset), **(asset.tags or {})}
+
 
 def dagster_asset(
     asset: LakeAsset,
@@ -84,7 +88,7 @@ def dagster_asset(
             freshness_policy=policies.freshness(asset),
             automation_condition=policies.automation(asset),
             owners=list(asset.owners),
-            tags={**policies.tags(asset), **(asset.tags or {})},
+            tags=policies.all_tags(asset),
             kinds=policies.kinds(asset),
         )
         decorate = dg.multi_asset(

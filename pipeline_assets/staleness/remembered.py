@@ -68,7 +68,7 @@ class RememberedVersions:
     """A file that keeps the versions of a graph.
 
     Attributes:
-        file: It lies in a folder that need not exist; then nothing is kept.
+        file: It lies in a folder that need not exist; then nothing is known.
         circumstances: Whatever but files the versions depend on.
         beside: Files that nobody imports and that versions depend on.
         began_ns: Before any module of a domain was imported. What has changed since may have been
@@ -87,9 +87,13 @@ class RememberedVersions:
     ) -> Versions:
         """The versions of all assets of a graph, computed unless they are remembered.
 
+        Where nothing can be remembered none is computed: whoever needs one computes it alone.
+
         Raises:
             DeclarationError: An asset's expression is not what its contract promises.
         """
+        if not self.file.parent.is_dir():
+            return UNKNOWN
         names = [asset.name for asset in assets]
         if found := self._remembered(names):
             return found
@@ -114,7 +118,7 @@ class RememberedVersions:
 
     def _remember(self, names: Sequence[str], versions: Versions) -> None:
         stamps = {name: _stamp(name) for name in sorted(self._own_files() | _imported())}
-        if not self._are_settled(stamps) or not self.file.parent.is_dir():
+        if not self._are_settled(stamps):
             return
         kept = {
             "circumstances": self._circumstances(names),

@@ -12,7 +12,12 @@ from types import ModuleType
 import pytest
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.staleness.remembered import RememberedVersions, Versions, compute_versions
+from pipeline_assets.staleness.remembered import (
+    UNKNOWN,
+    RememberedVersions,
+    Versions,
+    compute_versions,
+)
 
 LATER = time.time_ns() + 3600 * 1_000_000_000
 """As if this process had begun after all that a test writes."""
@@ -177,7 +182,9 @@ def test_what_has_changed_since_the_process_began_is_neither_kept_nor_believed(
 
 
 @pytest.mark.usefixtures("shop")
-def test_without_a_home_nothing_is_kept(remembered: RememberedVersions, tmp_path: Path) -> None:
+def test_without_a_home_nothing_is_kept_and_nothing_computed(
+    remembered: RememberedVersions, tmp_path: Path
+) -> None:
     homeless = replace(remembered, file=tmp_path / "nowhere" / "versions.json")
-    assert homeless.versions(imported()) == compute_versions(imported())
+    assert homeless.versions(imported(), never) == UNKNOWN
     assert not homeless.file.parent.exists()

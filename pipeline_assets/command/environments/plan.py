@@ -54,7 +54,7 @@ def _stale(production: "Session", environment: "Session", select: str | None) ->
     An environment lists the same landing zone, so that Dagster of production knows the partitions.
     """
     whole = replace(environment.survey(), instance=production.instance)
-    chosen = selection(whole.assets, select, None, environment.definitions)
+    chosen = selection(whole.assets, select, None, environment.graph)
     survey = chosen.narrowed(whole)
     listings = survey.listings()
     stale = survey.stale(kept(listings, survey.withdrawn(listings)), survey.outside())
