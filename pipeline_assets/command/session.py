@@ -67,6 +67,15 @@ class Session:
         if said := self.no_lake():
             raise PipelineError(said)
 
+    def require_catalog(self) -> None:
+        """Refuse a lake whose catalog is lost or old, for commands that would not notice.
+
+        Raises:
+            PipelineError: There is no lake, or its catalog lacks what is in storage.
+        """
+        self.require_lake()
+        self.deployment.lake.published()
+
     def no_lake(self) -> str:
         """Where a lake was looked for in vain; empty if there is one, or only storage can tell."""
         from pipeline_assets.storage.environments import lake_of

@@ -67,7 +67,15 @@ def test_without_the_catalog_nothing_is_removed_and_nothing_answered(world: Worl
     queried = said(world.settings, "query", "select count(*) from ratings.reviews")
     assert "run: pipeline-assets recover" in str(queried.exception)
     listing = "select table_name from information_schema.tables"
-    for words in (("tables",), ("query", "show tables"), ("query", listing), ("backup", "to")):
+    for words in (
+        *(("tables",), ("query", "show tables"), ("query", listing), ("backup", "to")),
+        *(
+            ("release", "list"),
+            ("release", "diff", "a", "b"),
+            ("env", "list"),
+            ("env", "plan", "x"),
+        ),
+    ):
         assert "run: pipeline-assets recover" in str(said(world.settings, *words).exception), words
     with (
         open_lake(world.settings.lake_uri) as lake,

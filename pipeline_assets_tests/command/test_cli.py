@@ -5,11 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from pipeline_assets.command.boundary import one_line_errors
+from pipeline_assets.command.cli import cli
 from pipeline_assets.errors import PipelineError
 
 
@@ -132,3 +135,19 @@ def test_who_reads_no_further_ends_the_command_quietly() -> None:
     assert process.wait(timeout=30) == 141
     assert process.stderr.read() == ""
     process.stderr.close()
+
+
+def commands(group: click.Group, *above: str) -> Iterator[tuple[str, ...]]:
+    """The words of every command, groups within groups included."""
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        yield (*above, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, *above, name)
+
+
+@pytest.mark.parametrize("words", list(commands(cli)), ids=" ".join)
+def test_help_needs_neither_a_lake_nor_settings(words: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(cli, [*words, "--help"], obj=None)
+    assert (result.exit_code, result.exception) == (0, None)
+    assert result.stdout.startswith("Usage: ")

@@ -19,11 +19,8 @@ if TYPE_CHECKING:
 
 
 @click.group()
-@click.pass_obj
-def env(session: "Session") -> None:
+def env() -> None:
     """Try changed code in a clone of the lake, which costs nothing to make, and promote it."""
-    session.require_production("env")
-    session.require_lake()
 
 
 @env.command()
@@ -55,6 +52,7 @@ def plan(session: "Session", name: str, select: str | None) -> None:
     """Say what `update` would make in the environment NAME, with rows and estimated cost."""
     from pipeline_assets.command.environments.plan import plan
 
+    _require_production(session)
     for line in plan(session, _within(session, name), select):
         click.echo(printable(line))
 
@@ -103,9 +101,15 @@ def drop(session: "Session", name: str) -> None:
     click.echo(f"{name} is gone, with {dropped} tables; no file of production was touched")
 
 
+def _require_production(session: "Session") -> None:
+    session.require_production("env")
+    session.require_catalog()
+
+
 def _environments(session: "Session") -> "Environments":
     from pipeline_assets.environments.environments import Environments
 
+    _require_production(session)
     return Environments(session.deployment.lake)
 
 

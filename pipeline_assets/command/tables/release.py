@@ -22,10 +22,8 @@ class _ExportOptions(TypedDict):
 
 
 @click.group()
-@click.pass_obj
-def release(session: "Session") -> None:
+def release() -> None:
     """Name the present state of training sets, so that it stays as long as its name."""
-    session.require_lake()
 
 
 @release.command()
@@ -104,9 +102,14 @@ def export(
 
 
 def releases_of(session: "Session") -> "Releases":
-    """The releases of a session's lake."""
+    """The releases of a session's lake.
+
+    Raises:
+        PipelineError: There is no lake, or its catalog is lost or old.
+    """
     from pipeline_assets.releases.releases import Releases
 
+    session.require_catalog()
     store = session.deployment.store(session.settings.lake_uri)
     return Releases(session.deployment.lake, store)
 
