@@ -13,6 +13,7 @@ from typing import Final
 ALL: Final = (
     "startup",
     "steps",
+    "events",
     "age",
     "partitions",
     "taobao.extraction",

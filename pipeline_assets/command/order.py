@@ -49,11 +49,11 @@ def carry_out(session: Session, order: Order) -> int:
 
     if order.again and not (order.select or order.partition):
         raise PipelineError("--again alone would materialise all: add --select or --partition")
+    # A run whose process was killed would otherwise count as running for ever.
+    fail_abandoned_runs(session.instance)
     whole = session.survey(keeps_overrides=not order.declared)
     chosen = selection(whole.assets, order.select, order.partition, session.graph)
     survey = chosen.narrowed(whole)
-    # A run whose process was killed would otherwise count as running for ever.
-    fail_abandoned_runs(session.instance)
     read, unread = _read_stream(session, chosen.assets(survey), order)
     listings, notes = _listings(survey, chosen, withdraws=order.withdraw)
     outside = survey.outside(withdraws=order.withdraw)
