@@ -14,9 +14,9 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, min(4, 1 + (os.cpu_coun
 TORCH ?= torch
 # An environment has a Dagster home of its own.
 export DAGSTER_HOME ?= $(CURDIR)/.dagster$(if $(PIPELINE_ENVIRONMENT),/environments/$(PIPELINE_ENVIRONMENT))
-# After a demo the daily tables start with its samples, unless somebody says when.
 # Every process would compile what it imports, three seconds for the graph: uv installs no bytecode.
 export PYTHONDONTWRITEBYTECODE :=
+# After a demo the daily tables start with its samples, unless somebody says when.
 SINCE := [ -n "$$PIPELINE_RENTALS_START" ] || [ ! -f "$$DAGSTER_HOME/sample_start" ] \
 	|| { read -r PIPELINE_RENTALS_START < "$$DAGSTER_HOME/sample_start"; export PIPELINE_RENTALS_START; }
 

@@ -30,6 +30,8 @@ ALL: Final = (
     "activity.throughput",
     "activity.hours",
     "spark.transforms",
+    "training.reader",
+    "training.encoding",
     "serving",
     "automation.listing",
     "automation.interleavings",
