@@ -84,7 +84,7 @@ def sample(session: Session, /, **options: Any) -> None:  # noqa: ANN401 - the f
     "--accept", is_flag=True, help="Publish deliveries that are refused because so much is missing."
 )
 @click.option(
-    "--withdraw", is_flag=True, help="Empty partitions that vendors or databases have withdrawn."
+    "--withdraw", is_flag=True, help="Follow vendors and databases that have withdrawn data."
 )
 @click.pass_obj
 def update(session: Session, /, **options: Any) -> None:  # noqa: ANN401 - the fields of an order
