@@ -23,7 +23,7 @@ class Withdrawal:
     """What has gone of the objects that a partition came from.
 
     Attributes:
-        gone: Their URIs, in order. Records of earlier versions do not name them: where all have
+        gone: Their URIs, in order. What version 0.1 published does not name them: where all have
             gone it is empty then, and where some have gone nobody notices.
         left: How many of the others lie there still.
         is_replaced: Whether objects lie there that the partition did not come from.
@@ -80,14 +80,18 @@ def withdrawals(
         for spec in (spec for spec in asset.inputs if spec.upstream in listings):
             listing = listings[spec.upstream]
             for key, record in published(asset).items():
-                objects = listing.partitions.get(key)
-                if objects is not None:
-                    part = withdrawal(record, (item.uri for item in objects))
-                    if part and part.is_partial:
-                        found[spec.upstream][key] = part
-                elif listing.is_whole and record.inputs.get(spec.name) != NOTHING:
-                    found[spec.upstream][key] = Withdrawal(tuple(record.objects), 0)
+                if gone := _gone(record, spec.name, listing, key):
+                    found[spec.upstream][key] = gone
     return {name: dict(sorted(keys.items())) for name, keys in found.items() if keys}
+
+
+def _gone(record: PartitionRecord, name: str, listing: Listing, key: str) -> Withdrawal | None:
+    """What has gone of a partition of a landing input; what others replace is a new delivery."""
+    if key in listing.partitions:
+        some = withdrawal(record, (item.uri for item in listing.partitions[key]))
+        return some if some and some.is_partial else None
+    is_kept = listing.is_whole and record.inputs.get(name) != NOTHING
+    return Withdrawal(record.objects, 0) if is_kept else None
 
 
 def kept(listings: Mapping[str, Listing], withdrawn: Withdrawals) -> Mapping[str, Listing]:
@@ -136,4 +140,4 @@ def withdrawn_lines(withdrawn: Withdrawals) -> Iterator[str]:
 
 
 def _partial(found: Mapping[str, Withdrawal]) -> list[str]:
-    return [key for key, each in found.items() if each.left]
+    return [key for key, each in found.items() if each.is_partial]

@@ -63,8 +63,8 @@ class PartitionRecord:
             if version 0.1 published it.
         override: What a run has asked for although the deployment declares something else.
         audit: Version of the checks that it has passed; empty if version 0.1 published it.
-        objects: URIs of the landing objects that it came from; empty where there are none, or if a
-            version before 0.3 published it.
+        objects: URIs of the landing objects that it came from; empty where there are none, or if
+            version 0.1 published it.
     """
 
     version: str
