@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 ALL: Final = (
+    "installation",
     "startup",
     "steps",
     "events",
