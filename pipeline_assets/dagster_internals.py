@@ -4,7 +4,9 @@ Dagster may move them in any release; whoever lifts its version looks here first
 imports out of all other modules.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
@@ -38,7 +40,12 @@ from dagster._serdes import ConfigurableClassData
 from dagster_shared.error import DagsterError, SerializableErrorInfo
 
 if TYPE_CHECKING:
-    from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
+        INDEX_SHARD_NAME,
+        SqliteEventLogStorage,
+    )
+    from dagster._core.storage.runs import SqliteRunStorage
+    from dagster._core.storage.schedules import SqliteScheduleStorage
     from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 
 __all__ = [
@@ -48,6 +55,7 @@ __all__ = [
     "BACKFILL_ID_TAG",
     "DATA_VERSION_TAG",
     "GRPC_INFO_TAG",
+    "INDEX_SHARD_NAME",
     "MAX_RETRIES_TAG",
     "PARTITION_NAME_TAG",
     "SENSOR_NAME_TAG",
@@ -70,6 +78,8 @@ __all__ = [
     "RemoteRepositoryOrigin",
     "SerializableErrorInfo",
     "SqliteEventLogStorage",
+    "SqliteRunStorage",
+    "SqliteScheduleStorage",
     "TimeWindowFreshnessPolicy",
     "TimeWindowPartitionsSubset",
     "UnresolvedAssetJobDefinition",
@@ -77,10 +87,18 @@ __all__ = [
 ]
 
 
+_STORAGE: Final[Mapping[str, str]] = {
+    "DagsterSqliteStorage": "sqlite_storage",
+    "INDEX_SHARD_NAME": "event_log.sqlite.sqlite_event_log",
+    "SqliteEventLogStorage": "event_log",
+    "SqliteRunStorage": "runs",
+    "SqliteScheduleStorage": "schedules",
+}
+"""Modules of Dagster's storage by what they have of ours."""
+
+
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the module has
     """Import Dagster's storage when somebody asks for it: it needs SQLAlchemy, which takes long."""
-    if name in ("DagsterSqliteStorage", "SqliteEventLogStorage"):
-        from dagster._core.storage import sqlite_storage  # noqa: PLC0415 - see above
-
-        return getattr(sqlite_storage, name)
+    if name in _STORAGE:
+        return getattr(import_module(f"dagster._core.storage.{_STORAGE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,28 +1,45 @@
 """Dagster's SQLite storage with connections that stay open; Dagster imports it where it is chosen.
 
 Dagster's own opens a database anew for each of the eighty events of a run of two assets, and waits
-for the disk after each of them: that was a third of what such a run costs.
+for the disk after each of them: that was a third of what such a run costs. It also has Alembic load
+all migrations that there ever were whenever it looks at a database for the first time, and creates
+the one of a run table by table: a tenth.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from sqlalchemy import Connection, Engine, NullPool, Pool, StaticPool, create_engine, event
+from sqlalchemy import (
+    Connection,
+    Engine,
+    NullPool,
+    Pool,
+    StaticPool,
+    create_engine,
+    event,
+    inspect,
+    text,
+)
 
 from pipeline_assets.dagster_internals import (
+    INDEX_SHARD_NAME,
     ConfigurableClassData,
     DagsterSqliteStorage,
     EventLogEntry,
     SqliteEventLogStorage,
+    SqliteRunStorage,
+    SqliteScheduleStorage,
 )
 
 OPEN_DATABASES: Final = 4
 """Each run has a database of its own, and whoever runs or watches one also needs the index."""
 _WAIT_SECONDS: Final = 60
+_MARK: Final = "alembic_version"
+"""The table in which Alembic notes what it has done."""
 
 
 class SqliteStorage(DagsterSqliteStorage):
@@ -35,8 +52,12 @@ class SqliteStorage(DagsterSqliteStorage):
             base_dir: The Dagster home.
             inst_data: How Dagster chooses this class.
         """
-        super().__init__(base_dir, inst_data)
-        self._event_log_storage = OpenEventLog(str(Path(base_dir) / "history" / "runs"))
+        home = Path(base_dir)
+        self.base_dir = base_dir
+        self._inst_data = inst_data
+        self._run_storage = KnownRuns.from_local(str(home / "history"))
+        self._event_log_storage = OpenEventLog(str(home / "history" / "runs"))
+        self._schedule_storage = KnownSchedules.from_local(str(home / "schedules"))
 
     @classmethod
     def from_config_value(
@@ -44,6 +65,38 @@ class SqliteStorage(DagsterSqliteStorage):
     ) -> "SqliteStorage":
         """As Dagster's own."""
         return cls.from_local(config_value["base_dir"], inst_data)
+
+
+class KnownRuns(SqliteRunStorage):
+    """Runs, in a database whose migrations are looked through only when it is created."""
+
+    @classmethod
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
+        """Open the database, which is created in a new home.
+
+        Args:
+            base_dir: Where it lies.
+            inst_data: How Dagster chooses this class.
+        """
+        url = _url(base_dir, "runs")
+        # The table is younger than Alembic's mark in a home of years ago.
+        if _is_marked(_open(url, NullPool), "instance_info"):
+            return cls(url, inst_data)
+        return super().from_local(base_dir, inst_data)
+
+
+class KnownSchedules(SqliteScheduleStorage):
+    """Schedules and sensors, the same."""
+
+    @classmethod
+    def from_local(
+        cls, base_dir: str, inst_data: ConfigurableClassData | None = None
+    ) -> SqliteScheduleStorage:
+        """See :meth:`KnownRuns.from_local`."""
+        url = _url(base_dir, "schedules")
+        if _is_marked(_open(url, NullPool)):
+            return cls(url, inst_data)
+        return super().from_local(base_dir, inst_data)
 
 
 @dataclass(frozen=True)
@@ -64,6 +117,8 @@ class OpenEventLog(SqliteEventLogStorage):
             base_dir: Where the databases lie.
         """
         self._opened: dict[str, _Opened] = {}
+        self._tables: set[tuple[tuple[int, ...], str]] = set()
+        self._creation: tuple[str, ...] = ()
         super().__init__(base_dir)
 
     @contextmanager
@@ -75,6 +130,40 @@ class OpenEventLog(SqliteEventLogStorage):
             engine = self._engine(shard)
             with engine.connect() as connection, connection.begin():
                 yield connection
+
+    def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
+        """Create the tables, unless Dagster has marked the database as one that has them."""
+        if _is_marked(engine):
+            return
+        if for_index_shard:
+            super()._initdb(engine, for_index_shard)
+        else:
+            _execute_in_new(engine, self._statements())
+            # Who was interrupted before us, or is an old version of Dagster, has left some tables.
+            if not _is_marked(engine):
+                super()._initdb(engine)
+
+    def _statements(self) -> Sequence[str]:
+        """What makes the database of a run of an empty one, as Dagster and Alembic would."""
+        if not self._creation:
+            engine = create_engine("sqlite://", poolclass=StaticPool)
+            super()._initdb(engine)
+            with engine.connect() as connection:
+                self._creation = tuple(_statements_of(connection))
+            engine.dispose()
+        return self._creation
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has a table; once there, it stays.
+
+        Args:
+            table_name: Its name.
+        """
+        known = _identity(self.path_for_shard(INDEX_SHARD_NAME)), table_name
+        # Dagster also asks within a transaction, which holds the lock of the open connection.
+        if known not in self._tables and super().has_table(table_name):
+            self._tables.add(known)
+        return known in self._tables
 
     def _engine(self, shard: str) -> Engine:
         """That of a database, which is last in the order of use from now on."""
@@ -114,6 +203,44 @@ def _open(url: str, pool: type[Pool]) -> Engine:
     engine = create_engine(url, poolclass=pool, connect_args=options)
     event.listen(engine, "connect", _relax)
     return engine
+
+
+def _url(folder: str, name: str) -> str:
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{Path(folder).absolute() / name}.db"
+
+
+def _is_marked(engine: Engine, *others: str) -> bool:
+    """Whether Alembic has noted in a database which revision of Dagster's tables it has.
+
+    Args:
+        engine: Opens it.
+        others: Further tables that it has to have.
+    """
+    with engine.connect() as connection:
+        if not {_MARK, *others}.issubset(inspect(connection).get_table_names()):
+            return False
+        return connection.scalar(text(f"SELECT version_num FROM {_MARK}")) is not None  # noqa: S608
+
+
+def _statements_of(connection: Connection) -> Iterator[str]:
+    """The statements that make a database like this one, which only Alembic's mark has rows in."""
+    names = "sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
+    yield from connection.scalars(text(f"SELECT sql FROM sqlite_master WHERE {names}"))  # noqa: S608
+    for revision in connection.scalars(text(f"SELECT version_num FROM {_MARK}")):  # noqa: S608
+        yield f"INSERT INTO {_MARK} VALUES ('{revision}')"  # noqa: S608 - Dagster's own
+
+
+def _execute_in_new(engine: Engine, statements: Iterable[str]) -> None:
+    """Execute statements in one transaction, unless the database has a table already."""
+    with engine.connect() as connection:
+        connection.execute(text("PRAGMA journal_mode=WAL"))
+        # Whoever else creates the same database waits here, and then finds it created.
+        connection.execute(text("BEGIN IMMEDIATE"))
+        if connection.scalar(text("SELECT count(*) FROM sqlite_master")) == 0:
+            for statement in statements:
+                connection.execute(text(statement))
+        connection.commit()
 
 
 def _relax(connection: Any, _record: object) -> None:  # noqa: ANN401 - sqlite3's, or its double

@@ -11,6 +11,9 @@ from queue import Queue
 import dagster as dg
 import pytest
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from dagster._core.storage.runs.sqlite import sqlite_run_storage
+from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
 from sqlalchemy import StaticPool
 
 from pipeline_assets.orchestration import sqlite_storage
@@ -144,3 +147,70 @@ def test_threads_share_a_database(instance: dg.DagsterInstance, opens: Counter[s
         found = list(threads.map(lambda _: len(events(log, told)), range(16)))
     assert len(set(found)) == 1
     assert opens == {}
+
+
+def made(database: Path) -> tuple[list[object], list[object], list[object]]:
+    """Tables and indexes, Alembic's mark, and how it is written."""
+    with sqlite3.connect(database) as connection:
+        asked = (
+            "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name",
+            "SELECT * FROM alembic_version",
+            "PRAGMA journal_mode",
+        )
+        tables, mark, mode = (connection.execute(sql).fetchall() for sql in asked)
+    return tables, mark, mode
+
+
+def test_the_database_of_a_run_is_made_as_dagster_makes_it(
+    home: Path, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    ours = run(instance)
+    dagsters_home = tmp_path / "theirs"
+    dagsters_home.mkdir()
+    with dg.DagsterInstance.local_temp(str(dagsters_home)) as dagsters:
+        theirs = run(dagsters)
+    folder = Path("history", "runs")
+    expected = made(dagsters_home / folder / f"{theirs}.db")
+    assert made(home / folder / f"{ours}.db") == expected
+    assert len(expected[0]) > 20
+
+
+def test_migrations_are_looked_through_once_in_a_process(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
+        known = module.check_alembic_revision
+        monkeypatch.setattr(
+            module,
+            "check_alembic_revision",
+            lambda *args, of=module.__name__, known=known: looks.append(of) or known(*args),
+        )
+    with open_instance(home, ROOT):
+        pass
+    looks.clear()
+    with open_instance(home, ROOT) as instance:
+        assert looks == []
+        for _ in range(3):
+            run(instance)
+    assert looks == [sqlite_event_log.__name__]
+
+
+def test_a_database_that_was_begun_is_finished(home: Path, instance: dg.DagsterInstance) -> None:
+    """As Dagster leaves it whose process is killed while it creates one table after the other."""
+    begun = home / "history" / "runs" / "begun.db"
+    with sqlite3.connect(begun) as connection:
+        connection.execute("CREATE TABLE secondary_indexes (id INTEGER PRIMARY KEY)")
+    assert events(log_of(instance), "begun") == []
+    finished = run(instance)
+    names = [{row[1] for row in made(begun.with_stem(it))[0]} for it in ("begun", finished)]
+    assert "event_logs" in names[0] & names[1]
+
+
+def test_processes_that_create_the_same_database_wait_for_one_another(tmp_path: Path) -> None:
+    OpenEventLog(str(tmp_path)).dispose()
+    logs = [OpenEventLog(str(tmp_path)) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda log: events(log, "shared"), logs))
+    assert found == [[]] * 4
+    assert len(made(tmp_path / "shared.db")[1]) == 1

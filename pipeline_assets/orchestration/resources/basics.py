@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import dagster as dg
 from pydantic import Field
@@ -28,6 +28,7 @@ from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.keys.store import KeyStore
 from pipeline_assets.learning.comprehend import Comprehend
 from pipeline_assets.learning.kinds import KINDS
+from pipeline_assets.orchestration.resources.part import Part
 from pipeline_assets.storage.objects import store_of
 from pipeline_assets.storage.s3_access import S3Access
 from pipeline_assets.streams.event_stream import EventStream, Inbox
@@ -46,7 +47,7 @@ class Hidden(Generic[Value]):
     value: Value = field(repr=False)
 
 
-class S3(dg.ConfigurableResource[Any]):
+class S3(Part):
     """Access to S3. Credentials come from boto3's own chain."""
 
     endpoint_url: str | None = Field(None, description="Endpoint of an S3 that is not Amazon's.")
@@ -62,7 +63,7 @@ class S3(dg.ConfigurableResource[Any]):
         return store_of(uri, self.access())
 
 
-class PostgresDatabase(dg.ConfigurableResource[Any]):
+class PostgresDatabase(Part):
     """A Postgres outside the lake. Its connection string stays in the environment."""
 
     setting: str = Field(description="Variable that holds the connection string.")
@@ -70,7 +71,7 @@ class PostgresDatabase(dg.ConfigurableResource[Any]):
     database: dg.ResourceDependency[Database]
 
 
-class KinesisStream(dg.ConfigurableResource[Any]):
+class KinesisStream(Part):
     """A stream of Kinesis, read in batches, whose events land as objects."""
 
     stream_name: str = Field(description="The stream, or that none is set.")
@@ -93,7 +94,7 @@ class KinesisStream(dg.ConfigurableResource[Any]):
         )
 
 
-class KeysInDynamoDb(dg.ConfigurableResource[Any]):
+class KeysInDynamoDb(Part):
     """The table of DynamoDB that rows are published to by key."""
 
     table: str = Field(description="The table, or that none is set.")
@@ -101,7 +102,7 @@ class KeysInDynamoDb(dg.ConfigurableResource[Any]):
     store: dg.ResourceDependency[KeyStore]
 
 
-class WikimediaApi(dg.ConfigurableResource[Any]):
+class WikimediaApi(Part):
     """Wikimedia's web APIs: who asks them, of which project, and where answers are kept."""
 
     project: str = Field(description="The wiki, such as en.wikipedia.")
@@ -124,7 +125,7 @@ def systems_of(
     }
 
 
-class ConfigurableEmbeddedEngine(dg.ConfigurableResource[Any]):
+class ConfigurableEmbeddedEngine(Part):
     """DuckDB in the process of the step."""
 
     memory_limit_mib: int = Field(description="Memory in MiB beyond which DuckDB spills to disk.")

@@ -2,7 +2,6 @@
 
 import importlib.util
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
@@ -28,6 +27,7 @@ from pipeline_assets.orchestration.resources.basics import (
     WikimediaApi,
     systems_of,
 )
+from pipeline_assets.orchestration.resources.part import Part
 from pipeline_assets.orchestration.resources.spark import (
     SparkLocal,
     SparkOnEmr,
@@ -99,7 +99,7 @@ class ConfigurableLandingIOManager(dg.ConfigurableIOManagerFactory[LandingIOMana
         return LandingIOManager(zone, self.sources)
 
 
-class EnginesByAsset(dg.ConfigurableResource[Any]):
+class EnginesByAsset(Part):
     """The engine of each asset."""
 
     default: str = Field(description="embedded, spark, emr, emr-serverless or athena.")

@@ -1,7 +1,6 @@
 """What engines have in common whose jobs run on a service of Amazon."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -11,6 +10,7 @@ from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.spark import SparkEngine
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.resources.basics import S3
+from pipeline_assets.orchestration.resources.part import Part
 from pipeline_assets.settings import PREFIX
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 from spark_resources.runners.polling import PollPolicy
@@ -19,7 +19,7 @@ from spark_resources.runners.service import Swept
 from spark_resources.runners.staging import Staging
 
 
-class RemoteEngine(dg.ConfigurableResource[Any]):
+class RemoteEngine(Part):
     """The fields that every engine on a service of Amazon has."""
 
     staging_uri: str = Field(description="s3:// prefix for jobs and manifests.")

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import dagster as dg
 from pydantic import Field
@@ -11,6 +11,7 @@ from pydantic import Field
 from pipeline_assets.engines.spark import SparkEngine
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.resources.basics import Hidden
+from pipeline_assets.orchestration.resources.part import Part
 from pipeline_assets.orchestration.resources.remote import RemoteEngine, required
 from pipeline_assets.settings import PREFIX
 from pipeline_assets.storage.s3_access import S3_SCHEME
@@ -36,7 +37,7 @@ S3_FILES: Final = "spark.hadoop.fs.s3.impl"
 """The Spark property that names the reader of ``s3://``; EMR's own Spark has it set."""
 
 
-class SparkLocal(dg.ConfigurableResource[Any]):
+class SparkLocal(Part):
     """Spark on this machine; the session starts with the first job."""
 
     lake_uri: str = Field(description="Folder or s3:// prefix that it reads and writes.")

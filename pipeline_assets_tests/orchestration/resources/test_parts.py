@@ -108,3 +108,22 @@ def test_spark_on_emr_is_an_engine(settings: Settings) -> None:
     engine = Deployment(settings).parts.spark_emr.engine()
     assert isinstance(engine, SparkEngine)
     assert engine.name == "emr"
+
+
+def test_a_run_gets_the_parts_that_were_declared(make_settings: MakeSettings) -> None:
+    """None of them, nor of those they depend on, is built again."""
+    declared = build_definitions(make_settings()).resources or {}
+    names = ("s3", "engines", "embedded_engine", "event_stream", "oltp_database")
+    with dg.build_resources({name: declared[name] for name in names}) as built:
+        assert all(getattr(built, name) is declared[name] for name in names)
+        assert built.engines.embedded_engine is declared["embedded_engine"]
+
+
+def test_a_run_may_configure_a_part_otherwise(make_settings: MakeSettings) -> None:
+    declared = build_definitions(make_settings()).resources or {}
+    chosen = {"embedded_engine": {"config": {"memory_limit_mib": 512, "threads": 7}}}
+    with dg.build_resources(
+        {"embedded_engine": declared["embedded_engine"]}, resource_config=chosen
+    ) as built:
+        assert built.embedded_engine.threads == 7
+        assert built.embedded_engine.s3 == declared["embedded_engine"].s3
