@@ -40,6 +40,10 @@ from dagster._serdes import ConfigurableClassData
 from dagster_shared.error import DagsterError, SerializableErrorInfo
 
 if TYPE_CHECKING:
+    from dagster._core.execution.context.system import PlanOrchestrationContext
+    from dagster._core.execution.plan.plan import ExecutionPlan
+    from dagster._core.execution.retries import RetryMode
+    from dagster._core.executor.multiprocess import MultiprocessExecutor
     from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
         INDEX_SHARD_NAME,
         SqliteEventLogStorage,
@@ -70,12 +74,16 @@ __all__ = [
     "DefaultRunLauncher",
     "DynamicPartitionsStore",
     "EventLogEntry",
+    "ExecutionPlan",
     "InstanceRef",
+    "MultiprocessExecutor",
     "PaginatedResults",
     "PersistedTimeWindow",
+    "PlanOrchestrationContext",
     "RegisteredCodeLocationOrigin",
     "RemoteJobOrigin",
     "RemoteRepositoryOrigin",
+    "RetryMode",
     "SerializableErrorInfo",
     "SqliteEventLogStorage",
     "SqliteRunStorage",
@@ -87,18 +95,22 @@ __all__ = [
 ]
 
 
-_STORAGE: Final[Mapping[str, str]] = {
-    "DagsterSqliteStorage": "sqlite_storage",
-    "INDEX_SHARD_NAME": "event_log.sqlite.sqlite_event_log",
-    "SqliteEventLogStorage": "event_log",
-    "SqliteRunStorage": "runs",
-    "SqliteScheduleStorage": "schedules",
+_LATER: Final[Mapping[str, str]] = {
+    "DagsterSqliteStorage": "storage.sqlite_storage",
+    "ExecutionPlan": "execution.plan.plan",
+    "INDEX_SHARD_NAME": "storage.event_log.sqlite.sqlite_event_log",
+    "MultiprocessExecutor": "executor.multiprocess",
+    "PlanOrchestrationContext": "execution.context.system",
+    "RetryMode": "execution.retries",
+    "SqliteEventLogStorage": "storage.event_log",
+    "SqliteRunStorage": "storage.runs",
+    "SqliteScheduleStorage": "storage.schedules",
 }
-"""Modules of Dagster's storage by what they have of ours."""
+"""Modules that take long to import, by their names that we use."""
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the module has
-    """Import Dagster's storage when somebody asks for it: it needs SQLAlchemy, which takes long."""
-    if name in _STORAGE:
-        return getattr(import_module(f"dagster._core.storage.{_STORAGE[name]}"), name)
+    """Import when somebody asks: Dagster's storage needs SQLAlchemy, its executors much else."""
+    if name in _LATER:
+        return getattr(import_module(f"dagster._core.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,9 +1,9 @@
 """What all steps of a run have in common; the process that they are forked from imports it.
 
-Dagster starts one such process for each run, see
-:attr:`pipeline_assets.orchestration.deployment.Deployment.executor`. Whatever it has imported and
-built, no step imports or builds again. It opens no file of the lake and no connection, which
-processes must not share.
+It is the process of the run itself on Linux, see
+:class:`pipeline_assets.orchestration.forked_steps.ForkedSteps`; elsewhere Dagster starts one for
+each run. Whatever it has imported and built, no step imports or builds again. It opens no file of
+the lake and no connection, which processes must not share.
 """
 
 from typing import Final

@@ -4,6 +4,7 @@ Nothing connects when a deployment is created. So the definitions import without
 network, and each part is imported and connects when somebody uses it.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pipeline_assets.iceberg.tables import Lake
     from pipeline_assets.landing.zone import LandingZone
     from pipeline_assets.orchestration.alerts.channels import Channel
+    from pipeline_assets.orchestration.forked_steps import ForkedSteps
     from pipeline_assets.orchestration.resources.parts import Parts
     from pipeline_assets.publish.verification import Verifier
     from pipeline_assets.streams.event_stream import EventStream
@@ -163,6 +165,13 @@ class Deployment:
 
         if not self.settings.isolated_steps:
             return dg.in_process_executor
+        if sys.platform == "linux":
+            return dg.ExecutorDefinition(
+                name=dg.multiprocess_executor.name,
+                requirements=dg.multiprocess_executor.get_requirements({}),
+                executor_creation_fn=_forked_steps,
+                description="Execute each step in a process forked from that of the run.",
+            )
         # Steps are forked from a process that has built the definitions, which takes seconds.
         preloaded = {"preload_modules": ["pipeline_assets.fork_server"]}
         config = {"start_method": {"forkserver": preloaded}}
@@ -177,3 +186,9 @@ class Deployment:
                 "of a database that every process of the deployment uses"
             )
         return settings.catalog_uri or sqlite_uri(Path(lake_of(settings.lake_uri)) / "catalog.db")
+
+
+def _forked_steps(_context: "dg.InitExecutorContext") -> "ForkedSteps":
+    from pipeline_assets.orchestration.forked_steps import ForkedSteps
+
+    return ForkedSteps()

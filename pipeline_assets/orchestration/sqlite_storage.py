@@ -7,6 +7,7 @@ the one of a run table by table: a tenth.
 """
 
 import os
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -120,6 +121,7 @@ class OpenEventLog(SqliteEventLogStorage):
         self._tables: set[tuple[tuple[int, ...], str]] = set()
         self._creation: tuple[str, ...] = ()
         super().__init__(base_dir)
+        _close_before_forks(self)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
@@ -169,7 +171,7 @@ class OpenEventLog(SqliteEventLogStorage):
         """That of a database, which is last in the order of use from now on."""
         identity = _identity(self.path_for_shard(shard))
         opened = self._opened.pop(shard, None)
-        # Of a file that was deleted, and after a fork, the connection is nobody's.
+        # Of a file that was deleted the connection is nobody's.
         if opened is None or opened.identity != identity:
             engine = _open(self.conn_string_for_shard(shard), StaticPool)
             opened = _Opened(engine, identity)
@@ -192,9 +194,41 @@ class OpenEventLog(SqliteEventLogStorage):
     def dispose(self) -> None:
         """Close all databases."""
         with self._db_lock:
-            while self._opened:
-                self._opened.popitem()[1].engine.dispose()
+            self._close()
         super().dispose()
+
+    def _close(self) -> None:
+        while self._opened:
+            self._opened.popitem()[1].engine.dispose()
+
+    def _pause(self) -> None:
+        """Close all databases, and open none before :meth:`_go_on`."""
+        self._db_lock.acquire()
+        self._close()
+
+    def _go_on(self) -> None:
+        """Open databases again, in this process or in one that was just forked from it."""
+        self._db_lock.release()
+
+
+def _close_before_forks(log: OpenEventLog) -> None:
+    """See to it that no process inherits a database that is open, which SQLite cannot bear.
+
+    The inherited locks would be those of another process, and nobody would know.
+    """
+    known = weakref.ref(log)
+    paused: list[OpenEventLog] = []
+
+    def pause() -> None:
+        if found := known():
+            found._pause()
+            paused.append(found)
+
+    def go_on() -> None:
+        while paused:
+            paused.pop()._go_on()
+
+    os.register_at_fork(before=pause, after_in_parent=go_on, after_in_child=go_on)
 
 
 def _open(url: str, pool: type[Pool]) -> Engine:

@@ -2,11 +2,13 @@
 
 import os
 import sqlite3
+import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
+from types import ModuleType
 
 import dagster as dg
 import pytest
@@ -118,15 +120,26 @@ def test_a_deleted_database_is_opened_anew(instance: dg.DagsterInstance) -> None
     assert len(events(log_of(instance), again)) > 10
 
 
-def test_a_process_that_forks_opens_databases_of_its_own(
-    instance: dg.DagsterInstance, opens: Counter[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = run(instance)
-    opens.clear()
-    child = os.getpid() + 1
-    monkeypatch.setattr(os, "getpid", lambda: child)
-    assert events(log_of(instance), first)
-    assert opens == {first: 1}
+def open_databases() -> list[str]:
+    """The databases that this process has open."""
+    files = [os.readlink(it) for it in Path("/proc/self/fd").iterdir() if it.is_symlink()]
+    return [name for name in files if ".db" in name]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux which files are open")
+def test_a_forked_process_inherits_no_open_database(instance: dg.DagsterInstance) -> None:
+    """SQLite would take locks for its own that are those of the other process."""
+    told = run(instance)
+    assert open_databases()
+    child = os.fork()
+    if not child:
+        inherited = open_databases()
+        instance.report_engine_event("said by the child", instance.get_run_by_id(told))
+        os._exit(len(inherited))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    instance.report_engine_event("said by the parent", instance.get_run_by_id(told))
+    said = [it.message for it in log_of(instance).get_logs_for_run(told)]
+    assert said[-2:] == ["said by the child", "said by the parent"]
 
 
 def test_who_watches_a_run_is_told_of_each_event(instance: dg.DagsterInstance) -> None:
@@ -149,7 +162,7 @@ def test_threads_share_a_database(instance: dg.DagsterInstance, opens: Counter[s
     assert opens == {}
 
 
-def made(database: Path) -> tuple[list[object], list[object], list[object]]:
+def made(database: Path) -> tuple[list[tuple[object, ...]], ...]:
     """Tables and indexes, Alembic's mark, and how it is written."""
     with sqlite3.connect(database) as connection:
         asked = (
@@ -157,8 +170,7 @@ def made(database: Path) -> tuple[list[object], list[object], list[object]]:
             "SELECT * FROM alembic_version",
             "PRAGMA journal_mode",
         )
-        tables, mark, mode = (connection.execute(sql).fetchall() for sql in asked)
-    return tables, mark, mode
+        return tuple(connection.execute(sql).fetchall() for sql in asked)
 
 
 def test_the_database_of_a_run_is_made_as_dagster_makes_it(
@@ -179,13 +191,19 @@ def test_migrations_are_looked_through_once_in_a_process(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[str] = []
+
+    def counted(module: ModuleType) -> Callable[..., object]:
+        look = module.check_alembic_revision
+        name = module.__name__.rpartition(".")[2]
+
+        def counting(*arguments: object) -> object:
+            looks.append(name)
+            return look(*arguments)
+
+        return counting
+
     for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
-        known = module.check_alembic_revision
-        monkeypatch.setattr(
-            module,
-            "check_alembic_revision",
-            lambda *args, of=module.__name__, known=known: looks.append(of) or known(*args),
-        )
+        monkeypatch.setattr(module, "check_alembic_revision", counted(module))
     with open_instance(home, ROOT):
         pass
     looks.clear()
@@ -193,7 +211,7 @@ def test_migrations_are_looked_through_once_in_a_process(
         assert looks == []
         for _ in range(3):
             run(instance)
-    assert looks == [sqlite_event_log.__name__]
+    assert looks == ["sqlite_event_log"]
 
 
 def test_a_database_that_was_begun_is_finished(home: Path, instance: dg.DagsterInstance) -> None:
