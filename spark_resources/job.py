@@ -11,11 +11,11 @@ Column types are written as in the Iceberg specification: ``int``, ``long``, ``d
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
-from functools import cache
-from types import UnionType
-from typing import Any, Final, Literal, TypeAlias, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal, TypeAlias
 from uuid import uuid4
+
+from spark_resources.rebuilt import rebuilt
 
 FORMAT_VERSION: Final = 3
 
@@ -130,21 +130,46 @@ class KeyedCheck:
 
 
 @dataclass(frozen=True)
+class Bound:
+    """What an aggregate counts, for engines that know the nulls and extremes of a column.
+
+    Attributes:
+        column: The column.
+        least: Smaller integers are counted.
+        greatest: Greater integers are counted. Without any bound, nulls are counted.
+    """
+
+    column: str
+    least: int | None = None
+    greatest: int | None = None
+
+    @property
+    def is_null(self) -> bool:
+        """Whether nulls are counted."""
+        return self.least is None and self.greatest is None
+
+
+@dataclass(frozen=True)
 class Audit:
     """Queries over what the job wrote (table ``output``) and its inputs.
 
     Attributes:
         summary_sql: A query for one row. Its columns are ``rows``, then the number of failing rows
-            of each check, then measures of the output.
+            of each check, then measures of the output. Empty if all of them are aggregates.
         examples_sql: A query for a few failing rows of each check; only run if some fail.
         report_sql: Named small queries whose rows travel back in the manifest (preview, plots).
         keyed: The checks that are not in the summary, by name.
+        aggregates: The columns that are not in the summary because an engine can take them while
+            it writes: aggregate expressions over the columns of ``output``, by name.
+        bounds: What some of the aggregates count, by name.
     """
 
     summary_sql: str
     examples_sql: Mapping[str, str] = field(default_factory=dict)
     report_sql: Mapping[str, str] = field(default_factory=dict)
     keyed: Mapping[str, KeyedCheck] = field(default_factory=dict)
+    aggregates: Mapping[str, str] = field(default_factory=dict)
+    bounds: Mapping[str, Bound] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -189,7 +214,7 @@ class Job:
         Raises:
             JobFormatError: It was written by another format version or is no job.
         """
-        job: Job = _rebuilt(cls, _versioned(text, "job_version"))
+        job: Job = rebuilt(cls, _versioned(text, "job_version"))
         return job
 
 
@@ -264,27 +289,8 @@ class Manifest:
         Raises:
             JobFormatError: It was written by another format version or is no manifest.
         """
-        manifest: Manifest = _rebuilt(cls, _versioned(text, "manifest_version"))
+        manifest: Manifest = rebuilt(cls, _versioned(text, "manifest_version"))
         return manifest
-
-
-# Looking the types up takes longer than everything else for a source of ten thousand files.
-_field_types: Final = cache(get_type_hints)
-
-
-def _rebuilt(type_: Any, data: Any) -> Any:  # noqa: ANN401 - any field of a job or manifest
-    """Rebuild a value of a declared type from JSON, which has neither tuples nor dataclasses."""
-    if isinstance(type_, type) and is_dataclass(type_):
-        types = _field_types(type_)
-        return type_(**{name: _rebuilt(types[name], value) for name, value in data.items()})
-    match get_origin(type_), get_args(type_):
-        case (origin, (item, *_)) if origin is tuple:
-            return tuple(_rebuilt(item, value) for value in data)
-        case (origin, (_, item)) if origin is Mapping:
-            return {key: _rebuilt(item, value) for key, value in data.items()}
-        case (origin, (item, _)) if origin is UnionType and data is not None:
-            return _rebuilt(item, data)
-    return data
 
 
 def _versioned(text: str, key: str) -> dict[str, Any]:

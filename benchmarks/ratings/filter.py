@@ -5,7 +5,7 @@
 All read the published reviews of one category and write the rows that are left as Parquet.
 ``filter`` is what ours spends on executing and writing, ``whole asset`` also has its audit, the
 picture, the Iceberg commit, Dagster and all metadata. Polars has two ways, windows and semi joins;
-the better one counts.
+the better one counts. ``--floor`` shows what DuckDB cannot leave out of ``one_shot``.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import duckdb
 import polars as pl
 
 from benchmarks.harness import Outcome, Race, markdown
+from benchmarks.ratings.filter_floor import DUCKDB_PARTS, floor, timed
 from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.definitions import build_definitions
 from pipeline_assets.domains import ratings
@@ -201,16 +202,35 @@ def report(finished: Race) -> list[list[str]]:
     ]
 
 
+def floor_table(source: Path, rounds: int) -> str:
+    """CPU seconds of what DuckDB cannot leave out, and of all that Polars does."""
+    scratch = source / "floor"
+    scratch.mkdir()
+    read = files(source)
+    found = timed(
+        floor(read, scratch, ONE_SHOT, lambda: _windows(pl.scan_parquet(read).select(COLUMNS))),
+        rounds,
+    )
+    found["DuckDB, these four"] = sum(found[part] for part in DUCKDB_PARTS)
+    whole = found["Polars, windows"]
+    rows = [[name, f"{cpu:.2f}", f"{cpu / whole:.2f}"] for name, cpu in found.items()]
+    return markdown(["part of one_shot", "CPU s", "x Polars, windows"], rows)
+
+
 def main() -> None:
     """Make the reviews, run the races, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=100, help="100 is 2,000,000 reviews")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--floor", action="store_true", help="only the parts of one_shot")
     arguments = parser.parse_args()
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_ratings(folder / "landing", scale=arguments.scale)
         materialise(folder, "raw_reviews", "rejected_rows", "reviews")
+        if arguments.floor:
+            print(floor_table(folder, arguments.rounds))
+            return
         races = [race(method, arguments.rounds).run(folder, folder) for method in METHODS]
         rows = [row for finished in races for row in report(finished)]
         print(markdown(["method", "contender", "seconds", "x best peer", "peak MiB"], rows))

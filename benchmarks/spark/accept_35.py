@@ -83,7 +83,14 @@ def statements(asset: LakeAsset) -> Iterator[Statement]:
     output = ibis.table(asset.table.contract.schema, name=OUTPUT)
     audit = audit_of(asset, inputs, (A_DAY,), DIALECT)
     tables = {table.get_name(): _ddl(table) for table in (output, *inputs.values())}
-    asked = {"audit": audit.summary_sql, **audit.examples_sql, **audit.report_sql}
+    aggregates = ", ".join(f"{sql} AS `{name}`" for name, sql in audit.aggregates.items())
+    asked = {
+        "aggregates": f"SELECT {aggregates} FROM output",
+        **({"audit": audit.summary_sql} if audit.summary_sql else {}),
+        **{f"all of {name}": keyed.sql for name, keyed in audit.keyed.items()},
+        **audit.examples_sql,
+        **audit.report_sql,
+    }
     for what, sql in asked.items():
         yield Statement(f"{asset.name}: {what}", sql, tables)
 

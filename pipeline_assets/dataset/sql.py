@@ -60,6 +60,38 @@ def _compiled(operation: ops.Node, dialect: Dialect) -> str:
     return _stable(str(ibis.to_sql(operation.to_expr(), dialect=dialect, pretty=False)))
 
 
+def aggregates_sql(summary: ir.Table, dialect: Dialect) -> dict[str, str]:
+    """The aggregates of a whole table as expressions over its columns, by name.
+
+    >>> table = ibis.table({"n": "int64"}, name="numbers")
+    >>> aggregates_sql(table.aggregate(rows=table.count(), total=table.n.sum()), "pyspark")
+    {'rows': 'COUNT(*)', 'total': 'SUM(`n`)'}
+    """
+    return dict(_expressions(summary.op(), dialect))
+
+
+@lru_cache(maxsize=2048)
+def _expressions(operation: ops.Node, dialect: Dialect) -> tuple[tuple[str, str], ...]:
+    from sqlglot.expressions import Column  # noqa: PLC0415 - only who compiles needs it
+
+    compiler = _compiler(dialect)
+    query = compiler.to_sqlglot(operation.to_expr())
+    for column in query.find_all(Column):
+        column.set("table", None)
+    return tuple((it.alias, it.this.sql(dialect=compiler.dialect)) for it in query.expressions)
+
+
+def _compiler(dialect: Dialect) -> Any:  # noqa: ANN401 - ibis has no types
+    # Each compiler is imported by who compiles for its engine.
+    if dialect == "duckdb":
+        from ibis.backends.sql.compilers.duckdb import DuckDBCompiler  # noqa: PLC0415
+
+        return DuckDBCompiler()
+    from ibis.backends.sql.compilers.pyspark import PySparkCompiler  # noqa: PLC0415
+
+    return PySparkCompiler()
+
+
 def _trino(expression: ir.Expr) -> str:
     """Compile for Athena, without the client of Trino that Ibis' own backend would import."""
     # Only who compiles for Athena needs the compiler.

@@ -21,6 +21,7 @@ from pipeline_assets.dataset.contract import (
     TableContract,
 )
 from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
+from pipeline_assets.engines.embedded.audits import summary_queries
 from pipeline_assets.iceberg.growing_tables import compact
 from pipeline_assets.iceberg.tables import Lake
 from pipeline_assets.orchestration.deployment import Deployment
@@ -61,7 +62,8 @@ def profile(rows: list[tuple[int, float | None, str | None]]) -> tuple[ColumnPro
     data = [{"sample_id": 1, "day": "mon", **dict(zip(columns, row, strict=True))} for row in rows]
     with duckdb.connect() as connection:
         connection.register(OUTPUT, pa.Table.from_pylist(data, schema=SCHEMA))
-        answer = connection.execute(audit.summary_sql)
+        (sql,) = summary_queries(audit)
+        answer = connection.execute(sql)
         names = [column[0] for column in answer.description or ()]
         (row,) = answer.fetchall()
     return profile_of(dict(zip(names, row, strict=True)), CONTRACT, "day")

@@ -18,7 +18,8 @@ from pyspark.sql import SparkSession
 
 from spark_resources.cluster import audits, output
 from spark_resources.cluster.hadoop import delete, jvm, read_text, write_text
-from spark_resources.cluster.kinds import Result, compute
+from spark_resources.cluster.kinds import compute
+from spark_resources.cluster.observed import Observed
 from spark_resources.cluster.sources import register
 from spark_resources.errors import reason_of
 from spark_resources.job import Job, Manifest
@@ -63,9 +64,9 @@ def execute(spark: SparkSession, job: Job) -> Manifest:
     work = f"{job.destination.uri.rstrip('/')}/{WORK_FOLDER}"
     with _timed(timings, "execute"):
         result = compute(session, job, work)
-        output.write(result.frame, job)
+        observed = output.write(result.frame, job)
     delete(session, work)
-    return _report(session, job, result, timings)
+    return _report(session, job, result.facts, observed, timings)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -112,15 +113,21 @@ def _session(spark: SparkSession) -> SparkSession:
     return session
 
 
-def _report(session: SparkSession, job: Job, result: Result, timings: dict[str, float]) -> Manifest:
+def _report(
+    session: SparkSession,
+    job: Job,
+    facts: Mapping[str, Any],
+    observed: Observed,
+    timings: dict[str, float],
+) -> Manifest:
     with _timed(timings, "audit"):
         files = output.data_files(session, job)
-        output.written(session, job).createOrReplaceTempView("output")
-        rows, results, measures = audits.evaluate(session, job.audit)
+        aggregates = output.aggregates(session, job, files, observed)
+        output.verified(session, job).createOrReplaceTempView("output")
+        rows, results, measures = audits.evaluate(session, job, aggregates)
         reports = {n: audits.rows_of(session, sql) for n, sql in job.audit.report_sql.items()}
     manifest = Manifest(job.token, rows, files, results, reports, timings)
-    facts = {**_engine_facts(session), **result.facts}
-    return replace(manifest, facts=facts, measures=measures)
+    return replace(manifest, facts={**_engine_facts(session), **facts}, measures=measures)
 
 
 def _engine_facts(session: SparkSession) -> dict[str, Any]:

@@ -5,11 +5,24 @@ for certain.
 """
 
 import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from pyspark.sql import SparkSession
 
 _GLOB_CHARACTERS: Final = re.compile(r"([\\*?\[\]{}^])")
+_FOOTERS_AT_ONCE: Final = 16
+
+
+@dataclass(frozen=True)
+class ParquetFile:
+    """What the listing of a folder and the footer of a file say: no row is read."""
+
+    uri: str
+    bytes: int
+    rows: int
 
 
 def exact_path(uri: str) -> str:
@@ -49,6 +62,42 @@ def delete(spark: SparkSession, uri: str) -> None:
     """Remove a file or a whole folder, if there is one."""
     path = _path(spark, uri)
     _file_system(spark, path).delete(path, True)
+
+
+def parquet_files(spark: SparkSession, uri: str) -> tuple[ParquetFile, ...]:
+    """The Parquet files anywhere below a folder, by name, without those that readers ignore."""
+    path = _path(spark, uri)
+    root = qualified(spark, uri)
+    listed = _listed(_file_system(spark, path).listFiles(path, True))
+    visible = [it for it in listed if not _is_hidden(_uri(it).removeprefix(root))]
+    with ThreadPoolExecutor(_FOOTERS_AT_ONCE) as pool:
+        found = pool.map(lambda status: _with_footer(spark, status), visible)
+        return tuple(sorted(found, key=lambda file: file.uri))
+
+
+def _listed(remote: Any) -> Iterator[Any]:  # noqa: ANN401 - Java objects
+    while remote.hasNext():
+        yield remote.next()
+
+
+def _uri(status: Any) -> str:  # noqa: ANN401 - a Java object
+    return str(status.getPath().toUri().toString())
+
+
+def _is_hidden(relative: str) -> bool:
+    return any(name.startswith(("_", ".")) for name in relative.split("/"))
+
+
+def _with_footer(spark: SparkSession, status: Any) -> ParquetFile:  # noqa: ANN401 - a Java object
+    hadoop = jvm(spark).org.apache.parquet.hadoop
+    file = hadoop.util.HadoopInputFile.fromStatus(
+        status, spark.sparkContext._jsc.hadoopConfiguration()
+    )
+    reader = hadoop.ParquetFileReader.open(file)
+    try:
+        return ParquetFile(_uri(status), int(status.getLen()), int(reader.getRecordCount()))
+    finally:
+        reader.close()
 
 
 def qualified(spark: SparkSession, uri: str) -> str:

@@ -19,6 +19,7 @@ from pipeline_assets.dataset.values.dialect import Dialect
 from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.embedded import duckdb_sql
 from pipeline_assets.engines.embedded.audits import OUTPUT, evaluate, rows_of
+from pipeline_assets.engines.embedded.footers import Copied, data_files, footers, known
 from pipeline_assets.engines.embedded.interruption import interruptibly, interruptions_kept
 from pipeline_assets.engines.embedded.prepared import Prepare
 from pipeline_assets.engines.embedded.relational import RELATIONAL
@@ -28,7 +29,6 @@ from pipeline_assets.engines.standard_sql import identifier
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
 from spark_resources.job import (
-    DataFile,
     Job,
     Kind,
     Manifest,
@@ -102,10 +102,10 @@ class EmbeddedEngine:
         is_remote = _uses_s3(job.inputs, job.destination.uri)
         with self.connect(uses_s3=is_remote) as connection:
             # The records' own errors come out as they are: only what DuckDB says is reworded.
-            files = consume_beside(records, partial(_write_records, connection, job)) or ()
+            written = consume_beside(records, partial(_write_records, connection, job)) or ()
             with _one_line_errors(job.inputs):
                 _register(connection, job.inputs)
-                return _audited(connection, job, files, started, self._facts)
+                return _audited(connection, job, written, started, self._facts)
 
     def write_csv(self, inputs: Mapping[str, Source], sql: str, uri: str) -> int:
         """Write the rows of a query as one CSV object with a header and every field quoted.
@@ -206,23 +206,25 @@ def _run(
     prepared = kinds[job.kind](connection, job, log)
     if any(source.format == "lines" for source in job.inputs.values()):
         connection.execute(duckdb_sql.JOINS_AS_WRITTEN)
-    files = _write(connection, prepared.sql, job)
+    written = _write(connection, prepared.sql, job)
     connection.execute(duckdb_sql.JOINS_AT_CHOICE)
-    return _audited(connection, job, files, started, {**facts, **prepared.facts})
+    return _audited(connection, job, written, started, {**facts, **prepared.facts})
 
 
 def _audited(
     connection: duckdb.DuckDBPyConnection,
     job: Job,
-    files: tuple[DataFile, ...],
+    copied: Copied,
     started: float,
     facts: Mapping[str, Any],
 ) -> Manifest:
     """Audit the written files and report, before anybody publishes them."""
     written = time.perf_counter()
+    files = data_files(copied, next(iter(job.destination.partition_keys), None))
     output = tuple(SourceFile(file.uri) for file in files)
     _register(connection, {OUTPUT: Source("parquet", job.schema, output)})
-    rows, audits, measures = evaluate(connection, job)
+    told = known(job.audit, sum(file.rows for file in files), footers(copied))
+    rows, audits, measures = evaluate(connection, job, told)
     return Manifest(
         token=job.token,
         rows=rows,
@@ -241,25 +243,18 @@ def _register(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Sourc
         connection.execute(f"CREATE VIEW {view} AS {duckdb_sql.source_query(source)}")
 
 
-def _write(connection: duckdb.DuckDBPyConnection, sql: str, job: Job) -> tuple[DataFile, ...]:
+def _write(connection: duckdb.DuckDBPyConnection, sql: str, job: Job) -> Copied:
     if not job.destination.uri.startswith(S3_SCHEME):
         Path(job.destination.uri).mkdir(parents=True, exist_ok=True)
     conformed = duckdb_sql.conform(sql, job.schema, job.destination)
     order = connection.execute("SELECT current_setting('preserve_insertion_order')").fetchone()
     copy = duckdb_sql.copy_statement(conformed, job.destination, keeps_order=order == (True,))
-    written = interruptibly(connection, lambda: connection.execute(copy).fetchall())
-    # DuckDB reports the partition of a file only where it has divided the output into partitions.
-    only_key = next(iter(job.destination.partition_keys), None)
-    return tuple(
-        DataFile(uri, rows, size, partition=next(iter((values or {}).values()), only_key))
-        for uri, rows, size, _, _, values in written
-        if rows  # DuckDB writes an empty file where a query selects nothing
-    )
+    return interruptibly(connection, lambda: connection.execute(copy).fetchall())
 
 
 def _write_records(
     connection: duckdb.DuckDBPyConnection, job: Job, records: "pa.RecordBatchReader"
-) -> tuple[DataFile, ...]:
+) -> Copied:
     with _one_line_errors():
         connection.execute("SET preserve_insertion_order = false")
         connection.register(RECORDS, records)
