@@ -20,8 +20,9 @@ from benchmarks.harness import markdown
 from benchmarks.startup import HERE, prepare
 from pipeline_assets.command.batches import batches
 from pipeline_assets.command.session import Session
-from pipeline_assets.command.update import Updater, register
+from pipeline_assets.command.update import Updater
 from pipeline_assets.orchestration.instance import open_instance
+from pipeline_assets.orchestration.told import register
 
 ASSETS: Final = frozenset({"music/raw_users", "music/users"})
 SETTINGS: Final = """

@@ -4,35 +4,26 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Final
 
 import dagster as dg
 
 from pipeline_assets import defs as scaffold_folder
-from pipeline_assets import domains
-from pipeline_assets.dagster_internals import AssetGraph
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.dataset.binding.declarations import require_declared
-from pipeline_assets.dataset.discovery import (
-    Dataset,
-    Datasets,
-    datasets_in,
-    packages_of_others,
-    require_registered,
-)
-from pipeline_assets.dataset.values.landing_source import LandingSource
+from pipeline_assets.dataset.binding.policies import Policies
+from pipeline_assets.dataset.discovery import require_registered
 from pipeline_assets.dataset.values.progress import SILENT, Progress
-from pipeline_assets.domains.keys.assets import publish_keys
-from pipeline_assets.domains.rentals.assets import classified_movie_reviews
-from pipeline_assets.domains.rentals.comprehend import by_comprehend
-from pipeline_assets.domains.warehouse.assets import warehouse_load
+from pipeline_assets.graph import (
+    DATASETS,
+    assets_for,
+    landing_for,
+    require_all_declared,
+    versions_for,
+)
 from pipeline_assets.orchestration.alerts.alert_sensor import alert_sensor
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.jobs import update_jobs
-from pipeline_assets.orchestration.pipeline_file import DEFAULT_FILE, declared_in, with_declared
 from pipeline_assets.orchestration.policies.asset_policies import policies_for
 from pipeline_assets.orchestration.policies.completeness import completeness_checks
-from pipeline_assets.orchestration.policies.selectable import selectable_graph
 from pipeline_assets.orchestration.resources.remote import remote_runners
 from pipeline_assets.orchestration.schedules import (
     completeness_schedule,
@@ -41,72 +32,13 @@ from pipeline_assets.orchestration.schedules import (
 )
 from pipeline_assets.orchestration.sensors.janitor_sensor import janitor_sensor
 from pipeline_assets.orchestration.sensors.sensors import sensors_for
-from pipeline_assets.partitions import (
-    DAYS,
-    EVENT_DAYS,
-    HOURS,
-    MONTHS,
-    event_days,
-    event_hours,
-    months,
-    windows,
-)
 from pipeline_assets.profiles.profiles import PROFILES
 from pipeline_assets.publish.checks.comparison_checks import comparison_checks
-from pipeline_assets.publish.dagster_assets import Policies, dagster_asset
+from pipeline_assets.publish.dagster_assets import dagster_asset
 from pipeline_assets.settings import Settings
-from pipeline_assets.staleness.remembered import FILE, UNKNOWN, RememberedVersions, Versions
+from pipeline_assets.staleness.remembered import UNKNOWN, Versions
 
-
-def with_exports(found: Datasets) -> Datasets:
-    """Datasets, and the exports that they ask for: into the warehouse, and by key."""
-    loads = (warehouse_load(asset) for asset in found.assets if asset.to_warehouse)
-    keyed = (publish_keys(asset, asset.to_keys) for asset in found.assets if asset.to_keys)
-    return Datasets((*found.assets, *loads, *keyed), found.landing)
-
-
-DATASETS: Final = with_exports(datasets_in(domains))
-"""What the modules of our domains define."""
-
-
-def datasets_for(settings: Settings) -> Datasets:
-    """Ours, and those of the packages that are installed or that settings name."""
-    others = packages_of_others(settings.domains)
-    return with_exports(datasets_in(domains, *others)) if others else DATASETS
-
-
-def assets_for(settings: Settings, assets: Sequence[LakeAsset] | None = None) -> list[LakeAsset]:
-    """Assets, by default all, cut into the windows of time and with the config of the settings."""
-    every = datasets_for(settings).assets
-    chosen = every if assets is None else assets
-    if settings.environment:
-        # What an environment exported would take the place of what production has exported.
-        chosen = [asset for asset in chosen if asset.export is None]
-    known = [asset.name for asset in (*every, *chosen)]
-    if settings.sentiment == "comprehend":
-        told = by_comprehend(classified_movie_reviews, settings.comprehend_language)
-        chosen = [told if asset is classified_movie_reviews else asset for asset in chosen]
-    declared = declared_in(settings.config_file)
-    return with_declared([_cut(it, settings) for it in chosen], declared, known)
-
-
-def landing_for(settings: Settings) -> list[LandingSource]:
-    """The landing sources, cut likewise."""
-    return [_cut(source, settings) for source in datasets_for(settings).landing]
-
-
-def _cut(dataset: Dataset, settings: Settings) -> Dataset:
-    """A dataset or landing source with the windows of time of the settings."""
-    chosen = {
-        DAYS: windows(settings.rentals_granularity, settings.rentals_start),
-        MONTHS: months(settings.pageviews_start),
-        HOURS: event_hours(settings.events_start),
-        EVENT_DAYS: event_days(settings.events_start),
-    }
-    cut = dataset
-    for before, after in chosen.items():
-        cut = cut.with_partitioning(before, after)
-    return cut
+__all__ = ["DATASETS", "assets_for", "build_definitions", "defs", "landing_for", "scaffolded"]
 
 
 def build_definitions(
@@ -168,38 +100,6 @@ def build_definitions(
 def _policies(deployment: Deployment) -> Policies:
     systems = {name for name, system in deployment.systems.items() if system.is_set}
     return policies_for(systems, deployment.engines)
-
-
-def graph_for(settings: Settings) -> AssetGraph:
-    """The assets as selections see them; to build all definitions takes much longer.
-
-    Raises:
-        PipelineError: The settings of an engine are incomplete.
-    """
-    policies = _policies(Deployment(settings))
-    return selectable_graph(landing_for(settings), assets_for(settings), policies)
-
-
-def versions_for(settings: Settings, assets: Sequence[LakeAsset]) -> Versions:
-    """The versions of assets, which the Dagster home remembers.
-
-    Raises:
-        DeclarationError: An asset's expression is not what its contract promises.
-    """
-    beside = [settings.config_file or DEFAULT_FILE]
-    kept = RememberedVersions(settings.dagster_home / FILE, settings.circumstances(), beside)
-    return kept.versions(assets)
-
-
-def require_all_declared(assets: Sequence[LakeAsset], landing: Sequence[LandingSource]) -> None:
-    """Refuse declarations that cannot be.
-
-    Raises:
-        DeclarationError: An asset names what does not exist, or expects what is not there.
-    """
-    names = [*(asset.name for asset in assets), *(it.key.to_user_string() for it in landing)]
-    for asset in assets:
-        require_declared(asset, names)
 
 
 @dg.definitions

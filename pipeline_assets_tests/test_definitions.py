@@ -21,10 +21,10 @@ from pipeline_assets.definitions import (
     DATASETS,
     assets_for,
     build_definitions,
-    graph_for,
     landing_for,
     scaffolded,
 )
+from pipeline_assets.graph import graph_for
 from pipeline_assets.settings import Settings
 from pipeline_assets.staleness.versions import evaluate, function_parameters
 from pipeline_assets_tests.conftest import MakeSettings

@@ -19,6 +19,7 @@ FRAMES = {"pandas", "polars", "pandera"}
 CLOUD = {"boto3", "moto"}
 SPARK = {"dagster_pyspark", "py4j", "pyspark"}
 TABLES = {"pyiceberg"}
+ROWS = {"duckdb", "numpy", "pyarrow"}
 HEAVY = {*LEARNING, *DATABASES, *FRAMES, *CLOUD, *SPARK, "hypothesis", "matplotlib"}
 
 
@@ -60,9 +61,23 @@ def among(modules: Collection[str], unwanted: Collection[str]) -> set[str]:
 
 def test_definitions_load_no_library_that_only_some_runs_need() -> None:
     modules = loaded("import pipeline_assets.definitions")
-    assert not among(modules, HEAVY)
+    assert not among(modules, {*HEAVY, *ROWS, "urllib3"})
     # Its exceptions alone are a small module.
     assert among(modules, TABLES) <= {"pyiceberg", "pyiceberg.exceptions"}
+
+
+def test_definitions_are_built_without_engines_and_channels_that_no_setting_names(
+    folder: Path,
+) -> None:
+    modules = loaded("import pipeline_assets.definitions as it; it.defs()", folder=folder)
+    assert not among(modules, ROWS - {"duckdb"})
+    assert not modules & {
+        "pipeline_assets.engines.athena.engine",
+        "pipeline_assets.engines.spark",
+        "pipeline_assets.keys.client",
+        "pipeline_assets.orchestration.alerts.channels",
+        "spark_resources.runners.runner",
+    }
 
 
 @pytest.mark.parametrize("library", ["boto3", "pyspark", "sqlalchemy"])
@@ -89,6 +104,7 @@ def test_help_loads_click_and_the_declarations_of_the_commands(command: str, fol
         "pipeline_assets.dataset.values.progress",
         "pipeline_assets.dataset.values.texts",
         "pipeline_assets.errors",
+        "pipeline_assets.garbage",
         "pipeline_assets.serving",
         "pipeline_assets.serving.command",
     }
@@ -113,15 +129,26 @@ def test_who_reads_a_table_from_python_needs_no_driver_of_databases(folder: Path
     assert not among(loaded(rows, folder=folder), {*HEAVY, "dagster", "ibis"})
 
 
-@pytest.mark.parametrize("command", ["missing", "doctor"])
-def test_who_looks_at_the_graph_needs_no_frames_and_nothing_that_learns(
-    command: str, folder: Path
+@pytest.mark.parametrize(
+    ("command", "needed"),
+    [
+        ("missing", set()),
+        ("doctor", {*DATABASES, "duckdb"}),
+        ("update --select key:music/raw_users", DATABASES),
+    ],
+    ids=["missing", "doctor", "update"],
+)
+def test_who_looks_at_the_graph_needs_no_rows_and_nothing_that_runs_it(
+    command: str, needed: set[str], folder: Path
 ) -> None:
     (folder / "landing").mkdir()
-    modules = loaded(COMMAND, command, folder=folder)
-    assert not among(modules, {*LEARNING, *FRAMES, *CLOUD, *SPARK, "matplotlib"})
-    if command == "missing":  # it opens neither the catalog's database nor Dagster's
-        assert not among(modules, DATABASES)
+    modules = loaded(COMMAND, *command.split(), folder=folder)
+    assert not among(modules, {*HEAVY, *ROWS} - needed)
+    assert not modules & {
+        "pipeline_assets.definitions",
+        "pipeline_assets.orchestration.resources.parts",
+        "pipeline_assets.publish.dagster_assets",
+    }
 
 
 STEP = """

@@ -11,11 +11,12 @@ from pydantic import SecretStr
 
 from pipeline_assets.command.batches import batches
 from pipeline_assets.command.postgres_server import ensure_database
-from pipeline_assets.command.update import Updater, register
+from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.definitions import DATASETS, assets_for, build_definitions, landing_for
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.told import register
 from pipeline_assets.sample.activity.events import write_activity
 from pipeline_assets.sample.movie_reviews import write_movie_reviews
 from pipeline_assets.sample.music import write_music

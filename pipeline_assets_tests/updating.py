@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline_assets.command.batches import batches
-from pipeline_assets.command.update import Updater, register
+from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.definitions import assets_for
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.told import register
 from pipeline_assets.reading.query import query
 from pipeline_assets.settings import Settings
 from pipeline_assets.staleness.stale_partitions import IsForced, nothing_forced

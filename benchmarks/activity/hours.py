@@ -34,11 +34,11 @@ from sqlalchemy import event as sqlalchemy_event
 
 from benchmarks.harness import markdown
 from pipeline_assets.command.batches import batches
-from pipeline_assets.command.update import register
 from pipeline_assets.dagster_internals import DATA_VERSION_TAG
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.objects import fingerprint
 from pipeline_assets.dataset.values.table import PartitionRecord
+from pipeline_assets.orchestration.told import register
 from pipeline_assets.settings import Settings
 from pipeline_assets.staleness.stale_partitions import Stale
 from pipeline_assets_tests.domains.activity.world import World, event

@@ -25,7 +25,8 @@ from typing import Any, Final, NamedTuple
 import pandas as pd  # pyarrow would import it in the middle of a reading
 from isal import igzip
 
-from pipeline_assets.landing.delimited import RFC_4180, TSV, Columns, read_delimited
+from pipeline_assets.landing.delimited import RFC_4180, TSV, Columns
+from pipeline_assets.landing.delimited_reader import read_delimited
 from pipeline_assets.sample.music import TOP_ARTIST_COLUMNS, write_music
 from pipeline_assets.sample.ratings import write_ratings
 from pipeline_assets.sample.ratings_reviews import COLUMNS

@@ -29,7 +29,7 @@ from pyspark.sql import functions as sf
 from benchmarks.harness import markdown
 from benchmarks.spark.by_hand import PEERS
 from pipeline_assets.command.batches import batches
-from pipeline_assets.command.update import Updater, register
+from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.dialect import Dialect
 from pipeline_assets.dataset.values.progress import Log
@@ -38,6 +38,7 @@ from pipeline_assets.engines.embedded.relational import RELATIONAL
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.told import register
 from pipeline_assets.sample.music import write_music
 from pipeline_assets.sample.ratings import write_ratings
 from pipeline_assets.sample.taobao import write_taobao

@@ -4,13 +4,12 @@ Each subcommand finds its parts in a :class:`Session`, so that a test can hand i
 Whatever goes wrong ends as one line; see :mod:`pipeline_assets.command.boundary`.
 """
 
-import gc
 import sys
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -27,11 +26,8 @@ from pipeline_assets.command.tables.redshift_ddl import redshift_ddl
 from pipeline_assets.command.tables.release import release
 from pipeline_assets.dataset.values.texts import first_and_last, printable
 from pipeline_assets.errors import PipelineError
+from pipeline_assets.garbage import look_for_garbage_less_often
 from pipeline_assets.serving.command import catalog, serve
-
-YOUNG_OBJECTS: Final = 50_000
-"""So many come into being before Python looks for garbage among them; by itself it says 700. Nearly
-all that a command imports stays, and to look at it again and again took an eighth of its time."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -255,7 +251,7 @@ def main() -> None:
     """Run the command."""
     arguments = [word for word in sys.argv[1:] if word != DEBUG]
     obey_sigterm()
-    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
+    look_for_garbage_less_often()
     with one_line_errors(debug=DEBUG in sys.argv):
         # Not in click's standalone mode, which calls Ctrl-C a failure.
         sys.exit(cli.main(arguments, prog_name="pipeline-assets", standalone_mode=False))

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pipeline_assets.dataset.asset import LakeAsset
-from pipeline_assets.definitions import DATASETS
+from pipeline_assets.graph import DATASETS
 from pipeline_assets.orchestration.policies.asset_policies import tags_of
 from pipeline_assets.orchestration.policies.completeness import NAME as COMPLETE
 from pipeline_assets.orchestration.policies.freshness import (

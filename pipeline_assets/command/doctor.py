@@ -20,7 +20,6 @@ from pipeline_assets.orchestration.instance import instance_dsn, open_instance
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.objects import free_space
 from pipeline_assets.streams.event_stream import EventStream
-from pipeline_assets.warehouses.choice import warehouse_of
 from spark_resources.runners.jvm import choose_java
 
 GIBIBYTE = 1024**3
@@ -120,13 +119,15 @@ def _tables(deployment: Deployment, assets: Sequence[LakeAsset]) -> str:
 
 
 def _embedded(deployment: Deployment) -> str:
-    with deployment.embedded.connect(uses_s3=False) as connection:
+    with deployment.reader.connect(uses_s3=False) as connection:
         (version,) = connection.execute("SELECT version()").fetchone() or ("?",)
     settings = deployment.settings
     return f"DuckDB {version}, {settings.threads} threads, {settings.memory_limit_mib} MiB"
 
 
 def _connected(deployment: Deployment, dsn: SecretDsn) -> str:
+    from pipeline_assets.warehouses.choice import warehouse_of
+
     return f"{warehouse_of(dsn, deployment.s3).version()}, {dsn}"
 
 

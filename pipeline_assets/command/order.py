@@ -2,28 +2,27 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline_assets.command.batches import batches
 from pipeline_assets.command.boundary import FAILED
 from pipeline_assets.command.care.repair import Repair, find_damages
-from pipeline_assets.command.console import ProgressBars, changes
-from pipeline_assets.command.runs import Outcome
 from pipeline_assets.command.selection import Selection, selection
 from pipeline_assets.command.session import Session
-from pipeline_assets.command.stream.reading import read_stream
 from pipeline_assets.command.survey import Survey
-from pipeline_assets.command.tables.audit import audited_again
-from pipeline_assets.command.update import fail_abandoned_runs, register
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.table import WHOLE_TABLE
 from pipeline_assets.dataset.values.texts import printable
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.zone import Listing
+from pipeline_assets.orchestration.told import fail_abandoned_runs, register
 from pipeline_assets.staleness.outside_systems import OutsideVersions
 from pipeline_assets.staleness.stale_partitions import Stale, nothing_forced
 from pipeline_assets.staleness.withdrawals import emptied, kept, withdrawn_lines
+
+if TYPE_CHECKING:
+    from pipeline_assets.command.runs import Outcome
 
 
 @dataclass(frozen=True)
@@ -72,15 +71,29 @@ def carry_out(session: Session, order: Order) -> int:
     problems += damaged_manifests(since.lake, tables)
     key = order.partition or WHOLE_TABLE
     unaudited = [asset for asset in since.unaudited() if chosen.holds(asset, key)]
-    problems += audited_again(session.updater(), unaudited) if unaudited else ()
+    problems += _audited(session, unaudited)
     if not _tell(problems, outcomes):
         return FAILED
     for asset in unaudited:
         click.echo(f"{asset.table}: its checks changed, and what is published passes them")
     if outcomes or not unaudited:
         nothing = _nothing_run(listings, outside, order.select)
-        click.echo(changes(session, outcomes) if outcomes else nothing)
+        click.echo(_changes(session, outcomes) if outcomes else nothing)
     return 0
+
+
+def _audited(session: Session, assets: Sequence[LakeAsset]) -> list[str]:
+    if not assets:
+        return []
+    from pipeline_assets.command.tables.audit import audited_again
+
+    return list(audited_again(session.updater(), assets))
+
+
+def _changes(session: Session, outcomes: "Sequence[Outcome]") -> str:
+    from pipeline_assets.command.console import changes
+
+    return changes(session, outcomes)
 
 
 def _listings(
@@ -98,12 +111,14 @@ def _listings(
 
 def _read_stream(
     session: Session, chosen: Sequence[LakeAsset], order: Order
-) -> tuple[list[Outcome], list[str]]:
+) -> "tuple[list[Outcome], list[str]]":
     """Read the stream, if all of what reads it was chosen; what came of it, and what went wrong."""
     outcomes: list[Outcome] = []
     is_asked = any(it.keeps_newest for it in chosen) and not order.partition
     if session.deployment.stream is None or not is_asked:
         return outcomes, []
+    from pipeline_assets.command.stream.reading import read_stream
+
     updater = session.updater(keeps_overrides=not order.declared)
     try:
         outcomes.extend(read_stream(updater, accepts_loss=order.accept))
@@ -117,7 +132,10 @@ def _problems(listings: Mapping[str, Listing], outside: OutsideVersions) -> list
     return [*found, *outside.problems]
 
 
-def _materialised(session: Session, stale: Sequence[Stale], order: Order) -> list[Outcome]:
+def _materialised(session: Session, stale: Sequence[Stale], order: Order) -> "list[Outcome]":
+    from pipeline_assets.command.batches import batches
+    from pipeline_assets.command.console import ProgressBars
+
     work = batches(stale)
     landing = session.deployment.landing.uri
     with ProgressBars(sum(len(batch.assets) for batch in work), landing) as bars:
@@ -125,7 +143,7 @@ def _materialised(session: Session, stale: Sequence[Stale], order: Order) -> lis
         return list(updater.run(work, accepts=order.accept, withdraws=order.withdraw))
 
 
-def _tell(problems: Iterable[str], outcomes: Sequence[Outcome]) -> bool:
+def _tell(problems: Iterable[str], outcomes: "Sequence[Outcome]") -> bool:
     """Print warnings and errors, a line each; whether there were no errors."""
     for line in (line for outcome in outcomes for line in outcome.warnings):
         click.echo(f"warning: {printable(line)}", err=True)

@@ -12,12 +12,12 @@ from typing import Any, Final
 import dagster as dg
 
 from pipeline_assets.command.batches import Batch, Partition
-from pipeline_assets.command.survey import KEEP_RECORDS
 from pipeline_assets.dagster_internals import MAX_RETRIES_TAG
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.orchestration.processes import PROCESS_TAG, signs_of_life, this_process
+from pipeline_assets.orchestration.told import KEEP_RECORDS
 from pipeline_assets.publish.contract_check import CONTRACT
 from pipeline_assets.publish.failures import is_interruption, root_message
 

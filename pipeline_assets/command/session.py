@@ -103,7 +103,7 @@ class Session:
     @cached_property
     def assets(self) -> "list[LakeAsset]":
         """All assets of the graph."""
-        from pipeline_assets.definitions import assets_for
+        from pipeline_assets.graph import assets_for
 
         return assets_for(self.settings)
 
@@ -130,7 +130,7 @@ class Session:
         import dagster as dg
 
         from pipeline_assets.command.survey import Survey
-        from pipeline_assets.definitions import require_all_declared
+        from pipeline_assets.graph import require_all_declared
         from pipeline_assets.orchestration.instance import DynamicKeys
 
         warnings.simplefilter("ignore", dg.BetaWarning)
@@ -142,20 +142,20 @@ class Session:
     @cached_property
     def versions(self) -> "Versions":
         """The versions of all assets."""
-        from pipeline_assets.definitions import versions_for
+        from pipeline_assets.graph import versions_for
 
         return versions_for(self.settings, self.assets)
 
     @property
     def sources(self) -> "list[LandingSource]":
         """All landing sources of the graph."""
-        from pipeline_assets.definitions import landing_for
+        from pipeline_assets.graph import landing_for
 
         return landing_for(self.settings)
 
     def graph(self) -> "AssetGraph":
         """The assets as Dagster's selections see them."""
-        from pipeline_assets.definitions import graph_for
+        from pipeline_assets.graph import graph_for
 
         return graph_for(self.settings)
 

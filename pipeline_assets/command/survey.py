@@ -7,7 +7,7 @@ unless somebody asks for dynamic partitions, Dagster's storage is opened.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pipeline_assets.dagster_internals import DynamicPartitionsStore
 from pipeline_assets.dataset.asset import LakeAsset
@@ -18,6 +18,7 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import one_line_errors
 from pipeline_assets.landing.zone import LandingZone, Listing
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.told import KEEP_RECORDS
 from pipeline_assets.staleness.audits import audit_version, has_passed_other_checks
 from pipeline_assets.staleness.outside_systems import OutsideVersions, read_outside_systems
 from pipeline_assets.staleness.remembered import UNKNOWN, Versions
@@ -34,8 +35,6 @@ from pipeline_assets.staleness.withdrawals import Withdrawals, withdrawals
 if TYPE_CHECKING:
     from pipeline_assets.iceberg.moment import Moment
     from pipeline_assets.iceberg.tables import Lake
-
-KEEP_RECORDS: Final = "read or write Dagster's records"
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def datasets_in(*packages: ModuleType) -> Datasets:
             modules is no package.
     """
     modules = [module for package in packages for module in _modules(package)]
-    values = [each for module in modules for value in vars(module).values() for each in _in(value)]
+    values = [each for module in modules for value in _defined(module) for each in _in(value)]
     return Datasets(
         tuple(_distinct(value for value in values if isinstance(value, LakeAsset))),
         tuple(_distinct(value for value in values if isinstance(value, LandingSource))),
@@ -108,6 +108,11 @@ def require_registered(package: ModuleType, registered: Collection[LakeAsset]) -
                     f"{value.name} is declared in {name}, where no dataset is registered; move it "
                     "into a module of a domain"
                 )
+
+
+def _defined(module: ModuleType) -> Iterator[object]:
+    """What has a name in a module, but for what Python itself puts there."""
+    return (value for name, value in vars(module).items() if not name.startswith("__"))
 
 
 def _in(value: object) -> Iterator[object]:

@@ -6,18 +6,20 @@ The annotation of a parameter says how it is loaded; in a test any of them is a 
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Final, Literal, TypeAlias, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get_args
 
 import dagster as dg
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from pipeline_assets.dataset.partitioning import Mapped, Partitioning
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
 from pipeline_assets.dataset.values.table import LakeTable
 from spark_resources.job import Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ReadAs: TypeAlias = Literal["table", "rows", "lines", "numbered_lines", "landed", "published"]
 READ_AS: Final = "pipeline/read_as"
@@ -33,7 +35,7 @@ NumberedLines: TypeAlias = Annotated[ir.Table, "numbered_lines"]
 """As :data:`RawLines`, with ``line_number`` from 1 within each vendor file; a little slower."""
 
 
-Rows: TypeAlias = Annotated[pa.Table, "rows"]
+Rows: TypeAlias = Annotated["pa.Table", "rows"]
 """All rows of a table of the lake, in memory: for an ingest that asks the outside world of them."""
 
 Published: TypeAlias = Annotated[ir.Table, "published"]
@@ -155,7 +157,7 @@ def read_as(annotation: Any) -> ReadAs | None:  # noqa: ANN401 - annotations are
         return "landed"
     if annotation is ir.Table:
         return "table"
-    if get_origin(annotation) is Annotated and get_args(annotation)[0] in (ir.Table, pa.Table):
+    if annotation in (RawLines, NumberedLines, Rows, Published):
         marker: ReadAs = get_args(annotation)[1]
         return marker
     return None

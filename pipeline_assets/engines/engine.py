@@ -5,11 +5,14 @@ audits. So the same asset runs on any engine, and only the settings say on which
 """
 
 from collections.abc import Callable, Collection
-from typing import Protocol
+from typing import Final, Protocol
 
 from pipeline_assets.dataset.values.dialect import Dialect
 from pipeline_assets.dataset.values.progress import Log
 from spark_resources.job import Job, Kind, Manifest
+
+RECORDS: Final = "records"
+"""The table that an ingest's SQL selects from."""
 
 
 class Engine(Protocol):

@@ -6,10 +6,13 @@ The settings name a default engine, and may name another one for some assets.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
-from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.engines.engine import Engine
 from spark_resources.job import Kind
+
+if TYPE_CHECKING:
+    from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Engines:
         overrides: Glob over ``domain/name`` to engine; the first that matches wins.
     """
 
-    embedded: EmbeddedEngine
+    embedded: "EmbeddedEngine"
     default: Engine
     overrides: Mapping[str, Engine] = field(default_factory=dict)
 

@@ -15,16 +15,18 @@ here with its exporter, and an entry in :mod:`pipeline_assets.exports.registry`.
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import dagster as dg
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from pipeline_assets.dataset.values.damage import Damage
 from pipeline_assets.dataset.values.destinations import Destination
 from pipeline_assets.dataset.values.table import LakeTable
 from spark_resources.job import Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 D_contra = TypeVar("D_contra", bound=Destination, contravariant=True)
 
@@ -54,7 +56,7 @@ class StagedExport(Protocol):
     """Partitions that are written, but that nobody at their destination can see."""
 
     @property
-    def listing(self) -> pa.RecordBatch:
+    def listing(self) -> "pa.RecordBatch":
         """Rows of the lake table that lists what was exported."""
         ...
 
@@ -108,8 +110,10 @@ def discarded_on_failure(export: StagedExport | None) -> Iterator[None]:
         undo.pop_all()
 
 
-def listing_of(table: LakeTable, entries: Mapping[str, Mapping[str, Any]]) -> pa.RecordBatch:
+def listing_of(table: LakeTable, entries: Mapping[str, Mapping[str, Any]]) -> "pa.RecordBatch":
     """Rows of a table with one entry for each partition, by key."""
+    import pyarrow as pa
+
     column = table.partition_column
     schema = pa.schema(table.contract.schema.to_pyarrow())
     texts = pa.schema([(f.name, pa.string() if f.name == column else f.type) for f in schema])

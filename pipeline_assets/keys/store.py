@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.keys.client import KeyTable
 from pipeline_assets.settings import PREFIX, Settings
 from pipeline_assets.storage.s3_access import S3Access
+
+if TYPE_CHECKING:
+    from pipeline_assets.keys.client import KeyTable
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class KeyStore:
         """Its name."""
         return self.require().name
 
-    def require(self) -> KeyTable:
+    def require(self) -> "KeyTable":
         """The table.
 
         Raises:
@@ -52,6 +55,9 @@ class KeyStore:
         return self._table
 
     @cached_property
-    def _table(self) -> KeyTable:
+    def _table(self) -> "KeyTable":
+        # Whoever only looks whether there is one does without what writes to it.
+        from pipeline_assets.keys.client import KeyTable  # noqa: PLC0415
+
         access = replace(self.access, endpoint_url=self.endpoint_url)
         return KeyTable(self.name or "", lambda: access.client("dynamodb"))

@@ -1,15 +1,18 @@
 """Landed delimited files as rows of a raw table, with progress and an account of each file."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, BinaryIO, cast
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from pipeline_assets.dataset.contract import Contract, TableContract
 from pipeline_assets.dataset.values.objects import ObjectStore, StoredObject
 from pipeline_assets.dataset.values.texts import printable
 from pipeline_assets.dataset.values.workspace import Workspace
-from pipeline_assets.landing.delimited import Columns, Dialect, FileReport, Opener, read_delimited
+from pipeline_assets.landing.delimited import Columns, Dialect, FileReport
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pipeline_assets.landing.delimited_reader import Opener
 
 
 def read_landed(
@@ -18,12 +21,14 @@ def read_landed(
     columns: Columns,
     dialect: Dialect,
     workspace: Workspace,
-) -> Iterator[pa.RecordBatch]:
-    """The records of a table's landed files, as :func:`read_delimited` yields them.
+) -> "Iterator[pa.RecordBatch]":
+    """The records of a table's landed files, as `read_delimited` yields them.
 
     Raises:
         PipelineError: A file cannot be read at all.
     """
+    from pipeline_assets.landing.delimited_reader import read_delimited
+
     files = [(item.uri, _opener(item, store, workspace)) for item in objects]
     return read_delimited(
         files,
@@ -35,16 +40,20 @@ def read_landed(
 
 
 def as_rows(
-    batch: pa.RecordBatch, contract: type[Contract] | pa.Schema, **constants: str
-) -> pa.RecordBatch:
+    batch: "pa.RecordBatch", contract: "type[Contract] | pa.Schema", **constants: str
+) -> "pa.RecordBatch":
     """A batch with constant columns added and its columns in the contract's order and types."""
+    import pyarrow as pa
+
     schema = contract if isinstance(contract, pa.Schema) else _schema(contract)
     for name, value in constants.items():
         batch = batch.append_column(name, pa.repeat(pa.scalar(value), len(batch)))
     return batch.select(schema.names).cast(schema)
 
 
-def _schema(contract: type[Contract]) -> pa.Schema:
+def _schema(contract: type[Contract]) -> "pa.Schema":
+    import pyarrow as pa
+
     return pa.schema(TableContract.of(contract).schema.to_pyarrow())
 
 
@@ -62,7 +71,7 @@ def account(report: FileReport) -> str:
     return printable("; ".join([f"{report.source_uri}: {report.records:,} records", *told]))
 
 
-def _opener(item: StoredObject, store: ObjectStore, workspace: Workspace) -> Opener:
+def _opener(item: StoredObject, store: ObjectStore, workspace: Workspace) -> "Opener":
     def advance(amount: int) -> None:
         workspace.progress.advance(item.uri, amount, item.size)
 

@@ -19,8 +19,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from pipeline_assets.errors import PipelineError
 
 ESCAPE_MARK: Final = b"\x1a"
@@ -211,6 +209,8 @@ def _text_part(number: int, first_line: int, data: bytes) -> TextPart:
 
 def _count_lines(data: bytes) -> int:
     """Count newlines with NumPy: faster than `bytes.count`, and other threads run meanwhile."""
+    import numpy as np
+
     view = np.frombuffer(data, np.uint8)
     starts = range(0, len(data), _WINDOW_BYTES)
     return sum(int(np.count_nonzero(view[i : i + _WINDOW_BYTES] == _NEWLINE)) for i in starts)

@@ -9,10 +9,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import duckdb
-import pyarrow as pa
 
 from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.embedded.prepared import Prepared
@@ -22,6 +21,9 @@ from pipeline_assets.storage.aws_requests import requested
 from spark_resources.job import Job
 from spark_resources.runners.aws import one_try
 from spark_resources.runners.polling import PollPolicy
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TEXTS_A_REQUEST: Final = 25
 MOST_BYTES: Final = 5_000
@@ -163,7 +165,9 @@ def _code(item: Mapping[str, Any]) -> str:
     return str(item["ErrorCode"])
 
 
-def _table(answers: Mapping[str, Answer], classes: Mapping[str, int]) -> pa.Table:
+def _table(answers: Mapping[str, Answer], classes: Mapping[str, int]) -> "pa.Table":
+    import pyarrow as pa
+
     said = list(answers.values())
     return pa.table(
         {

@@ -10,8 +10,6 @@ from operator import itemgetter
 from typing import Final
 
 import duckdb
-import numpy as np
-import pyarrow as pa
 
 from pipeline_assets.dataset.values.progress import Log
 from pipeline_assets.engines.embedded.prepared import Prepared
@@ -20,11 +18,12 @@ from spark_resources.job import Job
 
 LEARNT: Final = "learnt"
 ROWS_AT_ONCE: Final = 100_000
-FLOATS: Final = pa.list_(pa.float32())
 
 
 def word2vec(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepared:
     """Learn vectors for names; the job's query selects list, name and weight."""
+    import pyarrow as pa
+
     from pipeline_assets.learning.word2vec import (
         Word2VecParameters,
         train,
@@ -40,13 +39,19 @@ def word2vec(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepa
     )
     size = learnt.vectors.shape[1]
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(learnt.vectors.reshape(-1)), size)
-    columns = {"name": pa.array(learnt.names, pa.string()), "vector": vectors.cast(FLOATS)}
+    columns = {
+        "name": pa.array(learnt.names, pa.string()),
+        "vector": vectors.cast(pa.list_(pa.float32())),
+    }
     connection.register(LEARNT, pa.table(columns))
     return Prepared(_with_partition(job), {"names": len(learnt.names), **job.parameters})
 
 
 def neighbours(connection: duckdb.DuckDBPyConnection, job: Job, _log: Log) -> Prepared:
     """Find the nearest names of every name; the job's query selects name and vector."""
+    import numpy as np
+    import pyarrow as pa
+
     from pipeline_assets.learning.neighbours import SCHEMA, top_neighbours
 
     table = connection.execute(f"FROM ({job.sql}) ORDER BY 1").to_arrow_table()
@@ -61,7 +66,7 @@ def neighbours(connection: duckdb.DuckDBPyConnection, job: Job, _log: Log) -> Pr
 def linear_text(connection: duckdb.DuckDBPyConnection, job: Job, log: Log) -> Prepared:
     """Weights of terms; the query gives the columns that the parameters name."""
     from pipeline_assets.learning.linear_text import fit
-    from pipeline_assets.learning.term_counts import LinearTextParameters  # noqa: PLC0415
+    from pipeline_assets.learning.term_counts import LinearTextParameters
 
     parameters = LinearTextParameters(**job.parameters)
     documents = connection.execute(_shuffled(job)).to_arrow_table()

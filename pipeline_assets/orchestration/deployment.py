@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline_assets.dataset.values.landing_source import LandingSource
     from pipeline_assets.engines.embedded.engine import EmbeddedEngine
     from pipeline_assets.engines.router import Engines
+    from pipeline_assets.exports.exporter import Exporter
     from pipeline_assets.iceberg.tables import Lake
     from pipeline_assets.landing.zone import LandingZone
     from pipeline_assets.orchestration.alerts.channels import Channel
@@ -99,12 +100,16 @@ class Deployment:
     @property
     def databases(self) -> "Mapping[str, Database]":
         """The databases outside the lake, by the name that assets give them."""
-        return self.parts.databases
+        from pipeline_assets.orchestration.outside import databases_of
+
+        return databases_of(self.settings)
 
     @property
     def systems(self) -> "Mapping[str, OutsideSystem]":
         """Everything outside the lake that assets read or load into, by the name they give it."""
-        return self.parts.systems
+        from pipeline_assets.orchestration.outside import systems_of
+
+        return systems_of(self.settings)
 
     @property
     def stream_access(self) -> S3Access:
@@ -114,18 +119,24 @@ class Deployment:
     @cached_property
     def stream(self) -> "EventStream | None":
         """The stream of events, if the settings name one."""
-        return self.parts.event_stream.stream() if self.settings.stream_name else None
+        if not self.settings.stream_name:
+            return None
+        from pipeline_assets.orchestration.outside import stream_of
+
+        return stream_of(self.settings)
 
     def verifier(self, *, deep: bool) -> "Verifier":
         """What tells whether everything published is there, by lengths or by reading all of it."""
-        from pipeline_assets.exports.registry import exporters
         from pipeline_assets.publish.verification import Verifier
 
-        uri = self.settings.lake_uri
-        out = exporters(
-            self.embedded, self.store(uri), uri, self.databases, self.parts.key_table.store
-        )
-        return Verifier(self.lake, out, deep=deep)
+        return Verifier(self.lake, self._exporters, deep=deep)
+
+    def _exporters(self) -> "Mapping[str, Exporter[Any]]":
+        from pipeline_assets.exports.registry import exporters
+        from pipeline_assets.keys.store import KeyStore
+
+        uri, keys = self.settings.lake_uri, KeyStore.of(self.settings)
+        return exporters(self.reader, self.store(uri), uri, self.databases, keys)
 
     def resources(
         self,
@@ -145,9 +156,16 @@ class Deployment:
     @property
     def channels(self) -> "tuple[Channel, ...]":
         """The channels that alerts go through."""
+        settings = self.settings
+        named = (
+            settings.alert_smtp_url,
+            settings.alert_slack_webhook,
+            settings.alert_sns_topic_arn,
+        )
+        if not any(named):
+            return ()
         from pipeline_assets.orchestration.alerts.channels import Email, SlackWebhook, SnsTopic
 
-        settings = self.settings
         channels: list[Channel] = []
         if smtp := settings.alert_smtp_url:
             sender, recipients = settings.alert_email_from or "", settings.alert_recipients

@@ -104,7 +104,7 @@ def _verification(
     def verify_tables(context: dg.OpExecutionContext) -> None:
         lake, stager = context.resources.lake_io_manager.lake, context.resources.stager
         damages: list[str] = []
-        for asset, found in Verifier(lake, stager.exporters, deep=deep).verify_all(assets):
+        for asset, found in Verifier(lake, lambda: stager.exporters, deep=deep).verify_all(assets):
             context.log.info(str(found))
             own = [found] if isinstance(found, PipelineError) else found.damages
             damages += [f"{asset.table}: {damage}" for damage in own]

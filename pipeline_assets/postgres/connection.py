@@ -10,8 +10,6 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import pyarrow as pa
-
 from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
 from pipeline_assets.errors import PipelineError
 
@@ -96,6 +94,7 @@ def execute(connection: "dbapi.Connection", dsn: SecretDsn, sql: str) -> list[di
 
 def attempt(call: Callable[[], Result], explain: Callable[[Exception], Exception]) -> Result:
     """Run one driver call, and raise another error in place of the driver's."""
+    import pyarrow as pa
     from adbc_driver_manager import dbapi
 
     try:

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.postgres.connection import (
@@ -23,9 +20,10 @@ from pipeline_assets.postgres.connection import (
     execute,
     query_fault,
 )
-from pipeline_assets.postgres.sql import Value, identifier, literal
+from pipeline_assets.postgres.sql import Value, literal
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from adbc_driver_manager import dbapi
 
 
@@ -42,9 +40,9 @@ class Snapshot:
         self,
         query: str,
         parameters: Mapping[str, Value] | None = None,
-        schema: pa.Schema | None = None,
+        schema: "pa.Schema | None" = None,
         batch_bytes: int = BATCH_BYTES,
-    ) -> pa.RecordBatchReader:
+    ) -> "pa.RecordBatchReader":
         """Run a query and stream its rows; read them all before the next query.
 
         Args:
@@ -65,13 +63,17 @@ class Snapshot:
                 has no size. While reading: the connection is lost, a value does not fit its type,
                 or the next query has begun.
         """
+        import pyarrow as pa
+
+        from pipeline_assets.postgres.conversion import wanted_schema, with_text_numbers
+
         self.reads += 1
         cursor = self._cursor(batch_bytes)
         values = {name: literal(value) for name, value in (parameters or {}).items()}
         sql = (query % values).rstrip("; \n")
         found = self._attempt(partial(cursor.adbc_execute_schema, sql))
-        wanted = _wanted_schema(found, schema)
-        self._attempt(partial(cursor.execute, _with_text_numbers(sql, found)))
+        wanted = wanted_schema(found, schema)
+        self._attempt(partial(cursor.execute, with_text_numbers(sql, found)))
         batches = self._attempt(cursor.fetch_record_batch)
         return pa.RecordBatchReader.from_batches(wanted, self._converted(batches, wanted))
 
@@ -84,8 +86,10 @@ class Snapshot:
         return self.cleanup.enter_context(closing(cursor))
 
     def _converted(
-        self, batches: pa.RecordBatchReader, wanted: pa.Schema
-    ) -> Iterator[pa.RecordBatch]:
+        self, batches: "pa.RecordBatchReader", wanted: "pa.Schema"
+    ) -> "Iterator[pa.RecordBatch]":
+        from pipeline_assets.postgres.conversion import conformed
+
         turn = self.reads
         following: Callable[[], pa.RecordBatch | None] = partial(next, iter(batches), None)
         while (batch := self._in_turn(turn, following)) is not None:
@@ -119,66 +123,12 @@ def stream(
     dsn: SecretDsn,
     query: str,
     parameters: Mapping[str, Value] | None = None,
-    schema: pa.Schema | None = None,
+    schema: "pa.Schema | None" = None,
     batch_bytes: int = BATCH_BYTES,
-) -> Iterator[pa.RecordBatch]:
+) -> "Iterator[pa.RecordBatch]":
     """Stream one query's rows from a snapshot of its own, which opens with the first batch.
 
     See ``Snapshot.read`` for arguments and errors.
     """
     with snapshot(dsn) as source:
         yield from source.read(query, parameters, schema, batch_bytes)
-
-
-def conformed(batch: pa.RecordBatch, wanted: pa.Schema) -> pa.RecordBatch:
-    """Convert a batch to the wanted columns, order and types.
-
-    Raises:
-        PipelineError: A column is missing, or a value does not fit its type without loss.
-    """
-    missing = [name for name in wanted.names if name not in batch.schema.names]
-    if missing:
-        raise PipelineError(f"the rows have no column {missing[0]!r}, only {batch.schema.names}")
-    columns = [_exact(batch.column(field.name), field) for field in wanted]
-    return pa.RecordBatch.from_arrays(columns, schema=wanted)
-
-
-def _exact(column: pa.Array, field: pa.Field) -> pa.Array:
-    if column.type == field.type:
-        return column
-    return attempt(
-        lambda: pc.cast(column, field.type),
-        lambda fault: PipelineError(f"column {field.name!r} does not fit {field.type}: {fault}"),
-    )
-
-
-def _wanted_schema(found: pa.Schema, asked: pa.Schema | None) -> pa.Schema:
-    repeated = [name for name in found.names if found.names.count(name) > 1]
-    if repeated:
-        raise PipelineError(f"the query returns {repeated[0]!r} twice; give each an alias")
-    return asked or pa.schema([(field.name, _natural_type(field)) for field in found])
-
-
-def _natural_type(field: pa.Field) -> pa.DataType:
-    if not _is_numeric(field):
-        return field.type
-    # numeric(p, s) is stored as ((p << 16) | s) + 4 in its type modifier, which is -1 without them.
-    modifier = int(field.metadata[b"POSTGRESQL:typmod"]) - 4
-    precision, scale = modifier >> 16, modifier & 0x7FF
-    if not 0 < precision <= 38 or scale > precision:
-        raise PipelineError(f"numeric column {field.name!r} has no fixed size; name it in schema=")
-    return pa.decimal128(precision, scale)
-
-
-def _is_numeric(field: pa.Field) -> bool:
-    return isinstance(field.type, pa.OpaqueType) and field.type.type_name == "numeric"
-
-
-def _with_text_numbers(sql: str, found: pa.Schema) -> str:
-    """Let the server write numerics as text, which Arrow parses exactly."""
-    # The driver turns numerics into text as well, but that takes half as long again.
-    if not any(map(_is_numeric, found)):
-        return sql
-    names = {identifier(field.name): _is_numeric(field) for field in found}
-    columns = ", ".join(f"{n}::text AS {n}" if numeric else n for n, numeric in names.items())
-    return f"SELECT {columns} FROM (\n{sql}\n) AS source"  # noqa: S608 - quoted names, caller's SQL

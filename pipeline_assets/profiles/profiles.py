@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from pipeline_assets.dataset.contract import (
     Column,
@@ -29,6 +28,8 @@ from pipeline_assets.dataset.values.table import LakeTable, PartitionRecord
 from spark_resources.job import Manifest
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from pipeline_assets.iceberg.tables import Lake
 
 PROFILE: Final = "profile"
@@ -154,7 +155,9 @@ def append_profiles(
     Raises:
         PipelineError: The catalog or the lake cannot be written.
     """
-    from pipeline_assets.iceberg.growing_tables import append  # noqa: PLC0415
+    import pyarrow as pa
+
+    from pipeline_assets.iceberg.growing_tables import append
 
     origin = {
         "table_name": str(table),
@@ -176,7 +179,7 @@ def drop_profiles(lake: "Lake", files: Collection[str]) -> None:
     Raises:
         PipelineError: The catalog or the lake cannot be written.
     """
-    from pipeline_assets.iceberg.growing_tables import drop_files  # noqa: PLC0415
+    from pipeline_assets.iceberg.growing_tables import drop_files
 
     drop_files(lake, PROFILES, files)
 
@@ -201,12 +204,14 @@ def published_profiles(
     return {key: tuple(columns.values()) for key, columns in profiles.items()}
 
 
-def history_of(lake: "Lake", table: LakeTable) -> pa.Table:
+def history_of(lake: "Lake", table: LakeTable) -> "pa.Table":
     """The profiles of a table's partitions as they are published now, one row per column and class.
 
     Raises:
         PipelineError: The catalog or the lake cannot be read.
     """
+    import pyarrow as pa
+
     rows = [
         {PARTITION: key, **asdict(profile)}
         for key, profiles in sorted(published_profiles(lake, table, lake.records(table)).items())

@@ -2,12 +2,12 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.binding.policies import Policies
 from pipeline_assets.dataset.contract import Check
 from pipeline_assets.dataset.values.config import Fields, with_defaults
 from pipeline_assets.dataset.values.table import WHOLE_TABLE, LakeTable
@@ -46,21 +46,6 @@ RESULT: Final = "result"
 IO_RETRIES = dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL)
 
 
-@dataclass(frozen=True)
-class Policies:
-    """What is applied to every asset alike, chosen by the asset."""
-
-    freshness: Callable[[LakeAsset], dg.FreshnessPolicy | None]
-    automation: Callable[[LakeAsset], dg.AutomationCondition[Any] | None]
-    kinds: Callable[[LakeAsset], set[str]]
-    tags: Callable[[LakeAsset], Mapping[str, str]]
-    pool: Callable[[LakeAsset], str]
-
-    def all_tags(self, asset: LakeAsset) -> dict[str, str]:
-        """Those that are applied, and above them the asset's own."""
-        return {**self.tags(asset), **(asset.tags or {})}
-
-
 def dagster_asset(
     asset: LakeAsset,
     tables: Mapping[str, LakeTable],
@@ -88,7 +73,7 @@ def dagster_asset(
             freshness_policy=policies.freshness(asset),
             automation_condition=policies.automation(asset),
             owners=list(asset.owners),
-            tags=policies.all_tags(asset),
+            tags=policies.tags(asset),
             kinds=policies.kinds(asset),
         )
         decorate = dg.multi_asset(

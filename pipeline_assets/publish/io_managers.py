@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.inputs import (
@@ -40,6 +39,8 @@ from pipeline_assets.publish.staging import AlreadyPublished, Staged
 from spark_resources.job import CatalogTable, Source, SourceFile
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from pipeline_assets.iceberg.tables import Lake
 
 
@@ -259,7 +260,7 @@ def _names_in_files(state: TableState, table: LakeTable) -> Iterator[tuple[str, 
             yield column.name, found
 
 
-def _text(parts: pa.Table, lines: ir.Table, home: str, attempts: Collection[str]) -> Source:
+def _text(parts: "pa.Table", lines: ir.Table, home: str, attempts: Collection[str]) -> Source:
     order = [("source_uri", "ascending"), ("member", "ascending"), ("part", "ascending")]
     schema = schema_names(lines.schema())
     constants = [name for name in schema if name not in {"line", "line_number"}]

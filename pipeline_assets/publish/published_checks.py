@@ -93,7 +93,7 @@ class PublishedChecks:
             PipelineError: The lake cannot be read, or the engine failed.
         """
         # Loaded when it is needed: to define assets takes no pyiceberg.
-        from pipeline_assets.iceberg.audits import note_audit  # noqa: PLC0415
+        from pipeline_assets.iceberg.audits import note_audit
 
         records = self.lake.records(asset.table)
         read = self._inputs(asset, tables, tuple(records))

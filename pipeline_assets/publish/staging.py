@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.computation import (
@@ -28,16 +27,10 @@ from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import PartitionRecord
 from pipeline_assets.dataset.values.workspace import Workspace
-from pipeline_assets.engines.embedded.engine import RECORDS
-from pipeline_assets.engines.engine import Engine
+from pipeline_assets.engines.engine import RECORDS, Engine
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.errors import DeclarationError, PipelineError
-from pipeline_assets.exports.exporter import (
-    Exporter,
-    Outgoing,
-    StagedExport,
-    discarded_on_failure,
-)
+from pipeline_assets.exports.exporter import Exporter, Outgoing, StagedExport, discarded_on_failure
 from pipeline_assets.iceberg.checksums import Checksum
 from pipeline_assets.profiles.profiles import ColumnProfile, profiles_in
 from pipeline_assets.publish.attempt import Attempt, Request
@@ -47,6 +40,8 @@ from pipeline_assets.staleness.versions import digest, function_parameters
 from spark_resources.job import Manifest, fresh_token
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from pipeline_assets.iceberg.tables import Lake
 
 Lineage: TypeAlias = Mapping[str, frozenset[InputColumn]]
@@ -203,7 +198,7 @@ class Stager:
         with discarded_on_failure(export):
             return _staged(attempt, self._write(attempt, [export.listing]), export=export)
 
-    def _write(self, attempt: Attempt, records: Iterable[pa.RecordBatch]) -> Manifest:
+    def _write(self, attempt: Attempt, records: "Iterable[pa.RecordBatch]") -> Manifest:
         """Write and audit rows that come from this process."""
         engine = self.engines.embedded
         compiled = Compiled("query", f"SELECT * FROM {RECORDS}")  # noqa: S608
@@ -219,11 +214,12 @@ class Stager:
         }
         return {name: available_versions[name] for name in function_parameters(attempt.asset)}
 
-    def _rows(self, attempt: Attempt, table: ir.Table) -> pa.Table:
+    def _rows(self, attempt: Attempt, table: ir.Table) -> "pa.Table":
         """An input that an ingesting function reads row by row."""
-        schema = pa.schema(table.schema().to_pyarrow())
+        import pyarrow as pa
+
         with self.engines.embedded.stream(attempt.sources, to_sql(table, "duckdb")) as batches:
-            return pa.Table.from_batches(batches, schema)
+            return pa.Table.from_batches(batches, table.schema().to_pyarrow())
 
     def _workspace(self, attempt: Attempt, sums: dict[str, Checksum]) -> Workspace:
         asset, keys = attempt.asset, attempt.request.keys
@@ -235,14 +231,16 @@ class Stager:
             landing_expansion=self.landing_expansion,
             progress=self.progress,
             log=attempt.request.log,
-            schema=pa.schema(asset.table.contract.schema.to_pyarrow()),
+            schema=asset.table.contract.schema.to_pyarrow(),
             windows=asset.partitioning.windows(keys) if asset.partitioning else {},
             stored=lambda uri, data: sums.setdefault(uri, Checksum.of(data)),
             landing=next((it.store for it in attempt.landed.values()), None),
         )
 
 
-def _as_declared(asset: LakeAsset, records: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _as_declared(
+    asset: LakeAsset, records: "Iterable[pa.RecordBatch]"
+) -> "Iterator[pa.RecordBatch]":
     """The batches of an ingest, whose types nobody knows before they come.
 
     Raises:

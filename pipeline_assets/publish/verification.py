@@ -1,15 +1,15 @@
 """Whether what is published is there and sound, in the lake and at destinations outside it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.exports.exporter import Exporter
 
 if TYPE_CHECKING:
+    from pipeline_assets.exports.exporter import Exporter
     from pipeline_assets.iceberg.tables import Lake
     from pipeline_assets.iceberg.upkeep.verification import Verified
 
@@ -20,12 +20,12 @@ class Verifier:
 
     Attributes:
         lake: The published tables.
-        exporters: By the kind of destination.
+        exporters: Imports and makes them, by the kind of destination.
         deep: Read every file instead of comparing lengths.
     """
 
     lake: "Lake"
-    exporters: Mapping[str, Exporter[Any]]
+    exporters: "Callable[[], Mapping[str, Exporter[Any]]]"
     deep: bool
 
     def verify(self, asset: LakeAsset) -> "Verified":
@@ -38,8 +38,11 @@ class Verifier:
         # The list of what was exported is read only if its own files are sound.
         if asset.export is None or found.damages:
             return found
-        exporter = self.exporters[asset.export.kind]
-        damages = exporter.damages(asset.export, self._listed(asset.table), deep=self.deep)
+        listed = self._listed(asset.table)
+        if not listed:
+            return found
+        exporter = self.exporters()[asset.export.kind]
+        damages = exporter.damages(asset.export, listed, deep=self.deep)
         return replace(found, damages=tuple(damages))
 
     def verify_table(self, table: LakeTable) -> "Verified":

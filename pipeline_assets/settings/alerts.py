@@ -3,7 +3,9 @@
 from typing import Final
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+
+from pipeline_assets.settings.values import Group
 
 ALERT_SCHEMES: Final = {
     "alert_smtp_url": ("smtp", "smtps"),
@@ -11,7 +13,7 @@ ALERT_SCHEMES: Final = {
 }
 
 
-class AlertSettings(BaseModel):
+class AlertSettings(Group):
     """Whom alerts reach."""
 
     alert_smtp_url: SecretStr | None = Field(

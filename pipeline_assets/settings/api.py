@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from pipeline_assets.api_token import ApiToken
+from pipeline_assets.settings.values import Group
 
 
-class ApiSettings(BaseModel):
+class ApiSettings(Group):
     """Who may ask `pipeline-assets serve`."""
 
     api_tokens: Mapping[str, ApiToken] = Field(

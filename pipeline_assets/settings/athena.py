@@ -1,9 +1,11 @@
 """Athena as an engine: its workgroup, where queries leave what they say, and what they cost."""
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from pipeline_assets.settings.values import Group
 
 
-class AthenaSettings(BaseModel):
+class AthenaSettings(Group):
     """Athena as an engine: its workgroup, where queries leave what they say, and what they cost."""
 
     athena_workgroup: str | None = Field(

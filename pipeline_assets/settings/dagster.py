@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, Field, field_validator
+from pydantic import AliasChoices, Field, field_validator
 
-from pipeline_assets.settings.values import Dsn
+from pipeline_assets.settings.values import Dsn, Group
 
 
-class DagsterSettings(BaseModel):
+class DagsterSettings(Group):
     """Where Dagster keeps its state, and when it does what."""
 
     dagster_home: Path = Field(

@@ -2,13 +2,13 @@
 
 from datetime import date
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from pipeline_assets.dataset.values.windows import FIRST_DAY, LAST_DAY, Granularity
-from pipeline_assets.settings.values import Dsn, WarehouseDsn
+from pipeline_assets.settings.values import Dsn, Group, WarehouseDsn
 
 
-class DatabaseSettings(BaseModel):
+class DatabaseSettings(Group):
     """Databases that are read from or loaded into."""
 
     oltp_dsn: Dsn | None = Field(

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from pipeline_assets.settings.values import Group
 from spark_resources.runners.emr_config import InstanceRate, ServerlessRates
 
 
-class EmrSettings(BaseModel):
+class EmrSettings(Group):
     """Spark on EMR clusters and on EMR Serverless."""
 
     emr_cluster: str | None = Field(None, description="Id or name of a running EMR cluster.")

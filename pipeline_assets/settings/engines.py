@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import AliasChoices, Field
+
+from pipeline_assets.settings.values import Group
 
 EngineName: TypeAlias = Literal["embedded", "spark", "emr", "emr-serverless", "athena"]
 
 
-class EngineSettings(BaseModel):
+class EngineSettings(Group):
     """Which engine computes an asset, and the two that run on this machine."""
 
     engine: EngineName = Field("embedded", description="Engine that computes every asset.")

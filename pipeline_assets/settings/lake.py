@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from pipeline_assets.settings.values import FolderOrPrefix
+from pipeline_assets.settings.values import FolderOrPrefix, Group
 from pipeline_assets.storage.environments import NAME
 from pipeline_assets.storage.s3_access import S3Access
 
 
-class LakeSettings(BaseModel):
+class LakeSettings(Group):
     """Where the lake is and how to reach it."""
 
     lake_uri: FolderOrPrefix = Field(
@@ -47,7 +47,7 @@ class LakeSettings(BaseModel):
         return S3Access(self.s3_endpoint_url, self.s3_region, self.kms_key_id)
 
 
-class EnvironmentSettings(BaseModel):
+class EnvironmentSettings(Group):
     """Which environment is worked in."""
 
     environment: str | None = Field(

@@ -2,15 +2,15 @@
 
 from typing import Final
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION
-from pipeline_assets.settings.values import FolderOrPrefix
+from pipeline_assets.settings.values import FolderOrPrefix, Group
 
 MEBIBYTE: Final = 1024 * 1024
 
 
-class LandingSettings(BaseModel):
+class LandingSettings(Group):
     """What vendors deliver and how it is read."""
 
     landing_uri: FolderOrPrefix = Field(

@@ -2,12 +2,13 @@
 
 from datetime import date
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from pipeline_assets.dataset.values.windows import FIRST_MONTH, LAST_DAY
+from pipeline_assets.settings.values import Group
 
 
-class PageViewSettings(BaseModel):
+class PageViewSettings(Group):
     """Page views of Wikipedia: who asks, for which wiki, from when on."""
 
     wikimedia_contact: str | None = Field(

@@ -2,10 +2,12 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from pipeline_assets.settings.values import Group
 
 
-class SentimentSettings(BaseModel):
+class SentimentSettings(Group):
     """Who says what customers liked."""
 
     sentiment: Literal["model", "comprehend"] = Field(

@@ -2,12 +2,13 @@
 
 from datetime import date
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from pipeline_assets.dataset.values.windows import FIRST_EVENT_DAY, LAST_DAY
+from pipeline_assets.settings.values import Group
 
 
-class StreamSettings(BaseModel):
+class StreamSettings(Group):
     """The stream of what customers do."""
 
     stream_name: str | None = Field(

@@ -1,12 +1,21 @@
-"""Types of settings that more than one group has."""
+"""What the groups of settings have in common: their base, and types that several of them use."""
 
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 
 from pipeline_assets.dataset.values.dsn import parse_dsn, system_of
 from pipeline_assets.errors import PipelineError
+
+
+class Group(BaseModel):
+    """Settings that belong together.
+
+    A group is only ever read as a part of all settings, so that no validator of its own is built.
+    """
+
+    model_config = ConfigDict(defer_build=True)
 
 
 def absolute(uri: str) -> str:

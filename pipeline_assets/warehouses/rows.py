@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.postgres.read import conformed
+from pipeline_assets.postgres.conversion import conformed
 from pipeline_assets.warehouses.table import PartitionValue, WarehouseTable
 
 

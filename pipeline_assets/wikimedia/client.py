@@ -8,14 +8,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Final
-
-import urllib3
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.wikimedia.access import Wikimedia
 from pipeline_assets.wikimedia.answers import Answer, KeptAnswers, Question
 from pipeline_assets.wikimedia.manners import CONCURRENT, Manners, Wait, seconds_of
+
+if TYPE_CHECKING:
+    import urllib3
 
 TRIES: Final = 5
 BACKOFF: Final = 1.0
@@ -35,6 +36,8 @@ class Client:
     def __init__(
         self, access: Wikimedia, wait: Wait = time.sleep, backoff: float = BACKOFF
     ) -> None:
+        import urllib3
+
         self.access = access.require()
         self._backoff = backoff
         self._manners = Manners(access.requests_per_run, wait)
@@ -85,6 +88,8 @@ class Client:
         return answer
 
     def _asked(self, question: Question, kept: Answer | None) -> Answer:
+        import urllib3
+
         said = "it does not answer"
         for attempt in range(TRIES):
             try:
@@ -117,7 +122,7 @@ def _conditions(kept: Answer | None) -> dict[str, str]:
     return {name: value for name, value in conditions.items() if value}
 
 
-def _answer(url: str, response: urllib3.BaseHTTPResponse) -> Answer:
+def _answer(url: str, response: "urllib3.BaseHTTPResponse") -> Answer:
     headers = response.headers
     return Answer(
         url=url,

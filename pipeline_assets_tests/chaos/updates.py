@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline_assets.command.update import Updater, fail_abandoned_runs
+from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.definitions import build_definitions
@@ -18,6 +18,7 @@ from pipeline_assets.domains.ratings.assets import FILES
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.instance import open_instance
+from pipeline_assets.orchestration.told import fail_abandoned_runs
 from pipeline_assets.settings import Settings
 from pipeline_assets.staleness.stale_partitions import IsForced
 from pipeline_assets_tests.processes import CONTEXT

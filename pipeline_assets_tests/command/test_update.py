@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import IntegrityError
 
-from pipeline_assets.command.update import add_keys, register
 from pipeline_assets.dataset.values import landing_source
+from pipeline_assets.orchestration.told import add_keys, register
 from pipeline_assets_tests.conftest import MakeSettings
 from pipeline_assets_tests.domains.activity.world import World
 

@@ -5,11 +5,12 @@ from typing import Any
 import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.binding.policies import Policies
 from pipeline_assets.dataset.values.progress import SILENT
 from pipeline_assets.exports.registry import exporters
 from pipeline_assets.orchestration.deployment import Deployment
 from pipeline_assets.orchestration.jobs import update_jobs
-from pipeline_assets.publish.dagster_assets import Policies, dagster_asset
+from pipeline_assets.publish.dagster_assets import dagster_asset
 from pipeline_assets.publish.io_managers import LakeIOManager, LandingIOManager
 from pipeline_assets.publish.staging import Stager
 from pipeline_assets.settings import Settings

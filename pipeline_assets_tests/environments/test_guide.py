@@ -10,13 +10,13 @@ from types import ModuleType
 import pytest
 from click.testing import CliRunner
 
-from pipeline_assets import definitions
+from pipeline_assets import graph as whole_graph
 from pipeline_assets.command.cli import cli
 from pipeline_assets.command.session import Session
 from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.discovery import Datasets
-from pipeline_assets.definitions import DATASETS
 from pipeline_assets.domains.music import assets as music
+from pipeline_assets.graph import DATASETS
 from pipeline_assets.sample.music import write_music
 
 GUIDE = Path(__file__).parents[2] / "docs" / "environments.md"
@@ -70,7 +70,7 @@ def code(assets: list[LakeAsset]) -> Iterator[None]:
     graph = [new.get(it.name, it) for it in DATASETS.assets if it.table.namespace == "music"]
     landing = [it for it in DATASETS.landing if "music" in it.name]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(definitions, "DATASETS", Datasets(tuple(graph), tuple(landing)))
+        patched.setattr(whole_graph, "DATASETS", Datasets(tuple(graph), tuple(landing)))
         yield
 
 

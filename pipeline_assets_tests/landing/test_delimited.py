@@ -10,15 +10,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.landing import delimited
+from pipeline_assets.landing import delimited_reader
 from pipeline_assets.landing.delimited import (
     RFC_4180,
     TSV,
     Columns,
     Dialect,
     FileReport,
-    read_delimited,
 )
+from pipeline_assets.landing.delimited_reader import read_delimited
 from pipeline_assets.landing.records import PROBLEMS
 
 Row: TypeAlias = tuple[list[str] | None, str | None, str | None]
@@ -48,7 +48,7 @@ def read(
     *contents: bytes,
     dialect: Dialect = RFC_4180,
     columns: Columns = AB,
-    block_bytes: int = delimited.BLOCK_BYTES,
+    block_bytes: int = delimited_reader.BLOCK_BYTES,
 ) -> Read:
     """Read files called f0, f1 and so on."""
     files = [(f"f{n}", lambda data=data: io.BytesIO(data)) for n, data in enumerate(contents)]
@@ -166,7 +166,7 @@ def test_raw_is_bounded() -> None:
 def test_a_quoted_field_beyond_the_limit_counts_as_unterminated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(delimited, "MAX_RECORD_BYTES", 100)
+    monkeypatch.setattr(delimited_reader, "MAX_RECORD_BYTES", 100)
     text = b'a,b\n1,"' + b"x\n" * 100 + b'"\n'
     results = [read(text, block_bytes=size) for size in (10, 64, 1000)]
     assert results[0] == results[1] == results[2]
@@ -174,7 +174,7 @@ def test_a_quoted_field_beyond_the_limit_counts_as_unterminated(
 
 
 def test_a_line_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited, "MAX_RECORD_BYTES", 100)
+    monkeypatch.setattr(delimited_reader, "MAX_RECORD_BYTES", 100)
     for size in (10, 64, 1000):
         with pytest.raises(PipelineError, match="f0 has a line of over"):
             read(b"a,b\n1," + b"x" * 200 + b"\n", block_bytes=size)

@@ -10,9 +10,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pipeline_assets.command.update import Updater, register
+from pipeline_assets.command.update import Updater
 from pipeline_assets.definitions import assets_for, build_definitions, landing_for
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.told import register
 from pipeline_assets.settings import Settings
 from pipeline_assets.storage.objects import S3Store
 from pipeline_assets.storage.s3_access import S3Access

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.landing.delimited import TSV, Columns, FileReport, read_delimited
+from pipeline_assets.landing.delimited import TSV, Columns, FileReport
+from pipeline_assets.landing.delimited_reader import read_delimited
 from pipeline_assets.sample.ratings import FAULTS, write_ratings
 from pipeline_assets.sample.ratings_reviews import COLUMNS
 from pipeline_assets_tests.truth.ratings import CategoryTruth, category_truth, rejection

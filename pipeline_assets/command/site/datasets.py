@@ -10,7 +10,7 @@ from pipeline_assets.dataset.asset import LakeAsset
 from pipeline_assets.dataset.computation import table_of
 from pipeline_assets.dataset.inputs import unbound
 from pipeline_assets.dataset.lineage import InputColumn, column_lineage
-from pipeline_assets.definitions import DATASETS
+from pipeline_assets.graph import DATASETS
 from pipeline_assets.orchestration.policies.asset_policies import tags_of
 from pipeline_assets.orchestration.policies.freshness import describe, freshness_of
 from pipeline_assets.staleness.versions import evaluate

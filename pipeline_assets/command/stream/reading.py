@@ -7,8 +7,9 @@ import dagster as dg
 
 from pipeline_assets.command.batches import Batch
 from pipeline_assets.command.runs import Outcome
-from pipeline_assets.command.update import Updater, add_keys
+from pipeline_assets.command.update import Updater
 from pipeline_assets.orchestration.stream_batches import StreamBatches, batches_of_stream
+from pipeline_assets.orchestration.told import add_keys
 
 
 def read_stream(updater: Updater, *, accepts_loss: bool = False) -> Iterator[Outcome]:

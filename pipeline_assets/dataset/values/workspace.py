@@ -2,13 +2,21 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from pipeline_assets.dataset.partitioning import Window
 from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.dataset.values.progress import Log, Progress
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def _no_columns() -> "pa.Schema":
+    import pyarrow as pa
+
+    return pa.schema([])
 
 
 def _nobody(_uri: str, _data: bytes) -> None:
@@ -39,7 +47,7 @@ class Workspace:
     part_bytes: int
     progress: Progress
     log: Log
-    schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
+    schema: "pa.Schema" = field(default_factory=_no_columns)
     landing_expansion: int = LANDING_EXPANSION
     windows: Mapping[str, Window] = field(default_factory=dict)
     stored: Callable[[str, bytes], object] = _nobody

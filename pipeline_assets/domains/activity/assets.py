@@ -7,10 +7,9 @@ put them there. Everything behind the landing zone is the same for both.
 import re
 from collections.abc import Iterator
 from datetime import UTC
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
@@ -42,6 +41,9 @@ from pipeline_assets.streams.event_stream import EventStream
 from pipeline_assets.streams.kinesis import Records
 from pipeline_assets.streams.unpacking import Unpacked, unpacked
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 EVENTS = LandingSource(
     name="activity",
     prefix="activity",
@@ -64,12 +66,14 @@ EVENTS = LandingSource(
 )
 def stream_batches(
     stream: EventStream, config: SealedBatch, workspace: Workspace
-) -> Iterator[pa.RecordBatch]:
+) -> "Iterator[pa.RecordBatch]":
     """What was read of the stream, batch by batch; the lines land by the hour of their event.
 
     A batch names the records that it reads, so that a run that repeats it lands the same objects.
     Once it is published it is read: the batch that follows begins behind it.
     """
+    import pyarrow as pa
+
     (batch,) = workspace.keys
     hours = Hours(stream.since.strftime(HOUR))
     rows = []
@@ -87,7 +91,7 @@ def stream_batches(
 @ingest_asset(
     domain=ACTIVITY, contract=RawEvents, code_version="1", partitions=HOURS, landing=EVENTS
 )
-def raw_events(deliveries: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]:
+def raw_events(deliveries: Landed, workspace: Workspace) -> "Iterator[pa.RecordBatch]":
     """The lines of an hour as they landed."""
     return FILES.rows(deliveries.objects, HOURS.column, workspace)
 

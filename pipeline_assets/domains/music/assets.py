@@ -1,11 +1,11 @@
 """Listening data to rankings, embeddings and neighbours."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 from pydantic import Field
 
 from pipeline_assets.dataset.accounting import Delivery
@@ -54,6 +54,9 @@ from pipeline_assets.domains.music.vectors import has_direction, in_blocks, weig
 from pipeline_assets.landing.fields import as_whole, is_nothing
 from pipeline_assets.partitions import SNAPSHOTS
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 class RankingConfig(dg.Config):
     """How rankings are computed."""
@@ -90,7 +93,7 @@ class NeighbourConfig(dg.Config):
 @ingest_asset(
     domain=MUSIC, contract=RawUsers, code_version="2", partitions=SNAPSHOTS, landing=LISTENING
 )
-def raw_users(deliveries: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]:
+def raw_users(deliveries: Landed, workspace: Workspace) -> "Iterator[pa.RecordBatch]":
     """The users as delivered, as text."""
     return delivered_records(USERS, deliveries, workspace)
 
@@ -102,7 +105,7 @@ def raw_users(deliveries: Landed, workspace: Workspace) -> Iterator[pa.RecordBat
     partitions=SNAPSHOTS,
     landing=LISTENING,
 )
-def raw_user_top_artists(deliveries: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]:
+def raw_user_top_artists(deliveries: Landed, workspace: Workspace) -> "Iterator[pa.RecordBatch]":
     """Everyone's top artists as delivered, as text."""
     return delivered_records(TOP_ARTISTS, deliveries, workspace)
 

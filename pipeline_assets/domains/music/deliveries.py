@@ -3,9 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Final
 
 from pipeline_assets.dataset.contract import Contract
 from pipeline_assets.dataset.inputs import Landed
@@ -17,6 +15,9 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.delimited import RFC_4180, Columns
 from pipeline_assets.landing.landed_records import as_rows, read_landed
 from pipeline_assets.partitions import SNAPSHOTS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ LISTENING: Final = LandingSource(
 
 def delivered_records(
     table: DeliveredTable, deliveries: Landed, workspace: Workspace
-) -> Iterator[pa.RecordBatch]:
+) -> "Iterator[pa.RecordBatch]":
     """The records of one of the tables, as text.
 
     Raises:

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Final
 
 import ibis.expr.types as ir
-import numpy as np
 
 from pipeline_assets.dataset.plots import Plot, Rows
 
@@ -46,6 +45,8 @@ def _best_known(embeddings: ir.Table, user_top_artists: ir.Table) -> ir.Table:
 
 def _draw_map(axes: "Axes", rows: Rows) -> None:
     """The two directions in which the vectors differ most (principal components)."""
+    import numpy as np
+
     if len(rows) < 3:
         return
     vectors = np.array([row["embedding"] for row in rows], dtype=float)

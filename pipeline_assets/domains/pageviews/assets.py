@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import ibis.expr.types as ir
-import pyarrow as pa
 from pydantic import Field
 
 from pipeline_assets.dataset.accounting import Delivery
@@ -49,6 +49,9 @@ from pipeline_assets.wikimedia.access import Wikimedia
 from pipeline_assets.wikimedia.client import Client
 from pipeline_assets.wikimedia.views import month_versions
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 SUBJECTS = LandingSource(
     name="pageviews",
     prefix="pageviews",
@@ -88,8 +91,10 @@ class AskConfig(dg.Config):
 )
 def raw_subjects(
     lists: Landed, wikimedia: Wikimedia, workspace: Workspace
-) -> Iterator[pa.RecordBatch]:
+) -> "Iterator[pa.RecordBatch]":
     """Lists as delivered, each record with the article that Wikipedia has for it."""
+    import pyarrow as pa
+
     client = Client(wikimedia)
     for key, objects in lists.objects.items():
         batches = list(read_landed(objects, lists.store, COLUMNS, RFC_4180, workspace))
@@ -139,7 +144,7 @@ def titles(raw_subjects: ir.Table) -> ir.Table:
 )
 def raw_views(
     titles: Rows, wikimedia: Wikimedia, workspace: Workspace, config: AskConfig
-) -> Iterator[pa.RecordBatch]:
+) -> "Iterator[pa.RecordBatch]":
     """Views of titles as the API answers; a month with days that are not loaded is asked again."""
     if config.ask:
         yield from asked_views(wikimedia, _distinct(titles), workspace)
@@ -157,7 +162,7 @@ def raw_views(
 )
 def dump_views(
     dumps: Landed, titles: Rows, wikimedia: Wikimedia, workspace: Workspace
-) -> Iterator[pa.RecordBatch]:
+) -> "Iterator[pa.RecordBatch]":
     """Views of titles in the dump files that have landed; nothing is asked."""
     return dumped_views(wikimedia, _distinct(titles), dumps, workspace)
 
@@ -187,5 +192,5 @@ def attention(daily_views: ir.Table) -> ir.Table:
     return unusual(daily_views)
 
 
-def _distinct(titles: pa.Table) -> list[str]:
+def _distinct(titles: "pa.Table") -> list[str]:
     return sorted(titles["title"].unique().to_pylist())

@@ -4,15 +4,17 @@ Format: RFC 4180 with a header; ``name``, and ``hint`` and ``handle`` where the 
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from pipeline_assets.domains.pageviews.resolution import Found, Subject
 from pipeline_assets.landing.delimited import Columns
 from pipeline_assets.landing.fields import reasons, text_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 COLUMNS: Final = Columns(("name",), optional=("hint", "handle"))
 
@@ -22,8 +24,12 @@ def subject_of(record: dict[str, str | None]) -> Subject:
     return Subject(*((record[name] or "").strip() for name in COLUMNS.names))
 
 
-def resolved(batch: pa.RecordBatch, found: Iterator[Found], schema: pa.Schema) -> pa.RecordBatch:
+def resolved(
+    batch: "pa.RecordBatch", found: Iterator[Found], schema: "pa.Schema"
+) -> "pa.RecordBatch":
     """Records with what was found for each of them."""
+    import pyarrow as pa
+
     rows = []
     for record in batch.to_pylist():
         each = found.__next__() if record["problem"] is None else Found()

@@ -5,9 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, BinaryIO, Final
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from pipeline_assets.dataset.inputs import Landed
 from pipeline_assets.dataset.values.workspace import Workspace
@@ -15,6 +13,9 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.wikimedia.access import Wikimedia
 from pipeline_assets.wikimedia.client import Client
 from pipeline_assets.wikimedia.views import LoadedMonth, loaded_month, views_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ROWS: Final = 50_000
 """Rows of a batch."""
@@ -27,7 +28,7 @@ _Row = dict[str, Any]
 
 def asked_views(
     access: Wikimedia, titles: Collection[str], workspace: Workspace
-) -> Iterator[pa.RecordBatch]:
+) -> "Iterator[pa.RecordBatch]":
     """The views of titles in the months of a run, asked of the API.
 
     Raises:
@@ -42,7 +43,7 @@ def asked_views(
 
 def dumped_views(
     access: Wikimedia, titles: Collection[str], dumps: Landed, workspace: Workspace
-) -> Iterator[pa.RecordBatch]:
+) -> "Iterator[pa.RecordBatch]":
     """The views of titles in the dump files of a run's months.
 
     Raises:
@@ -127,7 +128,9 @@ def _row(title: str, day: date, views: int | None) -> _Row:
     return {"title": title, "day": day, "views": views, "is_sentinel": False}
 
 
-def _batches(rows: Iterator[_Row], month: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _batches(rows: Iterator[_Row], month: str, schema: "pa.Schema") -> "Iterator[pa.RecordBatch]":
+    import pyarrow as pa
+
     batch: list[_Row] = []
     for row in rows:
         batch.append({**row, "month": month})

@@ -3,10 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.asset import export_asset, ingest_asset, lake_asset
@@ -41,6 +40,9 @@ from pipeline_assets.landing.delimited import TSV
 from pipeline_assets.landing.landed_records import as_rows, read_landed
 from pipeline_assets.partitions import CATEGORIES
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _NAME: Final = "amazon_reviews/amazon_reviews_"
 _MULTILINGUAL: Final = "multilingual_"
 FILES = LandingSource(
@@ -64,7 +66,7 @@ FILES = LandingSource(
 @ingest_asset(
     domain=RATINGS, contract=RawReviews, code_version="2", partitions=CATEGORIES, landing=FILES
 )
-def raw_reviews(files: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]:
+def raw_reviews(files: Landed, workspace: Workspace) -> "Iterator[pa.RecordBatch]":
     """A category's file as delivered, its columns found by name."""
     for category, objects in files.objects.items():
         _require_each_part_once(category, objects)

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
-import pyarrow as pa
 from pydantic import Field
 
 from pipeline_assets.dataset.accounting import Delivery
@@ -60,7 +60,10 @@ from pipeline_assets.domains.rentals.sentiment import (
 from pipeline_assets.landing.delimited import RFC_4180
 from pipeline_assets.landing.landed_records import as_rows, read_landed
 from pipeline_assets.partitions import DAYS, UP_TO_NOW
-from pipeline_assets.postgres.read import Snapshot, snapshot
+from pipeline_assets.postgres.read import snapshot
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 REVIEWS = LandingSource(
     name="movie_review",
@@ -90,7 +93,7 @@ class SentimentConfig(dg.Config):
     delivery=Delivery(may_end=True),
     to_warehouse=True,
 )
-def user_purchases(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBatch]:
+def user_purchases(oltp: Database, workspace: Workspace) -> "Iterator[pa.RecordBatch]":
     """What customers paid for, from one consistent look at the shop's database."""
     return purchases(oltp.require(), workspace.windows, workspace.schema, DAYS.column)
 
@@ -104,7 +107,7 @@ def user_purchases(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBa
     source_versions=payment_versions,
     delivery=None,
 )
-def rejected_purchases(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBatch]:
+def rejected_purchases(oltp: Database, workspace: Workspace) -> "Iterator[pa.RecordBatch]":
     """Every payment that cannot be used, kept with the reason; its neighbours are published."""
     return unusable_purchases(oltp.require(), workspace.windows, workspace.schema, DAYS.column)
 
@@ -119,7 +122,7 @@ def rejected_purchases(oltp: Database, workspace: Workspace) -> Iterator[pa.Reco
     source_versions=rental_versions,
     delivery=Delivery(may_end=True),
 )
-def film_rentals(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBatch]:
+def film_rentals(oltp: Database, workspace: Workspace) -> "Iterator[pa.RecordBatch]":
     """What customers rented, paid for or not, from one consistent look at the shop's database."""
     return rentals(oltp.require(), workspace.windows, workspace.schema, DAYS.column)
 
@@ -129,12 +132,14 @@ def film_rentals(oltp: Database, workspace: Workspace) -> Iterator[pa.RecordBatc
 )
 def raw_movie_reviews(
     deliveries: Landed, oltp: Database, workspace: Workspace
-) -> Iterator[pa.RecordBatch]:
+) -> "Iterator[pa.RecordBatch]":
     """Reviews as delivered, with a look at whether the shop knows who wrote them."""
     with snapshot(oltp.dsn) if oltp.dsn else nullcontext() as database:
         for key, objects in deliveries.objects.items():
             for batch in read_landed(objects, deliveries.store, COLUMNS, RFC_4180, workspace):
-                judged = batch.append_column("customer_known", _known(database, batch["cid"]))
+                judged = batch.append_column(
+                    "customer_known", known_customers(database, batch["cid"])
+                )
                 yield as_rows(judged, workspace.schema, **{DAYS.column: key})
 
 
@@ -256,7 +261,3 @@ def viewing_similarity(film_rentals: ir.Table, partitions: Sequence[str]) -> ir.
         rental_count=past.rentals.sum().cast("int32"),
         consecutive_similarity=past.same.sum().cast("float64") / past.pairs.sum().nullif(0),
     )
-
-
-def _known(database: Snapshot | None, cids: pa.StringArray) -> pa.BooleanArray:
-    return known_customers(database, cids) if database else pa.nulls(len(cids), pa.bool_())

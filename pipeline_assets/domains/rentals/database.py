@@ -11,17 +11,16 @@ the rental before it if it was never paid for.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING, Final
 
 from pipeline_assets.dataset.options import NOWHERE, WindowVersion
 from pipeline_assets.dataset.partitioning import Window
 from pipeline_assets.dataset.values.dsn import SecretDsn
 from pipeline_assets.landing.fields import WHOLE_ENDING
 from pipeline_assets.postgres.read import Snapshot, snapshot
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _FILMS: Final = """
     LEFT JOIN inventory AS i ON i.inventory_id = r.inventory_id
@@ -115,8 +114,8 @@ def rental_versions(
 
 
 def purchases(
-    dsn: SecretDsn, windows: Mapping[str, Window], schema: pa.Schema, column: str
-) -> Iterator[pa.RecordBatch]:
+    dsn: SecretDsn, windows: Mapping[str, Window], schema: "pa.Schema", column: str
+) -> "Iterator[pa.RecordBatch]":
     """The payments of adjoining windows, from one snapshot, in bounded memory.
 
     Args:
@@ -135,8 +134,8 @@ def purchases(
 
 
 def unusable_purchases(
-    dsn: SecretDsn, windows: Mapping[str, Window], schema: pa.Schema, column: str
-) -> Iterator[pa.RecordBatch]:
+    dsn: SecretDsn, windows: Mapping[str, Window], schema: "pa.Schema", column: str
+) -> "Iterator[pa.RecordBatch]":
     """The payments that :func:`purchases` leaves out, with the reason."""
     query = f"{_REJECTED_PURCHASES} {_WITHIN.format(time=_PAID_AT)} AND {_REASON} IS NOT NULL"
     with snapshot(dsn) as database:
@@ -144,8 +143,8 @@ def unusable_purchases(
 
 
 def rentals(
-    dsn: SecretDsn, windows: Mapping[str, Window], schema: pa.Schema, column: str
-) -> Iterator[pa.RecordBatch]:
+    dsn: SecretDsn, windows: Mapping[str, Window], schema: "pa.Schema", column: str
+) -> "Iterator[pa.RecordBatch]":
     """The rentals of adjoining windows, paid for or not; otherwise as :func:`purchases`."""
     with snapshot(dsn) as database:
         query = _RENTALS.format(rented=_rented(database), films=_FILMS)
@@ -153,8 +152,16 @@ def rentals(
         yield from _windowed(database, query, "placed_at", windows, schema, column)
 
 
-def known_customers(database: Snapshot, cids: pa.StringArray) -> pa.BooleanArray:
-    """Whether the shop knows each of these ids; null where one is no number it could know."""
+def known_customers(database: Snapshot | None, cids: "pa.StringArray") -> "pa.BooleanArray":
+    """Whether the shop knows each of these ids; null where one is no number it could know.
+
+    Without a shop to ask, nothing is known of any of them.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if database is None:
+        return pa.nulls(len(cids), pa.bool_())
     digits = pc.replace_substring_regex(cids, WHOLE_ENDING, "")
     usable = pc.match_substring_regex(digits, r"^[0-9]{1,9}\z")
     numbers = pc.cast(pc.if_else(usable, digits, None), pa.int32())
@@ -199,13 +206,15 @@ def _windowed(
     query: str,
     time: str,
     windows: Mapping[str, Window],
-    schema: pa.Schema,
+    schema: "pa.Schema",
     column: str,
-) -> Iterator[pa.RecordBatch]:
+) -> "Iterator[pa.RecordBatch]":
     """The rows of a query, each with the key of the window that its time falls into.
 
     The time need not be one of the schema's columns.
     """
+    import pyarrow as pa
+
     fields = [field for field in schema if field.name != column]
     placed = [] if time in schema.names else [pa.field(time, pa.timestamp("us"))]
     starts = [start for start, _ in windows.values()]
@@ -215,9 +224,12 @@ def _windowed(
 
 
 def _keys_of(
-    times: pa.TimestampArray, keys: Sequence[str], starts: Sequence[datetime]
-) -> pa.StringArray:
+    times: "pa.TimestampArray", keys: Sequence[str], starts: Sequence[datetime]
+) -> "pa.StringArray":
     """The key of the window that each time falls into."""
+    import numpy as np
+    import pyarrow as pa
+
     borders = np.array([start.replace(tzinfo=None) for start in starts], "datetime64[us]")
     place = np.searchsorted(borders, times.to_numpy(zero_copy_only=False), side="right") - 1
     return pa.array(keys, pa.string()).take(pa.array(place))

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Final
 
 import ibis
 import ibis.expr.types as ir
-import numpy as np
 
 from pipeline_assets.dataset.plots import Plot, Rows, Text
 from pipeline_assets.domains.rentals.sentiment import CLASSES, classified, scored_reviews
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
@@ -32,6 +32,8 @@ def _held_out(sentiment_model: ir.Table, movie_reviews: ir.Table) -> ir.Table:
 
 def confusion(rows: Rows) -> "NDArray[np.int64]":
     """Numbers of reviews, true classes down, answers across."""
+    import numpy as np
+
     counts = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
     for row in rows:
         counts[row["truth"], row["sentiment"]] += row["reviews"]
@@ -40,6 +42,8 @@ def confusion(rows: Rows) -> "NDArray[np.int64]":
 
 def calibration_error(rows: Rows) -> float:
     """The expected calibration error: how far confidence is from accuracy, over equal bins."""
+    import numpy as np
+
     gaps = np.zeros(BINS)
     for row in rows:
         gaps[row["surety"]] += row["gap"]
@@ -48,6 +52,8 @@ def calibration_error(rows: Rows) -> float:
 
 def _draw_confusion(axes: "Axes", rows: Rows) -> None:
     """True classes down, predicted ones across, coloured by share of the true class."""
+    import numpy as np
+
     counts = confusion(rows)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -63,6 +69,8 @@ def _draw_confusion(axes: "Axes", rows: Rows) -> None:
 
 def _write_report(rows: Rows) -> str:
     """A line for each class, then what holds for all of them; a share of nothing is 0."""
+    import numpy as np
+
     counts = confusion(rows)
     hits, support, claimed = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
     f1 = 2 * hits / np.maximum(support + claimed, 1)

@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final, TypeAlias
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
 from pipeline_assets.dataset.contract import TableContract
 from pipeline_assets.dataset.values.expansion import LANDING_EXPANSION
@@ -23,6 +21,9 @@ from pipeline_assets.errors import PipelineError
 from pipeline_assets.landing.raw_text import TextPart, split_into_parts, without_byte_order_mark
 from pipeline_assets.landing.tar_stream import TarMember, in_order, stream_members
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 DEFAULT_PART_BYTES: Final = 16 << 20
 """Size of a part: large enough to store in one request, small enough to read many at a time."""
 
@@ -32,7 +33,7 @@ Row: TypeAlias = dict[str, Any]
 
 def extract_split(
     archive: StoredObject, split: str, store: ObjectStore, workspace: Workspace
-) -> pa.RecordBatch:
+) -> "pa.RecordBatch":
     """Extract the archive of a split into the workspace.
 
     Returns:
@@ -41,6 +42,8 @@ def extract_split(
     Raises:
         PipelineError: The archive is not exactly what the vendor describes.
     """
+    import pyarrow as pa
+
     extractor = Extractor(
         put=lambda name, data: workspace.put(f"{encode_key(split)}/{name}", data),
         part_bytes=workspace.part_bytes,

@@ -2,16 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.asset import ingest_asset, lake_asset
 from pipeline_assets.dataset.inputs import Landed, NumberedLines, RawLines
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.workspace import Workspace
-from pipeline_assets.domains.taobao.archive import extract_split
 from pipeline_assets.domains.taobao.checks import (
     conversion_implies_click,
     every_common_line_accounted,
@@ -43,6 +42,9 @@ from pipeline_assets.domains.taobao.lines import (
 from pipeline_assets.domains.taobao.plots import LABEL_RATES
 from pipeline_assets.partitions import SPLITS
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 ARCHIVES = LandingSource(
     name="taobao",
     prefix="taobao",
@@ -62,8 +64,10 @@ ARCHIVES = LandingSource(
     checks=[last_line_is_terminated],
     delivery=Delivery(counted_by="line_count"),
 )
-def raw_files(archives: Landed, workspace: Workspace) -> Iterator[pa.RecordBatch]:
+def raw_files(archives: Landed, workspace: Workspace) -> "Iterator[pa.RecordBatch]":
     """The two files of an archive as delivered, cut at line ends for parallel reading."""
+    from pipeline_assets.domains.taobao.archive import extract_split
+
     for split, objects in archives.objects.items():
         for archive in objects:
             yield extract_split(archive, split, archives.store, workspace)

@@ -25,6 +25,7 @@ from pipeline_assets.engines.embedded.prepared import Prepare
 from pipeline_assets.engines.embedded.relational import RELATIONAL
 from pipeline_assets.engines.embedded.spill import spill_folder
 from pipeline_assets.engines.embedded.streaming import consume_beside
+from pipeline_assets.engines.engine import RECORDS
 from pipeline_assets.engines.standard_sql import identifier
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.storage.s3_access import S3_SCHEME, S3Access
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-RECORDS: Final = "records"
-"""The table that an ingest's SQL selects from."""
 BATCH_ROWS: Final = 50_000
 
 

@@ -9,13 +9,12 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
 from pipeline_assets.dagster_internals import WILL_RETRY_TAG
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.orchestration.alerts.channels import Channel
 from pipeline_assets.orchestration.alerts.incidents import (
     Alert,
     AlertRouting,
@@ -24,6 +23,9 @@ from pipeline_assets.orchestration.alerts.incidents import (
     observe,
 )
 from pipeline_assets.orchestration.alerts.run_events import run_outcome
+
+if TYPE_CHECKING:
+    from pipeline_assets.orchestration.alerts.channels import Channel
 
 RUNS_PER_TICK: Final = 200
 UNDECIDED: Final = timedelta(minutes=1)
@@ -37,7 +39,7 @@ _ENDS: Final = (
 
 
 def alert_sensor(
-    channels: Sequence[Channel],
+    channels: "Sequence[Channel]",
     watched: Collection[dg.AssetKey],
     sender: str,
     ui: str,
@@ -126,7 +128,7 @@ def read_events(
 
 
 def deliver(
-    state: AlertState, channels: Sequence[Channel], store: AlertStateStore
+    state: AlertState, channels: "Sequence[Channel]", store: AlertStateStore
 ) -> tuple[AlertState, tuple[str, ...]]:
     """Send the waiting alerts, oldest first; return the state after that, and the faults.
 

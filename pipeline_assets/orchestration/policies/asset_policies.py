@@ -12,10 +12,10 @@ from typing import Any, Final, TypeAlias
 import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.binding.policies import Policies
 from pipeline_assets.dataset.values.database import OLTP, WIKIMEDIA
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.orchestration.policies.freshness import freshness_of, layer_of
-from pipeline_assets.publish.dagster_assets import Policies
 
 ASKING: Final = "0 5,17 * * *"
 """When a web API is asked what has come since; it answers by when its data were loaded."""
@@ -105,6 +105,11 @@ def tags_of(asset: LakeAsset) -> dict[str, str]:
     }
 
 
+def all_tags(asset: LakeAsset) -> dict[str, str]:
+    """Those that follow from what it is, and above them its own."""
+    return {**tags_of(asset), **(asset.tags or {})}
+
+
 def pool_of(asset: LakeAsset, engines: Engines) -> str:
     """The pool that limits how many assets run at once, named after the engine that computes them.
 
@@ -134,7 +139,7 @@ def policies_for(systems: Collection[str], engines: Engines) -> Policies:
         freshness=freshness_of,
         automation=automation,
         kinds=kinds_of,
-        tags=tags_of,
+        tags=all_tags,
         pool=partial(pool_of, engines=engines),
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import dagster as dg
 from pydantic import Field
@@ -24,19 +24,18 @@ from pipeline_assets.dataset.values.database import (
     OutsideSystem,
 )
 from pipeline_assets.dataset.values.objects import ObjectStore
-from pipeline_assets.engines.embedded.engine import EmbeddedEngine
 from pipeline_assets.keys.store import KeyStore
-from pipeline_assets.learning.comprehend import Comprehend
-from pipeline_assets.learning.kinds import KINDS
+from pipeline_assets.orchestration.outside import event_stream
 from pipeline_assets.orchestration.resources.part import Part
 from pipeline_assets.storage.objects import store_of
 from pipeline_assets.storage.s3_access import S3Access
 from pipeline_assets.streams.event_stream import EventStream, Inbox
-from pipeline_assets.streams.sealing import Limit
 from pipeline_assets.wikimedia.access import Wikimedia
 
+if TYPE_CHECKING:
+    from pipeline_assets.engines.embedded.engine import EmbeddedEngine
+
 Value = TypeVar("Value")
-STREAM_SETTING: Final = "PIPELINE_STREAM_NAME"
 NO_STREAM: Final = "not set"
 
 
@@ -83,14 +82,12 @@ class KinesisStream(Part):
 
     def stream(self) -> EventStream:
         """The stream; nothing connects yet."""
-        access = replace(self.s3.access(), endpoint_url=self.endpoint_url)
-        return EventStream(
-            setting=STREAM_SETTING,
-            name=None if self.stream_name == NO_STREAM else self.stream_name,
-            connect=lambda: access.client("kinesis"),
-            inbox=Inbox(self.landing_uri, self.s3.store(self.landing_uri)),
-            since=date.fromisoformat(self.since),
-            limit=Limit(records=self.batch_records),
+        return event_stream(
+            None if self.stream_name == NO_STREAM else self.stream_name,
+            replace(self.s3.access(), endpoint_url=self.endpoint_url),
+            Inbox(self.landing_uri, self.s3.store(self.landing_uri)),
+            date.fromisoformat(self.since),
+            self.batch_records,
         )
 
 
@@ -116,7 +113,7 @@ def systems_of(
     wikimedia: WikimediaApi,
     keys: KeysInDynamoDb,
 ) -> dict[str, OutsideSystem]:
-    """Everything outside the lake that assets read or load into, by the name they give it."""
+    """What the resources of a run hold, by the name that assets give it."""
     return {
         **databases,
         WIKIMEDIA: wikimedia.access,
@@ -136,8 +133,12 @@ class ConfigurableEmbeddedEngine(Part):
     comprehend_budget_usd: float = Field(0, description="What a run may cost at Comprehend.")
     s3: dg.ResourceDependency[S3]
 
-    def engine(self) -> EmbeddedEngine:
+    def engine(self) -> "EmbeddedEngine":
         """The engine."""
+        from pipeline_assets.engines.embedded.engine import EmbeddedEngine
+        from pipeline_assets.learning.comprehend import Comprehend
+        from pipeline_assets.learning.kinds import KINDS
+
         return EmbeddedEngine(
             memory_limit_mib=self.memory_limit_mib,
             threads=self.threads,

@@ -13,7 +13,6 @@ from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.engines.engine import Engine
 from pipeline_assets.engines.router import Engines
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.exports.registry import exporters
 from pipeline_assets.iceberg.catalog import CatalogAccess
 from pipeline_assets.landing.zone import LandingZone
 from pipeline_assets.orchestration.resources.athena import SqlOnAthena
@@ -145,6 +144,8 @@ class ConfigurableStager(dg.ConfigurableResource[Stager]):
 
     def create_resource(self, context: dg.InitResourceContext) -> Stager:  # noqa: ARG002
         """The stager; nothing connects yet."""
+        from pipeline_assets.exports.registry import exporters
+
         manager, engines = self.lake_io_manager, self.engines.engines()
         databases = {
             OLTP: self.oltp_database.database,

@@ -5,20 +5,18 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
 from pipeline_assets.dataset.values.database import (
     OLTP,
     WAREHOUSE,
     Database,
-    OutsideSystem,
 )
-from pipeline_assets.dataset.values.dsn import SecretDsn, address
+from pipeline_assets.dataset.values.dsn import address
 from pipeline_assets.dataset.values.landing_source import LandingSource
 from pipeline_assets.dataset.values.progress import Progress
 from pipeline_assets.dataset.values.table import LakeTable
 from pipeline_assets.iceberg.catalog import GLUE
 from pipeline_assets.keys.store import KeyStore
+from pipeline_assets.orchestration.outside import databases_of, wikimedia_of
 from pipeline_assets.orchestration.resources.athena import SqlOnAthena
 from pipeline_assets.orchestration.resources.basics import (
     NO_STREAM,
@@ -29,7 +27,6 @@ from pipeline_assets.orchestration.resources.basics import (
     KinesisStream,
     PostgresDatabase,
     WikimediaApi,
-    systems_of,
 )
 from pipeline_assets.orchestration.resources.lake import (
     ConfigurableLakeIOManager,
@@ -43,7 +40,7 @@ from pipeline_assets.orchestration.resources.spark import (
     SparkOnEmr,
     SparkOnEmrServerless,
 )
-from pipeline_assets.settings import PREFIX, Settings
+from pipeline_assets.settings import Settings
 from pipeline_assets.wikimedia.access import Wikimedia
 
 
@@ -90,24 +87,14 @@ class Parts:
             spark_emr_serverless=serverless,
             athena=athena,
         )
-        oltp = _database(OLTP, settings.oltp_dsn)
-        warehouse = _database(WAREHOUSE, settings.warehouse_dsn)
+        outside = databases_of(settings)
+        oltp, warehouse = _database(outside[OLTP]), _database(outside[WAREHOUSE])
         stream = _stream(settings, s3)
-        wikimedia = _wikimedia(settings, s3)
+        wikimedia = _wikimedia(wikimedia_of(settings))
         engines = (local, emr, serverless, athena)
         databases = (oltp, warehouse)
         keys = _keys(settings)
         return cls(s3, embedded, *engines, routing, *databases, stream, wikimedia, keys)
-
-    @property
-    def databases(self) -> Mapping[str, Database]:
-        """The databases outside the lake, by the name that assets give them."""
-        return {OLTP: self.oltp_database.database, WAREHOUSE: self.warehouse_database.database}
-
-    @property
-    def systems(self) -> Mapping[str, OutsideSystem]:
-        """Everything outside the lake that assets read or load into."""
-        return systems_of(self.databases, self.event_stream, self.wikimedia, self.key_table)
 
     def resources(
         self,
@@ -219,29 +206,15 @@ def _remote_spark(settings: Settings, s3: S3) -> dict[str, Any]:
     }
 
 
-def _database(name: str, dsn: SecretStr | None) -> PostgresDatabase:
-    secret = SecretDsn(dsn.get_secret_value()) if dsn else None
-    setting = f"{PREFIX}{name.upper()}_DSN"
+def _database(database: Database) -> PostgresDatabase:
     return PostgresDatabase(
-        setting=setting,
-        place=address(secret) if secret else "not set",
-        database=Database(setting, secret),
+        setting=database.setting,
+        place=address(database.dsn) if database.dsn else "not set",
+        database=database,
     )
 
 
-def _wikimedia(settings: Settings, s3: S3) -> WikimediaApi:
-    """Answers are kept in the lake, where the next process finds them, be it on another machine."""
-    access = Wikimedia(
-        setting=f"{PREFIX}WIKIMEDIA_CONTACT",
-        contact=settings.wikimedia_contact,
-        project=settings.wikimedia_project,
-        sentinel=settings.wikimedia_sentinel,
-        endpoint=settings.wikimedia_endpoint_url,
-        start=settings.pageviews_start,
-        requests_per_run=settings.wikimedia_requests_per_run,
-        answers=f"{settings.lake_uri}/_answers/wikimedia",
-        store=s3.store(settings.lake_uri),
-    )
+def _wikimedia(access: Wikimedia) -> WikimediaApi:
     return WikimediaApi(project=access.project, contact=access.contact, access=access)
 
 

@@ -3,35 +3,23 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 from pydantic import Field
 
-from pipeline_assets.engines.spark import SparkEngine
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.orchestration.resources.basics import Hidden
 from pipeline_assets.orchestration.resources.part import Part
 from pipeline_assets.orchestration.resources.remote import RemoteEngine, required
 from pipeline_assets.settings import PREFIX
 from pipeline_assets.storage.s3_access import S3_SCHEME
-from spark_resources.runners.aws import emr_client, emr_serverless_client
-from spark_resources.runners.emr import EmrSteps
-from spark_resources.runners.emr_config import (
-    ClusterById,
-    ClusterByName,
-    EmrStepConfig,
-    InstanceRate,
-    ServerlessRates,
-    TransientCluster,
-)
-from spark_resources.runners.emr_serverless import (
-    EmrServerless,
-    EmrServerlessConfig,
-)
-from spark_resources.runners.local import LocalConfig, LocalRunner
-from spark_resources.runners.runner import RemoteRunner
-from spark_resources.runners.service import Service
+
+if TYPE_CHECKING:
+    from pipeline_assets.engines.spark import SparkEngine
+    from spark_resources.runners.emr_config import ClusterById, ClusterByName, TransientCluster
+    from spark_resources.runners.runner import RemoteRunner
+    from spark_resources.runners.service import Service
 
 S3_FILES: Final = "spark.hadoop.fs.s3.impl"
 """The Spark property that names the reader of ``s3://``; EMR's own Spark has it set."""
@@ -47,12 +35,15 @@ class SparkLocal(Part):
     memory_mib: int = Field(description="Size of the heap in MiB.")
     spark_conf: dg.ResourceDependency[Hidden[Mapping[str, str]]]
 
-    def engine(self) -> SparkEngine:
+    def engine(self) -> "SparkEngine":
         """The engine.
 
         Raises:
             PipelineError: The lake is on S3, and the Spark properties name no reader for it.
         """
+        from pipeline_assets.engines.spark import SparkEngine
+        from spark_resources.runners.local import LocalConfig, LocalRunner
+
         conf = self.spark_conf.value
         if self.lake_uri.startswith(S3_SCHEME) and S3_FILES not in conf:
             raise PipelineError(
@@ -80,7 +71,9 @@ class RemoteSpark(RemoteEngine):
     def _properties(self) -> dict[str, str]:
         return {**encryption(self._access.kms_key_id), **self.spark_conf.value}
 
-    def _runner(self, service: Service) -> RemoteRunner:
+    def _runner(self, service: "Service") -> "RemoteRunner":
+        from spark_resources.runners.runner import RemoteRunner
+
         return RemoteRunner(service, self._staging("EMR"), self.deployment, self._poll)
 
 
@@ -95,12 +88,17 @@ class SparkOnEmr(RemoteSpark):
         {}, description="Size and price of instance types, to estimate the cost of a step."
     )
 
-    def engine(self) -> SparkEngine:
+    def engine(self) -> "SparkEngine":
         """The engine.
 
         Raises:
             PipelineError: No cluster and no template is set, or the lake is not on S3.
         """
+        from pipeline_assets.engines.spark import SparkEngine
+        from spark_resources.runners.aws import emr_client
+        from spark_resources.runners.emr import EmrSteps
+        from spark_resources.runners.emr_config import EmrStepConfig, InstanceRate
+
         config = EmrStepConfig(
             cluster=self._cluster(),
             deployment=self.deployment,
@@ -113,7 +111,13 @@ class SparkOnEmr(RemoteSpark):
         client = emr_client(self._region, self.endpoint_url)
         return SparkEngine("emr", self._runner(EmrSteps(client, config)))
 
-    def _cluster(self) -> ClusterById | ClusterByName | TransientCluster:
+    def _cluster(self) -> "ClusterById | ClusterByName | TransientCluster":
+        from spark_resources.runners.emr_config import (
+            ClusterById,
+            ClusterByName,
+            TransientCluster,
+        )
+
         if self.cluster_template:
             try:
                 return TransientCluster(json.loads(Path(self.cluster_template).read_text()))
@@ -134,12 +138,17 @@ class SparkOnEmrServerless(RemoteSpark):
     log_uri: str | None = Field(None, description="s3:// prefix of the drivers' logs.")
     rates: dict[str, float] = Field({}, description="Prices, to estimate the cost of a job run.")
 
-    def engine(self) -> SparkEngine:
+    def engine(self) -> "SparkEngine":
         """The engine.
 
         Raises:
             PipelineError: The application or its role is not set, or the lake is not on S3.
         """
+        from pipeline_assets.engines.spark import SparkEngine
+        from spark_resources.runners.aws import emr_serverless_client
+        from spark_resources.runners.emr_config import ServerlessRates
+        from spark_resources.runners.emr_serverless import EmrServerless, EmrServerlessConfig
+
         config = EmrServerlessConfig(
             application_id=required(self.application_id, "EMR_SERVERLESS_APPLICATION_ID"),
             execution_role_arn=required(self.execution_role_arn, "EMR_EXECUTION_ROLE_ARN"),

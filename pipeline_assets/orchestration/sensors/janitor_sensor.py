@@ -6,19 +6,19 @@ cannot. The job would then go on and cost money until somebody notices.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from spark_resources.runners.janitor import cancel_orphans
-from spark_resources.runners.polling import Log
-from spark_resources.runners.service import Swept
+if TYPE_CHECKING:
+    from spark_resources.runners.polling import Log
+    from spark_resources.runners.service import Swept
 
 GRACE: Final = timedelta(minutes=3)
 """How long a retry of a killed run has to find the job and wait for it instead."""
 
 
-def janitor_sensor(runners: Sequence[Swept]) -> dg.SensorDefinition:
+def janitor_sensor(runners: "Sequence[Swept]") -> dg.SensorDefinition:
     """The sensor that cancels remote jobs of this deployment whose run is over.
 
     Args:
@@ -40,10 +40,10 @@ def janitor_sensor(runners: Sequence[Swept]) -> dg.SensorDefinition:
 
 
 def sweep(
-    runners: Sequence[Swept],
+    runners: "Sequence[Swept]",
     instance: dg.DagsterInstance,
     now: datetime,
-    log: Log,
+    log: "Log",
 ) -> list[str]:
     """Cancel remote jobs whose run is over, and return their ids.
 
@@ -59,6 +59,8 @@ def sweep(
             return False
         ended = record.end_time or record.update_timestamp.timestamp()
         return now - datetime.fromtimestamp(ended, UTC) > GRACE
+
+    from spark_resources.runners.janitor import cancel_orphans
 
     found = (cancel_orphans(runner.service, runner.staging, is_over, log) for runner in runners)
     return [job.id for jobs in found for job in jobs]

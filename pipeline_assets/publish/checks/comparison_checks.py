@@ -12,8 +12,9 @@ from typing import Any
 import dagster as dg
 
 from pipeline_assets.dataset.asset import LakeAsset
+from pipeline_assets.dataset.binding.policies import Policies
 from pipeline_assets.dataset.comparison import Comparison
-from pipeline_assets.publish.dagster_assets import IO_RETRIES, Policies
+from pipeline_assets.publish.dagster_assets import IO_RETRIES
 from pipeline_assets.publish.failures import dagster_failures
 from pipeline_assets.publish.metadata import check_metadata
 from pipeline_assets.publish.published_checks import PUBLISHED, PublishedChecks

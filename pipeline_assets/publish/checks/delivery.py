@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
-import pyarrow.compute as pc
 
 from pipeline_assets.dataset.accounting import Delivery
 from pipeline_assets.dataset.asset import LakeAsset
@@ -128,6 +127,8 @@ def _published(
     lake: "Lake", table: LakeTable, column: str | None, keys: list[str]
 ) -> Mapping[str, int]:
     """The rows of published partitions, or the sums of a column that counts them."""
+    import pyarrow.compute as pc
+
     if column is None:
         records = lake.records(table)
         return {key: records[key].rows for key in keys if key in records}

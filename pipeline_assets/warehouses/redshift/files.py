@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.errors import PipelineError
-from pipeline_assets.postgres.read import conformed
+from pipeline_assets.postgres.conversion import conformed
 from pipeline_assets.warehouses.redshift.sql import LONGEST_TEXT, staged_schema
 from pipeline_assets.warehouses.rows import count_rows
 from pipeline_assets.warehouses.table import PartitionValue, WarehouseTable

@@ -7,12 +7,13 @@ from typing import Any
 
 import dagster as dg
 
-from pipeline_assets.command.update import Updater, register
+from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.definitions import build_definitions
 from pipeline_assets.domains import music
 from pipeline_assets.domains.music.deliveries import LISTENING
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.told import register
 from pipeline_assets.settings import Settings
 from pipeline_assets_tests.updating import Updated, read_lake, update
 

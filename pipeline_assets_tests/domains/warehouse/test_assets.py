@@ -10,7 +10,7 @@ import pytest
 
 from pipeline_assets import domains
 from pipeline_assets.command.batches import batches
-from pipeline_assets.command.update import Updater, register
+from pipeline_assets.command.update import Updater
 from pipeline_assets.dataset.discovery import datasets_in
 from pipeline_assets.dataset.values.destinations import LoadedTable
 from pipeline_assets.dataset.values.dsn import SecretDsn, keyword_dsn
@@ -20,6 +20,7 @@ from pipeline_assets.domains.taobao import assets as taobao
 from pipeline_assets.domains.warehouse.assets import warehouse_load
 from pipeline_assets.exports.warehouse import table_of
 from pipeline_assets.orchestration.deployment import Deployment
+from pipeline_assets.orchestration.told import register
 from pipeline_assets.reading.query import query
 from pipeline_assets.sample.taobao import write_taobao
 from pipeline_assets.settings import Settings
