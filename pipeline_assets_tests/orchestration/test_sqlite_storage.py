@@ -120,20 +120,22 @@ def test_a_deleted_database_is_opened_anew(instance: dg.DagsterInstance) -> None
     assert len(events(log_of(instance), again)) > 10
 
 
-def open_databases() -> list[str]:
-    """The databases that this process has open."""
+def open_databases(home: Path) -> list[str]:
+    """The databases below a Dagster home that this process has open."""
     files = [os.readlink(it) for it in Path("/proc/self/fd").iterdir() if it.is_symlink()]
-    return [name for name in files if ".db" in name]
+    return [name for name in files if name.startswith(str(home)) and ".db" in name]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux which files are open")
-def test_a_forked_process_inherits_no_open_database(instance: dg.DagsterInstance) -> None:
+def test_a_forked_process_inherits_no_open_database(
+    instance: dg.DagsterInstance, home: Path
+) -> None:
     """SQLite would take locks for its own that are those of the other process."""
     told = run(instance)
-    assert open_databases()
+    assert open_databases(home)
     child = os.fork()
     if not child:
-        inherited = open_databases()
+        inherited = open_databases(home)
         instance.report_engine_event("said by the child", instance.get_run_by_id(told))
         os._exit(len(inherited))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

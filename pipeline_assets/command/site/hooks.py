@@ -16,6 +16,7 @@ ROOT: Final = Path(__file__).parents[3]
 OUTSIDE: Final = {
     "deploy.md": "deploy/README.md",
     "benchmarks.md": "benchmarks/README.md",
+    "benchmarks_taobao.md": "benchmarks/taobao/README.md",
     "benchmarks_sentiment.md": "benchmarks/rentals/README.md",
     "benchmarks_streams.md": "benchmarks/activity/README.md",
     "changelog.md": "CHANGELOG.md",
