@@ -60,7 +60,8 @@ def test_each_step_is_a_process_of_the_run_and_one_that_is_killed_fails_alone(
     tmp_path: Path,
 ) -> None:
     with open_instance(tmp_path, ROOT) as instance:
-        environment = {**os.environ, "DAGSTER_HOME": str(tmp_path)}
+        # The process finds this module, too, where tests are not on its path by themselves.
+        environment = {**os.environ, "DAGSTER_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
         program = [sys.executable, "-W", "ignore", "-c", RUN]
         subprocess.run(program, cwd=tmp_path, env=environment, check=True, timeout=240)
         told = json.loads((tmp_path / "told.json").read_text())
