@@ -71,29 +71,21 @@ def carry_out(session: Session, order: Order) -> int:
     problems += damaged_manifests(since.lake, tables)
     key = order.partition or WHOLE_TABLE
     unaudited = [asset for asset in since.unaudited() if chosen.holds(asset, key)]
-    problems += _audited(session, unaudited)
+    if unaudited:
+        from pipeline_assets.command.tables.audit import audited_again
+
+        problems += audited_again(session.updater(), unaudited)
     if not _tell(problems, outcomes):
         return FAILED
     for asset in unaudited:
         click.echo(f"{asset.table}: its checks changed, and what is published passes them")
-    if outcomes or not unaudited:
-        nothing = _nothing_run(listings, outside, order.select)
-        click.echo(_changes(session, outcomes) if outcomes else nothing)
+    if outcomes:
+        from pipeline_assets.command.console import changes
+
+        click.echo(changes(session, outcomes))
+    elif not unaudited:
+        click.echo(_nothing_run(listings, outside, order.select))
     return 0
-
-
-def _audited(session: Session, assets: Sequence[LakeAsset]) -> list[str]:
-    if not assets:
-        return []
-    from pipeline_assets.command.tables.audit import audited_again
-
-    return list(audited_again(session.updater(), assets))
-
-
-def _changes(session: Session, outcomes: "Sequence[Outcome]") -> str:
-    from pipeline_assets.command.console import changes
-
-    return changes(session, outcomes)
 
 
 def _listings(

@@ -6,7 +6,7 @@ network, and each part is imported and connects when somebody uses it.
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,7 +114,9 @@ class Deployment:
     @property
     def stream_access(self) -> S3Access:
         """How to reach Kinesis: as S3, at an endpoint of its own."""
-        return replace(self.s3, endpoint_url=self.settings.stream_endpoint_url)
+        from pipeline_assets.orchestration.outside import stream_access
+
+        return stream_access(self.settings)
 
     @cached_property
     def stream(self) -> "EventStream | None":

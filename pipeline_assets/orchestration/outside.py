@@ -3,6 +3,7 @@
 Plain values: whoever only asks these systems for their versions needs no resource of Dagster.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Final
@@ -32,12 +33,16 @@ STREAM_SETTING: Final = "PIPELINE_STREAM_NAME"
 
 def systems_of(settings: Settings) -> dict[str, OutsideSystem]:
     """Everything outside the lake that assets read or load into, by the name they give it."""
-    return {
-        **databases_of(settings),
-        WIKIMEDIA: wikimedia_of(settings),
-        STREAM: stream_of(settings),
-        KEYS: KeyStore.of(settings),
-    }
+    return named_systems(
+        databases_of(settings), stream_of(settings), wikimedia_of(settings), KeyStore.of(settings)
+    )
+
+
+def named_systems(
+    databases: Mapping[str, Database], stream: EventStream, wikimedia: Wikimedia, keys: KeyStore
+) -> dict[str, OutsideSystem]:
+    """The systems by the name that assets give them, under which databases come already."""
+    return {**databases, STREAM: stream, WIKIMEDIA: wikimedia, KEYS: keys}
 
 
 def databases_of(settings: Settings) -> dict[str, Database]:
@@ -68,11 +73,16 @@ def wikimedia_of(settings: Settings) -> Wikimedia:
     )
 
 
+def stream_access(settings: Settings) -> S3Access:
+    """How to reach Kinesis: as S3, at an endpoint of its own."""
+    return replace(settings.s3, endpoint_url=settings.stream_endpoint_url)
+
+
 def stream_of(settings: Settings) -> EventStream:
     """The stream of events."""
     return event_stream(
         settings.stream_name,
-        replace(settings.s3, endpoint_url=settings.stream_endpoint_url),
+        stream_access(settings),
         Inbox(settings.landing_uri, store_of(settings.landing_uri, settings.s3)),
         settings.events_start,
         settings.stream_batch_records,

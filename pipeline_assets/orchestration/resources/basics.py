@@ -7,7 +7,6 @@ settings also come from `.env`, and the demo's databases have no variable. Nothi
 it is used.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -16,13 +15,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 import dagster as dg
 from pydantic import Field
 
-from pipeline_assets.dataset.values.database import (
-    KEYS,
-    STREAM,
-    WIKIMEDIA,
-    Database,
-    OutsideSystem,
-)
+from pipeline_assets.dataset.values.database import Database
 from pipeline_assets.dataset.values.objects import ObjectStore
 from pipeline_assets.keys.store import KeyStore
 from pipeline_assets.orchestration.outside import event_stream
@@ -105,21 +98,6 @@ class WikimediaApi(Part):
     project: str = Field(description="The wiki, such as en.wikipedia.")
     contact: str | None = Field(None, description="Whom Wikimedia can write to.")
     access: dg.ResourceDependency[Wikimedia]
-
-
-def systems_of(
-    databases: Mapping[str, Database],
-    stream: KinesisStream,
-    wikimedia: WikimediaApi,
-    keys: KeysInDynamoDb,
-) -> dict[str, OutsideSystem]:
-    """What the resources of a run hold, by the name that assets give it."""
-    return {
-        **databases,
-        WIKIMEDIA: wikimedia.access,
-        STREAM: stream.stream(),
-        KEYS: keys.store,
-    }
 
 
 class ConfigurableEmbeddedEngine(Part):

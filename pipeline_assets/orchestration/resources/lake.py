@@ -15,6 +15,7 @@ from pipeline_assets.engines.router import Engines
 from pipeline_assets.errors import PipelineError
 from pipeline_assets.iceberg.catalog import CatalogAccess
 from pipeline_assets.landing.zone import LandingZone
+from pipeline_assets.orchestration.outside import named_systems
 from pipeline_assets.orchestration.resources.athena import SqlOnAthena
 from pipeline_assets.orchestration.resources.basics import (
     S3,
@@ -24,7 +25,6 @@ from pipeline_assets.orchestration.resources.basics import (
     KinesisStream,
     PostgresDatabase,
     WikimediaApi,
-    systems_of,
 )
 from pipeline_assets.orchestration.resources.part import Part
 from pipeline_assets.orchestration.resources.spark import (
@@ -158,7 +158,12 @@ class ConfigurableStager(dg.ConfigurableResource[Stager]):
             part_bytes=self.part_bytes,
             landing_expansion=self.landing_expansion,
             progress=manager.progress,
-            systems=systems_of(databases, self.event_stream, self.wikimedia, self.key_table),
+            systems=named_systems(
+                databases,
+                self.event_stream.stream(),
+                self.wikimedia.access,
+                self.key_table.store,
+            ),
             exporters=exporters(
                 engines.embedded,
                 manager.store,
