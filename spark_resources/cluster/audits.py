@@ -1,7 +1,6 @@
 """Evaluates a job's audit on the files that the job wrote."""
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pyspark.sql import SparkSession
@@ -13,39 +12,28 @@ _INTEGERS: Final = frozenset({"int", "long"})
 _WORD_BITS: Final = 64
 
 
-def parts(spark: SparkSession, job: Job) -> Iterator[Callable[[], Mapping[str, Any]]]:
-    """The parts of the audit's summary that are read from the files, each a call of its own.
-
-    Args:
-        spark: A session that knows what was written as ``output``.
-        job: The job.
-    """
-    audit = job.audit
-    if audit.summary_sql:
-        yield lambda: rows_of(spark, audit.summary_sql)[0]
-    # Spark spills while it groups, so that it needs no ranges of keys as the embedded engine does.
-    for name, check in audit.keyed.items():
-        yield partial(_counted, spark, name, check, job)
-
-
 def evaluate(
-    spark: SparkSession, job: Job, summary: Mapping[str, Any]
+    spark: SparkSession, job: Job, aggregates: Mapping[str, Any]
 ) -> tuple[int, tuple[AuditResult, ...], Mapping[str, Any]]:
     """Return the number of rows, the result of each check, and the measures.
 
     Args:
         spark: A session that knows what was written as ``output``.
         job: The job.
-        summary: The values of the audit's aggregates and of all :func:`parts` together.
+        aggregates: The values of the audit's aggregates.
     """
-    audit, measures = job.audit, dict(summary)
-    rows = measures.pop("rows")
-    failures = {name: measures.pop(name) or 0 for name in audit.examples_sql}
+    audit = job.audit
+    asked = rows_of(spark, audit.summary_sql)[0] if audit.summary_sql else {}
+    summary = {**aggregates, **asked}
+    rows = summary.pop("rows")
+    # Spark spills while it groups, so that it needs no ranges of keys as the embedded engine does.
+    summary |= {name: _failures(spark, check, job) for name, check in audit.keyed.items()}
+    failures = {name: summary.pop(name) or 0 for name in audit.examples_sql}
     results = tuple(
         AuditResult(name, count, rows_of(spark, audit.examples_sql[name]) if count else ())
         for name, count in failures.items()
     )
-    return rows, results, measures
+    return rows, results, summary
 
 
 def rows_of(spark: SparkSession, sql: str) -> tuple[Mapping[str, Any], ...]:
@@ -53,14 +41,14 @@ def rows_of(spark: SparkSession, sql: str) -> tuple[Mapping[str, Any], ...]:
     return tuple(row.asDict(recursive=True) for row in spark.sql(sql).collect())
 
 
-def _counted(spark: SparkSession, name: str, check: KeyedCheck, job: Job) -> Mapping[str, int]:
-    """The failing rows of a check that compares rows with equal keys, by its name."""
-    integers = [column for column in check.key if job.schema.get(column) in _INTEGERS]
+def _failures(spark: SparkSession, check: KeyedCheck, job: Job) -> int:
+    """The failing rows of a check that compares rows with equal keys."""
+    integers = [name for name in check.key if job.schema.get(name) in _INTEGERS]
     # Keys are listed from coarse to fine.
     if check.is_unique and integers and _all_differ(spark, integers[-1]):
-        return {name: 0}
+        return 0
     ((number,),) = spark.sql(check.sql).collect()
-    return {name: int(number)}
+    return int(number)
 
 
 def _all_differ(spark: SparkSession, column: str) -> bool:

@@ -11,7 +11,6 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
@@ -21,7 +20,6 @@ from spark_resources.cluster import audits, output
 from spark_resources.cluster.hadoop import delete, jvm, read_text, write_text
 from spark_resources.cluster.kinds import compute
 from spark_resources.cluster.observed import Observed
-from spark_resources.cluster.side_by_side import side_by_side
 from spark_resources.cluster.sources import register
 from spark_resources.errors import reason_of
 from spark_resources.job import Job, Manifest
@@ -123,22 +121,12 @@ def _report(
     timings: dict[str, float],
 ) -> Manifest:
     with _timed(timings, "audit"):
+        files = output.data_files(session, job)
+        aggregates = output.aggregates(session, job, files, observed)
         output.verified(session, job).createOrReplaceTempView("output")
-        with side_by_side() as ask:
-            written = ask(lambda: output.accounted(session, job, observed))
-            parts = [ask(part) for part in audits.parts(session, job)]
-            reports = {
-                name: ask(partial(audits.rows_of, session, sql))
-                for name, sql in job.audit.report_sql.items()
-            }
-        # The account comes first: what other rows than ours would answer is not to be believed.
-        files, aggregates = written.result()
-        summary = dict(aggregates)
-        for part in parts:
-            summary |= part.result()
-        rows, results, measures = audits.evaluate(session, job, summary)
-        told = {name: report.result() for name, report in reports.items()}
-    manifest = Manifest(job.token, rows, files, results, told, timings)
+        rows, results, measures = audits.evaluate(session, job, aggregates)
+        reports = {n: audits.rows_of(session, sql) for n, sql in job.audit.report_sql.items()}
+    manifest = Manifest(job.token, rows, files, results, reports, timings)
     return replace(manifest, facts={**_engine_facts(session), **facts}, measures=measures)
 
 

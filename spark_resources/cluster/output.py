@@ -106,19 +106,6 @@ def aggregates(
     return {name: values[name] for name in job.audit.aggregates}
 
 
-def accounted(
-    spark: SparkSession, job: Job, observed: Observed
-) -> tuple[tuple[DataFile, ...], Mapping[str, Any]]:
-    """What was written, and the values of the audit's aggregates, where both agree.
-
-    Raises:
-        UnexpectedPartitionError: There are rows of a partition that the job does not name.
-        UnlistedFilesError: The files hold other rows than their footers say.
-    """
-    files = data_files(spark, job)
-    return files, aggregates(spark, job, files, observed)
-
-
 def written(spark: SparkSession, job: Job) -> DataFrame:
     """Read what :func:`write` wrote, with the job's schema."""
     reader = spark.read.schema(ddl(job.schema)).option("recursiveFileLookup", "true")
